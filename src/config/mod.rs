@@ -1,0 +1,1 @@
+//! The YAML files and the settings made of them.

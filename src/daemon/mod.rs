@@ -1,0 +1,1 @@
+//! Listeners, watchers, signals and their end.

@@ -1,0 +1,1 @@
+//! Making each outgoing format.

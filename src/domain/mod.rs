@@ -1,0 +1,31 @@
+//! Parsed values and the pure rules on them. No input or output, no clock, no runtime.
+//!
+//! A value of this room cannot exist unchecked: whoever holds a [`Niss`] or a [`TenantId`] need not look at it again.
+
+pub mod date;
+pub mod iban;
+pub mod kind;
+pub mod municipality;
+pub mod niss;
+pub mod path;
+pub mod protocol;
+pub mod release;
+pub mod share;
+pub mod size;
+pub mod source;
+pub mod ssh_key;
+pub mod tenant;
+
+pub use date::brussels_date;
+pub use iban::{Iban, IbanFault};
+pub use kind::{Column, Kind};
+pub use municipality::{Municipalities, Municipality, NisCode};
+pub use niss::{AgeCheck, Birth, Niss, NissFault};
+pub use path::{PathFault, VirtualPath};
+pub use protocol::{Protocol, ProtocolId};
+pub use release::{Clearance, Ground, Refusal, Rule};
+pub use share::Share;
+pub use size::ByteSize;
+pub use source::{SourceCatalogue, SourceId};
+pub use ssh_key::SshPublicKey;
+pub use tenant::{Tenant, TenantId, TenantKind};

@@ -1,0 +1,1 @@
+//! Atomic writes, synchronisation to disk, locks and the clock.

@@ -1,0 +1,1 @@
+//! The pipelines from list to answer and from hand-over to delivery.

@@ -1,0 +1,1 @@
+//! Reading a municipality's list in whatever shape it comes.

@@ -1,0 +1,1 @@
+//! The Groeipakket extract in memory.

@@ -1,0 +1,1 @@
+//! age: sealing to recipients and opening with identities.

@@ -1,0 +1,1 @@
+//! The account of every step, which nobody can rewrite.
