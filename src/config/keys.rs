@@ -233,34 +233,53 @@ fn distance(one: &str, other: &str) -> usize {
 }
 
 #[cfg(test)]
-pub(super) const EVERY_MAPPING: [&Keys; 22] = [
-    &MAIN,
-    &REGISTER,
-    &LOG,
-    &LIMITS,
-    &PENALTIES,
-    &RETENTION,
-    &MAIL,
-    &METRICS,
-    &SOURCES,
-    &SOURCE,
-    &TENANT,
-    &LOGIN_KEY,
-    &PASSWORD,
-    &TENANT_LIMITS,
-    &ONBOARDING,
-    &AGREEMENT,
-    &PROTOCOL,
-    &PARTIES,
-    &ADVICE,
-    &VALIDITY,
-    &USE,
-    &KIND,
-];
-
-#[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, path::Path};
+
+    const EVERY_MAPPING: [&Keys; 22] = [
+        &MAIN,
+        &REGISTER,
+        &LOG,
+        &LIMITS,
+        &PENALTIES,
+        &RETENTION,
+        &MAIL,
+        &METRICS,
+        &SOURCES,
+        &SOURCE,
+        &TENANT,
+        &LOGIN_KEY,
+        &PASSWORD,
+        &TENANT_LIMITS,
+        &ONBOARDING,
+        &AGREEMENT,
+        &PROTOCOL,
+        &PARTIES,
+        &ADVICE,
+        &VALIDITY,
+        &USE,
+        &KIND,
+    ];
+
+    /// A mapping that is not in the table above would escape the test below.
+    #[test]
+    fn every_mapping_is_in_the_table() {
+        let source = include_str!("keys.rs");
+        assert_eq!(source.matches("\npub(super) const ").count(), EVERY_MAPPING.len());
+    }
+
+    #[test]
+    fn the_examples_show_every_key() {
+        let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
+        let read = |name: &str| fs::read_to_string(config.join(name)).unwrap();
+        let text = ["groeikluis.yaml", "sources.yaml", "tenants/bree.yaml"].map(read).concat();
+        for key in EVERY_MAPPING.iter().flat_map(|keys| keys.all()) {
+            let shown =
+                text.match_indices(&format!("{key}:")).any(|(at, _)| text[..at].ends_with([' ', '{', '#', '\n']));
+            assert!(shown, "{key}");
+        }
+    }
 
     #[test]
     fn words_are_those_of_the_domain() {

@@ -193,3 +193,177 @@ fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, check_secrets, difference};
+    use std::{env, fs};
+
+    fn repository() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// A deployment without a fault, in production, without tenants.
+    const MAIN: &str = "state_dir: state\nhigh_water_dir: highwater\nspool_dir: spool\nhost_keys: [keys/host]\n\
+        exchange_identity: keys/exchange.agekey\nregister: {path: register.csv.age, identity: keys/register.agekey}\n\
+        log: {origin: groeikluis.example/2026, key: keys/log.key}\n";
+
+    /// Lays out that deployment, with some files put over it.
+    fn deployment<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("tenants")).unwrap();
+        fs::write(directory.path().join("groeikluis.yaml"), MAIN).unwrap();
+        for name in ["sources.yaml", "municipalities.csv"] {
+            fs::copy(repository().join("config").join(name), directory.path().join(name)).unwrap();
+        }
+        for (name, content) in files {
+            fs::write(directory.path().join(name), content).unwrap();
+        }
+        directory
+    }
+
+    fn load_in(directory: &Path) -> Result<Settings, Vec<String>> {
+        let place = format!("{}/", directory.display());
+        load(&directory.join("groeikluis.yaml"))
+            .map_err(|faults| faults.iter().map(|fault| fault.to_string().replace(&place, "")).collect())
+    }
+
+    /// Splits a golden file at its `#=== NAME` lines; the last part holds the messages.
+    fn sections(golden: &str) -> Vec<(&str, &str)> {
+        golden.split("#=== ").skip(1).filter_map(|part| part.split_once('\n')).collect()
+    }
+
+    #[test]
+    fn each_mistake_has_its_message() {
+        let bless = env::var_os("GROEIKLUIS_BLESS").is_some();
+        let mut paths: Vec<PathBuf> = fs::read_dir(repository().join("tests/golden/config"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        assert!(paths.len() > 80);
+        let mut differing = Vec::new();
+        for path in paths {
+            let golden = fs::read_to_string(&path).unwrap();
+            let parts = sections(&golden);
+            let (expected, files) = parts.split_last().unwrap();
+            let directory = deployment(files.iter().map(|(name, content)| (*name, content.as_bytes())));
+            let messages = load_in(directory.path()).expect_err(&path.display().to_string());
+            let found: String = messages.iter().map(|message| format!("# {message}\n")).collect();
+            if bless {
+                let kept = golden.split_at(golden.len() - expected.1.len()).0;
+                fs::write(&path, format!("{kept}{found}")).unwrap();
+            } else if found != expected.1 {
+                differing.push(format!("{}:\n{found}", path.display()));
+            }
+        }
+        assert!(differing.is_empty(), "{}", differing.join("\n"));
+    }
+
+    #[test]
+    fn what_may_be_left_out_has_its_default() {
+        let directory = deployment([]);
+        let settings = load_in(directory.path()).unwrap();
+        assert_eq!(settings.environment, Environment::Production);
+        assert_eq!(settings.state_dir, directory.path().join("state"));
+        let shipped = load(&repository().join("config/groeikluis.yaml")).unwrap();
+        assert_eq!((settings.limits, settings.retention), (shipped.limits, shipped.retention));
+        assert_eq!((settings.penalties, settings.language), (shipped.penalties, shipped.language));
+        assert_eq!(settings.sources, shipped.sources);
+        assert!(settings.mail.is_none() && settings.metrics.is_none() && settings.tenants.is_empty());
+    }
+
+    #[test]
+    fn the_example_holds_the_municipalities_of_the_overview() {
+        let settings = load(&repository().join("config/groeikluis.yaml")).unwrap();
+        assert!(check_secrets(&settings).is_empty());
+        let of_kind = |kind| settings.tenants.values().filter(|tenant| tenant.kind == kind).count();
+        let kinds = [TenantKind::Municipality, TenantKind::Ocmw, TenantKind::PrintPartner, TenantKind::Auditor];
+        assert_eq!(kinds.map(of_kind), [50, 1, 1, 1]);
+        let named =
+            |chosen: &dyn Fn(&Tenant) -> bool| settings.tenants.values().filter(|tenant| chosen(tenant)).count();
+        assert_eq!(named(&|tenant| !tenant.protocols.is_empty()), 8);
+        assert_eq!(named(&|tenant| !tenant.agreements.is_empty()), 1);
+        // Twenty asked; of these Bilzen and Hoeselt are one municipality now.
+        assert_eq!(named(&|tenant| tenant.interests.contains(&crate::domain::protocol::Route::Opgroeien)), 19);
+        assert_eq!(named(&|tenant| tenant.interests.contains(&crate::domain::protocol::Route::Vutg)), 30);
+        for tenant in settings.tenants.values().filter(|tenant| tenant.kind == TenantKind::Municipality) {
+            let name = &settings.municipalities.by_code(tenant.nis_code.unwrap()).unwrap().name;
+            assert!(tenant.name.ends_with(name.as_str()), "{}: {name}", tenant.id);
+        }
+    }
+
+    #[test]
+    fn production_refuses_every_example_key() {
+        let repository = repository();
+        let main = fs::read_to_string(repository.join("config/groeikluis.yaml")).unwrap();
+        let main = main
+            .replace("environment: demo", "environment: production")
+            .replace("../", &format!("{}/", repository.display()));
+        let with_tenants = main.replace("tenants: ", &format!("tenants: {}/config/", repository.display()));
+        let directory = deployment([("groeikluis.yaml", with_tenants.as_bytes())]);
+        let faults = load_in(directory.path()).unwrap_err();
+        assert_eq!(faults.len(), 12, "{faults:#?}");
+        assert!(faults.iter().all(|fault| fault.contains("an example ")), "{faults:#?}");
+        let directory = deployment([("groeikluis.yaml", main.as_bytes())]);
+        let secrets = check_secrets(&load_in(directory.path()).unwrap());
+        assert_eq!(secrets.len(), 4);
+        assert!(secrets.iter().all(|fault| fault.problem.contains("which everybody has")), "{secrets:#?}");
+    }
+
+    #[test]
+    fn the_fingerprint_and_the_difference_tell_what_changed() {
+        let bree = fs::read_to_string(repository().join("config/tenants/bree.yaml")).unwrap();
+        let demo = format!("environment: demo\n{MAIN}");
+        let settings = |files: &[(&'static str, &str)]| {
+            let main = [("groeikluis.yaml", demo.as_str())];
+            let files = main.iter().chain(files).map(|(name, content)| (*name, content.as_bytes()));
+            let directory = deployment(files);
+            load_in(directory.path()).unwrap()
+        };
+        let before = settings(&[("tenants/bree.yaml", &bree)]);
+        assert!(difference(&before, &settings(&[("tenants/bree.yaml", &bree)])).is_empty());
+        assert_eq!(before.fingerprint(), settings(&[("tenants/bree.yaml", &bree)]).fingerprint());
+        let commented = settings(&[("tenants/bree.yaml", &format!("{bree}# x\n"))]);
+        assert!(difference(&before, &commented).is_empty());
+        assert_ne!(before.fingerprint(), commented.fingerprint());
+
+        let empty = settings(&[]);
+        let id: TenantId = "bree".parse().unwrap();
+        assert_eq!(difference(&before, &empty).tenants_removed, std::slice::from_ref(&id));
+        assert_eq!(difference(&empty, &before).tenants_added, std::slice::from_ref(&id));
+
+        let start = bree.find("keys:\n").unwrap();
+        let end = bree.find("# Argon2id hashes").unwrap();
+        let keyless = format!("{}keys: []\n{}", &bree[..start], &bree[end..]);
+        let changed = keyless.replace("retention_days: 90", "retention_days: 30").replace("0.0.0.0/0", "192.0.2.0/24");
+        let change = difference(&before, &settings(&[("tenants/bree.yaml", &changed)])).tenants_changed;
+        let change = &change[&id];
+        assert_eq!((change.keys_removed.len(), change.keys_added.len()), (1, 0));
+        assert_eq!(change.protocols_changed.len(), 1);
+        assert!(change.access_changed && !change.recipients_changed);
+        let longer = bree.replace("expires: 2027-12-31", "expires: 2028-12-31");
+        let change = difference(&before, &settings(&[("tenants/bree.yaml", &longer)])).tenants_changed;
+        assert_eq!((change[&id].keys_expiring_otherwise.len(), change[&id].keys_removed.len()), (1, 0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            at in 0_usize..4000,
+            kept in 0_usize..40,
+        ) {
+            let mut spliced = fs::read(repository().join("config/tenants/bree.yaml")).unwrap();
+            let end = (at + kept).min(spliced.len());
+            spliced.splice(at.min(end)..end, bytes.iter().copied());
+            for files in [
+                [("groeikluis.yaml", bytes.as_slice()), ("sources.yaml", &bytes)],
+                [("tenants/bree.yaml", &spliced), ("municipalities.csv", &bytes)],
+            ] {
+                let _ = load_in(deployment(files).path());
+            }
+        }
+    }
+}
