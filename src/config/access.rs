@@ -119,14 +119,16 @@ pub(super) fn steps(fields: &Fields<'_>, passwords: &[LoginPassword], faults: &F
         return vec![LoginStep::PublicKey];
     };
     let mut steps = Vec::new();
-    for item in listed.list() {
+    let Some(items) = listed.list() else { return steps };
+    let nameless = items.is_empty();
+    for item in items {
         match item.word() {
             Some(step) if steps.contains(&step) => item.fault("this step stands twice", None),
             Some(step) => steps.push(step),
             None => {}
         }
     }
-    if steps.is_empty() {
+    if nameless {
         listed.fault("`require` names no step", Some("write [publickey]"));
         return steps;
     }

@@ -31,7 +31,7 @@ impl Leaf for bool {
 }
 
 impl Leaf for u32 {
-    const EXPECTED: &'static str = "a whole number";
+    const EXPECTED: &'static str = "a whole number of 0 or more";
 }
 
 /// A value with its place.
@@ -53,6 +53,10 @@ pub(super) struct Fields<'a> {
 impl<'a> Fields<'a> {
     /// Opens a file's outermost mapping.
     pub fn of_file(root: &'a Node, keys: &'static Keys, faults: &'a Faults) -> Option<Self> {
+        if !matches!(root.content, Content::Mapping(_)) {
+            faults.add(&root.at, format!("the file is {}, not a mapping", root.describe()));
+            return None;
+        }
         Item { node: root, key: "the file", faults }.mapping(keys)
     }
 
@@ -128,7 +132,7 @@ impl<'a> Fields<'a> {
 
     /// The items of a list; none where it is absent.
     pub fn list(&self, key: &'static str) -> Vec<Item<'a>> {
-        self.item(key).map(|item| item.list()).unwrap_or_default()
+        self.item(key).and_then(|item| item.list()).unwrap_or_default()
     }
 
     /// A path, relative to the file that names it, made absolute.
@@ -158,8 +162,6 @@ impl<'a> Item<'a> {
             Content::Scalar(_) if T::EXPECTED == String::EXPECTED => Some("put it between quotes"),
             _ => None,
         };
-        // A number that does not fit its type: negative, broken, or beyond 32 bits.
-        let found = if found == "a number" && T::EXPECTED == u32::EXPECTED { "another number" } else { found };
         self.fault(format!("`{}` is {found}, not {}", self.key, T::EXPECTED), hint);
         None
     }
@@ -193,11 +195,15 @@ impl<'a> Item<'a> {
     }
 
     pub fn date(&self) -> Option<Date> {
-        let text: String = self.leaf()?;
+        let hint = Some("write it as 2027-12-31");
+        let Content::Scalar(Value::String(text)) = &self.node.content else {
+            self.fault(format!("`{}` is {}, not a day", self.key, self.node.describe()), hint);
+            return None;
+        };
         // The parser takes other ISO forms too; files that people review have one.
-        let day = text.parse().ok().filter(|day: &Date| day.to_string() == text);
+        let day = text.parse().ok().filter(|day: &Date| day.to_string() == *text);
         if day.is_none() {
-            self.fault(format!("`{}` {} is not a day", self.key, shown(&text)), Some("write it as 2027-12-31"));
+            self.fault(format!("`{}` {} is not a day", self.key, shown(text)), hint);
         }
         day
     }
@@ -231,7 +237,7 @@ impl<'a> Item<'a> {
         entries
     }
 
-    pub fn list(&self) -> Vec<Item<'a>> {
+    pub fn list(&self) -> Option<Vec<Item<'a>>> {
         let Content::List(items) = &self.node.content else {
             let (key, found) = (self.key, self.node.describe());
             let hint = match found {
@@ -239,9 +245,9 @@ impl<'a> Item<'a> {
                 _ => "write it between [ and ]",
             };
             self.fault(format!("`{key}` is {found}, not a list"), Some(hint));
-            return Vec::new();
+            return None;
         };
-        items.iter().map(|node| Item { node, key: self.key, faults: self.faults }).collect()
+        Some(items.iter().map(|node| Item { node, key: self.key, faults: self.faults }).collect())
     }
 
     pub fn path(&self) -> Option<PathBuf> {

@@ -99,11 +99,11 @@ fn listen(fields: &Fields<'_>) -> Vec<SocketAddr> {
         return LISTEN.iter().filter_map(|address| address.parse().ok()).collect();
     };
     let items = listed.list();
-    if items.is_empty() {
+    if items.as_ref().is_some_and(Vec::is_empty) {
         listed.fault("`listen` names no address", None);
     }
     let mut addresses = Vec::new();
-    for item in items {
+    for item in items.unwrap_or_default() {
         match address(&item) {
             // Port 0 takes another port each time.
             Some(address) if address.port() != 0 && addresses.contains(&address) => {
@@ -140,10 +140,10 @@ fn host_and_port(item: &Item<'_>) -> Option<String> {
 fn host_keys(fields: &Fields<'_>, environment: Environment) -> Vec<SecretFile> {
     let Some(listed) = fields.item("host_keys") else { return Vec::new() };
     let items = listed.list();
-    if items.is_empty() {
+    if items.as_ref().is_some_and(Vec::is_empty) {
         listed.fault("`host_keys` names no key", Some("make one with `groeikluis keys new host --out FILE`"));
     }
-    items.iter().filter_map(|item| secret(item, environment)).collect()
+    items.unwrap_or_default().iter().filter_map(|item| secret(item, environment)).collect()
 }
 
 /// Reads where a secret is: a path, or a credential of systemd.
@@ -215,7 +215,7 @@ fn penalties(fields: Option<&Fields<'_>>) -> Penalties {
         first: seconds("first_seconds", 10),
         longest: seconds("longest_seconds", 3600),
         exempt: match exempt {
-            Some(item) => access::networks(&item.list()),
+            Some(item) => access::networks(&item.list().unwrap_or_default()),
             None => EXEMPT.parse().into_iter().collect(),
         },
     };

@@ -189,7 +189,7 @@ fn kinds(item: &Item<'_>, route: Option<Route>) -> BTreeMap<Kind, Vec<Column>> {
 fn columns(item: &Item<'_>, kind: Kind) -> Vec<Column> {
     let mut named: Vec<Column> = Vec::new();
     let mut strange = false;
-    for column in item.list() {
+    for column in item.list().unwrap_or_default() {
         let Some(name) = column.text() else { continue };
         match kind.column(&name) {
             Some(known) if named.contains(&known) => column.fault(format!("column `{name}` stands twice"), None),

@@ -252,6 +252,23 @@ mod tests {
     fn example_keys_are_for_demos() {
         assert!(example(Environment::Demo).read().is_ok());
         assert!(matches!(example(Environment::Production).read(), Err(SecretError::Example { .. })));
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        fs::write(&path, fs::read(example(Environment::Demo).to_string()).unwrap()).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(SecretFile::at(path.clone(), Environment::Demo).read().is_ok(), "a clone keeps no mode of 0600");
+        fs::write(&path, "another key").unwrap();
+        assert!(matches!(SecretFile::at(path, Environment::Demo).read(), Err(SecretError::Mode { .. })));
+    }
+
+    #[test]
+    fn a_credential_needs_systemd() {
+        let at = Position::start_of(Path::new("groeikluis.yaml"));
+        let secret = SecretFile::credential("log.key".to_owned(), Environment::Production, at);
+        assert_eq!(secret.to_string(), "credential:log.key");
+        if env::var_os(CREDENTIALS).is_none() {
+            assert!(matches!(secret.read(), Err(SecretError::NoCredentials { .. })));
+        }
     }
 
     #[test]

@@ -47,7 +47,8 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     let keys = access::login_keys(&fields, around.environment);
     let passwords = access::passwords(&fields);
     let require = access::steps(&fields, &passwords, faults);
-    let allow_from = fields.item("allow_from").map_or_else(everywhere, |item| access::networks(&item.list()));
+    let allow_from =
+        fields.item("allow_from").map_or_else(everywhere, |item| access::networks(&item.list().unwrap_or_default()));
     let recipients = access::recipients(&fields, around.environment);
     let limits = read_limits(&fields, around.limits);
     let onboarding =
@@ -155,14 +156,14 @@ fn check_whole(fields: &Fields<'_>, tenant: &Tenant, faults: &Faults) {
     } else {
         None
     };
-    let sealed_to = fields.item("recipients").is_some_and(|item| item.list().is_empty());
+    let sealed_to = fields.item("recipients").is_some_and(|item| item.list().is_some_and(|items| items.is_empty()));
     if let Some(reason) = reason.filter(|_| sealed_to && access::needs_recipients(tenant.kind)) {
         let hint = "ask the tenant for an age or SSH public key";
         faults.add_with_hint(fields.place("recipients"), format!("no recipients, but the tenant {reason}"), hint);
     }
     if !tenant.kind.uploads() {
         for key in ["protocols", "agreements", "interests"] {
-            if let Some(item) = fields.item(key).filter(|item| !item.list().is_empty()) {
+            if let Some(item) = fields.item(key).filter(|item| item.list().is_some_and(|items| !items.is_empty())) {
                 item.fault(format!("a tenant of kind {} has no {key}", tenant.kind.name()), Some("leave them out"));
             }
         }

@@ -2,7 +2,7 @@
 //!
 //! `saphyr-parser` tells what stands where; `serde_yaml` decides what a plain scalar is (a number, true, nothing, text).
 //! Refused: anchors and aliases (a few lines of them unfold to gigabytes), tags, several documents, keys that are not
-//! text, and nesting beyond [`MOST_LEVELS`]. A key that stands twice is a fault, and its first value counts.
+//! text, nesting beyond [`MOST_LEVELS`] and more than [`MOST_ENTRIES`] in one place. A key that stands twice is a fault, and its first value counts.
 
 use std::{path::Path, sync::Arc};
 
@@ -13,6 +13,9 @@ use super::fault::{Faults, Position, shown};
 
 /// Levels of nesting at most; the files need seven.
 const MOST_LEVELS: usize = 16;
+
+/// Entries of one mapping or items of one list at most, so that comparing each with the others stays quick.
+const MOST_ENTRIES: usize = 4096;
 
 /// Characters at most of a plain scalar that may be something else than text: the longest number has 20 digits.
 const LONGEST_NUMBER: usize = 32;
@@ -152,7 +155,9 @@ impl Builder<'_> {
     fn place(&mut self, node: Node) -> Result<(), Refused> {
         match self.open.last_mut() {
             None => self.root = Some(node),
-            Some(Open::List(_, items)) => items.push(node),
+            Some(Open::List(_, items)) if items.len() < MOST_ENTRIES => items.push(node),
+            Some(Open::Mapping(_, entries, _)) if entries.len() >= MOST_ENTRIES => return too_many(node.at),
+            Some(Open::List(..)) => return too_many(node.at),
             Some(Open::Mapping(_, entries, key)) => {
                 let Some((key, key_at)) = key.take() else {
                     return Err(Refused { at: node.at, problem: "a key that is not text", hint: "keys are words" });
@@ -171,6 +176,10 @@ impl Builder<'_> {
     fn position(&self, marker: Marker) -> Position {
         Position { file: self.file.clone(), line: marker.line().max(1), column: marker.col() + 1 }
     }
+}
+
+fn too_many(at: Position) -> Result<(), Refused> {
+    Err(Refused { at, problem: "too many entries", hint: "this is not one of the files of the exchange" })
 }
 
 /// What a plain scalar is.
@@ -240,12 +249,16 @@ mod tests {
         for (text, fault) in [
             ("a: &x 1\n", "f:1:4: an anchor; write the value out where it is needed"),
             ("a: *x\n", "f:1:4: not YAML: while parsing node, found unknown anchor"),
-            ("a: !!str 1\n", "f:1:10: a tag; leave it out"),
+            ("a: !!str 1\n", "f:1:4: a tag; leave it out"),
             ("a: 1\n---\nb: 1\n", "f:2:1: a second document; put it into a file of its own"),
             ("? [a]\n: 1\n", "f:1:3: a key that is not text; keys are words"),
             ("a: 1\na: 2\n", "f:2:1: key `a` stands twice, first on line 1"),
             ("", "f:1:1: the file is empty"),
             ("# nothing\n", "f:1:1: the file is empty"),
+            (
+                &format!("a:\n{}", "- b\n".repeat(5000)),
+                "f:4098:3: too many entries; this is not one of the files of the exchange",
+            ),
             (&"[".repeat(40), "f:1:17: nested too deeply; this is not one of the files of the exchange"),
         ] {
             assert_eq!(read(text).1, [fault], "{text}");
