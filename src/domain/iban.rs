@@ -180,7 +180,7 @@ mod tests {
     fn numbers_at_fault_are_refused_by_name() {
         for (text, fault) in [
             ("BE41091811735141", IbanFault::BelgianCheck),
-            ("BE54310100270000", IbanFault::CheckDigits),
+            ("BE54310100270000", IbanFault::BelgianCheck),
             ("BE69539007547034", IbanFault::CheckDigits),
             ("BE6853900754703", IbanFault::Length),
             ("XX68539007547034", IbanFault::Country),

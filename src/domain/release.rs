@@ -389,8 +389,9 @@ mod tests {
 
     #[test]
     fn each_rule_refuses_alone() {
+        type Make = fn() -> Case;
         type Spoil = fn(&mut Case);
-        let table: &[(fn() -> Case, Rule, Spoil)] = &[
+        let table: &[(Make, Rule, Spoil)] = &[
             (list, Rule::Recipients, |case| case.tenant.recipients.clear()),
             (list, Rule::KnownReference, |case| case.reference = "OPG-2"),
             (list, Rule::RouteFitsKind, |case| case.reference = "VUTG-1"),

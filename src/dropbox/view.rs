@@ -150,6 +150,7 @@ pub trait Upload: Send {
 
 /// How a file is opened to write; read from the flags of `SSH_FXP_OPEN`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "the independent flags of the SFTP protocol")]
 pub struct UploadMode {
     /// Make it when it is not there.
     pub create: bool,

@@ -1,1 +1,15 @@
-//! Atomic writes, synchronisation to disk, locks and the clock.
+//! Files that are on disk when they are said to be, directories that cannot be left, locks and the clock.
+//!
+//! The discipline, in one place: a file's bytes are written to a temporary name, `fsync`ed, renamed, and its
+//! directory is `fsync`ed; only then does it exist. A failed `fsync` is never tried again by a caller, since the
+//! kernel may have dropped the pages (the second call would then lie).
+
+mod clock;
+mod directory;
+mod lock;
+mod process;
+
+pub use clock::Clock;
+pub use directory::{Directory, DurableError};
+pub use lock::DirectoryLock;
+pub use process::forbid_core_dumps;

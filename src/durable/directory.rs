@@ -1,0 +1,223 @@
+//! A directory, held by a handle that no name can leave, with durable operations on its entries.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    path::Path,
+    sync::Arc,
+};
+
+use cap_std::{
+    ambient_authority,
+    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+};
+
+/// Only the daemon's own user reads what it keeps.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// A directory on disk. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    handle: Arc<Dir>,
+    path: Arc<Path>,
+}
+
+/// A file operation that failed: what was done to which file.
+#[derive(Debug, thiserror::Error)]
+#[error("could not {action} {path}")]
+pub struct DurableError {
+    /// What was tried, in English, as a verb.
+    pub action: &'static str,
+    /// The file or directory.
+    pub path: String,
+    /// The system's answer.
+    #[source]
+    pub source: io::Error,
+}
+
+impl Directory {
+    /// Opens a directory, making it and those above it when they are not there.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn create(path: &Path) -> Result<Self, DurableError> {
+        let fault = |action, source| DurableError { action, path: path.display().to_string(), source };
+        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), DIRECTORY_MODE)
+            .create(path)
+            .map_err(|source| fault("make directory", source))?;
+        let handle =
+            Dir::open_ambient_dir(path, ambient_authority()).map_err(|source| fault("open directory", source))?;
+        Ok(Self { handle: Arc::new(handle), path: path.into() })
+    }
+
+    /// Opens a directory within this one, making it, durably, when it is not there.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn subdirectory(&self, name: &str) -> Result<Self, DurableError> {
+        let mut builder = DirBuilder::new();
+        builder.mode(DIRECTORY_MODE);
+        match self.handle.create_dir_with(name, &builder) {
+            Ok(()) => self.sync()?,
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(source) => return Err(self.fault("make directory", name, source)),
+        }
+        let handle = self.handle.open_dir(name).map_err(|source| self.fault("open directory", name, source))?;
+        Ok(Self { handle: Arc::new(handle), path: self.path.join(name).into() })
+    }
+
+    /// Where the directory is, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The names in it, in no order. Names that are not UTF-8 are passed over: the daemon makes none.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn names(&self) -> Result<Vec<String>, DurableError> {
+        let entries = self.handle.entries().map_err(|source| self.fault("list", ".", source))?;
+        let mut names = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|source| self.fault("list", ".", source))?;
+            names.extend(entry.file_name().into_string().ok());
+        }
+        Ok(names)
+    }
+
+    /// Opens a file to read.
+    ///
+    /// # Errors
+    /// [`DurableError`]; its source is of kind `NotFound` when there is none.
+    pub fn open(&self, name: &str) -> Result<File, DurableError> {
+        let file = self.handle.open(name).map_err(|source| self.fault("open", name, source))?;
+        Ok(file.into_std())
+    }
+
+    /// Makes a file that is not there yet, to write and read.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn create_file(&self, name: &str) -> Result<File, DurableError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create_new(true).mode(FILE_MODE);
+        let file = self.handle.open_with(name, &options).map_err(|source| self.fault("make", name, source))?;
+        Ok(file.into_std())
+    }
+
+    /// Opens a file that is there, to write and read.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn open_to_write(&self, name: &str) -> Result<File, DurableError> {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true);
+        let file = self.handle.open_with(name, &options).map_err(|source| self.fault("open", name, source))?;
+        Ok(file.into_std())
+    }
+
+    /// Reads a file of at most `limit_bytes`; `None` when there is none.
+    ///
+    /// # Errors
+    /// [`DurableError`]; a longer file is of kind `FileTooLarge`.
+    pub fn read(&self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, DurableError> {
+        use io::Read;
+        let file = match self.open(name) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        let mut bytes = Vec::new();
+        file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|source| self.fault("read", name, source))?;
+        if bytes.len() as u64 > limit_bytes {
+            return Err(self.fault("read", name, io::ErrorKind::FileTooLarge.into()));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Writes a file whole, replacing what has its name: after this it is on disk, before it nothing changed.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
+        let temporary = format!(".{name}.new");
+        self.remove_if_there(&temporary)?;
+        let mut file = self.create_file(&temporary)?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| self.fault("write", name, source))?;
+        self.rename(&temporary, self, name)?;
+        self.sync()
+    }
+
+    /// Renames an entry, to this or another directory. Durable once both directories are synced.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn rename(&self, name: &str, target: &Self, new_name: &str) -> Result<(), DurableError> {
+        self.handle.rename(name, &target.handle, new_name).map_err(|source| self.fault("rename", name, source))
+    }
+
+    /// Removes a file; that there is none is fine. Durable once the directory is synced.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn remove_if_there(&self, name: &str) -> Result<(), DurableError> {
+        match self.handle.remove_file(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| self.fault("remove", name, source)),
+        }
+    }
+
+    /// Whether there is an entry of that name.
+    pub fn contains(&self, name: &str) -> bool {
+        self.handle.symlink_metadata(name).is_ok()
+    }
+
+    /// Brings the directory itself to disk: entries made, renamed and removed.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn sync(&self) -> Result<(), DurableError> {
+        // A handle for paths only cannot be synced, so the directory is opened anew from its own handle.
+        let opened = self.handle.open(".").and_then(|handle| handle.sync_all());
+        opened.map_err(|source| self.fault("sync", ".", source))
+    }
+
+    fn fault(&self, action: &'static str, name: &str, source: io::Error) -> DurableError {
+        DurableError { action, path: self.path.join(name).display().to_string(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_are_written_whole_and_listed() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(&root.path().join("a/b")).unwrap();
+        let within = directory.subdirectory("c").unwrap();
+        within.write("x", b"one").unwrap();
+        within.write("x", b"two").unwrap();
+        assert_eq!(within.read("x", 3).unwrap().unwrap(), b"two");
+        assert_eq!(within.read("y", 3).unwrap(), None);
+        assert_eq!(within.read("x", 2).unwrap_err().source.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(within.names().unwrap(), ["x"]);
+        within.rename("x", &directory, "z").unwrap();
+        assert!(directory.contains("z") && !within.contains("x"));
+    }
+
+    #[test]
+    fn no_name_leaves_the_directory() {
+        let root = tempfile::tempdir().unwrap();
+        std::fs::write(root.path().join("secret"), "x").unwrap();
+        std::os::unix::fs::symlink("../secret", {
+            std::fs::create_dir(root.path().join("d")).unwrap();
+            root.path().join("d/link")
+        })
+        .unwrap();
+        let directory = Directory::create(&root.path().join("d")).unwrap();
+        for name in ["../secret", "/etc/passwd", "link"] {
+            assert!(directory.open(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! Secret keys that open what was sealed to them.
+
+use std::{
+    fmt,
+    io::{BufRead, BufReader, Cursor, Read},
+};
+
+use age::{Decryptor, armor::ArmoredReader, secrecy::ExposeSecret, x25519};
+use zeroize::Zeroizing;
+
+use super::{Recipient, SealError, header};
+
+/// Identities of one purpose: the key in use first, those that it replaced after it.
+///
+/// Only X25519 identities: a passphrase on the way in would let a sender choose how much work opening is.
+#[derive(Clone)]
+pub struct Keyring {
+    identities: Vec<x25519::Identity>,
+}
+
+/// Room for reading ciphertext: a few chunks of 64 KiB, so that a read from the disk is worth its call.
+const READ_BUFFER_BYTES: usize = 256 * 1024;
+
+impl Keyring {
+    /// Reads an age identity file: a key a line, comments with `#`.
+    ///
+    /// # Errors
+    /// [`SealError::Identity`] for a line that is neither, or line 0 when there is no key at all.
+    pub fn parse(text: &str) -> Result<Self, SealError> {
+        let mut identities = Vec::new();
+        for (at, line) in text.lines().map(str::trim).enumerate() {
+            if !line.is_empty() && !line.starts_with('#') {
+                identities.push(line.parse().map_err(|_| SealError::Identity { line: at + 1 })?);
+            }
+        }
+        if identities.is_empty() { Err(SealError::Identity { line: 0 }) } else { Ok(Self { identities }) }
+    }
+
+    /// Makes a key.
+    pub fn generate() -> Self {
+        Self { identities: vec![x25519::Identity::generate()] }
+    }
+
+    /// The identity file, as `age-keygen` writes it but for the date.
+    pub fn to_file(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::new());
+        for identity in &self.identities {
+            text.push_str("# public key: ");
+            text.push_str(&identity.to_public().to_string());
+            text.push('\n');
+            text.push_str(identity.to_string().expose_secret());
+            text.push('\n');
+        }
+        text
+    }
+
+    /// The public keys, in the order of the identities. There is at least one.
+    pub fn recipients(&self) -> Vec<Recipient> {
+        self.identities.iter().map(|identity| Recipient::from_x25519(identity.to_public())).collect()
+    }
+
+    /// A secret for `purpose` that follows from the first identity, 32 bytes (HKDF-SHA-256, RFC 5869).
+    pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
+        let mut secret = Zeroizing::new([0; 32]);
+        if let Some(identity) = self.identities.first() {
+            let text = identity.to_string();
+            let keys = hkdf::Hkdf::<sha2::Sha256>::new(Some(b"groeikluis"), text.expose_secret().as_bytes());
+            // The only error is an output longer than 8,160 bytes.
+            let _ = keys.expand(purpose.as_bytes(), secret.as_mut());
+        }
+        secret
+    }
+
+    /// Opens an age file, armored or not. Read the result to its end before acting on what it says.
+    ///
+    /// # Errors
+    /// [`SealError`]: not age, a header beyond bounds, sealed to another key, or the input's own fault.
+    pub fn open<'a, R: Read + Send + 'a>(&self, input: R) -> Result<Opened<'a>, SealError> {
+        let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, input);
+        let armored = header::is_armored(input.fill_buf().map_err(SealError::Io)?);
+        if armored {
+            self.open_binary(BufReader::new(ArmoredReader::new(header::LineGuard::new(input))))
+        } else {
+            self.open_binary(input)
+        }
+    }
+
+    fn open_binary<'a, R: BufRead + Send + 'a>(&self, mut input: R) -> Result<Opened<'a>, SealError> {
+        let first = header::read_bounded(&mut input)?;
+        let decryptor = Decryptor::new_buffered(Cursor::new(first).chain(input)).map_err(opening_error)?;
+        if decryptor.is_scrypt() {
+            return Err(SealError::NoMatchingKey);
+        }
+        let identities = self.identities.iter().map(|identity| identity as &dyn age::Identity);
+        let plaintext = decryptor.decrypt(identities).map_err(opening_error)?;
+        Ok(Opened { plaintext: Box::new(plaintext) })
+    }
+
+    /// Opens an age file and reads all of it into memory that is wiped when it is dropped.
+    ///
+    /// # Errors
+    /// As [`Keyring::open`], and [`SealError::TooLarge`], [`SealError::Truncated`], [`SealError::Damaged`].
+    pub fn open_whole<R: Read + Send>(&self, input: R, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let opened = self.open(input)?;
+        read_whole(opened, limit_bytes)
+    }
+}
+
+/// Reads into segments that double, so that no partly filled buffer is moved and left behind unwiped.
+fn read_whole(mut opened: impl Read, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let mut segments: Vec<Zeroizing<Vec<u8>>> = Vec::new();
+    let mut total = 0_u64;
+    loop {
+        let size = READ_BUFFER_BYTES.max(usize::try_from(total).unwrap_or(usize::MAX).min(1 << 26));
+        let mut segment = Zeroizing::new(vec![0; size]);
+        let mut filled = 0;
+        while let Some(rest) = segment.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match opened.read(rest) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(SealError::from_reading(error)),
+            }
+        }
+        total += filled as u64;
+        if total > limit_bytes {
+            return Err(SealError::TooLarge { limit_bytes });
+        }
+        let ended = filled < size;
+        segment.truncate(filled);
+        segments.push(segment);
+        if ended {
+            break;
+        }
+    }
+    if segments.len() == 1 {
+        return Ok(segments.swap_remove(0));
+    }
+    let mut whole = Zeroizing::new(Vec::with_capacity(usize::try_from(total).unwrap_or_default()));
+    for segment in &segments {
+        whole.extend_from_slice(segment);
+    }
+    Ok(whole)
+}
+
+fn opening_error(error: age::DecryptError) -> SealError {
+    use age::DecryptError;
+    match error {
+        DecryptError::NoMatchingKeys | DecryptError::KeyDecryptionFailed => SealError::NoMatchingKey,
+        DecryptError::UnknownFormat => SealError::NotAge,
+        DecryptError::Io(error) => SealError::from_reading(error),
+        DecryptError::DecryptionFailed | DecryptError::InvalidMac => SealError::Damaged,
+        DecryptError::InvalidHeader | DecryptError::ExcessiveWork { .. } => SealError::Header,
+    }
+}
+
+/// The plaintext of an age file, streaming. An error of kind `UnexpectedEof` says that the file is cut off,
+/// `InvalidData` that it was changed: [`SealError::from_reading`] tells.
+pub struct Opened<'a> {
+    plaintext: Box<dyn Read + Send + 'a>,
+}
+
+impl Read for Opened<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.plaintext.read(buffer)
+    }
+}
+
+impl fmt::Debug for Keyring {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_list().entries(self.recipients()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::StorageSealer;
+    use std::io::Write;
+
+    fn sealed(keyring: &Keyring, content: &[u8]) -> Vec<u8> {
+        let mut sealer = StorageSealer::new(&keyring.recipients(), Vec::new()).unwrap();
+        sealer.write_all(content).unwrap();
+        sealer.finish().unwrap().0
+    }
+
+    #[test]
+    fn what_was_sealed_opens_at_every_chunk_boundary() {
+        let keyring = Keyring::generate();
+        for length in [0, 1, 65_535, 65_536, 65_537, 131_072, 300_000] {
+            let content: Vec<u8> = (0..length).map(|at: u32| at.to_le_bytes()[0]).collect();
+            let opened = keyring.open_whole(&sealed(&keyring, &content)[..], 1 << 20).unwrap();
+            assert_eq!(*opened, content, "{length}");
+        }
+    }
+
+    #[test]
+    fn a_keyring_reads_its_own_file_and_opens_with_each_of_its_keys() {
+        let (old, new) = (Keyring::generate(), Keyring::generate());
+        let both = Keyring::parse(&format!("{}\n{}", *new.to_file(), *old.to_file())).unwrap();
+        assert_eq!(both.recipients().len(), 2);
+        assert_eq!(*both.open_whole(&sealed(&old, b"x")[..], 10).unwrap(), b"x");
+        assert_eq!(*both.derive("a"), *new.derive("a"));
+        assert_ne!(*both.derive("a"), *both.derive("b"));
+        assert!(matches!(Keyring::parse("# nothing\nx"), Err(SealError::Identity { line: 2 })));
+        assert!(matches!(Keyring::parse(""), Err(SealError::Identity { line: 0 })));
+    }
+
+    #[test]
+    fn armored_files_open_too() {
+        let keyring = Keyring::generate();
+        let recipients = keyring.recipients();
+        let encryptor = age::Encryptor::with_recipients(recipients.iter().map(Recipient::as_age)).unwrap();
+        let armor = age::armor::ArmoredWriter::wrap_output(Vec::new(), age::armor::Format::AsciiArmor).unwrap();
+        let mut writer = encryptor.wrap_output(armor).unwrap();
+        writer.write_all(&vec![b'x'; 200_000]).unwrap();
+        let file = writer.finish().and_then(age::armor::ArmoredWriter::finish).unwrap();
+        assert!(crate::seal::looks_sealed(&file));
+        assert_eq!(keyring.open_whole(&file[..], 1 << 20).unwrap().len(), 200_000);
+    }
+
+    #[test]
+    fn files_at_fault_are_told_apart() {
+        let keyring = Keyring::generate();
+        let file = sealed(&keyring, &vec![7; 150_000]);
+        let open = |bytes: &[u8]| keyring.open_whole(bytes, 1 << 20).map(|content| content.len());
+        for cut in [file.len() - 1, file.len() - 20_000, 66_000, 300, 210] {
+            let fault = open(&file[..cut]);
+            assert!(matches!(fault, Err(SealError::Truncated | SealError::Damaged)), "{cut}: {fault:?}");
+        }
+        assert!(matches!(open(&file[..100]), Err(SealError::Truncated)));
+        assert!(matches!(open(b"niss\n00012556777\n"), Err(SealError::NotAge)));
+        let mut flipped = file.clone();
+        flipped[1000] ^= 1;
+        assert!(matches!(open(&flipped), Err(SealError::Damaged)));
+        assert!(matches!(Keyring::generate().open_whole(&file[..], 10), Err(SealError::NoMatchingKey)));
+        assert!(matches!(keyring.open_whole(&file[..], 149_999), Err(SealError::TooLarge { limit_bytes: 149_999 })));
+    }
+}
