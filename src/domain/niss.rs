@@ -12,6 +12,7 @@
 use std::fmt;
 
 use jiff::civil::Date;
+use zeroize::Zeroize;
 
 /// Digits of a number in its exchange form.
 pub const DIGITS: usize = 11;
@@ -242,6 +243,13 @@ impl Niss {
         } else {
             AgeCheck::Undecided
         }
+    }
+}
+
+/// A wiped number is no number any more: only for what is about to go.
+impl Zeroize for Niss {
+    fn zeroize(&mut self) {
+        self.0.zeroize();
     }
 }
 

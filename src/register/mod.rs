@@ -1,1 +1,130 @@
-//! The Groeipakket extract in memory.
+//! The Groeipakket extract in memory (FORMATS section 4).
+//!
+//! Owns: reading an extract, the compact form of it, looking a child up, and making a synthetic extract.
+//!
+//! Invariants: a [`Register`] is whole and never changes; every value in it was checked, all rows are of one month,
+//! a (child, beneficiary) stands in it once, the rows of a child agree on birth date and domicile, and their shares
+//! of a source add up to 1 at most. The plaintext is never whole in memory, and names, addresses and numbers are
+//! wiped when the register goes.
+//!
+//! Refuses: an extract with anything at fault, by line and column and without telling the value ([`RegisterFault`]).
+//! It does not refuse a birth date other than that of the NISS: a date is corrected sooner than a number is replaced.
+
+use std::{fmt, hash::BuildHasher, io::Read};
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
+use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue};
+
+mod chunks;
+mod fault;
+mod layout;
+mod load;
+mod month;
+mod row;
+mod sources;
+mod text;
+mod view;
+
+pub mod synth;
+
+pub use fault::{CellProblem, Field, HeaderProblem, LineProblem, RegisterFault};
+pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
+pub use month::{MonthFault, ReferenceMonth};
+pub use view::{Address, Child, Entitlement, Household};
+
+use row::{RowAt, Rows};
+use sources::SourceSet;
+use text::Texts;
+
+/// An extract, loaded. Share it in an `Arc` and replace it whole.
+pub struct Register {
+    month: ReferenceMonth,
+    catalogue: SourceCatalogue,
+    municipalities: Vec<NisCode>,
+    source_sets: Vec<SourceSet>,
+    rows: Rows,
+    texts: Texts,
+    /// The first row of each child, by its number.
+    index: HashTable<RowAt>,
+    /// The other rows of a child: (first row, later row), sorted.
+    later: Vec<(RowAt, RowAt)>,
+}
+
+impl Register {
+    /// Reads the plaintext of an extract to its end: `;`-separated, the columns in any order, values in quotes where
+    /// they need them, LF or CRLF, with or without a byte order mark.
+    ///
+    /// Reading, hence decrypting, happens on a thread of its own. At most one mebibyte of the plaintext is in memory
+    /// at any moment.
+    ///
+    /// # Errors
+    /// [`RegisterFault`], the first that is met; faults between rows (a row that stands twice) after all others.
+    pub fn read(
+        input: impl Read + Send,
+        catalogue: &SourceCatalogue,
+        municipalities: &Municipalities,
+    ) -> Result<Self, RegisterFault> {
+        let mut loader = load::Loader::new(catalogue, municipalities);
+        chunks::for_each(input, |lines| loader.take(lines))?;
+        loader.finish()
+    }
+
+    /// The month whose rights it gives.
+    pub fn month(&self) -> ReferenceMonth {
+        self.month
+    }
+
+    /// The catalogue by which it was loaded: every [`crate::domain::SourceId`] of this register is one of it.
+    pub fn catalogue(&self) -> &SourceCatalogue {
+        &self.catalogue
+    }
+
+    /// How many rows it has: one per (child, beneficiary).
+    pub fn rows(&self) -> usize {
+        self.rows.len() as usize
+    }
+
+    /// How many children it has.
+    pub fn children(&self) -> usize {
+        self.index.len()
+    }
+
+    /// Bytes it takes on the heap.
+    pub fn heap_bytes(&self) -> usize {
+        let sets: usize = self.source_sets.iter().map(|set| size_of_val(&*set.shares) + size_of::<SourceSet>()).sum();
+        let later = self.later.capacity() * size_of::<(RowAt, RowAt)>();
+        let municipalities = self.municipalities.capacity() * size_of::<NisCode>();
+        self.rows.heap_bytes() + self.texts.heap_bytes() + self.index.allocation_size() + sets + later + municipalities
+    }
+
+    /// The child with that number.
+    pub fn find(&self, niss: Niss) -> Option<Child<'_>> {
+        let is_it = |at: &RowAt| self.rows.row(*at).is_some_and(|row| row.child == niss);
+        let at = *self.index.find(child_hash(niss), is_it)?;
+        self.rows.row(at).map(|first| Child { register: self, first, at })
+    }
+
+    /// All rows, in the order of the extract.
+    pub fn households(&self) -> impl Iterator<Item = Household<'_>> {
+        self.rows.iter().map(|row| Household { register: self, row })
+    }
+
+    fn later_rows(&self, first: RowAt) -> &[(RowAt, RowAt)] {
+        let start = self.later.partition_point(|(other, _)| *other < first);
+        let rest = self.later.get(start..).unwrap_or_default();
+        rest.get(..rest.partition_point(|(other, _)| *other == first)).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Register {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Register({}, {} rows, {} children)", self.month, self.rows(), self.children())
+    }
+}
+
+/// Where a child stands in the index.
+fn child_hash(niss: Niss) -> u64 {
+    FxBuildHasher.hash_one(niss.key())
+}

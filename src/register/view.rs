@@ -1,0 +1,199 @@
+//! Looking at the register: a child, and its rows one beneficiary at a time.
+
+use jiff::civil::Date;
+
+use super::{
+    Register,
+    load::values,
+    row::{Flags, Row, RowAt},
+};
+use crate::domain::{Iban, NisCode, Niss, Share, SourceId};
+
+/// A child of the register.
+#[derive(Clone, Copy)]
+pub struct Child<'a> {
+    pub(super) register: &'a Register,
+    pub(super) first: &'a Row,
+    pub(super) at: RowAt,
+}
+
+/// One (child, beneficiary) of the register.
+#[derive(Clone, Copy)]
+pub struct Household<'a> {
+    pub(super) register: &'a Register,
+    pub(super) row: &'a Row,
+}
+
+/// A beneficiary's address.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Address<'a> {
+    /// The street; may be empty.
+    pub street: &'a str,
+    /// The house number; may be empty.
+    pub house_number: &'a str,
+    /// The box; may be empty.
+    pub box_number: &'a str,
+    /// The postcode, in the shape of its country.
+    pub postcode: &'a str,
+    /// The municipality.
+    pub municipality: &'a str,
+    /// The country, ISO 3166 alpha-2.
+    pub country: &'a str,
+}
+
+/// That a beneficiary has a right to a source for a child: the ground of a "yes".
+#[derive(Clone, Copy)]
+pub struct Entitlement<'a> {
+    /// The beneficiary's row.
+    pub household: Household<'a>,
+    /// Its part.
+    pub share: Share,
+}
+
+impl<'a> Child<'a> {
+    /// The child's number.
+    pub fn niss(self) -> Niss {
+        self.first.child
+    }
+
+    /// The municipality of the domicile.
+    pub fn nis_code(self) -> Option<NisCode> {
+        self.first().child_nis_code()
+    }
+
+    /// The postcode of the domicile.
+    pub fn postcode(self) -> u16 {
+        self.first.postcode
+    }
+
+    /// The birth date, where it is known.
+    pub fn birth_date(self) -> Option<Date> {
+        self.first.birth.date()
+    }
+
+    /// The child's rows, one per beneficiary, in the order of the extract.
+    pub fn households(self) -> impl Iterator<Item = Household<'a>> {
+        let Self { register, first, at } = self;
+        let later = if first.flags.has(Flags::HAS_LATER) { register.later_rows(at) } else { &[] };
+        let later = later.iter().filter_map(move |(_, at)| register.rows.row(*at));
+        std::iter::once(first).chain(later).map(move |row| Household { register, row })
+    }
+
+    /// The beneficiaries that get a source for this child; none when the child does not have it.
+    pub fn entitlements(self, source: SourceId) -> impl Iterator<Item = Entitlement<'a>> {
+        self.households()
+            .filter_map(move |household| household.share(source).map(|share| Entitlement { household, share }))
+    }
+
+    fn first(self) -> Household<'a> {
+        Household { register: self.register, row: self.first }
+    }
+}
+
+impl<'a> Household<'a> {
+    /// The child's number.
+    pub fn child_niss(self) -> Niss {
+        self.row.child
+    }
+
+    /// The child's last and first name; the first may be empty.
+    pub fn child_name(self) -> (&'a str, &'a str) {
+        let mut values = values(self.register.texts.text(self.row.names));
+        (values.next().unwrap_or_default(), values.next().unwrap_or_default())
+    }
+
+    /// The child's birth date, where it is known.
+    pub fn child_birth_date(self) -> Option<Date> {
+        self.row.birth.date()
+    }
+
+    /// The municipality of the child's domicile.
+    pub fn child_nis_code(self) -> Option<NisCode> {
+        self.register.municipalities.get(usize::from(self.row.municipality)).copied()
+    }
+
+    /// The postcode of the child's domicile.
+    pub fn child_postcode(self) -> u16 {
+        self.row.postcode
+    }
+
+    /// The child's place among the children of the family, from 1.
+    pub fn rank(self) -> u8 {
+        self.row.rank
+    }
+
+    /// How many children the family has.
+    pub fn family_size(self) -> u8 {
+        self.row.family_size
+    }
+
+    /// Whether the household has one parent.
+    pub fn is_single_parent(self) -> bool {
+        self.row.flags.has(Flags::SINGLE_PARENT)
+    }
+
+    /// Whether the child has an earlier row: leave those out to count children.
+    pub fn is_later_of_child(self) -> bool {
+        self.row.flags.has(Flags::IS_LATER)
+    }
+
+    /// A number for the dossier: the same for the same dossier, within this register only.
+    pub fn dossier(self) -> u32 {
+        self.row.dossier
+    }
+
+    /// The beneficiary's number.
+    pub fn beneficiary(self) -> Niss {
+        self.row.beneficiary
+    }
+
+    /// The beneficiary's last and first name; the first may be empty.
+    pub fn beneficiary_name(self) -> (&'a str, &'a str) {
+        let [last, first] = self.text_values();
+        (last, first)
+    }
+
+    /// The beneficiary's address.
+    pub fn address(self) -> Address<'a> {
+        let [_, _, street, house_number, box_number, postcode, municipality, country] = self.text_values();
+        Address { street, house_number, box_number, postcode, municipality, country }
+    }
+
+    /// Who holds the account, as the bank knows it; may be empty.
+    pub fn account_holder(self) -> &'a str {
+        let [.., holder] = self.text_values::<9>();
+        holder
+    }
+
+    /// The account, when there is one.
+    pub fn iban(self) -> Option<Iban> {
+        // It was parsed once when the extract was loaded, hence fails only when it is empty.
+        let [.., iban] = self.text_values::<10>();
+        Iban::parse(iban).ok()
+    }
+
+    /// The part of a source that this beneficiary gets for this child.
+    pub fn share(self, source: SourceId) -> Option<Share> {
+        self.set().and_then(|set| set.share(source))
+    }
+
+    /// All sources of the row with their parts, in the order of the catalogue.
+    pub fn shares(self) -> &'a [(SourceId, Share)] {
+        self.set().map(|set| &*set.shares).unwrap_or_default()
+    }
+
+    /// The sources of the row, a bit each: bit 0 is the first of the catalogue.
+    pub fn source_bits(self) -> u64 {
+        self.set().map_or(0, |set| set.bits)
+    }
+
+    fn set(self) -> Option<&'a super::sources::SourceSet> {
+        self.register.source_sets.get(usize::from(self.row.sources))
+    }
+
+    /// The first values of the household's text, from the last name on.
+    fn text_values<const N: usize>(self) -> [&'a str; N] {
+        let mut values = values(self.register.texts.text(self.row.household));
+        std::array::from_fn(|_| values.next().unwrap_or_default())
+    }
+}
