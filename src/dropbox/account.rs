@@ -3,7 +3,7 @@
 use super::{DropBoxError, download::Sent, record::{Record, Stored}, view::Login};
 use crate::transfer_log::{
     Actor, Context, Disclosed, Outcome, Record as LogRecord, TransferLog,
-    event::{Delete, DownloadEnd, DownloadStart, Event, DeliveryStep, FileKind, Rename, Upload},
+    DownloadEnd, DownloadStart, Event, DeliveryStep, FileKind, Rename, Upload,
 };
 
 /// The log, and who the session is.
@@ -46,7 +46,7 @@ impl Account {
 
     /// A file is gone by the tenant's own hand.
     pub fn deleted(&self, id: Option<&str>, path: &str) -> Result<(), DropBoxError> {
-        self.append(vec![self.record(Event::Delete(Delete {}), id, path)])
+        self.append(vec![self.record(Event::Delete {}, id, path)])
     }
 
     /// A download is about to begin; returns when that is on disk.

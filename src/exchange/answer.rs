@@ -28,7 +28,7 @@ use crate::{
     seal::{Keyring, SealError},
     transfer_log::{
         Actor, Context, Record,
-        event::{Event, ListAnswered, ListReceived, ProtocolUsed},
+    Event, ListAnswered, ListReceived, ProtocolUsed,
     },
 };
 

@@ -12,7 +12,7 @@ use crate::{
     seal::{Recipient, SealError, TenantSealer},
     transfer_log::{
         Actor, Context, Record,
-        event::{DeliveryCreated, DeliveryStep, Event},
+    DeliveryCreated, DeliveryStep, Event,
     },
 };
 

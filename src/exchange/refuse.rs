@@ -18,7 +18,7 @@ use crate::{
     dropbox::{Area, RefusedUpload, UploadFault},
     transfer_log::{
         Actor, Context, Record,
-        event::{Event, ListRefused, PolicyRefused, Stage},
+    Event, ListRefused, PolicyRefused, Stage,
     },
 };
 

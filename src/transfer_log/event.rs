@@ -34,7 +34,7 @@ pub enum Event {
     DownloadEnd(DownloadEnd),
     /// A tenant renamed an upload of its own.
     #[serde(rename = "file.rename")]
-    Rename {},
+    Rename(Rename),
     /// A tenant removed a file.
     #[serde(rename = "file.delete")]
     Delete {},
@@ -153,6 +153,16 @@ pub struct Upload {
     pub file_kind: FileKind,
     /// Whether it went to the test inbox.
     pub test: bool,
+    /// Whether it is finished by that; false under a temporary name.
+    pub complete: bool,
+}
+
+/// Fields of `file.rename`. The correlation is the submission's id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rename {
+    /// Whether the upload is finished by that: it had a temporary name before.
+    pub complete: bool,
 }
 
 /// Fields of `file.download.start`.
@@ -404,7 +414,7 @@ impl Event {
             | Self::Upload(_)
             | Self::DownloadStart(_)
             | Self::DownloadEnd(_)
-            | Self::Rename {}
+            | Self::Rename(_)
             | Self::Delete {}
             | Self::ListReceived(_)
             | Self::ListAnswered(_)

@@ -37,7 +37,7 @@ pub use error::{IndexError, LogError};
 pub use event::{
     ConfigChanged, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, ListAnswered,
     ListReceived, ListRefused, LogRecovered, LogSize, Login, LoginMethod, LoginRefused, Logout, PolicyRefused,
-    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Stage, Upload,
+    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, Stage, Upload,
 };
 pub use log::{Appended, Index, LogSettings, Position, TransferLog};
 pub use merkle::Hash;
