@@ -9,6 +9,8 @@ use std::{
     sync::Arc,
 };
 
+use crate::domain::niss;
+
 /// A fault in a configuration file; it prints as `file:line:column: problem; hint`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 pub struct Fault {
@@ -78,10 +80,13 @@ impl Faults {
     }
 }
 
-/// What is shown of a value in a message: enough to find it, never more than a word.
+/// What is shown of a value in a message: enough to find it, never more than a word, and no person's number.
 pub(super) fn shown(value: &str) -> String {
     /// Characters at most; an identifier fits, a key does not.
     const LONGEST: usize = 40;
+    if niss::find_in(value).is_some() {
+        return "`…`".to_owned();
+    }
     let mut characters = value.chars();
     let start: String = characters.by_ref().take(LONGEST).flat_map(char::escape_debug).collect();
     if characters.next().is_some() { format!("`{start}…`") } else { format!("`{start}`") }
@@ -104,6 +109,7 @@ mod tests {
     #[test]
     fn a_long_value_is_cut_and_escaped() {
         assert_eq!(shown("bree\n"), "`bree\\n`");
+        assert_eq!(shown("OPG-85073003328"), "`…`");
         assert_eq!(shown(&"a".repeat(41)), format!("`{}…`", "a".repeat(40)));
     }
 }

@@ -100,6 +100,8 @@ fn assemble(
         state_dir: main.state_dir?,
         high_water_dir: main.high_water_dir?,
         spool_dir: main.spool_dir?,
+        tenants_dir: main.tenants_dir,
+        sources_file: main.sources_file,
         assignments_dir: main.assignments_dir,
         costs_file: main.costs_file,
         tenants,
@@ -241,7 +243,8 @@ mod tests {
             .map_err(|faults| faults.iter().map(|fault| fault.to_string().replace(&place, "")).collect())
     }
 
-    /// Splits a golden file at its `#=== NAME` lines; the last part holds the messages.
+    /// Splits a golden file, named after a user's mistake, at its `#=== NAME` lines: the files with the mistake, and
+    /// last the messages, which `GROEIKLUIS_BLESS=1` writes anew.
     fn sections(golden: &str) -> Vec<(&str, &str)> {
         golden.split("#=== ").skip(1).filter_map(|part| part.split_once('\n')).collect()
     }

@@ -20,6 +20,10 @@ pub struct Settings {
     pub high_water_dir: PathBuf,
     /// Where ops hand files over; a tmpfs.
     pub spool_dir: PathBuf,
+    /// The files of tenants.
+    pub tenants_dir: PathBuf,
+    /// The catalogue of sources.
+    pub sources_file: PathBuf,
     /// The files of assignments.
     pub assignments_dir: PathBuf,
     /// The tariffs.

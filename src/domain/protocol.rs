@@ -12,7 +12,7 @@ pub struct ProtocolId(String);
 
 /// A text that is no reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not 2 to 40 of A-Z, a-z, 0-9 and -")]
+#[error("not 2 to 40 of A-Z, a-z, 0-9 and - without a national number in it")]
 pub struct ProtocolIdFault;
 
 impl FromStr for ProtocolId {
