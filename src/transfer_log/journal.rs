@@ -160,9 +160,8 @@ impl Groups {
 fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(Vec<u8>, bool)>> {
     let mut head = Vec::with_capacity(8);
     input.by_ref().take(8).read_to_end(&mut head)?;
-    let Ok(head) = <[u8; 8]>::try_from(head).map(u64::from_le_bytes) else { return Ok(None) };
-    // Two 32-bit numbers, the length first.
-    let (length, found) = ((head & u64::from(u32::MAX)) as u32, (head >> 32) as u32);
+    let ([length, found], []) = head.as_chunks::<4>() else { return Ok(None) };
+    let (length, found) = (u32::from_le_bytes(*length), u32::from_le_bytes(*found));
     let entry_bytes = length & !CONTINUES;
     if entry_bytes == 0 || entry_bytes as usize > MAX_ENTRY_BYTES {
         return Ok(None);

@@ -29,6 +29,7 @@ mod reader;
 mod record;
 mod recovery;
 mod tile;
+mod verify;
 
 pub use checkpoint::Checkpoint;
 pub use disclosure::{DisclosureSink, KeepNothing};
@@ -44,6 +45,7 @@ pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use verify::{Verified, VerifyFault, verify};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
 pub const MAX_BATCH: usize = 4_096;

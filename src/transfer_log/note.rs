@@ -89,7 +89,7 @@ impl NoteKey {
     /// [`NoteFault`]: what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NoteFault> {
         let rest = text.trim().strip_prefix(PRIVATE).ok_or(NoteFault::KeyFormat)?;
-        let (name, hash, bytes) = split_key(rest)?;
+        let KeyParts { name, hash, bytes } = split_key(rest)?;
         let seed: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| NoteFault::KeyFormat)?;
         let key = Self::from_seed(name, seed)?;
         if key.verifier.hash == hash { Ok(key) } else { Err(NoteFault::KeyHash) }
@@ -146,7 +146,7 @@ impl VerifierKey {
     /// # Errors
     /// [`NoteFault`]: what is wrong with it.
     pub fn parse(text: &str) -> Result<Self, NoteFault> {
-        let (name, hash, bytes) = split_key(text.trim())?;
+        let KeyParts { name, hash, bytes } = split_key(text.trim())?;
         let bytes: &[u8; 32] = bytes.as_slice().try_into().map_err(|_| NoteFault::KeyFormat)?;
         let key = VerifyingKey::from_bytes(bytes).map_err(|_| NoteFault::KeyFormat)?;
         let verifier = Self::new(name, key)?;
@@ -206,18 +206,22 @@ impl fmt::Debug for VerifierKey {
     }
 }
 
-type KeyParts<'a> = (&'a str, [u8; 4], Zeroizing<Vec<u8>>);
+/// `<name>+<hash>+<base64>`, taken apart.
+struct KeyParts<'a> {
+    name: &'a str,
+    hash: [u8; 4],
+    bytes: Zeroizing<Vec<u8>>,
+}
 
-/// Name, hash and key bytes of `<name>+<hash>+<base64>`.
 fn split_key(text: &str) -> Result<KeyParts<'_>, NoteFault> {
     let mut parts = text.splitn(3, '+');
     let mut next = || parts.next().ok_or(NoteFault::KeyFormat);
-    let (name, hash, encoded) = (next()?, next()?, next()?);
-    let mut hash_bytes = [0; 4];
-    hex::decode_to_slice(hash, &mut hash_bytes).map_err(|_| NoteFault::KeyFormat)?;
+    let (name, printed, encoded) = (next()?, next()?, next()?);
+    let mut hash = [0; 4];
+    hex::decode_to_slice(printed, &mut hash).map_err(|_| NoteFault::KeyFormat)?;
     let bytes = Zeroizing::new(STANDARD.decode(encoded).map_err(|_| NoteFault::KeyFormat)?);
     match bytes.split_first() {
-        Some((&ED25519, key)) => Ok((name, hash_bytes, Zeroizing::new(key.to_vec()))),
+        Some((&ED25519, key)) => Ok(KeyParts { name, hash, bytes: Zeroizing::new(key.to_vec()) }),
         Some(_) => Err(NoteFault::Algorithm),
         None => Err(NoteFault::KeyFormat),
     }
