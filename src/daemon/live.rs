@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::Settings,
-    documents::guide::{self, GuideFacts},
+    documents::Guide,
     domain::{Tenant, TenantId},
     dropbox::{Host, RefusedUpload, Submission},
     durable::Clock,
@@ -25,13 +25,17 @@ pub(super) struct Live {
 
 /// What tenants are told about the exchange's own keys.
 pub(super) struct Facts {
-    /// Of each host key, as clients show it.
-    pub host_fingerprints: Vec<String>,
+    /// Of the first host key, as clients show it.
+    pub host_fingerprint: String,
     /// What municipalities can seal to.
     pub exchange_recipients: Vec<String>,
-    /// The transfer log's public key.
-    pub log_key: String,
 }
+
+/// What the guide calls this server: the name that a tenant uses for it is not known here.
+const HOST_IN_GUIDE: &str = "<server>";
+
+/// The port in the guide when the real one was chosen by the system.
+const DEFAULT_PORT: u16 = 2222;
 
 /// Numbers in the example list: enough to see each kind of answer.
 const EXAMPLE_CHILDREN: usize = 25;
@@ -86,6 +90,12 @@ impl Tenants for Live {
         }
     }
 
+    fn contact(&self) -> String {
+        let settings = self.settings();
+        let mail = settings.mail.as_ref().and_then(|mail| mail.ops.first()).cloned();
+        mail.unwrap_or_else(|| "uw contactpersoon bij VUTG".to_owned())
+    }
+
     fn outbox_days(&self) -> u32 {
         self.settings().retention.outbox_days
     }
@@ -98,17 +108,21 @@ impl Host for Live {
 
     fn guide(&self, tenant: &Tenant) -> String {
         let settings = self.settings();
-        guide::text(&GuideFacts {
+        let port = settings.listen.first().map_or(DEFAULT_PORT, std::net::SocketAddr::port);
+        let guide = Guide {
             tenant,
-            host_fingerprints: &self.facts.host_fingerprints,
+            host: HOST_IN_GUIDE,
+            port: if port == 0 { DEFAULT_PORT } else { port },
+            host_key_fingerprint: &self.facts.host_fingerprint,
             exchange_recipients: &self.facts.exchange_recipients,
-            log_key: &self.facts.log_key,
-            contact: settings.mail.as_ref().and_then(|mail| mail.ops.first()).map(String::as_str),
-        })
+            contact: &self.contact(),
+            today: self.clock.today(),
+        };
+        guide.text()
     }
 
     fn example_list(&self, tenant: &Tenant) -> String {
-        let register = tenant.nis_code.map(|code| self.registers.trial(code));
+        let register = tenant.nis_code.map(|code| self.registers.trial(code, self.clock.today()));
         let mut list = "niss\n".to_owned();
         match register {
             Some(Ok(register)) => {

@@ -130,9 +130,8 @@ impl Daemon {
         reload::account(&log, &state, &settings).map_err(DaemonError::Log)?;
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
-            host_fingerprints: secrets.host_keys.iter().map(HostKey::fingerprint).collect(),
+            host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
             exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
-            log_key: log_key.clone(),
         };
         let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts));
         let boxes_settings = BoxesSettings {

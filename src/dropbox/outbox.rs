@@ -176,15 +176,15 @@ pub(super) fn publish(
     };
     let record_fault = |source| DropBoxError::Record { name: name.clone(), source };
     let mut draft: Draft = serde_json::from_slice(&bytes).map_err(record_fault)?;
-    draft.manifest.log_index = Some(log_index);
+    draft.manifest.log_index = log_index;
     let outbox = outbox_of(&draft.tenant)?;
     let target = outbox.directory(draft.area);
     if staging.contains(&content(id)) {
         staging.rename(&content(id), target, &draft.manifest.file).map_err(DropBoxError::Storage)?;
         target.sync().map_err(DropBoxError::Storage)?;
     }
-    let manifest = serde_json::to_vec_pretty(&draft.manifest).map_err(record_fault)?;
-    target.write(&draft.manifest.manifest_file(), &manifest).map_err(DropBoxError::Storage)?;
+    let manifest = draft.manifest.to_json().map_err(record_fault)?;
+    target.write(&manifest_name(&draft.manifest.file), manifest.as_bytes()).map_err(DropBoxError::Storage)?;
     staging.remove_if_there(&name).map_err(DropBoxError::Storage)?;
     let tenant = draft.tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(draft.tenant.clone()))?;
     Ok(Some(Published { id: id.to_owned(), tenant, file: draft.manifest.file }))
@@ -199,6 +199,19 @@ pub(super) fn discard(directory: &Directory, keep: impl Fn(&str) -> bool) -> Res
         }
     }
     directory.sync().map_err(DropBoxError::Storage)
+}
+
+/// The ending of a manifest's name, in the place of `.age`.
+const MANIFEST_ENDING: &str = ".manifest.json";
+
+/// The name of a delivery's manifest.
+fn manifest_name(file: &str) -> String {
+    format!("{}{MANIFEST_ENDING}", file.strip_suffix(".age").unwrap_or(file))
+}
+
+/// The delivery that a manifest's name belongs to.
+pub(super) fn described_file(name: &str) -> Option<String> {
+    name.strip_suffix(MANIFEST_ENDING).map(|stem| format!("{stem}.age"))
 }
 
 const DRAFT_ENDING: &str = ".json";

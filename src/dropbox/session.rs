@@ -9,6 +9,7 @@ use super::{
     account::{Account, Fetched},
     download::{FileDownload, TextDownload},
     inbox::{Beginning, unavailable},
+    outbox::described_file,
     place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
@@ -86,8 +87,8 @@ impl TenantView {
     fn open_delivery(&self, area: Area, name: &str, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
         let opened = self.boxes.outbox.open_file(area, name, self.tenant.may_delete);
         let (file, attributes) = opened.ok_or(Denied::NotFound)?;
-        let (content_name, is_content) = match name.strip_suffix(".manifest.json") {
-            Some(stem) => (format!("{stem}.age"), false),
+        let (content_name, is_content) = match described_file(name) {
+            Some(described) => (described, false),
             None => (name.to_owned(), true),
         };
         let row = self.shared.ledger.delivery_of_file(&self.tenant.id, &content_name);

@@ -180,7 +180,10 @@ impl Boxes {
     /// the exchange, which asks again, waits as well.
     fn is_done(&self, id: &str) -> Option<bool> {
         match self.shared.ledger.submission(id) {
-            Ok(row) => row.map(|row| row.state != SubmissionState::Waiting),
+            Ok(row) => row
+                .map(|row| row.state)
+                .filter(|state| *state != SubmissionState::Unfinished)
+                .map(|state| state != SubmissionState::Waiting),
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
                 Some(false)

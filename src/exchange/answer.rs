@@ -13,8 +13,8 @@ use super::{
 use crate::{
     documents::{
         answer::{self, AnswerRow, Beneficiary},
-        rejection::Rejection,
-        report::{self, ReportContext},
+        rejection::Reason,
+        report::{Report, verslag},
     },
     domain::{
         Clearance, Ground, Kind, ProtocolId, Rule, SourceId, Tenant,
@@ -35,7 +35,7 @@ use crate::{
 /// Why a list gets no answer now.
 pub(super) enum Stop {
     /// It is refused; its tenant is told why.
-    Refused(Rejection, Option<ProtocolId>),
+    Refused(Reason, Option<ProtocolId>),
     /// This side is at fault; it is tried again.
     Failed(ExchangeError),
 }
@@ -95,10 +95,10 @@ impl Opened {
         let content = received.open(keyring, limit_bytes).map_err(|error| match error {
             // What was sealed on arrival must open: anything else is this side's fault.
             error if !received.came_sealed() => Stop::Failed(ExchangeError::Stored(error)),
-            SealError::NoMatchingKey => Stop::Refused(Rejection::NotDecryptable, None),
-            SealError::Truncated => Stop::Refused(Rejection::TruncatedAge, None),
-            SealError::NotAge | SealError::Header | SealError::Damaged => Stop::Refused(Rejection::DamagedAge, None),
-            SealError::TooLarge { limit_bytes } => Stop::Refused(Rejection::TooLarge { limit_bytes }, None),
+            SealError::NoMatchingKey => Stop::Refused(Reason::NotDecryptable, None),
+            SealError::Truncated => Stop::Refused(Reason::TruncatedAge, None),
+            SealError::NotAge | SealError::Header | SealError::Damaged => Stop::Refused(Reason::DamagedAge, None),
+            SealError::TooLarge { limit_bytes } => Stop::Refused(Reason::TooLarge { limit_bytes }, None),
             error @ (SealError::Io(_)
             | SealError::NoRecipients
             | SealError::MixedRecipients
@@ -126,14 +126,14 @@ impl Exchange {
         match self.try_answer(&case) {
             Ok(()) => Ok(()),
             Err(Stop::Failed(error)) => Err(error),
-            Err(Stop::Refused(rejection, protocol)) => self.refuse_list(&case, &rejection, protocol),
+            Err(Stop::Refused(reason, protocol)) => self.refuse_list(&case, &reason, protocol),
         }
     }
 
     fn try_answer(&self, case: &Case<'_>) -> Result<(), Stop> {
         let register = match case.received.area() {
             Area::Live => self.parts.registers.live().ok_or(ExchangeError::NoRegister)?,
-            Area::Test => self.parts.registers.trial(self.municipality(case)?)?,
+            Area::Test => self.parts.registers.trial(self.municipality(case)?, case.today)?,
         };
         let opened = Opened::open(case.received, &self.parts.keyring, case.tenant.limits.upload_bytes)?;
         let checked = self.check(case, &opened, &register)?;
@@ -154,7 +154,7 @@ impl Exchange {
         let limits = self.parts.tenants.list_limits();
         let read = |protocol: Option<&ProtocolId>| {
             let list = lists::read(&opened.content, bare, &limits, case.today);
-            list.map_err(|fault| Stop::Refused(Rejection::List(fault), protocol.cloned()))
+            list.map_err(|fault| Stop::Refused(Reason::List(fault), protocol.cloned()))
         };
         let source = self.source()?;
         let nis_code = self.municipality(case)?;
@@ -184,7 +184,7 @@ impl Exchange {
                 let list = read(Some(&id))?;
                 let fingerprint = self.parts.fingerprints.of_list(&list, &id);
                 self.refuse_repetition(case, &id, &fingerprint, register)?;
-                return Err(Stop::Refused(Rejection::UsedUp(id.clone()), Some(id)));
+                return Err(Stop::Refused(Reason::UsedUp { protocol: id.clone() }, Some(id)));
             }
             Err(fault) => return Err(refused_selection(fault)),
         };
@@ -194,7 +194,7 @@ impl Exchange {
         let used = self.parts.boxes.outbox_bytes(&case.tenant.id).map_err(ExchangeError::DropBox)?;
         if used >= case.tenant.limits.outbox_bytes {
             let limit_bytes = case.tenant.limits.outbox_bytes;
-            return Err(Stop::Refused(Rejection::OutboxFull { limit_bytes }, Some(protocol.id.clone())));
+            return Err(Stop::Refused(Reason::OutboxFull { limit_bytes }, Some(protocol.id.clone())));
         }
         let terms =
             Terms { reply: protocol.reply, outside_municipality: protocol.outside_municipality, nis_code, source };
@@ -219,7 +219,7 @@ impl Exchange {
             None => Ok(()),
             Some(earlier) => {
                 let date = crate::domain::brussels_date(earlier.at);
-                Err(Stop::Refused(Rejection::Duplicate { file: earlier.file, date }, Some(protocol.clone())))
+                Err(Stop::Refused(Reason::Duplicate { file: earlier.file, date }, Some(protocol.clone())))
             }
         }
     }
@@ -259,20 +259,23 @@ impl Exchange {
             });
             answer::write(output, &columns, rows)
         })?;
-        let text = report::verslag(&ReportContext {
-            tenant: &case.tenant.name,
-            upload: case.received.name(),
-            protocol: reference.as_str(),
-            register_month: &register_month,
-            day: case.today,
-            list: &list,
-            outside: &matches.outside,
-            matched: matches.matched,
-            entitled: matches.entitled,
-            answer_rows: answer.staged.manifest.rows,
-            trial: area == Area::Test,
-        });
-        let verslag = self.stage(outgoing(notice, sequence + 1), |output| write_text(output, &text))?;
+        let mut remarks = list.remarks.clone();
+        remarks.extend_from_slice(&matches.outside);
+        remarks.sort_by_key(|remark| remark.line);
+        let text = verslag(
+            &Report {
+                tenant: &case.tenant.name,
+                upload: case.received.name(),
+                protocol: (area == Area::Live).then_some(&reference),
+                register_month: &register_month,
+                day: case.today,
+                counts: list.counts,
+                answer_rows: answer.staged.manifest.rows,
+                entitled: usize::try_from(matches.entitled).unwrap_or(usize::MAX),
+            },
+            &remarks,
+        );
+        let report = self.stage(outgoing(notice, sequence + 1), |output| write_text(output, &text))?;
         let context = case.context((area == Area::Live).then_some(&reference));
         let counts = &list.counts;
         let mut records = vec![
@@ -302,7 +305,7 @@ impl Exchange {
             let used = ProtocolUsed { submission: submission.clone(), day: case.today };
             records.push(Record::success(Event::ProtocolUsed(used), context));
         }
-        self.commit(records, vec![answer, verslag])
+        self.commit(records, vec![answer, report])
     }
 }
 
@@ -355,11 +358,11 @@ pub(super) fn trial_reference() -> Result<ProtocolId, ExchangeError> {
 
 fn refused_selection(fault: SelectionFault) -> Stop {
     match fault {
-        SelectionFault::NoProtocol => Stop::Refused(Rejection::NoProtocol, None),
-        SelectionFault::Unknown(given) => Stop::Refused(Rejection::UnknownProtocol { given }, None),
-        SelectionFault::Ambiguous(ids) => Stop::Refused(Rejection::AmbiguousProtocol(ids), None),
+        SelectionFault::NoProtocol => Stop::Refused(Reason::NoProtocol, None),
+        SelectionFault::Unknown(given) => Stop::Refused(Reason::UnknownProtocol(given), None),
+        SelectionFault::Ambiguous(ids) => Stop::Refused(Reason::AmbiguousProtocol(ids), None),
         SelectionFault::Refused(id, refusal) => {
-            Stop::Refused(Rejection::Gate { protocol: id.clone(), rule: refusal.rule }, Some(id))
+            Stop::Refused(Reason::Gate(refusal), Some(id))
         }
     }
 }

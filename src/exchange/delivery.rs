@@ -76,21 +76,22 @@ impl Exchange {
         let digests = sealed.digests();
         let manifest = Manifest {
             file: name.to_string(),
-            kind: clearance.kind().name().to_owned(),
-            tenant: tenant.id.to_string(),
-            nis_code: nis_code.to_string(),
-            reference: clearance.reference().to_string(),
+            kind: clearance.kind(),
+            tenant: tenant.id.clone(),
+            nis_code,
+            reference: clearance.reference().clone(),
             purpose: clearance.purpose().to_owned(),
             rows,
             amount_total: None,
-            plaintext_sha256: hex::encode(digests.plaintext_sha256),
-            ciphertext_sha256: hex::encode(digests.ciphertext_sha256),
+            plaintext_sha256: digests.plaintext_sha256,
+            ciphertext_sha256: digests.ciphertext_sha256,
             ciphertext_size: digests.ciphertext_size,
             recipients: sealed.recipients().to_vec(),
             created_at: now,
             answers: answers.map(|(_, name)| name.to_owned()),
             retention_until: today.saturating_add(i64::from(days).days()),
-            log_index: None,
+            // Known when the log has it; publishing fills it in.
+            log_index: 0,
         };
         let created = created_record(&id, tenant, area, &manifest, clearance, answers.map(|(id, _)| id));
         let staged = staging.commit(sealed, area, manifest).map_err(ExchangeError::DropBox)?;
@@ -153,7 +154,7 @@ fn created_record(
         purpose: clearance.purpose().to_owned(),
         legal_basis: clearance.legal_basis().to_owned(),
         columns: clearance.columns().iter().map(ToString::to_string).collect(),
-        ciphertext_sha256: manifest.ciphertext_sha256.clone(),
+        ciphertext_sha256: hex::encode(manifest.ciphertext_sha256),
         ciphertext_size: manifest.ciphertext_size,
         answers: submission.map(str::to_owned),
         manifest_sha256: None,

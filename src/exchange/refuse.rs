@@ -13,7 +13,7 @@ use super::{
     delivery::{Outgoing, write_text},
 };
 use crate::{
-    documents::rejection::{Rejection, RejectionContext, weigering},
+    documents::rejection::{Reason, Rejection, weigering},
     domain::{Clearance, Ground, Kind, ProtocolId, Tenant, TenantId, release::{Request, release}},
     dropbox::{Area, RefusedUpload, UploadFault},
     transfer_log::{
@@ -59,7 +59,7 @@ impl Exchange {
     pub(super) fn refuse_list(
         &self,
         case: &Case<'_>,
-        rejection: &Rejection,
+        reason: &Reason,
         protocol: Option<ProtocolId>,
     ) -> Result<(), ExchangeError> {
         let subject = Subject {
@@ -69,18 +69,18 @@ impl Exchange {
             area: case.received.area(),
             protocol,
         };
-        self.refuse(&subject, rejection)
+        self.refuse(&subject, reason)
     }
 
     pub(super) fn refuse_upload(&self, refused: &RefusedUpload) -> Result<(), ExchangeError> {
         // A tenant that left the configuration since has nobody to explain it to.
         let Some(tenant) = self.parts.tenants.tenant(&refused.submission.tenant) else { return Ok(()) };
-        let rejection = match refused.fault {
-            UploadFault::TooLarge { limit_bytes } => Rejection::TooLarge { limit_bytes },
-            UploadFault::Empty => Rejection::EmptyFile,
-            UploadFault::WrongType => Rejection::WrongFileType,
-            UploadFault::NotAge => Rejection::NotAge,
-            UploadFault::SealedOnly => Rejection::SealedOnly,
+        let reason = match refused.fault {
+            UploadFault::TooLarge { limit_bytes } => Reason::TooLarge { limit_bytes },
+            UploadFault::Empty => Reason::EmptyFile,
+            UploadFault::WrongType => Reason::WrongFileType,
+            UploadFault::NotAge => Reason::NotAge,
+            UploadFault::SealedOnly => Reason::SealedOnly,
         };
         let subject = Subject {
             tenant: &tenant,
@@ -89,25 +89,20 @@ impl Exchange {
             area: refused.area,
             protocol: None,
         };
-        self.refuse(&subject, &rejection)
+        self.refuse(&subject, &reason)
     }
 
-    fn refuse(&self, subject: &Subject<'_>, rejection: &Rejection) -> Result<(), ExchangeError> {
+    fn refuse(&self, subject: &Subject<'_>, reason: &Reason) -> Result<(), ExchangeError> {
         let now = self.parts.clock.now();
         let reference = match (&subject.protocol, subject.area) {
             (_, Area::Test) => trial_reference()?,
             (Some(protocol), Area::Live) => protocol.clone(),
             (None, Area::Live) => NO_REFERENCE.parse().map_err(|_| unfit(subject.tenant))?,
         };
-        let text = weigering(
-            rejection,
-            &RejectionContext {
-                tenant: &subject.tenant.name,
-                upload: subject.upload,
-                submission: subject.submission,
-                at: now,
-            },
-        );
+        let contact = self.parts.tenants.contact();
+        let about =
+            Rejection { tenant: &subject.tenant.name, upload: subject.upload, received: now, contact: &contact };
+        let text = weigering(&about, reason);
         let clearance = clear(subject.tenant, &reference, crate::domain::brussels_date(now))?;
         let outgoing = Outgoing {
             tenant: subject.tenant,
@@ -129,10 +124,11 @@ impl Exchange {
             delivery_id: prepared.staged.id.clone(),
             file: prepared.staged.manifest.file.clone(),
         });
-        let mut records = vec![Record::failure(refused, rejection.code(), context.clone())];
-        if let Rejection::Gate { rule, .. } = rejection {
-            let event = Event::PolicyRefused(PolicyRefused { rule: rule.code().to_owned(), stage: Stage::Answer });
-            records.push(Record::failure(event, rejection.code(), context));
+        let mut records = vec![Record::failure(refused, reason.code(), context.clone())];
+        if let Reason::Gate(refusal) = reason {
+            let rule = refusal.rule.code();
+            let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Answer });
+            records.push(Record::failure(event, rule, context));
         }
         self.commit(records, vec![prepared])
     }

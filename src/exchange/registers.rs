@@ -5,16 +5,18 @@ use std::{
     sync::{Arc, Mutex, PoisonError, RwLock},
 };
 
+use jiff::civil::Date;
+
 use super::ExchangeError;
 use crate::{
     domain::{Municipalities, NisCode, SourceCatalogue},
-    register::{Register, synth::Synth},
+    register::{ReferenceMonth, Register, RegisterFault, synth::Synth},
 };
 
 /// Children in a tenant's synthetic register: enough for a list of real shape, made in a few milliseconds.
-pub const TRIAL_CHILDREN: u64 = 400;
+pub const TRIAL_CHILDREN: u32 = 400;
 
-/// The seed of synthetic registers: the same numbers after every restart, so that a tenant can keep its trial list.
+/// The seed of synthetic registers: the same numbers after every restart in a month.
 const TRIAL_SEED: u64 = 2026;
 
 /// The registers in use. The live one is replaced whole.
@@ -51,19 +53,19 @@ impl Registers {
         &self.municipalities
     }
 
-    /// The synthetic register of a municipality, made at its first use.
+    /// The synthetic register of a municipality, made at its first use since the start for the month of that day.
     ///
     /// # Errors
     /// [`ExchangeError::TrialRegister`] when a catalogue lacks the sources that the generator knows.
-    pub fn trial(&self, nis_code: NisCode) -> Result<Arc<Register>, ExchangeError> {
+    pub fn trial(&self, nis_code: NisCode, today: Date) -> Result<Arc<Register>, ExchangeError> {
         let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(register) = trial.get(&nis_code) {
             return Ok(register.clone());
         }
-        let synth = Synth { municipality: Some(nis_code), ..Synth::new(TRIAL_CHILDREN, TRIAL_SEED) };
+        let synth = Synth { children: TRIAL_CHILDREN, seed: TRIAL_SEED, month: ReferenceMonth::from(today) };
         let mut extract = Vec::new();
-        // Writing to memory does not fail.
-        let _ = synth.write(&mut extract, &self.municipalities);
+        let written = synth.write(&self.municipalities.only(nis_code), &mut extract);
+        written.map_err(|error| ExchangeError::TrialRegister(RegisterFault::Input(error)))?;
         let register = Register::read(&extract[..], None, &self.catalogue, &self.municipalities)
             .map_err(ExchangeError::TrialRegister)?;
         let register = Arc::new(register);

@@ -27,6 +27,9 @@ pub trait Tenants: Send + Sync {
     /// Bounds on a list.
     fn list_limits(&self) -> lists::Limits;
 
+    /// Whom a tenant can turn to, as text in Dutch.
+    fn contact(&self) -> String;
+
     /// How long a file may stay in an outbox where its ground does not say, days.
     fn outbox_days(&self) -> u32;
 }

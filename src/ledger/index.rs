@@ -81,8 +81,14 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
         _ if !succeeded => Ok(()),
         (Event::Login(_), Some(tenant), _) => log_in(database, tenant, entry),
         (Event::Upload(upload), Some(tenant), Some(about)) => receive(database, tenant, about, upload, entry),
+        (Event::Rename(rename), _, Some(about)) => {
+            // Under a temporary name again, it is not finished any more.
+            let state = if rename.complete { "waiting" } else { "unfinished" };
+            let set = "UPDATE submissions SET state = ?2 WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
+            database.prepare_cached(set)?.execute([about, state]).map(|_| ())
+        }
         (Event::Delete {}, _, Some(about)) => {
-            let remove = "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state = 'waiting'";
+            let remove = "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
             database.prepare_cached(remove)?.execute([about]).map(|_| ())
         }
         (Event::ListAnswered(answered), Some(tenant), Some(about)) => answer(database, tenant, about, answered, entry),
@@ -117,9 +123,11 @@ fn receive(
 ) -> rusqlite::Result<()> {
     // Written again before it was taken, a submission keeps its place.
     let receive = "INSERT INTO submissions (id, tenant, received_at, received_seq, state, size, test) \
-                   VALUES (?1, ?2, ?3, ?4, 'waiting', ?5, ?6) ON CONFLICT (id) DO UPDATE SET size = excluded.size";
+                   VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6) \
+                   ON CONFLICT (id) DO UPDATE SET size = excluded.size, state = excluded.state";
     let (at, seq) = (entry.at.as_microsecond(), integer(entry.seq));
-    let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test];
+    let state = if upload.complete { "waiting" } else { "unfinished" };
+    let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test, state];
     database.prepare_cached(receive)?.execute(row).map(|_| ())
 }
 

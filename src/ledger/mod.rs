@@ -65,6 +65,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn delivery(&self, id: &str) -> Result<Option<DeliveryRow>, LedgerError>;
 
+    /// A tenant's delivery of that file name.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError>;
+
     /// Deliveries that were created and cannot be fetched yet, oldest first.
     ///
     /// # Errors
@@ -87,6 +93,8 @@ pub trait Ledger: Send + Sync {
 /// How far a submission has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SubmissionState {
+    /// It has a temporary name.
+    Unfinished,
     /// It waits for its answer.
     Waiting,
     /// It was answered.
@@ -236,11 +244,12 @@ impl LedgerError {
 }
 
 impl SubmissionState {
-    const ALL: [Self; 4] = [Self::Waiting, Self::Answered, Self::Refused, Self::Removed];
+    const ALL: [Self; 5] = [Self::Unfinished, Self::Waiting, Self::Answered, Self::Refused, Self::Removed];
 
     /// The word in the database and in JSON.
     pub fn name(self) -> &'static str {
         match self {
+            Self::Unfinished => "unfinished",
             Self::Waiting => "waiting",
             Self::Answered => "answered",
             Self::Refused => "refused",

@@ -49,6 +49,7 @@ CREATE TABLE deliveries (
     day TEXT,
     sequence INTEGER
 ) STRICT, WITHOUT ROWID;
+CREATE UNIQUE INDEX deliveries_file ON deliveries (tenant, file);
 CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
 CREATE INDEX deliveries_of ON deliveries (tenant, created_seq);
 CREATE INDEX deliveries_unavailable ON deliveries (created_seq) WHERE available_at IS NULL;

@@ -121,6 +121,11 @@ impl Ledger for SqliteLedger {
         Ok(self.rows(&query, [id], delivery)?.into_iter().next())
     }
 
+    fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2");
+        Ok(self.rows(&query, [tenant.as_str(), file], delivery)?.into_iter().next())
+    }
+
     fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError> {
         self.rows(&format!("{DELIVERIES} WHERE available_at IS NULL ORDER BY created_seq"), [], delivery)
     }
