@@ -74,7 +74,7 @@ impl Problem {
             Self::Unrecoverable => {
                 "het rekenblad heeft het nummer afgerond, cijfers zijn verloren gegaan, de regel is niet verwerkt"
             }
-            Self::Duplicate => "dit nummer staat al op een eerdere regel, het is één keer verwerkt",
+            Self::Duplicate => "dit nummer staat al op een eerdere regel, het is eenmaal verwerkt",
             Self::OutsideAge => "de persoon is 25 jaar of ouder, het nummer is niet beantwoord",
             Self::OtherMunicipality => {
                 "het kind woont volgens het register in een andere gemeente, het nummer is niet beantwoord"
