@@ -65,11 +65,10 @@ pub(super) fn load(settings: &RegisterSettings, registers: &Registers) -> Result
     let keyring = read_keyring(&settings.identity).map_err(|error| RegisterLoadError::Key(Box::new(error)))?;
     let fault = |source| RegisterLoadError::File { path: settings.path.display().to_string(), source };
     let file = File::open(&settings.path).map_err(fault)?;
-    let size = file.metadata().map_err(fault)?.len();
     let mut digesting = Digesting { inner: file, digest: Sha256::new() };
     let read = {
         let opened = keyring.open(&mut digesting).map_err(RegisterLoadError::Sealed)?;
-        Register::read(opened, Some(size), registers.catalogue(), registers.municipalities())
+        Register::read(opened, registers.catalogue(), registers.municipalities())
     };
     let source_sha256 = hex::encode(digesting.digest.finalize());
     match read {

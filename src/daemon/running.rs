@@ -99,7 +99,7 @@ fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
     let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
     let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.clone(), source };
     let key = NoteKey::parse(text).map_err(fault)?;
-    if key.name() == origin { Ok(key) } else { Err(fault(crate::transfer_log::NoteFault::OtherName)) }
+    if key.name() == origin { Ok(key) } else { Err(fault(crate::transfer_log::NoteFault::Origin)) }
 }
 
 impl Daemon {
@@ -148,8 +148,7 @@ impl Daemon {
             log: log.clone(),
             ledger: ledger.clone(),
             clock,
-            fingerprints: FingerprintKey::open_or_draw(&state, &secrets.exchange)
-                .map_err(DaemonError::Fingerprints)?,
+            fingerprints: FingerprintKey::open_or_draw(&state, &secrets.exchange).map_err(DaemonError::Fingerprints)?,
             keyring: secrets.exchange,
             registers: registers.clone(),
             tenants: live.clone(),
@@ -162,9 +161,9 @@ impl Daemon {
         // The configuration has at least one host key.
         let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
             .map_err(|_| DaemonError::Configuration(Vec::new()))?;
-        let (listeners, addresses) = listen(&settings.listen).await?;
-        let taken: String = addresses.iter().map(|address| format!("{address}\n")).collect();
-        state.write(LISTEN_FILE, taken.as_bytes()).map_err(DaemonError::State)?;
+        let (listeners, addresses) = listen(&settings.listen)?;
+        let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
         let sessions = server.sessions();
         Ok(Self {
             config,
@@ -301,7 +300,7 @@ fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettin
     }
 }
 
-async fn listen(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), DaemonError> {
+fn listen(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), DaemonError> {
     let mut listeners = Vec::new();
     let mut taken = Vec::new();
     for address in addresses {
@@ -354,7 +353,11 @@ fn watch_register(
         .ok()
 }
 
-fn watch_config(config: &Path, settings: &Settings, reload: Arc<impl Fn() + Send + Sync + 'static>) -> Option<DirectoryWatch> {
+fn watch_config(
+    config: &Path,
+    settings: &Settings,
+    reload: Arc<impl Fn() + Send + Sync + 'static>,
+) -> Option<DirectoryWatch> {
     let directory = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let directories = [directory.to_owned(), settings.tenants_dir.clone()];
     let is_yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");

@@ -34,7 +34,6 @@ fn disclosed(name: &'static str, value: impl Into<String>) -> Disclosed {
 fn method(method: sftp::LoginMethod) -> LoginMethod {
     match method {
         sftp::LoginMethod::PublicKey => LoginMethod::PublicKey,
-        sftp::LoginMethod::Password => LoginMethod::Password,
     }
 }
 
@@ -65,7 +64,8 @@ impl sftp::Witness for LoginAccount {
         ];
         disclosures.extend(refused.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
-        let tenant = refused.user.parse::<TenantId>().ok().filter(|_| refused.reason.is_of_known_user());
+        let tenant =
+            refused.user.parse::<TenantId>().ok().filter(|_| refused.reason != sftp::RefusalReason::UnknownUser);
         let context = Context { tenant, ..Context::of(Actor::Tenant) };
         let record = Record::failure(event, refused.reason.code(), context).disclosing(disclosures);
         tracing::info!(reason = refused.reason.code(), "login refused");

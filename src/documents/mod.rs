@@ -8,7 +8,6 @@ pub mod answer;
 mod csv;
 pub mod guide;
 pub mod manifest;
-pub mod naming;
 pub mod rejection;
 pub mod report;
 mod wording;
@@ -16,7 +15,6 @@ mod wording;
 pub use answer::{AnswerRow, Beneficiary};
 pub use guide::Guide;
 pub use manifest::Manifest;
-pub use naming::{DeliveryName, NameFault};
 pub use rejection::{Reason, Rejection, weigering};
 pub use report::{Report, verslag};
 

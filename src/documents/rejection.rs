@@ -49,8 +49,13 @@ pub enum Reason {
     },
     /// Not sealed, while the tenant sends sealed files only.
     SealedOnly,
-    /// The connection ended before the file was closed.
-    CutOff,
+    /// Its name says that it is sealed, and it is not.
+    NotAge,
+    /// The outbox holds as much as it may.
+    OutboxFull {
+        /// How much that is.
+        limit: ByteSize,
+    },
 }
 
 impl Reason {
@@ -69,7 +74,8 @@ impl Reason {
             Self::Duplicate { .. } => "duplicate",
             Self::TooLarge { .. } => "too-large",
             Self::SealedOnly => "sealed-only",
-            Self::CutOff => "cut-off",
+            Self::NotAge => "not-age",
+            Self::OutboxFull { .. } => "outbox-full",
         }
     }
 
@@ -108,6 +114,12 @@ impl Reason {
                      alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op."
                 );
             }
+            Self::OutboxFull { limit } => {
+                return format!(
+                    "De map /outbox van uw bestuur is vol ({limit}), zodat er geen antwoord bij kan.\nNeem contact met \
+                     ons op om opgehaalde bestanden te laten verwijderen, en stuur de lijst daarna opnieuw."
+                );
+            }
             Self::NotDecryptable => {
                 "Het bestand is met age verzegeld, maar kan hier niet geopend worden: het is voor een andere sleutel \
                  verzegeld of het is beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in LEESMIJ.txt \
@@ -129,8 +141,9 @@ impl Reason {
                 "Uw bestuur heeft gekozen om alleen verzegelde bestanden op te laden. Dit bestand was niet verzegeld.\n\
                  Verzegel de lijst met age, met de publieke sleutel die in LEESMIJ.txt staat, en stuur ze opnieuw."
             }
-            Self::CutOff => {
-                "De verbinding is verbroken voordat het bestand volledig was.\nStuur het volledige bestand opnieuw."
+            Self::NotAge => {
+                "De naam van het bestand eindigt op .age, maar het bestand is niet met age verzegeld.\nVerzegel de \
+                 lijst met age, of stuur ze zonder .age in de naam."
             }
         };
         text.to_owned()

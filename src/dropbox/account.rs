@@ -1,9 +1,14 @@
 //! What the transfer log is told of a session's files.
 
-use super::{DropBoxError, download::Sent, record::{Record, Stored}, view::Login};
+use super::{
+    DropBoxError,
+    download::Sent,
+    record::{Record, Stored},
+    view::Login,
+};
 use crate::transfer_log::{
-    Actor, Context, Disclosed, Outcome, Record as LogRecord, TransferLog,
-    DownloadEnd, DownloadStart, Event, DeliveryStep, FileKind, Rename, Upload,
+    Actor, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, Outcome, Record as LogRecord,
+    Rename, TransferLog, Upload,
 };
 
 /// The log, and who the session is.

@@ -84,10 +84,8 @@ impl MemoryContent {
     pub(super) fn set_length(&mut self, length: u64) {
         if length < self.length {
             let keep = usize::try_from(length).unwrap_or(usize::MAX);
-            for piece in self.pieces.iter_mut().skip(keep.div_ceil(PIECE_BYTES)) {
-                if let Some(piece) = piece {
-                    piece.zeroize();
-                }
+            for piece in self.pieces.iter_mut().skip(keep.div_ceil(PIECE_BYTES)).flatten() {
+                piece.zeroize();
             }
             if let Some(Some(piece)) = self.pieces.get_mut(keep / PIECE_BYTES) {
                 piece.get_mut(keep % PIECE_BYTES..).unwrap_or_default().zeroize();

@@ -165,9 +165,10 @@ impl Inbox {
         let mut slots = self.lock();
         let key = (area, name.to_owned());
         let slot = |record: Record| Slot { record, state: State::Writing, session: session.to_owned() };
+        let count = slots.by_name.len();
         match slots.by_name.get_mut(&key) {
             None if !mode.create => Err(Denied::NotFound),
-            None if slots.by_name.len() >= MOST_ENTRIES => {
+            None if count >= MOST_ENTRIES => {
                 Err(Denied::Limit(format!("te veel bestanden in de inbox (meer dan {MOST_ENTRIES})")))
             }
             None => {
@@ -374,8 +375,8 @@ fn attributes(record: &Record) -> Attributes {
 }
 
 /// What a client is told of a fault of this side; the operator's log gets the rest.
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error, given to map_err")]
 pub(super) fn unavailable(error: DropBoxError) -> Denied {
     tracing::error!(error = &error as &dyn std::error::Error, "drop-box failed");
     Denied::Unavailable
 }
-

@@ -12,12 +12,7 @@ use super::{
     DropBoxError,
     view::{Attributes, Entry},
 };
-use crate::{
-    documents::manifest::Manifest,
-    domain::TenantId,
-    durable::Directory,
-    seal::Sealed,
-};
+use crate::{documents::manifest::Manifest, domain::TenantId, durable::Directory, seal::Sealed};
 
 /// Which of a tenant's two sets of boxes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -66,7 +61,8 @@ impl Outbox {
 
     /// A published file with its attributes; none when there is none of that name.
     pub(super) fn open_file(&self, area: Area, name: &str, may_delete: bool) -> Option<(File, Attributes)> {
-        let file = Some(name).filter(|name| !name.starts_with('.')).and_then(|name| self.directory(area).open(name).ok())?;
+        let file =
+            Some(name).filter(|name| !name.starts_with('.')).and_then(|name| self.directory(area).open(name).ok())?;
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
         Some((file, Attributes { directory: false, size: metadata.len(), modified, writable: may_delete }))
@@ -160,7 +156,12 @@ impl Write for Staging {
 /// The deliveries in the staging directory that are whole.
 pub(super) fn staged_ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
     let names = directory.names().map_err(DropBoxError::Storage)?;
-    Ok(names.iter().filter(|name| !name.starts_with('.')).filter_map(|name| name.strip_suffix(DRAFT_ENDING)).map(str::to_owned).collect())
+    Ok(names
+        .iter()
+        .filter(|name| !name.starts_with('.'))
+        .filter_map(|name| name.strip_suffix(DRAFT_ENDING))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Publishes a staged delivery: the file first, then its manifest. Doing it again after a stop is harmless.

@@ -84,7 +84,8 @@ fn is_public_log_path(below: &[&str]) -> bool {
     match below {
         [] => true,
         [first, rest @ ..] => {
-            matches!(*first, CHECKPOINT | "tile") && rest.iter().all(|name| !name.starts_with('.') && !name.ends_with(".tmp"))
+            matches!(*first, CHECKPOINT | "tile")
+                && rest.iter().all(|name| !name.starts_with('.'))
         }
     }
 }

@@ -78,8 +78,8 @@ pub(super) fn load_all(directory: &Directory) -> Result<Vec<Record>, DropBoxErro
     let mut records = Vec::new();
     for name in names.iter().filter(|name| name.ends_with(RECORD_ENDING) && !name.starts_with('.')) {
         if let Some(bytes) = directory.read(name, LONGEST_RECORD_BYTES).map_err(DropBoxError::Storage)? {
-            let record = serde_json::from_slice(&bytes)
-                .map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
+            let record =
+                serde_json::from_slice(&bytes).map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
             records.push(record);
         }
     }

@@ -30,7 +30,8 @@ pub(super) struct TenantView {
 const LONGEST_CHECKPOINT_BYTES: u64 = 64 * 1024;
 
 const ONLY_INBOX: Denied = Denied::Forbidden("uploaden kan alleen in /inbox en /test/inbox");
-const FIXED_TREE: Denied = Denied::Forbidden("deze map of dit bestand hoort bij de postbus en kan niet gewijzigd worden");
+const FIXED_TREE: Denied =
+    Denied::Forbidden("deze map of dit bestand hoort bij de postbus en kan niet gewijzigd worden");
 
 impl TenantView {
     pub fn new(shared: Arc<Shared>, boxes: TenantBoxes, tenant: Arc<Tenant>, login: Login) -> Self {
@@ -213,12 +214,9 @@ impl DropBox for TenantView {
                 let attributes = self.file(bytes.len() as u64);
                 Ok(Box::new(TextDownload { bytes: bytes.into(), attributes }))
             }
-            Place::Fixed(_)
-            | Place::Inbox(_)
-            | Place::Outbox(_)
-            | Place::Log
-            | Place::WholeLog(_)
-            | Place::Reports => Err(Denied::IsADirectory),
+            Place::Fixed(_) | Place::Inbox(_) | Place::Outbox(_) | Place::Log | Place::WholeLog(_) | Place::Reports => {
+                Err(Denied::IsADirectory)
+            }
         }
     }
 

@@ -136,12 +136,8 @@ impl Writing {
         match self.record.stored {
             Stored::AsItCame => {
                 let file = directory.open_to_write(&name).map_err(storage)?;
-                self.content = Content::Disk(DiskContent {
-                    file,
-                    length: self.record.size,
-                    digest: Sha256::new(),
-                    digested: 0,
-                });
+                self.content =
+                    Content::Disk(DiskContent { file, length: self.record.size, digest: Sha256::new(), digested: 0 });
             }
             Stored::SealedHere => {
                 let file = directory.open(&name).map_err(storage)?;
@@ -150,7 +146,8 @@ impl Writing {
                 let mut memory = MemoryContent::new(&self.shared.budget);
                 let mut buffer = zeroize::Zeroizing::new(vec![0; 1 << 16]);
                 loop {
-                    let read = opened.read(&mut buffer).map_err(|error| sealed(seal::SealError::from_reading(error)))?;
+                    let read =
+                        opened.read(&mut buffer).map_err(|error| sealed(seal::SealError::from_reading(error)))?;
                     let bytes = buffer.get(..read).unwrap_or_default();
                     if bytes.is_empty() {
                         break;

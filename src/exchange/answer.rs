@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use jiff::{Timestamp, civil::Date};
+use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use super::{
@@ -17,7 +17,7 @@ use crate::{
         report::{Report, verslag},
     },
     domain::{
-        Clearance, Ground, Kind, ProtocolId, Rule, SourceId, Tenant,
+        ByteSize, Clearance, Ground, Kind, NisCode, ProtocolId, Rule, SourceId, Tenant,
         protocol::{Outside, Reply, Route},
         release::{Request, release},
         source::SOCIALE_TOESLAG,
@@ -26,10 +26,7 @@ use crate::{
     lists::{self, List},
     register::Register,
     seal::{Keyring, SealError},
-    transfer_log::{
-        Actor, Context, Record,
-    Event, ListAnswered, ListReceived, ProtocolUsed,
-    },
+    transfer_log::{Actor, Context, Event, ListAnswered, ListReceived, ProtocolUsed, Record},
 };
 
 /// Why a list gets no answer now.
@@ -50,11 +47,15 @@ impl From<ExchangeError> for Stop {
 pub(super) struct Case<'a> {
     pub received: &'a Received,
     pub tenant: Arc<Tenant>,
-    pub now: Timestamp,
     pub today: Date,
 }
 
 impl Case<'_> {
+    fn municipality(&self) -> Result<NisCode, ExchangeError> {
+        let problem = "it has no NIS code";
+        self.tenant.nis_code.ok_or_else(|| ExchangeError::TenantUnfit { tenant: self.tenant.id.to_string(), problem })
+    }
+
     pub fn context(&self, protocol: Option<&ProtocolId>) -> Context {
         Context {
             tenant: Some(self.tenant.id.clone()),
@@ -95,10 +96,13 @@ impl Opened {
         let content = received.open(keyring, limit_bytes).map_err(|error| match error {
             // What was sealed on arrival must open: anything else is this side's fault.
             error if !received.came_sealed() => Stop::Failed(ExchangeError::Stored(error)),
-            SealError::NoMatchingKey => Stop::Refused(Reason::NotDecryptable, None),
             SealError::Truncated => Stop::Refused(Reason::TruncatedAge, None),
-            SealError::NotAge | SealError::Header | SealError::Damaged => Stop::Refused(Reason::DamagedAge, None),
-            SealError::TooLarge { limit_bytes } => Stop::Refused(Reason::TooLarge { limit_bytes }, None),
+            SealError::NoMatchingKey | SealError::NotAge | SealError::Header | SealError::Damaged => {
+                Stop::Refused(Reason::NotDecryptable, None)
+            }
+            SealError::TooLarge { limit_bytes } => {
+                Stop::Refused(Reason::TooLarge { limit: ByteSize(limit_bytes) }, None)
+            }
             error @ (SealError::Io(_)
             | SealError::NoRecipients
             | SealError::MixedRecipients
@@ -109,9 +113,9 @@ impl Opened {
 }
 
 impl Checked {
-    /// Different valid numbers of the list.
-    pub fn children(&self) -> usize {
-        self.list.children.len()
+    fn match_with(self, register: &Register) -> Matched<'_> {
+        let matches = match_list(&self.list, register, self.terms);
+        Matched { checked: self, matches, register_month: register.month().to_string() }
     }
 }
 
@@ -121,8 +125,7 @@ impl Exchange {
         let tenant_id = &received.submission().tenant;
         let tenant = self.parts.tenants.tenant(tenant_id);
         let tenant = tenant.ok_or_else(|| ExchangeError::TenantGone(tenant_id.to_string()))?;
-        let now = self.parts.clock.now();
-        let case = Case { received, tenant, now, today: crate::domain::brussels_date(now) };
+        let case = Case { received, tenant, today: self.parts.clock.today() };
         match self.try_answer(&case) {
             Ok(()) => Ok(()),
             Err(Stop::Failed(error)) => Err(error),
@@ -133,18 +136,13 @@ impl Exchange {
     fn try_answer(&self, case: &Case<'_>) -> Result<(), Stop> {
         let register = match case.received.area() {
             Area::Live => self.parts.registers.live().ok_or(ExchangeError::NoRegister)?,
-            Area::Test => self.parts.registers.trial(self.municipality(case)?, case.today)?,
+            Area::Test => self.parts.registers.trial(case.municipality()?, case.today)?,
         };
         let opened = Opened::open(case.received, &self.parts.keyring, case.tenant.limits.upload_bytes)?;
         let checked = self.check(case, &opened, &register)?;
         drop(opened);
-        let matched = self.match_with(checked, &register);
+        let matched = checked.match_with(&register);
         self.deliver_answer(case, matched).map_err(Stop::Failed)
-    }
-
-    fn municipality(&self, case: &Case<'_>) -> Result<crate::domain::NisCode, ExchangeError> {
-        let problem = "it has no NIS code";
-        case.tenant.nis_code.ok_or_else(|| ExchangeError::TenantUnfit { tenant: case.tenant.id.to_string(), problem })
     }
 
     /// Reads the list and asks the gate.
@@ -157,7 +155,7 @@ impl Exchange {
             list.map_err(|fault| Stop::Refused(Reason::List(fault), protocol.cloned()))
         };
         let source = self.source()?;
-        let nis_code = self.municipality(case)?;
+        let nis_code = case.municipality()?;
         let size = opened.content.len() as u64;
         if case.received.area() == Area::Test {
             let list = read(None)?;
@@ -193,8 +191,8 @@ impl Exchange {
         self.refuse_repetition(case, &protocol.id, &fingerprint, register)?;
         let used = self.parts.boxes.outbox_bytes(&case.tenant.id).map_err(ExchangeError::DropBox)?;
         if used >= case.tenant.limits.outbox_bytes {
-            let limit_bytes = case.tenant.limits.outbox_bytes;
-            return Err(Stop::Refused(Reason::OutboxFull { limit_bytes }, Some(protocol.id.clone())));
+            let limit = ByteSize(case.tenant.limits.outbox_bytes);
+            return Err(Stop::Refused(Reason::OutboxFull { limit }, Some(protocol.id.clone())));
         }
         let terms =
             Terms { reply: protocol.reply, outside_municipality: protocol.outside_municipality, nis_code, source };
@@ -218,15 +216,10 @@ impl Exchange {
         match earlier.map_err(|error| Stop::Failed(ExchangeError::Ledger(error)))? {
             None => Ok(()),
             Some(earlier) => {
-                let date = crate::domain::brussels_date(earlier.at);
-                Err(Stop::Refused(Reason::Duplicate { file: earlier.file, date }, Some(protocol.clone())))
+                let day = crate::domain::brussels_date(earlier.at);
+                Err(Stop::Refused(Reason::Duplicate { file: earlier.file, day }, Some(protocol.clone())))
             }
         }
-    }
-
-    fn match_with<'register>(&self, checked: Checked, register: &'register Register) -> Matched<'register> {
-        let matches = match_list(&checked.list, register, checked.terms);
-        Matched { checked, matches, register_month: register.month().to_string() }
     }
 
     /// Seals answer and report, enters both in the log with the use of the protocol, and shows them.
@@ -326,7 +319,7 @@ pub(super) fn notice(case: &Case<'_>, reference: &ProtocolId, kind: Kind) -> Res
 /// A trial is answered on the terms of the tenant's protocol for lists where it has one, without touching it.
 fn trial(
     case: &Case<'_>,
-    nis_code: crate::domain::NisCode,
+    nis_code: NisCode,
     source: SourceId,
 ) -> Result<(Clearance, Terms), ExchangeError> {
     let reference = trial_reference()?;
@@ -361,8 +354,6 @@ fn refused_selection(fault: SelectionFault) -> Stop {
         SelectionFault::NoProtocol => Stop::Refused(Reason::NoProtocol, None),
         SelectionFault::Unknown(given) => Stop::Refused(Reason::UnknownProtocol(given), None),
         SelectionFault::Ambiguous(ids) => Stop::Refused(Reason::AmbiguousProtocol(ids), None),
-        SelectionFault::Refused(id, refusal) => {
-            Stop::Refused(Reason::Gate(refusal), Some(id))
-        }
+        SelectionFault::Refused(id, refusal) => Stop::Refused(Reason::Gate(refusal), Some(id)),
     }
 }

@@ -7,13 +7,13 @@ use jiff::ToSpan;
 use super::{Exchange, ExchangeError};
 use crate::{
     documents::manifest::Manifest,
-    domain::{Clearance, Tenant, TenantId, delivery_name::{DeliveryName, LAST_SEQUENCE}},
+    domain::{
+        Clearance, Tenant, TenantId,
+        delivery_name::{DeliveryName, LAST_SEQUENCE},
+    },
     dropbox::{Area, Staged, Staging},
     seal::{Recipient, SealError, TenantSealer},
-    transfer_log::{
-        Actor, Context, Record,
-    DeliveryCreated, DeliveryStep, Event,
-    },
+    transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Event, Record},
 };
 
 /// What an outgoing file is, apart from its content.
@@ -126,7 +126,8 @@ impl Exchange {
                 tracing::info!(delivery = id, "was published before the stop");
             }
             let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
-            let context = Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
+            let context =
+                Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
             records.push(Record::success(event, context));
         }
         if records.is_empty() {

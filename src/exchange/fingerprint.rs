@@ -45,7 +45,9 @@ impl FingerprintKey {
         if let Some(sealed) = stored {
             let opened = keyring.open_whole(&sealed[..], 32).map_err(FingerprintKeyError::Sealed)?;
             let key = <[u8; 32]>::try_from(opened.as_slice());
-            return key.map(|key| Self(Zeroizing::new(key))).map_err(|_| FingerprintKeyError::Sealed(SealError::Damaged));
+            return key
+                .map(|key| Self(Zeroizing::new(key)))
+                .map_err(|_| FingerprintKeyError::Sealed(SealError::Damaged));
         }
         let key = Zeroizing::new(rand::random::<[u8; 32]>());
         let sealed = StorageSealer::new(&keyring.recipients(), Vec::new()).and_then(|mut sealer| {

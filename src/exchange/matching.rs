@@ -23,7 +23,7 @@ pub struct Terms {
 }
 
 /// A row of the answer.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct MatchedRow<'register> {
     /// The child.
     pub niss: Niss,
@@ -32,7 +32,6 @@ pub struct MatchedRow<'register> {
 }
 
 /// A list, matched.
-#[derive(Debug)]
 pub struct Matches<'register> {
     /// The answer's rows, in the list's order.
     pub rows: Vec<MatchedRow<'register>>,

@@ -14,12 +14,13 @@ use super::{
 };
 use crate::{
     documents::rejection::{Reason, Rejection, weigering},
-    domain::{Clearance, Ground, Kind, ProtocolId, Tenant, TenantId, release::{Request, release}},
-    dropbox::{Area, RefusedUpload, UploadFault},
-    transfer_log::{
-        Actor, Context, Record,
-    Event, ListRefused, PolicyRefused, Stage,
+    domain::{
+        ByteSize, Clearance, Ground, Kind, ProtocolId, Tenant, TenantId,
+        release::{Request, release},
     },
+    dropbox::{Area, RefusedUpload, UploadFault},
+    lists::ListFault,
+    transfer_log::{Actor, Context, Event, ListRefused, PolicyRefused, Record, Stage},
 };
 
 /// The reference in the names of refusals that belong to no protocol.
@@ -76,8 +77,8 @@ impl Exchange {
         // A tenant that left the configuration since has nobody to explain it to.
         let Some(tenant) = self.parts.tenants.tenant(&refused.submission.tenant) else { return Ok(()) };
         let reason = match refused.fault {
-            UploadFault::TooLarge { limit_bytes } => Reason::TooLarge { limit_bytes },
-            UploadFault::Empty => Reason::EmptyFile,
+            UploadFault::TooLarge { limit_bytes } => Reason::TooLarge { limit: ByteSize(limit_bytes) },
+            UploadFault::Empty => Reason::List(ListFault::Empty),
             UploadFault::WrongType => Reason::WrongFileType,
             UploadFault::NotAge => Reason::NotAge,
             UploadFault::SealedOnly => Reason::SealedOnly,

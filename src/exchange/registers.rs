@@ -66,7 +66,7 @@ impl Registers {
         let mut extract = Vec::new();
         let written = synth.write(&self.municipalities.only(nis_code), &mut extract);
         written.map_err(|error| ExchangeError::TrialRegister(RegisterFault::Input(error)))?;
-        let register = Register::read(&extract[..], None, &self.catalogue, &self.municipalities)
+        let register = Register::read(&extract[..], &self.catalogue, &self.municipalities)
             .map_err(ExchangeError::TrialRegister)?;
         let register = Arc::new(register);
         trial.insert(nis_code, register.clone());

@@ -58,7 +58,7 @@ pub fn select<'tenant>(
     }
     let for_lists = tenant.protocols.iter().filter(|protocol| protocol.route == Route::Opgroeien);
     let mut allowed = Vec::new();
-    let mut last_refusal = None;
+    let mut last_refusal: Option<(&Protocol, Refusal)> = None;
     for protocol in for_lists {
         match ask(protocol) {
             Ok(yes) => allowed.push(yes),

@@ -5,7 +5,11 @@ use std::{
     thread::JoinHandle,
 };
 
-use super::{ExchangeError, FingerprintKey, Registers, queue::{Job, Queue}, refuse::Explanations};
+use super::{
+    ExchangeError, FingerprintKey, Registers,
+    queue::{Job, Queue},
+    refuse::Explanations,
+};
 use crate::{
     domain::{Tenant, TenantId},
     dropbox::{Boxes, RefusedUpload, Submission},
@@ -73,7 +77,12 @@ impl Exchange {
     /// # Errors
     /// [`ExchangeError`].
     pub fn start(parts: ExchangeParts) -> Result<Self, ExchangeError> {
-        let exchange = Self { parts: Arc::new(parts), queue: Arc::default(), explanations: Arc::default(), threads: Arc::default() };
+        let exchange = Self {
+            parts: Arc::new(parts),
+            queue: Arc::default(),
+            explanations: Arc::default(),
+            threads: Arc::default(),
+        };
         exchange.recover()?;
         let mut threads = exchange.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for number in 0..WORKERS {

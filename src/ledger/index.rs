@@ -88,7 +88,8 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
             database.prepare_cached(set)?.execute([about, state]).map(|_| ())
         }
         (Event::Delete {}, _, Some(about)) => {
-            let remove = "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
+            let remove =
+                "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
             database.prepare_cached(remove)?.execute([about]).map(|_| ())
         }
         (Event::ListAnswered(answered), Some(tenant), Some(about)) => answer(database, tenant, about, answered, entry),
