@@ -103,11 +103,11 @@ fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
 }
 
 impl Daemon {
-    /// Opens everything and listens; connections are taken once [`Daemon::run`] runs.
+    /// Opens everything and listens; connections are taken once [`Daemon::run`] runs. Call it within a runtime.
     ///
     /// # Errors
     /// [`DaemonError`]; nothing was changed when the configuration or a secret is at fault.
-    pub async fn start(options: DaemonOptions) -> Result<Self, DaemonError> {
+    pub fn start(options: DaemonOptions) -> Result<Self, DaemonError> {
         let DaemonOptions { config, clock } = options;
         let settings = Arc::new(config::load(&config).map_err(DaemonError::Configuration)?);
         let secrets = Secrets::read(&settings)?;

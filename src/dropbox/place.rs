@@ -83,10 +83,7 @@ pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
 fn is_public_log_path(below: &[&str]) -> bool {
     match below {
         [] => true,
-        [first, rest @ ..] => {
-            matches!(*first, CHECKPOINT | "tile")
-                && rest.iter().all(|name| !name.starts_with('.'))
-        }
+        [first, rest @ ..] => matches!(*first, CHECKPOINT | "tile") && rest.iter().all(|name| !name.starts_with('.')),
     }
 }
 

@@ -317,11 +317,7 @@ pub(super) fn notice(case: &Case<'_>, reference: &ProtocolId, kind: Kind) -> Res
 }
 
 /// A trial is answered on the terms of the tenant's protocol for lists where it has one, without touching it.
-fn trial(
-    case: &Case<'_>,
-    nis_code: NisCode,
-    source: SourceId,
-) -> Result<(Clearance, Terms), ExchangeError> {
+fn trial(case: &Case<'_>, nis_code: NisCode, source: SourceId) -> Result<(Clearance, Terms), ExchangeError> {
     let reference = trial_reference()?;
     let request = Request {
         tenant: &case.tenant,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::{Timestamp, civil::Date};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Params, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 
 use super::{AnsweredList, DeliveryRow, Ledger, LedgerError, SqliteIndex, SubmissionRow, SubmissionState, Summary};
 use crate::domain::{ProtocolId, TenantId};
@@ -44,6 +44,22 @@ impl SqliteLedger {
         };
         let reader = connect(path)?;
         Ok((Self { database: Mutex::new(reader) }, SqliteIndex::new(writer)))
+    }
+
+    /// Opens the ledger to ask only, beside the daemon that keeps it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Open`]; [`LedgerError::Value`] for a ledger of another version.
+    pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        let fault = |source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) };
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+        database.busy_timeout(PATIENCE).map_err(fault)?;
+        let version: i32 = database.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        if version == SCHEMA_VERSION {
+            Ok(Self { database: Mutex::new(database) })
+        } else {
+            Err(LedgerError::Value { what: "version" })
+        }
     }
 
     fn database(&self) -> MutexGuard<'_, Connection> {

@@ -397,6 +397,35 @@ pub struct LogRecovered {
 }
 
 impl Event {
+    /// The name in the log.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Login(_) => "auth.login",
+            Self::LoginRefused(_) => "auth.refused",
+            Self::Logout(_) => "auth.logout",
+            Self::Upload(_) => "file.upload",
+            Self::DownloadStart(_) => "file.download.start",
+            Self::DownloadEnd(_) => "file.download.end",
+            Self::Rename(_) => "file.rename",
+            Self::Delete {} => "file.delete",
+            Self::ListReceived(_) => "list.received",
+            Self::ListRefused(_) => "list.refused",
+            Self::ListAnswered(_) => "list.answered",
+            Self::DeliveryCreated(_) => "delivery.created",
+            Self::DeliveryAvailable(_) => "delivery.available",
+            Self::DeliveryFetched(_) => "delivery.fetched",
+            Self::PolicyRefused(_) => "policy.refused",
+            Self::ConfigChanged(_) => "config.changed",
+            Self::ProtocolUsed(_) => "protocol.used",
+            Self::RegisterLoaded(_) => "register.loaded",
+            Self::RegisterRefused(_) => "register.refused",
+            Self::Redacted(_) => "privacy.redacted",
+            Self::LogStarted(_) => "log.started",
+            Self::LogStopped(_) => "log.stopped",
+            Self::LogRecovered(_) => "log.recovered",
+        }
+    }
+
     /// Text that came from a person or a configuration file, for the guard to read.
     ///
     /// Ids, digests and codes are not among it: a digest's digits look like a person's number once in 200 times.
