@@ -44,7 +44,7 @@ pub(super) const BREE: Municipality = Municipality {
 pub(super) const LOKEREN: Municipality = Municipality {
     id: "lokeren",
     name: "Stad Lokeren",
-    nis_code: "46014",
+    nis_code: "46029",
     protocol: "OPG-2026-021",
     usage: "{kind: periodic, times: 100, per: year}",
     reply: "every-child",
