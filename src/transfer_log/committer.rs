@@ -121,7 +121,8 @@ impl Committer {
             Ok(mut places) => {
                 for group in groups {
                     let rest = places.split_off(group.records.len());
-                    (group.reply)(Ok(std::mem::replace(&mut places, rest)));
+                    let own = std::mem::replace(&mut places, rest).into_iter().zip(&group.records);
+                    (group.reply)(Ok(own.filter(|(_, record)| !record.added).map(|(place, _)| place).collect()));
                 }
                 Ok(())
             }
@@ -234,6 +235,21 @@ impl Committer {
         }
         self.files.sync()?;
         Ok(partial_paths(size))
+    }
+
+    /// Removes what a crash may have left since the checkpoint over `before` entries: partial tiles and bundles that
+    /// no checkpoint names.
+    pub fn tidy(&self, before: u64) {
+        let size = self.edge.size();
+        let kept = [partial_paths(size), self.obsolete.clone()].concat();
+        for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
+            let place = |size| tile::hashes_at(level, size) / TILE_WIDTH as u64;
+            for index in place(before).saturating_sub(1)..=place(size) {
+                for directory in tile::partial_directories(level, index) {
+                    self.files.remove_others(&directory, &kept);
+                }
+            }
+        }
     }
 
     /// The last entry and the last checkpoint.

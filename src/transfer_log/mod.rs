@@ -28,6 +28,8 @@ mod queue;
 mod reader;
 mod record;
 mod recovery;
+#[cfg(test)]
+pub(crate) mod support;
 mod tile;
 mod verify;
 
