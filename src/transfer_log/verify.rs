@@ -157,24 +157,36 @@ impl Snapshot {
     /// Counts and checks what the journal adds. Its torn end is no fault: nobody was told of it.
     fn read_journal(&mut self, directory: &Path) -> Result<(), LogError> {
         let size = self.checkpoint.size;
-        let files = journal::list(directory)?;
-        let Some((first, path)) = files.into_iter().rfind(|(first, _)| *first <= size) else { return Ok(()) };
-        let mut groups = Groups::open(first, &path)?;
-        let mut seq = first;
-        while let Some(group) = groups.next_group()? {
-            for bytes in group {
-                if seq >= size {
-                    self.unsigned += 1;
-                    if let Err(problem) = entry::check(seq, &bytes)
-                        && self.journal_faults.len() < MAX_FAULTS
-                    {
-                        self.journal_faults.push(VerifyFault::Entry { seq, problem });
-                    }
+        let mut seq = 0;
+        for (at, (first, path)) in journal::list_from(directory, size)?.into_iter().enumerate() {
+            if at == 0 {
+                seq = first;
+            } else if seq != first {
+                let problem = "the journal lacks what is before its next file".to_owned();
+                self.journal_faults.push(VerifyFault::Entry { seq, problem });
+                break;
+            }
+            let mut groups = Groups::open(first, &path)?;
+            while let Some(group) = groups.next_group()? {
+                for bytes in group {
+                    self.journal_entry(seq, &bytes);
+                    seq += 1;
                 }
-                seq += 1;
             }
         }
         Ok(())
+    }
+
+    fn journal_entry(&mut self, seq: u64, bytes: &[u8]) {
+        if seq < self.checkpoint.size {
+            return;
+        }
+        self.unsigned += 1;
+        if let Err(problem) = entry::check(seq, bytes)
+            && self.journal_faults.len() < MAX_FAULTS
+        {
+            self.journal_faults.push(VerifyFault::Entry { seq, problem });
+        }
     }
 }
 
