@@ -108,6 +108,9 @@ impl TransferLog {
     /// # Errors
     /// [`LogError`]: in use, damaged, rolled back, forked, without its high-water mark, or the disk's.
     pub fn open(settings: LogSettings, clock: Clock, index: Box<dyn Index + Send>) -> Result<Self, LogError> {
+        tracing::warn!(
+            "disclosures are not kept: who acted from where cannot be told later, only proved by who knows it"
+        );
         Self::open_keeping(settings, clock, index, Box::new(KeepNothing))
     }
 
