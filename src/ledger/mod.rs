@@ -7,6 +7,8 @@
 mod index;
 mod rebuild;
 mod sqlite;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 

@@ -57,6 +57,8 @@ pub(super) struct Prepared {
     digests: Vec<String>,
     /// The encoded disclosures, to be kept apart.
     pub disclosures: Vec<String>,
+    /// Whether the log added it by itself, so that nobody waits for its place.
+    pub added: bool,
 }
 
 impl Prepared {
@@ -86,7 +88,7 @@ impl Prepared {
         if length > MAX_ENTRY_BYTES {
             return Err(LogError::EntryTooLong { length });
         }
-        Ok(Self { head, tail, record, digests, disclosures })
+        Ok(Self { head, tail, record, digests, disclosures, added: false })
     }
 
     /// Gives the entry its place and time.
@@ -156,21 +158,20 @@ impl StoredEntry {
     }
 }
 
-/// Makes sure that bytes are an entry in canonical form that belongs at that place, without reading its event.
-pub(super) fn check(seq: u64, bytes: &[u8]) -> Result<(), String> {
-    let value = jcs::read(bytes).map_err(|fault| fault.to_string())?;
-    match value.get("seq").and_then(Value::as_u64) {
-        Some(found) if found == seq => Ok(()),
+/// The members of an entry in canonical form that belongs at that place; its event is not looked at.
+pub(super) fn check(seq: u64, bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let Value::Object(members) = jcs::read(bytes).map_err(|fault| fault.to_string())? else {
+        return Err("it is no object".to_owned());
+    };
+    match members.get("seq").and_then(Value::as_u64) {
+        Some(found) if found == seq => Ok(members),
         Some(found) => Err(format!("it says that it is entry {found}")),
         None => Err("it does not say which entry it is".to_owned()),
     }
 }
 
 fn parse_members(seq: u64, bytes: Vec<u8>) -> Result<StoredEntry, String> {
-    check(seq, &bytes)?;
-    let Ok(Value::Object(mut members)) = serde_json::from_slice(&bytes) else {
-        return Err("it is no object".to_owned());
-    };
+    let mut members = check(seq, &bytes)?;
     members.remove("seq");
     if members.remove("v").and_then(|version| version.as_u64()) != Some(VERSION) {
         return Err("its version is not known".to_owned());
@@ -210,4 +211,94 @@ fn given<T: FromStr>(members: &mut Map<String, Value>, name: &str) -> Result<Opt
 
 fn needed<T: FromStr>(members: &mut Map<String, Value>, name: &str) -> Result<T, String> {
     given(members, name)?.ok_or_else(|| format!("it has no {name}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::transfer_log::{Disclosed, support};
+
+    fn at() -> Timestamp {
+        whole_microseconds(support::clock().now())
+    }
+
+    #[test]
+    fn every_event_is_read_as_it_was_written() {
+        let mut names = BTreeSet::new();
+        for (seq, event) in (40..).zip(support::every_event()) {
+            for record in [
+                Record::success(event.clone(), support::context()),
+                Record::failure(event, "no-protocol", Context::daemon()),
+            ] {
+                let members = event_members(&record.event).unwrap();
+                let envelope = ["v", "@timestamp", "seq", "outcome", "reason", "tenant", "protocol", "actor", "key"];
+                for name in envelope.iter().chain(&["session", "correlation", "sw", "_sd"]) {
+                    assert!(!members.contains_key(*name), "{name} is a field of its own");
+                }
+                names.insert(members["event"].as_str().unwrap().to_owned());
+                let stored = Prepared::new(record).unwrap().stamp(seq, at());
+                assert_eq!(StoredEntry::parse(seq, stored.bytes.clone()).unwrap(), stored);
+                assert!(StoredEntry::parse(seq + 1, stored.bytes).is_err());
+            }
+        }
+        assert_eq!(names.len(), 23);
+    }
+
+    #[test]
+    fn bytes_are_these() {
+        let mut record = Record::success(support::upload(), support::context());
+        record.disclosed.push(Disclosed { name: "ip", value: "192.0.2.7".to_owned() });
+        let stored = Prepared::new(record).unwrap().stamp(12, at());
+        let [one, two] = stored.digests.as_slice() else { panic!("a digest and a decoy") };
+        assert_eq!(
+            String::from_utf8(stored.bytes.clone()).unwrap(),
+            format!(
+                "{{\"@timestamp\":\"2026-11-21T11:00:00.123456Z\",\"_sd\":[\"{one}\",\"{two}\"],\"actor\":\"tenant\",\
+                 \"ciphertext_sha256\":\"{}\",\"correlation\":\"{}\",\"event\":\"file.upload\",\
+                 \"file_kind\":\"plain\",\"key\":\"ict-bree\",\"outcome\":\"success\",\
+                 \"protocol\":\"OPG-2026-017\",\"seq\":12,\"session\":\"5f0c8a1e\",\"size\":2048,\
+                 \"sw\":\"groeikluis/{}\",\"tenant\":\"bree\",\"test\":false,\"v\":1}}",
+                "02".repeat(32),
+                "01".repeat(16),
+                env!("CARGO_PKG_VERSION"),
+            )
+        );
+    }
+
+    #[test]
+    fn whole_seconds_have_six_decimals_too() {
+        let stored = Prepared::new(support::any_record()).unwrap().stamp(0, "2026-01-02T03:04:05Z".parse().unwrap());
+        assert!(stored.bytes.starts_with(b"{\"@timestamp\":\"2026-01-02T03:04:05.000000Z\","));
+    }
+
+    #[test]
+    fn what_has_no_place_is_refused() {
+        let mut long = support::delivery();
+        long.purpose = "x".repeat(65_535);
+        let record = Record::success(Event::DeliveryCreated(long), Context::daemon());
+        assert!(matches!(Prepared::new(record), Err(LogError::EntryTooLong { .. })));
+        let mut large = support::delivery();
+        large.rows = 1 << 53;
+        let record = Record::success(Event::DeliveryCreated(large), Context::daemon());
+        assert!(matches!(Prepared::new(record), Err(LogError::EntryValue { .. })));
+    }
+
+    #[test]
+    fn entries_of_another_format_are_refused() {
+        let text = String::from_utf8(Prepared::new(support::any_record()).unwrap().stamp(0, at()).bytes).unwrap();
+        for (old, new) in [
+            ("\"v\":1", "\"v\":2"),
+            ("list.received", "list.unknown"),
+            ("\"outcome\":\"success\"", "\"outcome\":\"perhaps\""),
+            ("\"rows\":3", "\"rows\":3,\"rows_more\":3"),
+            ("\"tenant\":\"bree\"", "\"tenant\":\"../x\""),
+            ("\"seq\":0", "\"seq\":0 "),
+        ] {
+            let changed = text.replace(old, new);
+            assert_ne!(changed, text);
+            assert!(StoredEntry::parse(0, changed.clone().into_bytes()).is_err(), "{changed}");
+        }
+    }
 }

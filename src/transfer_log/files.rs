@@ -70,6 +70,17 @@ impl Files {
             let _ = fs::remove_dir(parent);
         }
     }
+
+    /// Removes the files of a directory whose paths are not among those `kept`.
+    pub fn remove_others(&self, relative: &str, kept: &[String]) {
+        let Ok(listing) = fs::read_dir(self.root.join(relative)) else { return };
+        for name in listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+            let path = format!("{relative}/{name}");
+            if !kept.contains(&path) {
+                self.remove(&path);
+            }
+        }
+    }
 }
 
 /// Makes a directory and those above it; those that are there are fine.

@@ -68,10 +68,7 @@ impl Journal {
 
     /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts.
     pub fn append(&mut self, batch: &[u8]) -> Result<(), LogError> {
-        if self.dirty {
-            self.file.set_len(self.length).map_err(|source| LogError::file("cut", &self.path, source))?;
-            self.dirty = false;
-        }
+        self.cut()?;
         if let Err(source) = self.file.write_all_at(batch, self.length) {
             self.dirty = self.file.set_len(self.length).is_err();
             return Err(LogError::file("write", &self.path, source));
@@ -81,16 +78,41 @@ impl Journal {
         Ok(())
     }
 
-    /// Goes on in a new file, and removes the old one: a published checkpoint covers all of it.
-    pub fn rotate(&mut self, log: &Path, first: u64) -> Result<(), LogError> {
-        if self.length == 0 {
-            return Ok(());
+    fn cut(&mut self) -> Result<(), LogError> {
+        if self.dirty {
+            self.file.set_len(self.length).map_err(|source| LogError::file("cut", &self.path, source))?;
+            self.dirty = false;
         }
-        let old = std::mem::replace(self, Self::create(log, first)?);
-        // A file that stays is removed at the next start; until then reading passes it over.
-        let _ = fs::remove_file(old.path);
         Ok(())
     }
+
+    /// Goes on in a new file, unless this one is empty.
+    pub fn rotate(&mut self, log: &Path, first: u64) -> Result<(), LogError> {
+        // What a failed write left must not be taken for entries.
+        self.cut()?;
+        if self.length > 0 {
+            *self = Self::create(log, first)?;
+        }
+        Ok(())
+    }
+}
+
+/// The files that hold what follows the first `size` entries: the one that `size` is in or ends, and those after it.
+pub(super) fn list_from(log: &Path, size: u64) -> Result<Vec<(u64, PathBuf)>, LogError> {
+    let mut found = list(log)?;
+    let base = found.iter().rposition(|(first, _)| *first <= size).unwrap_or(0);
+    Ok(found.split_off(base))
+}
+
+/// Removes the files whose entries are all among the first `size`.
+pub(super) fn remove_covered(log: &Path, size: u64) -> Result<(), LogError> {
+    let kept = list_from(log, size)?;
+    for (first, path) in list(log)? {
+        if kept.first().is_some_and(|(base, _)| first < *base) {
+            fs::remove_file(&path).map_err(|source| LogError::file("remove", path, source))?;
+        }
+    }
+    Ok(())
 }
 
 /// The journal's files with the place of their first entry, in order.
@@ -116,6 +138,7 @@ pub(super) fn list(log: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
 pub(super) struct Groups {
     input: BufReader<File>,
     path: PathBuf,
+    first: u64,
     next: u64,
     valid_bytes: u64,
 }
@@ -123,7 +146,12 @@ pub(super) struct Groups {
 impl Groups {
     pub fn open(first: u64, path: &Path) -> Result<Self, LogError> {
         let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
-        Ok(Self { input: BufReader::new(file), path: path.to_owned(), next: first, valid_bytes: 0 })
+        Ok(Self { input: BufReader::new(file), path: path.to_owned(), first, next: first, valid_bytes: 0 })
+    }
+
+    /// The place of the file's first entry.
+    pub fn first_place(&self) -> u64 {
+        self.first
     }
 
     /// The place of the next group's first entry.
@@ -210,6 +238,24 @@ mod tests {
             let whole = ends.iter().filter(|end| **end <= at).count() - 1;
             assert_eq!(read_all(&flipped).0, groups[..whole], "flipped at {at}");
         }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_what_was_written_of_a_batch_is_cut() {
+        let full = Path::new("/dev/full");
+        let file = File::options().write(true).open(full).unwrap();
+        let mut journal = Journal { file, path: full.to_owned(), length: 0, dirty: false };
+        let fault = journal.append(b"batch").unwrap_err();
+        assert!(matches!(&fault, LogError::File { action: "write", .. }) && !fault.is_fatal());
+        // The device cannot be cut either, and until that is done nothing is written.
+        assert!(journal.dirty);
+        assert!(matches!(journal.append(b"batch").unwrap_err(), LogError::File { action: "cut", .. }));
+        let place = tempfile::NamedTempFile::new().unwrap();
+        fs::write(place.path(), b"onetw").unwrap();
+        let file = File::options().write(true).open(place.path()).unwrap();
+        let mut journal = Journal { file, path: place.path().to_owned(), length: 3, dirty: true };
+        journal.append(b"2").unwrap();
+        assert_eq!(fs::read(place.path()).unwrap(), b"one2");
     }
 
     proptest! {

@@ -13,14 +13,15 @@ use tokio::sync::oneshot;
 use super::{
     Checkpoint, Context, DisclosureSink, Event, Hash, IndexError, KeepNothing, LogError, MAX_GROUP, NoteFault, NoteKey,
     Record, Redacted, StoredEntry,
-    committer::{Committer, Parts},
+    committer::{Committer, Parts, start_thread},
     entries_from,
     entry::Prepared,
     event::{LogRecovered, LogSize},
     files, guard,
     merkle::leaf_hash,
+    publisher::Publisher,
     queue::{Group, Queue, Reply},
-    recovery::{HighWater, recover},
+    recovery::{HighWater, Recovered, recover},
 };
 use crate::durable::{Clock, DirectoryLock};
 
@@ -107,6 +108,9 @@ impl TransferLog {
     /// # Errors
     /// [`LogError`]: in use, damaged, rolled back, forked, without its high-water mark, or the disk's.
     pub fn open(settings: LogSettings, clock: Clock, index: Box<dyn Index + Send>) -> Result<Self, LogError> {
+        tracing::warn!(
+            "disclosures are not kept: who acted from where cannot be told later, only proved by who knows it"
+        );
         Self::open_keeping(settings, clock, index, Box::new(KeepNothing))
     }
 
@@ -134,22 +138,33 @@ impl TransferLog {
         })?;
         let high_water = HighWater::new(&high_water_dir, &origin);
         let recovered = recover(&directory, &key, &high_water)?;
-        let size = recovered.edge.size();
+        let Recovered { edge, checkpoint, entries, tail, full, journal, torn_bytes } = recovered;
+        let size = edge.size();
         catch_up(&directory, size, index.as_mut())?;
-        let queue = Arc::new(Queue::new(size));
+        let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
         let mut start = Vec::new();
-        if recovered.tail > 0 || recovered.torn_bytes > 0 {
-            let found = LogRecovered { entries: recovered.tail, torn_bytes: recovered.torn_bytes };
+        if !tail.is_empty() || torn_bytes > 0 {
+            let found = LogRecovered { entries: tail.len() as u64, torn_bytes };
             start.push(Prepared::new(Record::success(Event::LogRecovered(found), Context::daemon()))?);
         }
         start.push(Prepared::new(Record::success(Event::LogStarted(LogSize { size }), Context::daemon()))?);
-        let parts =
-            Parts { directory: directory.clone(), high_water, key, checkpoint_every, clock, index, sink, _lock: lock };
-        let mut committer = Committer::new(parts, Arc::clone(&queue), recovered);
+        let publisher = Publisher::new(directory.clone(), key, high_water, checkpoint, entries);
+        let parts = Parts {
+            directory: directory.clone(),
+            checkpoint_every,
+            clock,
+            index,
+            sink,
+            edge,
+            journal,
+            full,
+            entries: tail,
+            _lock: lock,
+        };
+        let mut committer = Committer::new(parts, Arc::clone(&queue), publisher)?;
         committer.commit(&[&start])?;
         committer.publish()?;
-        let thread = std::thread::Builder::new().name("transfer-log".to_owned()).spawn(move || committer.run());
-        let thread = thread.map_err(|source| LogError::Thread(Arc::new(source)))?;
+        let thread = start_thread("transfer-log", move || committer.run())?;
         Ok(Self(Arc::new(Handle { queue, directory, thread: Mutex::new(Some(thread)) })))
     }
 
@@ -175,7 +190,7 @@ impl TransferLog {
         receiver.await.unwrap_or(Err(LogError::Failed))
     }
 
-    fn push(&self, records: Vec<Record>, reply: Reply<Vec<super::Appended>>) -> Result<(), LogError> {
+    fn push(&self, records: Vec<Record>, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
         let records = prepare(records)?;
         self.0.queue.push(Group { records, reply })
     }
@@ -247,7 +262,9 @@ fn prepare(records: Vec<Record>) -> Result<Vec<Prepared>, LogError> {
         let context = record.context.clone();
         prepared.push(Prepared::new(record)?);
         if count > 0 {
-            prepared.push(Prepared::new(Record::success(Event::Redacted(Redacted { count }), context))?);
+            let mut note = Prepared::new(Record::success(Event::Redacted(Redacted { count }), context))?;
+            note.added = true;
+            prepared.push(note);
         }
     }
     if prepared.is_empty() || prepared.len() > MAX_GROUP {
@@ -287,3 +304,6 @@ fn is_of_log(directory: &std::path::Path, size: u64, position: Position) -> Resu
     let entry = entries_from(directory, last)?.next().unwrap_or(Err(LogError::NoEntry { seq: last }))?;
     Ok(position.last == Some(leaf_hash(&entry.bytes)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,7 +1,7 @@
 //! The account of every step, which nobody can rewrite: a tiled transparency log in plain files.
 //!
 //! It owns the log's directory: `checkpoint` (signed), `tile/` (hashes and entries, C2SP tlog-tiles), `journal/` (what
-//! came after the checkpoint) and a lock. One process writes, in one thread; any other may read at any time.
+//! came after the checkpoint) and a lock. One process writes, one thread at a time; any other may read at any time.
 //!
 //! - An append is answered when its entries are on disk and in the index, never before; a group of entries is there
 //!   whole or not at all, after a crash too.
@@ -24,10 +24,13 @@ mod journal;
 mod log;
 mod merkle;
 mod note;
+mod publisher;
 mod queue;
 mod reader;
 mod record;
 mod recovery;
+#[cfg(test)]
+pub(crate) mod support;
 mod tile;
 mod verify;
 

@@ -6,10 +6,14 @@ use std::{
         Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{Appended, Checkpoint, LogError, MAX_BATCH, MAX_WAITING, entry::Prepared};
+
+/// Entries without a checkpoint, at most: 16 batches. While the publisher is behind, writing waits; when it cannot
+/// publish (a full disk), nothing is taken until it can, so that memory and the next start stay bounded.
+const MAX_UNPUBLISHED: u64 = 65_536;
 
 /// Tells one caller how it went.
 pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
@@ -24,12 +28,12 @@ pub(super) struct Group {
 pub(super) enum Work {
     /// Write these groups.
     Write(Vec<Group>),
-    /// Publish a checkpoint: the time has come, or these want one.
+    /// Hand over to the publisher: the time has come, or these want a checkpoint.
     Publish(Vec<Reply<Checkpoint>>),
     /// Close in order, and answer.
     Close(Reply<()>),
-    /// End at once, as if the power had gone: every handle was dropped.
-    Abandon,
+    /// End at once, as if the power had gone: every handle was dropped, or the publisher failed.
+    End,
 }
 
 /// The queue between callers and the committer, and what it tells of the log.
@@ -37,6 +41,7 @@ pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
     size: AtomicU64,
+    published: AtomicU64,
     failed: AtomicBool,
 }
 
@@ -47,16 +52,22 @@ struct State {
     checkpoints: Vec<Reply<Checkpoint>>,
     close: Option<Reply<()>>,
     abandoned: bool,
+    /// How long the publisher waits before it tries again; set while it works.
+    publishing: Option<Duration>,
+    /// What kept it from publishing the last time, and when it is to try again.
+    unpublished: Option<(LogError, Instant)>,
     /// Why nothing more is taken.
     ended: Option<LogError>,
 }
 
 impl Queue {
-    pub fn new(size: u64) -> Self {
+    /// A queue before a log of `size` entries, of which the first `published` are under a checkpoint.
+    pub fn new(size: u64, published: u64) -> Self {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
             size: AtomicU64::new(size),
+            published: AtomicU64::new(published),
             failed: AtomicBool::new(false),
         }
     }
@@ -103,26 +114,31 @@ impl Queue {
         self.changed.notify_one();
     }
 
-    /// Waits for work; a checkpoint is due at `due`.
+    /// Waits for work; a hand-over is due at `due`.
     pub fn next(&self, due: Option<Instant>) -> Work {
         let mut state = self.state();
         loop {
             if state.abandoned {
-                return Work::Abandon;
+                return Work::End;
             }
+            let idle = state.publishing.is_none();
+            let retry = state.unpublished.as_ref().map(|(_, at)| *at);
+            let due = due.into_iter().chain(retry).min().filter(|_| idle);
             let now = Instant::now();
             // First what is due, or a busy log would never publish; then what waits; then what wants a checkpoint
             // over it.
             if due.is_some_and(|due| due <= now) {
-                return Work::Publish(Vec::new());
-            }
-            if !state.groups.is_empty() {
-                return Work::Write(state.take_batch());
-            }
-            if !state.checkpoints.is_empty() {
                 return Work::Publish(std::mem::take(&mut state.checkpoints));
             }
-            if let Some(reply) = state.close.take() {
+            if !state.groups.is_empty() && (idle || !self.is_far_ahead()) {
+                return Work::Write(state.take_batch());
+            }
+            if !state.checkpoints.is_empty() && idle {
+                return Work::Publish(std::mem::take(&mut state.checkpoints));
+            }
+            if state.groups.is_empty()
+                && let Some(reply) = state.close.take_if(|_| idle)
+            {
                 return Work::Close(reply);
             }
             state = match due {
@@ -135,11 +151,46 @@ impl Queue {
         }
     }
 
-    /// Takes nothing more, and tells everybody who waits why.
-    pub fn end(&self, why: LogError) {
+    fn is_far_ahead(&self) -> bool {
+        self.size() - self.published.load(Ordering::SeqCst) > MAX_UNPUBLISHED
+    }
+
+    /// Whether more may be written, or what keeps too much from being published.
+    pub fn may_write(&self) -> Result<(), LogError> {
+        if !self.is_far_ahead() {
+            return Ok(());
+        }
+        let state = self.state();
+        Err(state.unpublished.as_ref().map_or(LogError::Busy, |(error, _)| error.clone()))
+    }
+
+    /// The publisher has work; should it fail, it tries again after `retry`.
+    pub fn publishing(&self, retry: Duration) {
+        self.state().publishing = Some(retry);
+    }
+
+    /// The publisher has done its work, or could not.
+    pub fn published(&self, outcome: Result<Checkpoint, LogError>) {
         let mut state = self.state();
-        let ended = if why.is_fatal() { LogError::Failed } else { why.clone() };
-        state.ended = Some(ended);
+        let retry = state.publishing.take().unwrap_or_default();
+        state.unpublished = None;
+        match outcome {
+            Ok(checkpoint) => self.published.store(checkpoint.size, Ordering::SeqCst),
+            Err(error) if error.is_fatal() => {
+                drop(state);
+                return self.end(&error);
+            }
+            Err(error) => state.unpublished = Some((error, Instant::now() + retry)),
+        }
+        self.changed.notify_one();
+    }
+
+    /// Takes nothing more, and tells everybody who waits why.
+    pub fn end(&self, why: &LogError) {
+        let mut state = self.state();
+        // The first end is the one that counts.
+        state.ended.get_or_insert(if why.is_fatal() { LogError::Failed } else { why.clone() });
+        state.abandoned = true;
         self.failed.fetch_or(why.is_fatal(), Ordering::SeqCst);
         let (groups, checkpoints) = (std::mem::take(&mut state.groups), std::mem::take(&mut state.checkpoints));
         let close = state.close.take();
@@ -151,8 +202,9 @@ impl Queue {
             reply(Err(why.clone()));
         }
         if let Some(reply) = close {
-            reply(Err(why));
+            reply(Err(why.clone()));
         }
+        self.changed.notify_one();
     }
 
     pub fn set_size(&self, size: u64) {

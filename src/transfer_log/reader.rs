@@ -118,19 +118,17 @@ impl Entries {
         let Some(groups) = &mut self.journal else {
             return self.open_journal();
         };
-        let first = groups.next_place();
+        let (file, first) = (groups.first_place(), groups.next_place());
         if let Some(group) = groups.next_group()? {
             let skipped = usize::try_from(self.next.saturating_sub(first)).unwrap_or(usize::MAX);
             self.buffer.extend(group.into_iter().skip(skipped));
             return Ok(true);
         }
-        // The end of this file; the writer may have gone on elsewhere meanwhile.
+        // The end of this file; the writer may have gone on in another, or published meanwhile.
         self.journal = None;
         self.published = published_size(&self.directory)?;
-        let goes_on = self.published > self.next
-            || self.published == self.next
-                && journal::list(&self.directory)?.last().is_some_and(|(at, _)| *at == self.next && first > *at);
-        Ok(goes_on)
+        let later = journal::list(&self.directory)?.into_iter().any(|(at, _)| file < at && at <= self.next);
+        Ok(self.published > self.next || later)
     }
 
     fn open_journal(&mut self) -> Result<bool, LogError> {

@@ -48,14 +48,14 @@ pub(super) struct Recovered {
     pub edge: Edge,
     /// The published checkpoint.
     pub checkpoint: Option<Checkpoint>,
-    /// Entries from the start of the last bundle that is not full under the checkpoint, to the end.
+    /// Entries of the bundle that is not full under the checkpoint.
     pub entries: Vec<Vec<u8>>,
-    /// Tiles that the journal's entries fill.
+    /// Entries that the journal adds to the checkpoint.
+    pub tail: Vec<Vec<u8>>,
+    /// Tiles that they fill.
     pub full: Vec<FullTile>,
     /// The journal, ready to go on.
     pub journal: Journal,
-    /// Entries that the journal adds to the checkpoint.
-    pub tail: u64,
     /// Bytes of the journal that were cut.
     pub torn_bytes: u64,
 }
@@ -72,13 +72,12 @@ pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -
     if checkpoint.as_ref().is_some_and(|checkpoint| checkpoint.root != edge.root()) {
         return Err(damaged(directory.join("tile"), "the right edge has not the checkpoint's root"));
     }
-    let mut entries = read_last_bundle(directory, &edge)?;
+    let entries = read_last_bundle(directory, &edge)?;
     let mut marked = root_at(directory, &edge, mark.as_ref())?;
     let (journal, tail, torn_bytes) = open_journal(directory, size)?;
-    let (mut full, added) = (Vec::new(), tail.len() as u64);
-    for bytes in tail {
-        edge.push(leaf_hash(&bytes), &mut full);
-        entries.push(bytes);
+    let mut full = Vec::new();
+    for bytes in &tail {
+        edge.push(leaf_hash(bytes), &mut full);
         if mark.as_ref().is_some_and(|mark| mark.size == edge.size()) {
             marked = Some(edge.root());
         }
@@ -90,7 +89,7 @@ pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -
             Some(_) => {}
         }
     }
-    Ok(Recovered { edge, checkpoint, entries, full, journal, tail: added, torn_bytes })
+    Ok(Recovered { edge, checkpoint, entries, tail, full, journal, torn_bytes })
 }
 
 fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, LogError> {
@@ -150,8 +149,8 @@ fn root_at(directory: &Path, edge: &Edge, mark: Option<&Checkpoint>) -> Result<O
 
 /// The journal, the entries in it from `size` on, and the bytes cut from its end.
 fn open_journal(directory: &Path, size: u64) -> Result<(Journal, Vec<Vec<u8>>, u64), LogError> {
-    let mut found = journal::list(directory)?;
-    let Some((first, path)) = found.pop() else {
+    let found = journal::list_from(directory, size)?;
+    let Some(last) = found.len().checked_sub(1) else {
         // There is none before the first start; later there is always one, and its absence loses entries.
         return if size == 0 {
             Ok((Journal::create(directory, 0)?, Vec::new(), 0))
@@ -159,34 +158,44 @@ fn open_journal(directory: &Path, size: u64) -> Result<(Journal, Vec<Vec<u8>>, u
             Err(damaged(directory.join("journal"), "the journal is missing"))
         };
     };
-    if first > size {
-        return Err(damaged(path, "the journal begins behind the checkpoint"));
-    }
-    let mut groups = Groups::open(first, &path)?;
     let mut tail = Vec::new();
-    let mut place = first;
-    while let Some(group) = groups.next_group()? {
-        for bytes in group {
-            if place >= size {
-                entry::check(place, &bytes).map_err(|problem| LogError::StoredEntry { seq: place, problem })?;
-                tail.push(bytes);
-            }
-            place += 1;
+    let mut next = size;
+    for (at, (first, path)) in found.into_iter().enumerate() {
+        // A file is begun only when everything before it is on disk, and ends the one before.
+        if if at == 0 { first > size } else { first != next } {
+            return Err(damaged(path, "the journal's file does not begin where what is before it ends"));
+        }
+        let mut groups = Groups::open(first, &path)?;
+        read_tail(&mut groups, size, &mut tail)?;
+        next = groups.next_place();
+        if at == last {
+            let length = std::fs::metadata(&path).map_err(|source| LogError::file("look at", &path, source))?.len();
+            let torn_bytes = length - groups.valid_bytes().min(length);
+            let journal = if next < size {
+                // All of it is published, and its end is gone: a new one begins where the checkpoint ends.
+                Journal::create(directory, size)?
+            } else {
+                Journal::resume(path, groups.valid_bytes())?
+            };
+            return Ok((journal, tail, torn_bytes));
         }
     }
-    let length = std::fs::metadata(&path).map_err(|source| LogError::file("look at", &path, source))?.len();
-    let torn_bytes = length - groups.valid_bytes().min(length);
-    let journal = if groups.next_place() < size {
-        // All of it is published, and its end is gone: a new one begins where the checkpoint ends.
-        Journal::create(directory, size)?
-    } else {
-        Journal::resume(path, groups.valid_bytes())?
-    };
-    for (_, older) in found {
-        // A checkpoint covers what is in older files.
-        std::fs::remove_file(&older).map_err(|source| LogError::file("remove", older, source))?;
+    Err(damaged(directory.join("journal"), "the journal is missing"))
+}
+
+/// Adds the entries of a file from `size` on.
+fn read_tail(groups: &mut Groups, size: u64, tail: &mut Vec<Vec<u8>>) -> Result<(), LogError> {
+    let mut seq = groups.next_place();
+    while let Some(group) = groups.next_group()? {
+        for bytes in group {
+            if seq >= size {
+                entry::check(seq, &bytes).map_err(|problem| LogError::StoredEntry { seq, problem })?;
+                tail.push(bytes);
+            }
+            seq += 1;
+        }
     }
-    Ok((journal, tail, torn_bytes))
+    Ok(())
 }
 
 fn damaged(path: PathBuf, problem: &'static str) -> LogError {

@@ -40,6 +40,16 @@ fn width(index: u64, hashes: u64) -> Option<usize> {
     (width > 0).then_some(width)
 }
 
+/// The directories of partial tiles, at that level, and of partial bundles, of the tile or bundle `index`.
+pub(super) fn partial_directories(level: u8, index: u64) -> Vec<String> {
+    let place = place(index, TILE_WIDTH);
+    let mut directories = vec![format!("tile/{level}/{place}.p")];
+    if level == 0 {
+        directories.push(format!("tile/entries/{place}.p"));
+    }
+    directories
+}
+
 /// `1234067` is `x001/x234/067`; a tile that is not full has `.p/` and its width behind it.
 fn place(index: u64, width: usize) -> String {
     let mut place = format!("{:03}", index % 1000);

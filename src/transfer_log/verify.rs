@@ -75,8 +75,8 @@ pub enum VerifyFault {
         /// Entries.
         size: u64,
     },
-    /// There were more faults than are told.
-    #[error("there are more faults")]
+    /// Checking ended here: there were too many faults, or neither entries nor tiles to go on from.
+    #[error("checking ended here; there may be more faults")]
     More,
 }
 
@@ -89,8 +89,7 @@ pub fn verify(directory: &Path, key: &VerifierKey) -> Result<Verified, Vec<Verif
     let size = snapshot.checkpoint.size;
     let mut check = Check { directory, snapshot: &snapshot, edge: Edge::default(), faults: Vec::new() };
     for index in 0..size.div_ceil(TILE_WIDTH as u64) {
-        check.bundle(index);
-        if check.faults.len() >= MAX_FAULTS {
+        if !check.bundle(index) || check.faults.len() >= MAX_FAULTS {
             check.faults.push(VerifyFault::More);
             return Err(check.faults);
         }
@@ -158,24 +157,36 @@ impl Snapshot {
     /// Counts and checks what the journal adds. Its torn end is no fault: nobody was told of it.
     fn read_journal(&mut self, directory: &Path) -> Result<(), LogError> {
         let size = self.checkpoint.size;
-        let files = journal::list(directory)?;
-        let Some((first, path)) = files.into_iter().rfind(|(first, _)| *first <= size) else { return Ok(()) };
-        let mut groups = Groups::open(first, &path)?;
-        let mut seq = first;
-        while let Some(group) = groups.next_group()? {
-            for bytes in group {
-                if seq >= size {
-                    self.unsigned += 1;
-                    if let Err(problem) = entry::check(seq, &bytes)
-                        && self.journal_faults.len() < MAX_FAULTS
-                    {
-                        self.journal_faults.push(VerifyFault::Entry { seq, problem });
-                    }
+        let mut seq = 0;
+        for (at, (first, path)) in journal::list_from(directory, size)?.into_iter().enumerate() {
+            if at == 0 {
+                seq = first;
+            } else if seq != first {
+                let problem = "the journal lacks what is before its next file".to_owned();
+                self.journal_faults.push(VerifyFault::Entry { seq, problem });
+                break;
+            }
+            let mut groups = Groups::open(first, &path)?;
+            while let Some(group) = groups.next_group()? {
+                for bytes in group {
+                    self.journal_entry(seq, &bytes);
+                    seq += 1;
                 }
-                seq += 1;
             }
         }
         Ok(())
+    }
+
+    fn journal_entry(&mut self, seq: u64, bytes: &[u8]) {
+        if seq < self.checkpoint.size {
+            return;
+        }
+        self.unsigned += 1;
+        if let Err(problem) = entry::check(seq, bytes)
+            && self.journal_faults.len() < MAX_FAULTS
+        {
+            self.journal_faults.push(VerifyFault::Entry { seq, problem });
+        }
     }
 }
 
@@ -188,16 +199,17 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    fn bundle(&mut self, index: u64) {
+    /// Checks a bundle and the tiles that it fills. Says whether there is anything to go on from.
+    fn bundle(&mut self, index: u64) -> bool {
         let size = self.snapshot.checkpoint.size;
-        let Some((path, width)) = tile::bundle(index, size) else { return };
+        let Some((path, width)) = tile::bundle(index, size) else { return false };
         let leaves = self.leaves(index, &path, width).or_else(|| {
             // The tile stands in for entries that are gone, so that the rest can still be checked.
             let (path, width) = tile::tile(0, index, size)?;
             let bytes = files::read(&self.directory.join(path), tile::MAX_TILE_BYTES).ok()?;
             tile::tile_hashes(&bytes, width)
         });
-        let Some(leaves) = leaves else { return };
+        let Some(leaves) = leaves else { return false };
         let mut full = Vec::new();
         for leaf in leaves {
             self.edge.push(leaf, &mut full);
@@ -205,6 +217,7 @@ impl Check<'_> {
         for tile in full {
             self.full_tile(&tile);
         }
+        true
     }
 
     /// The leaf hashes of a bundle's entries, each entry checked.
@@ -247,5 +260,167 @@ impl Check<'_> {
                 self.faults.push(VerifyFault::Tile { path });
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::transfer_log::{
+        NoteKey, entries,
+        support::{Place, any_record},
+    };
+
+    /// A log with two full bundles and a partial one.
+    fn log() -> Place {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 600]).unwrap();
+        log.close().unwrap();
+        assert_eq!(place.verify().unwrap().checkpoint.size, 602);
+        place
+    }
+
+    fn faults(place: &Place) -> Vec<String> {
+        place.verify().unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    /// Writes entries as a published, signed log: what somebody with the log's key could do.
+    fn publish(directory: &Path, key: &NoteKey, entries: &[Vec<u8>]) {
+        let size = entries.len() as u64;
+        let (mut edge, mut full) = (Edge::default(), Vec::new());
+        for entry in entries {
+            edge.push(leaf_hash(entry), &mut full);
+        }
+        let put = |path: &str, bytes: &[u8]| {
+            let path = directory.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        for tile in full {
+            put(&tile::tile(tile.level, tile.index, size).unwrap().0, &tile::tile_bytes(&tile.hashes));
+        }
+        for (level, hashes) in (0..).zip(edge.levels()) {
+            let index = tile::hashes_at(level, size) / 256;
+            if let Some((path, _)) = tile::tile(level, index, size) {
+                put(&path, &tile::tile_bytes(hashes));
+            }
+        }
+        for (index, entries) in (0..).zip(entries.chunks(256)) {
+            put(&tile::bundle(index, size).unwrap().0, &tile::bundle_bytes(entries));
+        }
+        put(CHECKPOINT, Checkpoint::sign(key, size, edge.root()).note.as_bytes());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_caught() {
+        let place = log();
+        let published = ["tile/0/000", "tile/0/001", "tile/0/002.p/90", "tile/1/000.p/2", CHECKPOINT];
+        for path in published.iter().chain(&["tile/entries/000", "tile/entries/001", "tile/entries/002.p/90"]) {
+            let file = place.dir().join(path);
+            let bytes = fs::read(&file).unwrap();
+            for at in (0..bytes.len()).step_by(bytes.len() / 3) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1;
+                fs::write(&file, flipped).unwrap();
+                assert!(place.verify().is_err(), "bit flipped at {at} of {path}");
+            }
+            fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+            assert!(place.verify().is_err(), "{path} torn");
+            fs::remove_file(&file).unwrap();
+            assert!(place.verify().is_err(), "{path} missing");
+            fs::write(&file, bytes).unwrap();
+        }
+        place.verify().unwrap();
+    }
+
+    #[test]
+    fn a_fault_is_told_where_it_is() {
+        let place = log();
+        let bundle = place.dir().join("tile/entries/001");
+        let bytes = fs::read(&bundle).unwrap();
+        let mut entries = tile::bundle_entries(&bytes, 256).unwrap();
+        entries.swap(3, 4);
+        fs::write(&bundle, tile::bundle_bytes(&entries)).unwrap();
+        assert_eq!(
+            faults(&place),
+            [
+                "entry 259 is at fault: it says that it is entry 260",
+                "entry 260 is at fault: it says that it is entry 259",
+                "the tile tile/0/001 is not that of the entries",
+                "the tile tile/1/000.p/2 is not that of the entries",
+                "the root over 602 entries is not that of the checkpoint",
+            ]
+        );
+        fs::write(&bundle, &bytes[..9_000]).unwrap();
+        assert_eq!(faults(&place), ["the bundle tile/entries/001 has not the 256 entries that it should have"]);
+        fs::write(&bundle, bytes).unwrap();
+        let tile = place.dir().join("tile/0/000");
+        fs::write(&tile, fs::read(place.dir().join("tile/0/001")).unwrap()).unwrap();
+        assert_eq!(faults(&place), ["the tile tile/0/000 is not that of the entries"]);
+    }
+
+    #[test]
+    fn an_edited_size_is_caught() {
+        let place = log();
+        let file = place.dir().join(CHECKPOINT);
+        let note = fs::read_to_string(&file).unwrap();
+        fs::write(&file, note.replace("\n602\n", "\n601\n")).unwrap();
+        assert!(matches!(place.verify().unwrap_err()[..], [VerifyFault::Checkpoint(NoteFault::Signature)]));
+        // Signed again, over the same root.
+        let root = Checkpoint::parse(note.as_bytes(), place.key.verifier()).unwrap().root;
+        fs::write(&file, Checkpoint::sign(&place.key, 512, root).note).unwrap();
+        assert!(faults(&place).contains(&"the root over 512 entries is not that of the checkpoint".to_owned()));
+    }
+
+    #[test]
+    fn the_key_does_not_help_to_write_what_is_no_entry() {
+        let place = log();
+        let good: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
+        let elsewhere = place.path("elsewhere");
+        publish(&elsewhere, &place.key, &good);
+        let verified = verify(&elsewhere, place.key.verifier()).unwrap();
+        assert_eq!(verified.checkpoint, place.verify().unwrap().checkpoint);
+        let text = String::from_utf8(good[300].clone()).unwrap();
+        for changed in [
+            text.replace("\"seq\":300", "\"seq\":300,\"seq\":300"),
+            text.replace("\"seq\":300", "\"seq\":299"),
+            text.replace("\"rows\":3", "\"rows\":3.0"),
+            text.replace("\"rows\":3", "\"rows\": 3"),
+            format!("{text} "),
+        ] {
+            let mut entries = good.clone();
+            entries[300] = changed.clone().into_bytes();
+            publish(&elsewhere, &place.key, &entries);
+            let faults = verify(&elsewhere, place.key.verifier()).unwrap_err();
+            assert!(matches!(faults[..], [VerifyFault::Entry { seq: 300, .. }]), "{changed}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_bounded() {
+        let place = log();
+        let good: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
+        publish(&place.dir(), &place.key, &vec![good[0].clone(); 1_000]);
+        let faults = place.verify().unwrap_err();
+        assert!(faults.len() < 400);
+        assert!(matches!(faults.last(), Some(VerifyFault::More)));
+    }
+
+    #[test]
+    fn the_journal_is_checked_too() {
+        let place = log();
+        let log = place.open();
+        log.append(vec![any_record(); 2]).unwrap();
+        drop(log);
+        assert_eq!(place.verify().unwrap().unsigned, 2);
+        let (_, journal) = journal::list(&place.dir()).unwrap().pop().unwrap();
+        let mut batch = fs::read(&journal).unwrap();
+        journal::frame(b"{\"seq\":9}", false, &mut batch);
+        batch.extend_from_slice(b"torn");
+        fs::write(&journal, batch).unwrap();
+        assert_eq!(faults(&place), ["entry 605 is at fault: it says that it is entry 9"]);
     }
 }
