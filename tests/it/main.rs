@@ -4,6 +4,9 @@
 mod support;
 
 #[cfg(test)]
+mod answers;
+
+#[cfg(test)]
 mod rooms;
 
 #[cfg(test)]
