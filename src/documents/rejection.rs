@@ -2,7 +2,7 @@
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::wording::{line, paragraph, repeatable};
+use super::wording::{line, paragraph, repeatable, size};
 use crate::{
     domain::{ByteSize, ProtocolId, Refusal, Rule, date::ZONE},
     lists::{ListFault, Remark},
@@ -104,14 +104,15 @@ impl Reason {
             }
             Self::TooLarge { limit } => {
                 return format!(
-                    "Het bestand is groter dan de {limit} die voor uw bestuur toegelaten is.\nStuur een lijst met \
-                     alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op."
+                    "Het bestand is groter dan de {} die voor uw bestuur toegelaten is.\nStuur een lijst met \
+                     alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op.",
+                    size(*limit)
                 );
             }
             Self::NotDecryptable => {
                 "Het bestand is met age verzegeld, maar kan hier niet geopend worden: het is voor een andere sleutel \
                  verzegeld of het is beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in LEESMIJ.txt \
-                 staat, of stuur ze zonder age: de verzending zelf is altijd versleuteld."
+                 staat en stuur ze opnieuw."
             }
             Self::TruncatedAge => {
                 "Het verzegelde bestand is onvolledig: het einde ontbreekt. De verzending is wellicht onderbroken.\n\
@@ -126,7 +127,7 @@ impl Reason {
                  Neem contact met ons op om na te gaan of een protocol ondertekend, begonnen en niet verstreken is."
             }
             Self::SealedOnly => {
-                "Uw bestuur heeft gekozen om alleen verzegelde bestanden op te laden. Dit bestand was niet verzegeld.\n\
+                "Voor uw bestuur is ingesteld dat alleen verzegelde bestanden aanvaard worden. Dit bestand was niet verzegeld.\n\
                  Verzegel de lijst met age, met de publieke sleutel die in LEESMIJ.txt staat, en stuur ze opnieuw."
             }
             Self::CutOff => {
@@ -288,7 +289,7 @@ fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
         line(out, &format!("regel {}, kolom {}: {}", remark.line, remark.column, remark.problem.short_nl()));
     }
     if at_fault.len() > MOST_LINES {
-        line(out, &format!("en nog {} andere regels.", at_fault.len() - MOST_LINES));
+        line(out, &format!("en nog {} andere regels", at_fault.len() - MOST_LINES));
     }
 }
 
@@ -333,10 +334,10 @@ mod tests {
     use jiff::civil::date;
 
     fn reasons() -> Vec<Reason> {
-        let remarks: Vec<Remark> = (2..=230)
-            .zip(Problem::ALL.into_iter().cycle())
+        let remarks: Vec<Remark> = (2..=11)
+            .zip(Problem::ALL)
             .map(|(line, problem)| Remark { line, column: 1, problem })
-            .chain((231..=400).map(|line| Remark { line, column: 1, problem: Problem::CheckDigits }))
+            .chain([Remark { line: 17, column: 1, problem: Problem::CheckDigits }])
             .collect();
         let id = |text: &str| text.parse::<ProtocolId>().unwrap();
         let mut reasons = vec![
@@ -352,7 +353,7 @@ mod tests {
             Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
-            Reason::List(ListFault::TooManyInvalid { invalid: 285, rows: 399, percent: 10, remarks }),
+            Reason::List(ListFault::TooManyInvalid { invalid: 6, rows: 16, percent: 10, remarks }),
             Reason::List(ListFault::CutOff { line: 17 }),
             Reason::NotDecryptable,
             Reason::TruncatedAge,
@@ -409,6 +410,16 @@ mod tests {
             assert!(text.contains("21 november 2026 om 10.30 uur"));
             golden::compare(&format!("weigering-{}.txt", reason.code()), &text);
         }
+    }
+
+    #[test]
+    fn only_so_many_lines_are_named() {
+        let rejection = Rejection { tenant: "x", upload: "x", received: Timestamp::UNIX_EPOCH, contact: "x" };
+        let remarks = (1..=300).map(|line| Remark { line, column: 2, problem: Problem::Format }).collect();
+        let fault = ListFault::TooManyInvalid { invalid: 300, rows: 300, percent: 10, remarks };
+        let text = weigering(&rejection, &Reason::List(fault));
+        assert_eq!(text.matches("regel ").count(), MOST_LINES);
+        assert!(text.contains("regel 200, kolom 2: geen nummer van elf cijfers\r\nen nog 100 andere regels\r\n"));
     }
 
     #[test]

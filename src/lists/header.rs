@@ -103,8 +103,26 @@ const OTHER: [&str; 26] = [
 ];
 
 /// Words without a meaning of their own beside a name.
-const FILLERS: [&str; 14] =
-    ["nummer", "nr", "no", "het", "de", "van", "of", "en", "bis", "sociale", "zekerheid", "num", "code", "id"];
+const FILLERS: [&str; 18] = [
+    "nationaal",
+    "identificatienummer",
+    "rijks",
+    "register",
+    "nummer",
+    "nr",
+    "no",
+    "het",
+    "de",
+    "van",
+    "of",
+    "en",
+    "bis",
+    "sociale",
+    "zekerheid",
+    "num",
+    "code",
+    "id",
+];
 
 /// How well a header names the child's number; the best wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

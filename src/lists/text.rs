@@ -1,7 +1,8 @@
 //! Lists that are text: encoding, line ends, delimiter, quotes (RFC 4180).
 //!
 //! Cells are slices of the text, quotes included; nothing is copied for a row. A quote that is not closed within
-//! [`LONGEST_QUOTED`] is an ordinary character: otherwise one stray quote would swallow the rows after it.
+//! [`LONGEST_QUOTED`], or is closed where no cell ends, is an ordinary character: otherwise one stray quote would
+//! swallow the rows after it.
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use jiff::civil::Date;
@@ -211,7 +212,8 @@ impl Shape {
         self.cells(row).nth(column).unwrap_or_default()
     }
 
-    /// Where the quoted cell that begins at the start of `bytes` ends: after its closing quote.
+    /// Where the quoted cell that begins at the start of `bytes` ends: after its closing quote, which only counts when
+    /// the cell or row ends there.
     fn quoted_end(self, bytes: &[u8]) -> Option<usize> {
         if !self.quotes || bytes.first() != Some(&b'"') {
             return None;
@@ -220,9 +222,12 @@ impl Shape {
         let mut quotes = memchr_iter(b'"', reach).peekable();
         while let Some(at) = quotes.next() {
             // Two quotes are one character of the cell.
-            if quotes.next_if_eq(&(at + 1)).is_none() {
-                return Some(at + 2);
+            if quotes.next_if_eq(&(at + 1)).is_some() {
+                continue;
             }
+            let after = bytes.get(at + 2..)?.iter().find(|byte| **byte != b' ');
+            let closes = after.is_none_or(|byte| Some(*byte) == self.delimiter || matches!(byte, b'\r' | b'\n'));
+            return closes.then_some(at + 2);
         }
         None
     }

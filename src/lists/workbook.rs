@@ -303,7 +303,8 @@ mod tests {
     fn zipped(entries: &[(&str, &str)]) -> Vec<u8> {
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content) in entries {
-            let options = SimpleFileOptions::default().compression_method(CompressionMethod::Deflated);
+            let options = SimpleFileOptions::default();
+            let options = options.compression_method(CompressionMethod::Deflated).compression_level(Some(1));
             zip.start_file(*name, options).unwrap();
             zip.write_all(content.as_bytes()).unwrap();
         }
@@ -333,7 +334,7 @@ mod tests {
         let lines: Vec<_> = list.children.iter().map(|child| child.line).collect();
         assert_eq!((lines, list.column, list.counts.ignored_columns), (vec![4, 5, 6, 7, 8], 3, 3));
         let remarks: Vec<_> = list.remarks.iter().map(|remark| (remark.line, remark.problem)).collect();
-        assert_eq!(remarks, [(5, Problem::Restored), (8, Problem::Restored)]);
+        assert_eq!(remarks, [(5, Problem::Restored), (8, Problem::Restored), (8, Problem::OutsideAge)]);
     }
 
     #[test]
