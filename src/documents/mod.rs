@@ -11,6 +11,7 @@ pub mod manifest;
 pub mod naming;
 pub mod rejection;
 pub mod report;
+mod rule;
 mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};

@@ -73,7 +73,7 @@ impl<'a> Text<'a> {
     fn decode(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
         let text = Self::by_encoding(bytes, name)?;
         // Nothing that writes lists writes other control characters.
-        if text.as_str().trim_end_matches(DOS_END).bytes().any(|byte| byte < b'\t' || (0x0E..0x20).contains(&byte)) {
+        if holds_control(text.as_str().trim_end_matches(DOS_END).as_bytes()) {
             return Err(ListFault::NotAList { seems: Seems::by_name(name) });
         }
         Ok(text)
@@ -120,6 +120,13 @@ impl<'a> Text<'a> {
             Self::Decoded(text) => text,
         }
     }
+}
+
+/// Whether bytes hold a control character other than tabs and line ends. Whole chunks are looked at without stopping
+/// in between, which the compiler turns into wide instructions.
+fn holds_control(bytes: &[u8]) -> bool {
+    let control = |byte: u8| byte < b'\t' || (byte > b'\r' && byte < b' ');
+    bytes.chunks(1024).any(|chunk| chunk.iter().fold(false, |found, byte| found | control(*byte)))
 }
 
 /// How a text divides into rows and cells.

@@ -1,5 +1,7 @@
 //! Every shape of a list, through the front door.
 
+mod workbooks;
+
 use jiff::civil::date;
 use proptest::prelude::*;
 
@@ -143,7 +145,7 @@ fn what_is_no_list_is_refused_by_name() {
         (b"\xFF\xFEn\0i\0s", "list-encoding"),
         (b"%PDF-1.4\n", "list-wrong-type"),
         (b"\x89PNG\r\n\x1A\n\0", "list-wrong-type"),
-        (b"niss\n1707\0003384\n", "list-wrong-type"),
+        (b"niss\n1707\x003384\n", "list-wrong-type"),
         (b"niss\n\x02\n", "list-wrong-type"),
         (b"<html><table></table></html>", "list-wrong-type"),
         (b"{\"niss\": []}", "list-wrong-type"),
