@@ -1,1 +1,7 @@
-fn main() {}
+//! The program: reads its arguments and hands over to `groeikluis::cli`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    groeikluis::cli::main()
+}

@@ -1,1 +1,142 @@
-//! The command line.
+//! The command line: a file per command. Tables for people, `--json` for programs, exit codes for scripts.
+//!
+//! Exit codes follow `sysexits.h`: 64 for a wrong command, 78 for a configuration at fault, 1 for the rest.
+
+mod audit;
+mod check;
+mod demo;
+mod keys;
+mod ledger;
+mod output;
+mod register;
+mod serve;
+mod status;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{config::Fault, daemon::DaemonError};
+
+/// Secure file exchange between the Flemish child-benefit agency and local authorities.
+#[derive(Parser)]
+#[command(name = "groeikluis", version, max_term_width = 100)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run the daemon in the foreground until SIGTERM.
+    Serve(serve::Arguments),
+    /// Lay out a deployment with synthetic data, run it, and perform the whole route as a municipality would.
+    Demo(demo::Arguments),
+    /// Report every fault of every configuration file and secret.
+    Check(check::Arguments),
+    /// Show where each tenant stands, and what needs a hand.
+    Status(status::Arguments),
+    /// The extract of the Groeipakket that lists are answered from.
+    #[command(subcommand)]
+    Register(register::Command),
+    /// Read and verify the transfer log.
+    #[command(subcommand)]
+    Audit(audit::Command),
+    /// Make keys.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// The index of the transfer log.
+    #[command(subcommand)]
+    Ledger(ledger::Command),
+}
+
+/// The configuration file, for commands that need one.
+#[derive(clap::Args, Clone)]
+struct ConfigArgument {
+    /// The main configuration file.
+    #[arg(long, value_name = "FILE", default_value = "/etc/groeikluis/groeikluis.yaml")]
+    config: PathBuf,
+}
+
+/// Faults of the configuration: exit code 78.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", listed(.0))]
+struct ConfigFaults(Vec<Fault>);
+
+fn listed(faults: &[Fault]) -> String {
+    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+    lines.join("\n")
+}
+
+const EXIT_USAGE: u8 = 64;
+const EXIT_CONFIG: u8 = 78;
+
+/// Runs the program with the arguments of the process.
+pub fn main() -> ExitCode {
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Nothing is left to do when the terminal is gone.
+            let _ = error.print();
+            return if error.use_stderr() { ExitCode::from(EXIT_USAGE) } else { ExitCode::SUCCESS };
+        }
+    };
+    let outcome = match arguments.command {
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments),
+        Command::Register(command) => register::run(&command),
+        Command::Audit(command) => audit::run(&command),
+        Command::Keys(command) => keys::run(&command),
+        Command::Ledger(command) => ledger::run(&command),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            report(&error);
+            exit_code(&error)
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let kind = error.downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    kind == Some(std::io::ErrorKind::BrokenPipe)
+}
+
+/// Faults of a configuration are a list; other errors are told with what caused them.
+fn report(error: &anyhow::Error) {
+    let faults = error.chain().find_map(|cause| match cause.downcast_ref::<DaemonError>() {
+        Some(DaemonError::Configuration(faults)) => Some(listed(faults)),
+        _ => cause.downcast_ref::<ConfigFaults>().map(ToString::to_string),
+    });
+    match faults {
+        Some(faults) => eprintln!("{faults}"),
+        None => eprintln!("groeikluis: {error:#}"),
+    }
+}
+
+fn exit_code(error: &anyhow::Error) -> ExitCode {
+    let is_config = error.chain().any(|cause| {
+        let daemon = matches!(
+            cause.downcast_ref::<DaemonError>(),
+            Some(
+                DaemonError::Configuration(_)
+                    | DaemonError::Secret(_)
+                    | DaemonError::Identity { .. }
+                    | DaemonError::HostKey { .. }
+                    | DaemonError::LogKey { .. }
+            )
+        );
+        daemon || cause.is::<ConfigFaults>()
+    });
+    ExitCode::from(if is_config { EXIT_CONFIG } else { 1 })
+}
+
+/// Reads the configuration, or ends with all its faults.
+fn load(argument: &ConfigArgument) -> anyhow::Result<crate::config::Settings> {
+    crate::config::load(&argument.config).map_err(|faults| ConfigFaults(faults).into())
+}

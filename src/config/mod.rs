@@ -1,1 +1,34 @@
 //! The YAML files and the settings made of them.
+//!
+//! Owns what the files may say ([`keys`]), reading them with the place of each value ([`tree`], [`fields`]), and
+//! [`Settings`], which holds checked domain values only. Nobody can make settings but [`load`], and it gives either
+//! settings without a fault or every fault of every file.
+//!
+//! Refused: unknown keys, values of another type than expected, YAML that unfolds (aliases) or nests deeply, files
+//! beyond [`LARGEST_FILE_BYTES`], secrets that others can read, and in production the keys of `keys-example/`. Secrets
+//! are read when they are used ([`SecretFile::read`]), not with the settings; [`check_secrets`] tries them all.
+
+mod access;
+mod difference;
+mod example_keys;
+mod fault;
+mod fields;
+mod files;
+mod keys;
+mod load;
+mod main_file;
+mod protocol_section;
+mod secret;
+mod settings;
+mod tenant_file;
+mod tree;
+
+pub use difference::{Difference, TenantDifference, difference};
+pub use fault::Fault;
+pub use files::{LARGEST_FILE_BYTES, MOST_TENANTS};
+pub use load::load;
+pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
+pub use settings::{
+    Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,
+    Retention, Settings,
+};

@@ -1,1 +1,115 @@
-//! Listeners, watchers, signals and their end.
+//! The long-running process: what it opens and in which order, what it watches, and how it ends.
+//!
+//! Start: configuration and every secret are checked before anything is touched; the state directory is locked; the
+//! log is opened and recovered; what a stop left is finished; then the register is loaded and connections are taken.
+//! End: no new connections, transfers get `drain_seconds`, lists under way are finished, the log is closed.
+
+mod live;
+mod register_loader;
+mod reload;
+mod running;
+mod watch;
+mod witness;
+
+pub use running::{Daemon, DaemonOptions};
+
+use std::path::PathBuf;
+
+use crate::{
+    config::{Fault, SecretError},
+    dropbox::DropBoxError,
+    durable::DurableError,
+    exchange::{ExchangeError, FingerprintKeyError},
+    ledger::LedgerError,
+    seal::SealError,
+    sftp::KeyFault,
+    transfer_log::{LogError, NoteFault},
+};
+
+/// Why the daemon did not start, or ended by itself.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The configuration, or a secret that it names, is at fault.
+    #[error("the configuration has {} fault(s)", .0.len())]
+    Configuration(Vec<Fault>),
+    /// A secret could not be read.
+    #[error("a secret cannot be used")]
+    Secret(#[source] SecretError),
+    /// The exchange's or the register's age identity.
+    #[error("{secret} is no age identity file")]
+    Identity {
+        /// Which secret.
+        secret: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// A host key.
+    #[error("{secret} is no host key")]
+    HostKey {
+        /// Which secret.
+        secret: String,
+        /// Why.
+        #[source]
+        source: KeyFault,
+    },
+    /// The log's key.
+    #[error("{secret} is no key for the transfer log {origin}")]
+    LogKey {
+        /// Which secret.
+        secret: String,
+        /// The log's name in the configuration.
+        origin: String,
+        /// Why.
+        #[source]
+        source: NoteFault,
+    },
+    /// The state directory.
+    #[error("the state directory cannot be used")]
+    State(#[source] DurableError),
+    /// Another daemon has the state directory.
+    #[error("another process uses the state directory {0}")]
+    InUse(PathBuf),
+    /// The state directory's lock.
+    #[error("cannot lock the state directory {path}")]
+    Lock {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The log.
+    #[error("the transfer log cannot be used")]
+    Log(#[source] LogError),
+    /// The ledger.
+    #[error("the ledger cannot be used")]
+    Ledger(#[source] LedgerError),
+    /// Drop-boxes.
+    #[error("the drop-boxes cannot be used")]
+    DropBoxes(#[source] DropBoxError),
+    /// The key of list fingerprints.
+    #[error("lists could not be recognised")]
+    Fingerprints(#[source] FingerprintKeyError),
+    /// What the last stop left could not be finished.
+    #[error("what the last stop left could not be finished")]
+    Exchange(#[source] ExchangeError),
+    /// An address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// Which.
+        address: std::net::SocketAddr,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Core dumps could not be forbidden.
+    #[error("cannot forbid core dumps")]
+    CoreDumps(#[source] std::io::Error),
+    /// The log failed while running.
+    #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
+    LogFailed,
+    /// Signals cannot be waited for.
+    #[error("cannot wait for signals")]
+    Signals(#[source] std::io::Error),
+}

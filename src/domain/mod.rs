@@ -3,6 +3,7 @@
 //! A value of this room cannot exist unchecked: whoever holds a [`Niss`] or a [`TenantId`] need not look at it again.
 
 pub mod date;
+pub mod delivery_name;
 pub mod iban;
 pub mod kind;
 pub mod municipality;
@@ -17,6 +18,7 @@ pub mod ssh_key;
 pub mod tenant;
 
 pub use date::brussels_date;
+pub use delivery_name::DeliveryName;
 pub use iban::{Iban, IbanFault};
 pub use kind::{Column, Kind};
 pub use municipality::{Municipalities, Municipality, NisCode};

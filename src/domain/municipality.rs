@@ -91,6 +91,12 @@ impl Municipalities {
         self.0.get(&code)
     }
 
+    /// The table with that municipality alone, if it is there.
+    #[must_use]
+    pub fn only(&self, code: NisCode) -> Self {
+        Self(self.0.get_key_value(&code).map(|(code, found)| (*code, found.clone())).into_iter().collect())
+    }
+
     /// All municipalities, by code.
     pub fn iter(&self) -> impl Iterator<Item = &Municipality> {
         self.0.values()

@@ -1,3 +1,74 @@
-//! A tenant's tree: what a session may see and do there.
+//! A tenant's tree: uploads on their way in, sealed files on their way out.
+//!
+//! Invariants:
+//! - Nothing of this room lies on disk in clear. What a tenant uploads sealed is stored as it came; anything else is
+//!   held in bounded memory and sealed to the exchange's own key before its close is answered.
+//! - A close, rename or removal that succeeded is on disk, with its directory and its log entry.
+//! - An upload is finished when its file was closed by the client under a name that is not a temporary one. An
+//!   upload that broke off is kept, sealed, to be resumed, and never taken.
+//! - A delivery's manifest appears after the file that it describes.
 
+mod account;
+mod budget;
+mod content;
+mod download;
+mod inbox;
+mod name;
+mod outbox;
+mod place;
+mod record;
+mod session;
+mod store;
+mod upload;
 pub mod view;
+
+pub use budget::MemoryBudget;
+pub use inbox::{Received, Submission};
+pub use name::{ListName, is_temporary};
+pub use outbox::{Area, Outbox, Published, Staged, Staging};
+pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault};
+
+use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};
+
+/// Why a drop-box could not do its part; details for the operator, never for a tenant.
+#[derive(Debug, thiserror::Error)]
+pub enum DropBoxError {
+    /// The disk.
+    #[error("drop-box storage failed")]
+    Storage(#[source] DurableError),
+    /// A file's content.
+    #[error("could not {action} {name}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The stored file's name.
+        name: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Sealing what is stored.
+    #[error("could not seal {name}")]
+    Seal {
+        /// The stored file's name.
+        name: String,
+        /// Why.
+        #[source]
+        source: SealError,
+    },
+    /// The transfer log did not take the entry.
+    #[error("the transfer log refused an entry")]
+    Log(#[source] LogError),
+    /// A record on disk that cannot be read.
+    #[error("record {name} is damaged")]
+    Record {
+        /// The stored file's name.
+        name: String,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A tenant without a drop-box.
+    #[error("there is no drop-box {0}")]
+    NoSuchTenant(String),
+}

@@ -67,6 +67,15 @@ impl Directory {
         Ok(Self { handle: Arc::new(handle), path: self.path.join(name).into() })
     }
 
+    /// Opens a directory below this one that is there; `path` may have several parts.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn open_subdirectory(&self, path: &str) -> Result<Self, DurableError> {
+        let handle = self.handle.open_dir(path).map_err(|source| self.fault("open directory", path, source))?;
+        Ok(Self { handle: Arc::new(handle), path: self.path.join(path).into() })
+    }
+
     /// Where the directory is, for messages.
     pub fn path(&self) -> &Path {
         &self.path

@@ -1,1 +1,71 @@
-//! The pipelines from list to answer and from hand-over to delivery.
+//! The pipeline from a municipality's list to the sealed answer, and the only room that knows its order.
+//!
+//! ```text
+//! Received ─▶ Opened ─▶ Checked ─▶ Matched ─▶ Sealed ─▶ Staged ─▶ (the log) ─▶ Published
+//! ```
+//!
+//! Each arrow is a type that only the stage before makes. The one step that decides is the append to the transfer
+//! log: a group of entries that says at once that the list was answered, that the protocol was used, and which
+//! deliveries exist. What was staged before it is on disk already, what comes after it is done again after a stop,
+//! and so every accepted list is answered exactly once.
+
+mod answer;
+mod delivery;
+mod fingerprint;
+mod matching;
+mod queue;
+mod refuse;
+mod registers;
+mod selection;
+mod worker;
+
+pub use answer::{Checked, Matched, Opened};
+pub use fingerprint::{FingerprintKey, FingerprintKeyError};
+pub use matching::{MatchedRow, Matches, Terms, match_list};
+pub use registers::{Registers, TRIAL_CHILDREN};
+pub use selection::{SelectionFault, select};
+pub use worker::{Exchange, ExchangeParts, Tenants};
+
+use crate::{
+    dropbox::DropBoxError, ledger::LedgerError, register::RegisterFault, seal::SealError, transfer_log::LogError,
+};
+
+/// Why the exchange could not do its part, for a fault of this side: the submission waits and is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum ExchangeError {
+    /// There is no register to answer from yet.
+    #[error("no register is loaded")]
+    NoRegister,
+    /// The tenant is no longer in the configuration.
+    #[error("tenant {0} is not in the configuration")]
+    TenantGone(String),
+    /// A tenant that can upload has no municipality, or no readable recipient: the configuration was checked for it.
+    #[error("tenant {tenant} cannot be answered: {problem}")]
+    TenantUnfit {
+        /// Which.
+        tenant: String,
+        /// What is missing.
+        problem: &'static str,
+    },
+    /// More deliveries in a day than file names have numbers for.
+    #[error("tenant {0} had its last delivery number of today")]
+    NoSequenceLeft(String),
+    /// Reading what was uploaded.
+    #[error("could not read a stored upload")]
+    Stored(#[source] SealError),
+    /// Sealing an answer.
+    #[error("could not seal a delivery")]
+    Seal(#[source] SealError),
+    /// Drop-boxes.
+    #[error("a drop-box failed")]
+    DropBox(#[source] DropBoxError),
+    /// The log.
+    #[error("the transfer log refused an entry")]
+    Log(#[source] LogError),
+    /// The ledger.
+    #[error("the ledger did not answer")]
+    Ledger(#[source] LedgerError),
+    /// The synthetic register of the test inbox could not be made.
+    #[error("could not make the test register")]
+    TrialRegister(#[source] RegisterFault),
+}

@@ -1,1 +1,261 @@
-//! The index of the transfer log.
+//! The index of the transfer log: what was received, answered, delivered and used up, for quick questions.
+//!
+//! The log is the truth; the ledger follows it, entry by entry, and can be deleted and built anew from it. It never
+//! knows anything that the log does not say. A question asked after an append was answered sees that append.
+//! It is behind a trait, since a cluster keeps it in another database.
+
+mod index;
+mod rebuild;
+mod sqlite;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+use jiff::{Timestamp, civil::Date};
+
+use crate::{
+    domain::{Kind, ProtocolId, TenantId},
+    transfer_log::LogError,
+};
+
+pub use index::SqliteIndex;
+pub use rebuild::rebuild;
+pub use sqlite::SqliteLedger;
+
+/// Questions to the ledger. Each may wait for the disk.
+pub trait Ledger: Send + Sync {
+    /// Answered lists that used a protocol, since a day (included) or ever.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn uses(&self, tenant: &TenantId, protocol: &ProtocolId, since: Option<Date>) -> Result<u32, LedgerError>;
+
+    /// The highest number in the names of a tenant's deliveries of a day; 0 when there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn last_sequence(&self, tenant: &TenantId, day: Date) -> Result<u32, LedgerError>;
+
+    /// The first answer to a list of that content from a register of that month; trials do not count.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn answered(
+        &self,
+        tenant: &TenantId,
+        protocol: &ProtocolId,
+        fingerprint: &str,
+        register_month: &str,
+    ) -> Result<Option<AnsweredList>, LedgerError>;
+
+    /// A submission.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn submission(&self, id: &str) -> Result<Option<SubmissionRow>, LedgerError>;
+
+    /// Submissions neither answered nor refused nor removed, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn waiting(&self) -> Result<Vec<SubmissionRow>, LedgerError>;
+
+    /// A delivery.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn delivery(&self, id: &str) -> Result<Option<DeliveryRow>, LedgerError>;
+
+    /// A tenant's delivery of that file name.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError>;
+
+    /// Deliveries that were created and cannot be fetched yet, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError>;
+
+    /// A tenant's deliveries, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError>;
+
+    /// Counts for each tenant that the log speaks of. Trials count, too.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn summary(&self) -> Result<Summary, LedgerError>;
+}
+
+/// How far a submission has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SubmissionState {
+    /// It has a temporary name.
+    Unfinished,
+    /// It waits for its answer.
+    Waiting,
+    /// It was answered.
+    Answered,
+    /// It was refused.
+    Refused,
+    /// Its tenant removed or replaced it before it was taken.
+    Removed,
+}
+
+/// An upload that was accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubmissionRow {
+    /// Its id, 32 hexadecimal digits.
+    pub id: String,
+    /// Who sent it.
+    pub tenant: TenantId,
+    /// When it was on disk.
+    pub received_at: Timestamp,
+    /// How far it has come.
+    pub state: SubmissionState,
+    /// Bytes sent.
+    pub size: u64,
+    /// Whether it is a trial.
+    pub test: bool,
+}
+
+/// A file for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeliveryRow {
+    /// Its id.
+    pub id: String,
+    /// Whom it is for.
+    pub tenant: TenantId,
+    /// Its file name.
+    pub file: String,
+    /// What it is.
+    pub kind: Kind,
+    /// The protocol, agreement or assignment.
+    pub reference: Option<ProtocolId>,
+    /// Rows.
+    pub rows: u64,
+    /// When it was sealed.
+    pub created_at: Timestamp,
+    /// The place of its entry in the log.
+    pub created_seq: u64,
+    /// SHA-256 of the sealed file, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Whether it can be fetched.
+    pub available: bool,
+    /// When it was first fetched whole.
+    pub fetched_at: Option<Timestamp>,
+    /// The submission that it answers.
+    pub answers: Option<String>,
+    /// Whether it is a trial.
+    pub test: bool,
+}
+
+/// An answer that was given before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnsweredList {
+    /// The answer's file name.
+    pub file: String,
+    /// When it was given.
+    pub at: Timestamp,
+    /// The submission that it answered.
+    pub submission: String,
+}
+
+/// Where the exchange stands, by tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Summary {
+    /// A line for each tenant.
+    pub tenants: BTreeMap<TenantId, TenantSummary>,
+}
+
+/// Where a tenant stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TenantSummary {
+    /// Submissions that wait.
+    pub waiting: u64,
+    /// Submissions answered.
+    pub answered: u64,
+    /// Submissions refused.
+    pub refused: u64,
+    /// Deliveries that can be, or could have been, fetched.
+    pub deliveries: u64,
+    /// Those of them never fetched.
+    pub unfetched: u64,
+    /// The last login.
+    pub last_login: Option<Timestamp>,
+}
+
+/// What can go wrong with the ledger.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LedgerError {
+    /// The database could not be opened.
+    #[error("could not open the ledger {path}")]
+    Open {
+        /// Its file.
+        path: PathBuf,
+        /// The database's answer.
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
+    /// A file of the database could not be made or removed.
+    #[error("could not {action} {path}")]
+    File {
+        /// What was tried.
+        action: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+    /// The database did not do what was asked.
+    #[error("could not {action} the ledger")]
+    Database {
+        /// What was tried.
+        action: &'static str,
+        /// The database's answer.
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
+    /// The database holds what the ledger never writes: delete it, and it is built anew.
+    #[error("the ledger holds a {what} that is none")]
+    Value {
+        /// What it should be.
+        what: &'static str,
+    },
+    /// The log could not be read.
+    #[error("could not read the transfer log")]
+    Log(#[source] LogError),
+    /// The log is open in another process, which keeps the ledger up to date.
+    #[error("the transfer log {path} is in use: stop the daemon first")]
+    LogInUse {
+        /// The log's directory.
+        path: PathBuf,
+    },
+}
+
+impl LedgerError {
+    fn database(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
+        move |source| Self::Database { action, source: Arc::new(source) }
+    }
+}
+
+impl SubmissionState {
+    const ALL: [Self; 5] = [Self::Unfinished, Self::Waiting, Self::Answered, Self::Refused, Self::Removed];
+
+    /// The word in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unfinished => "unfinished",
+            Self::Waiting => "waiting",
+            Self::Answered => "answered",
+            Self::Refused => "refused",
+            Self::Removed => "removed",
+        }
+    }
+}

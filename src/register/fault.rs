@@ -280,6 +280,19 @@ pub enum CellProblem {
 
 impl RegisterFault {
     /// What the person who made the extract can do.
+    pub fn place(&self) -> (Option<u64>, Option<u64>) {
+        match self {
+            Self::Header(_) => (Some(1), None),
+            Self::Line { line, .. } => (Some(*line), None),
+            Self::Cell { line, field, .. } => {
+                let column = Field::ALL.iter().position(|known| known == field).map(|at| at as u64 + 1);
+                (Some(*line), column)
+            }
+            Self::Input(_) | Self::Empty => (None, None),
+        }
+    }
+
+    /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
             Self::Input(_) => "make and seal the extract again, to the register's own key",

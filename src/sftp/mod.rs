@@ -1,1 +1,39 @@
-//! The SFTP server.
+//! The SFTP server: the only room that knows SSH.
+//!
+//! Owns logins (which key may, from where, until when), limits on connections, and the SFTP session over a drop-box
+//! ([`crate::dropbox::view`]). Refuses whatever is not SFTP: shells, commands, forwarding.
+//!
+//! Where to begin reading: [`Server`] accepts; `connection` lives for one connection; `handler` answers the SSH
+//! transport; `session` is the SFTP loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what
+//! is done) and `outbox` (replies). A test client stands in [`client`].
+
+mod auth;
+pub mod client;
+mod connection;
+mod handler;
+mod handles;
+mod keys;
+mod listing;
+mod operations;
+mod outbox;
+mod penalties;
+mod server;
+mod session;
+mod settings;
+mod status;
+mod transport;
+mod upload;
+mod wire;
+
+pub use auth::{LONGEST_USER, LoginMethod, RefusalReason, RefusedLogin};
+pub use keys::{HostKey, KeyFault, LONGEST_KEY_FILE, NewKey, new_key};
+pub use server::{Server, ServerEnd, Sessions};
+pub use settings::{Directory, Penalties, ServerSettings, SftpLimits, Unavailable, Witness};
+
+/// Why a server cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum SftpError {
+    /// There is no key to prove the server with.
+    #[error("no host key is configured")]
+    NoHostKey,
+}

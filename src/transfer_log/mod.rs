@@ -1,1 +1,60 @@
-//! The account of every step, which nobody can rewrite.
+//! The account of every step, which nobody can rewrite: a tiled transparency log in plain files.
+//!
+//! It owns the log's directory: `checkpoint` (signed), `tile/` (hashes and entries, C2SP tlog-tiles), `journal/` (what
+//! came after the checkpoint) and a lock. One process writes, one thread at a time; any other may read at any time.
+//!
+//! - An append is answered when its entries are on disk and in the index, never before; a group of entries is there
+//!   whole or not at all, after a crash too.
+//! - Nothing written is ever written again. Each checkpoint is kept a second time, elsewhere, before it is published:
+//!   a log that is shorter than that, or another, is refused.
+//! - No number of a person gets in, and nothing that identifies an official in clear.
+//! - A failed synchronisation ends the log: what is on disk is then not known, and only a new start finds out.
+
+mod as_text;
+mod checkpoint;
+mod committer;
+mod disclosure;
+mod entry;
+mod error;
+mod event;
+mod files;
+mod guard;
+mod jcs;
+mod journal;
+mod log;
+mod merkle;
+mod note;
+mod publisher;
+mod queue;
+mod reader;
+mod record;
+mod recovery;
+#[cfg(test)]
+pub(crate) mod support;
+mod tile;
+mod verify;
+
+pub use checkpoint::Checkpoint;
+pub use disclosure::{DisclosureSink, KeepNothing};
+pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
+pub use error::{IndexError, LogError};
+pub use event::{
+    ConfigChanged, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, ListAnswered,
+    ListReceived, ListRefused, LogRecovered, LogSize, Login, LoginMethod, LoginRefused, Logout, PolicyRefused,
+    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, Stage, Upload,
+};
+pub use log::{Appended, Index, LogSettings, Position, TransferLog};
+pub use merkle::Hash;
+pub use note::{NoteFault, NoteKey, VerifierKey};
+pub use reader::{Entries, entries, entries_from};
+pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use verify::{Verified, VerifyFault, verify};
+
+/// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
+pub const MAX_BATCH: usize = 4_096;
+
+/// Records in one group, at most: a group is within one batch.
+pub const MAX_GROUP: usize = MAX_BATCH;
+
+/// Records that wait for the committer, at most: 16 batches, some 60 MB.
+pub const MAX_WAITING: usize = 65_536;

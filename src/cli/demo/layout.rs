@@ -1,0 +1,261 @@
+//! The deployment of the demo: its files, as ops would write them.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use jiff::{ToSpan, civil::Date};
+
+use super::super::{keys::write_secret, output::say, register::write_to};
+use crate::{
+    domain::{NisCode, SshPublicKey},
+    durable::Clock,
+    register::{ReferenceMonth, synth::Synth},
+    seal::Keyring,
+    sftp,
+    transfer_log::{self, NoteKey, VerifierKey},
+};
+
+/// A municipality of the demo.
+pub(super) struct Municipality {
+    pub id: &'static str,
+    pub name: &'static str,
+    pub nis_code: &'static str,
+    pub protocol: &'static str,
+    /// How often its protocol may be used, as YAML.
+    usage: &'static str,
+    reply: &'static str,
+}
+
+/// May be answered once, and is told of entitled children only.
+pub(super) const BREE: Municipality = Municipality {
+    id: "bree",
+    name: "Stad Bree",
+    nis_code: "72004",
+    protocol: "OPG-2026-017",
+    usage: "{kind: once}",
+    reply: "entitled-only",
+};
+
+/// May be answered every month, with a row for each child.
+pub(super) const LOKEREN: Municipality = Municipality {
+    id: "lokeren",
+    name: "Stad Lokeren",
+    nis_code: "46029",
+    protocol: "OPG-2026-021",
+    usage: "{kind: periodic, times: 100, per: year}",
+    reply: "every-child",
+};
+
+/// A laid out deployment.
+pub(super) struct Layout {
+    directory: PathBuf,
+    log_key: VerifierKey,
+    host_key: String,
+}
+
+const ORIGIN: &str = "groeikluis.demo";
+const SEED: u64 = 1;
+const SOURCES: &str = include_str!("../../../config/sources.yaml");
+const MUNICIPALITIES: &str = include_str!("../../../config/municipalities.csv");
+
+impl Layout {
+    /// Makes keys, tenants, configuration and register in a new or empty directory.
+    pub fn make(directory: &Path, listen: SocketAddr, children: u32) -> anyhow::Result<Self> {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        let directory = directory.canonicalize()?;
+        if fs::read_dir(&directory)?.next().is_some() {
+            bail!("{} is not empty; give --dir another directory", directory.display());
+        }
+        for name in ["keys", "tenants", "register", "received"] {
+            fs::create_dir(directory.join(name))?;
+        }
+        let host = sftp::new_key("groeikluis-demo")?;
+        let exchange = Keyring::generate();
+        let register = Keyring::generate();
+        let log = NoteKey::generate(ORIGIN)?;
+        let key = |name: &str| directory.join("keys").join(name);
+        write_secret(&key("host_ed25519"), &host.private)?;
+        write_secret(&key("exchange.agekey"), &exchange.to_file())?;
+        write_secret(&key("register.agekey"), &register.to_file())?;
+        write_secret(&key("log.key"), &log.to_text())?;
+        fs::write(key("log.vkey"), format!("{}\n", log.verifier()))?;
+        fs::write(key("exchange.pub"), recipient_lines(&exchange))?;
+        let layout = Self { directory, log_key: log.verifier().clone(), host_key: host.public_line };
+        layout.write("groeikluis.yaml", &main_file(listen))?;
+        layout.write("sources.yaml", SOURCES)?;
+        layout.write("municipalities.csv", MUNICIPALITIES)?;
+        let today = Clock::system().today();
+        for municipality in [&BREE, &LOKEREN] {
+            layout.make_tenant(municipality, today)?;
+        }
+        say(&format!("Laid out in {}:", layout.directory.display()));
+        say("  keys/      the exchange's and each municipality's, made just now");
+        say("  tenants/   bree (one answer), lokeren (an answer each month)");
+        let synth = Synth { children, seed: SEED, month: ReferenceMonth::from(today) };
+        let extract = fs::File::create(layout.directory.join("register/register.csv.age"))?;
+        let summary = write_to(&synth, &register.recipients(), extract)?;
+        say(&format!(
+            "  register/  {} synthetic children in {} families, {} with the sociale toeslag; sealed",
+            summary.children, summary.families, summary.sociale_toeslag
+        ));
+        Ok(layout)
+    }
+
+    fn make_tenant(&self, municipality: &Municipality, today: Date) -> anyhow::Result<()> {
+        let id = municipality.id;
+        let login = sftp::new_key(&format!("ict@{id}.example"))?;
+        let keyring = Keyring::generate();
+        write_secret(&self.login_key(municipality), &login.private)?;
+        fs::write(self.directory.join(format!("keys/{id}_ed25519.pub")), format!("{}\n", login.public_line))?;
+        write_secret(&self.directory.join(format!("keys/{id}.agekey")), &keyring.to_file())?;
+        let recipient = keyring.recipients().first().map(ToString::to_string).unwrap_or_default();
+        let yaml = tenant_file(municipality, &login.public_line, &recipient, today);
+        self.write(&format!("tenants/{id}.yaml"), &yaml)
+    }
+
+    fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
+        let path = self.directory.join(name);
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// The main configuration file.
+    pub fn config(&self) -> PathBuf {
+        self.directory.join("groeikluis.yaml")
+    }
+
+    /// What a municipality logs in with.
+    pub fn login_key(&self, municipality: &Municipality) -> PathBuf {
+        self.directory.join(format!("keys/{}_ed25519", municipality.id))
+    }
+
+    /// What a municipality opens its files with.
+    pub fn keyring(&self, municipality: &Municipality) -> anyhow::Result<Keyring> {
+        let path = self.directory.join(format!("keys/{}.agekey", municipality.id));
+        Ok(Keyring::parse(&fs::read_to_string(path)?)?)
+    }
+
+    /// Keeps a file that a municipality fetched.
+    pub fn keep(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
+        Ok(fs::write(self.directory.join("received").join(name), bytes)?)
+    }
+
+    /// What the server is known by.
+    pub fn host_key(&self) -> anyhow::Result<SshPublicKey> {
+        Ok(SshPublicKey::parse(&self.host_key)?)
+    }
+
+    /// The public key that municipalities may seal their lists to.
+    pub fn exchange_recipient(&self) -> anyhow::Result<String> {
+        let text = fs::read_to_string(self.directory.join("keys/exchange.pub"))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Children of a municipality, taken from the register that was just made.
+    pub fn children_of(&self, municipality: &Municipality) -> anyhow::Result<Vec<crate::domain::Niss>> {
+        let settings = crate::config::load(&self.config()).map_err(|faults| anyhow::anyhow!("{faults:?}"))?;
+        let secret = settings.register.identity.read()?;
+        let keyring = Keyring::parse(std::str::from_utf8(&secret)?)?;
+        let opened = keyring.open(fs::File::open(&settings.register.path)?)?;
+        let register = crate::register::Register::read(opened, &settings.sources, &settings.municipalities)?;
+        let code: NisCode = municipality.nis_code.parse()?;
+        let rows = register.households().filter(|row| !row.is_later_of_child());
+        Ok(rows.filter(|row| row.child_nis_code() == Some(code)).map(crate::register::Household::child_niss).collect())
+    }
+
+    /// Writes the server's key where the printed commands look for it.
+    pub fn write_known_hosts(&self, address: SocketAddr, host_keys: &[String]) -> anyhow::Result<()> {
+        let lines: Vec<String> =
+            host_keys.iter().map(|key| format!("[{}]:{} {key}\n", address.ip(), address.port())).collect();
+        self.write("known_hosts", &lines.concat())
+    }
+
+    /// Verifies the transfer log from its files alone.
+    pub fn verify(&self) -> anyhow::Result<()> {
+        let log = self.directory.join("state/log");
+        match transfer_log::verify(&log, &self.log_key) {
+            Ok(verified) => {
+                let size = verified.checkpoint.size;
+                say(&format!("\nThe transfer log verifies: {size} entries under a signed checkpoint."));
+                Ok(())
+            }
+            Err(faults) => bail!("the transfer log does not verify: {faults:?}"),
+        }
+    }
+
+    /// Commands to try, ready to paste.
+    pub fn commands(&self, address: SocketAddr) -> String {
+        let directory = self.directory.display();
+        let (ip, port) = (address.ip(), address.port());
+        let id = LOKEREN.id;
+        let ssh = format!("-i {directory}/keys/{id}_ed25519 -o UserKnownHostsFile={directory}/known_hosts");
+        format!(
+            "\nThe demo stays up; Ctrl-C ends it. To try, in another terminal:\n\n\
+             \x20 sftp -P {port} {ssh} {id}@{ip}\n\
+             \x20 lftp -e 'set sftp:connect-program \"ssh -a -x {ssh}\"; open -u {id}, sftp://{ip}:{port}; ls'\n\
+             \x20 rclone lsl ':sftp,host={ip},port={port},user={id},key_file={directory}/keys/{id}_ed25519,shell_type=none:'\n\
+             \x20 psftp -P {port} -i {directory}/keys/{id}.ppk {id}@{ip}     (after: puttygen {directory}/keys/{id}_ed25519 -o {directory}/keys/{id}.ppk)\n\n\
+             In /test/outbox stands voorbeeldlijst.csv: put it in /test/inbox, and fetch the answer from /test/outbox.\n\
+             Open an answer with stock age:\n\n\
+             \x20 age -d -i {directory}/keys/{id}.agekey FILE.csv.age\n\n\
+             As the agency:\n\n\
+             \x20 groeikluis status --config {directory}/groeikluis.yaml\n\
+             \x20 groeikluis audit show --config {directory}/groeikluis.yaml --last 20\n\
+             \x20 groeikluis audit verify --log {directory}/state/log --key {directory}/keys/log.vkey\n"
+        )
+    }
+}
+
+fn recipient_lines(keyring: &Keyring) -> String {
+    keyring.recipients().iter().map(|recipient| format!("{recipient}\n")).collect::<Vec<_>>().concat()
+}
+
+fn main_file(listen: SocketAddr) -> String {
+    format!(
+        "environment: demo\n\
+         listen: [\"{listen}\"]\n\
+         state_dir: state\n\
+         high_water_dir: high-water\n\
+         spool_dir: spool\n\
+         host_keys: [keys/host_ed25519]\n\
+         exchange_identity: keys/exchange.agekey\n\
+         register: {{path: register/register.csv.age, identity: keys/register.agekey}}\n\
+         log: {{origin: {ORIGIN}, key: keys/log.key}}\n"
+    )
+}
+
+fn tenant_file(municipality: &Municipality, login: &str, recipient: &str, today: Date) -> String {
+    let Municipality { id, name, nis_code, protocol, usage, reply } = municipality;
+    let (past, until) = (today.saturating_sub(2.months()), today.saturating_add(1.year()));
+    format!(
+        "id: {id}\n\
+         name: {name}\n\
+         kind: municipality\n\
+         nis_code: \"{nis_code}\"\n\
+         keys:\n\
+         \x20 - {{label: ict-{id}, owner: \"ICT, {name}\", key: \"{login}\"}}\n\
+         recipients: [\"{recipient}\"]\n\
+         contacts: [\"ict@{id}.example\"]\n\
+         onboarding: {{technical_test: {past}, functional_test: {past}}}\n\
+         protocols:\n\
+         \x20 - id: {protocol}\n\
+         \x20   route: opgroeien\n\
+         \x20   status: signed\n\
+         \x20   purpose: \"automatische toekenning van een aanvullende toelage\"\n\
+         \x20   legal_basis: \"decreet van 27 april 2018, artikel 8 van het e-govdecreet\"\n\
+         \x20   council_decision: {past}\n\
+         \x20   dpo_advice: {{agency: {{date: {past}, advice: positive}}, authority: {{date: {past}, advice: positive}}}}\n\
+         \x20   signed: {{agency: {past}, authority: {past}}}\n\
+         \x20   publication_url: \"https://www.{id}.example/protocollen\"\n\
+         \x20   valid: {{from: {past}, until: {until}}}\n\
+         \x20   use: {usage}\n\
+         \x20   kinds:\n\
+         \x20     sociale-toeslag: {{}}\n\
+         \x20   reply: {reply}\n\
+         \x20   outside_municipality: withhold\n\
+         \x20   retention_days: 90\n"
+    )
+}

@@ -1,0 +1,18 @@
+//! `groeikluis ledger`: the index of the transfer log, which can be made again from it.
+
+use super::{ConfigArgument, load, output::say};
+use crate::ledger;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Delete the ledger and make it again from the transfer log. The daemon must be stopped.
+    Rebuild(ConfigArgument),
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<()> {
+    let Command::Rebuild(config) = command;
+    let settings = load(config)?;
+    let entries = ledger::rebuild(&settings.state_dir.join("log"), &settings.state_dir.join("ledger.sqlite"))?;
+    say(&format!("ledger made from {entries} entries"));
+    Ok(())
+}

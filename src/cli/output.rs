@@ -1,0 +1,56 @@
+//! Tables and their like on a terminal.
+
+use std::io::{self, Write};
+
+/// A table with a header; columns as wide as their widest cell.
+pub(super) struct Table {
+    header: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Table {
+    pub fn new(header: &[&'static str]) -> Self {
+        Self { header: header.to_vec(), rows: Vec::new() }
+    }
+
+    pub fn row(&mut self, cells: Vec<String>) {
+        self.rows.push(cells);
+    }
+
+    /// Prints it. Cells of numbers stand to the right.
+    pub fn print(&self) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let header: Vec<String> = self.header.iter().map(|name| (*name).to_owned()).collect();
+        let width = |column: usize| {
+            let cells = self.rows.iter().chain([&header]).filter_map(|row| row.get(column));
+            cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
+        };
+        let widths: Vec<usize> = (0..header.len()).map(width).collect();
+        for row in [&header].into_iter().chain(&self.rows) {
+            let mut line = String::new();
+            for (cell, width) in row.iter().zip(&widths) {
+                let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
+                let is_number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+                let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
+                line.push_str(before);
+                line.push_str(cell);
+                line.push_str(after);
+                line.push_str("  ");
+            }
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+/// Prints a value as JSON, indented.
+pub(super) fn print_json(value: &serde_json::Value) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    writeln!(out)
+}
+
+/// A line on standard output; that nobody reads it any more is no reason to fail.
+pub(super) fn say(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}

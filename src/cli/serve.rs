@@ -1,0 +1,96 @@
+//! `groeikluis serve`: the daemon in the foreground.
+
+use std::io::IsTerminal;
+
+use anyhow::Context;
+use sd_notify::NotifyState;
+use tokio::{
+    runtime::Runtime,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
+
+use super::ConfigArgument;
+use crate::{
+    daemon::{Daemon, DaemonOptions},
+    durable::Clock,
+};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// How the log on standard error is written.
+    #[arg(long, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(super) enum LogFormat {
+    /// A line for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    log_to_stderr(arguments.log_format);
+    runtime()?.block_on(serve(arguments))
+}
+
+/// The runtime of the daemon. Blocking work has threads of its own, so that few are needed here.
+pub(super) fn runtime() -> anyhow::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
+}
+
+/// The operator's log. `RUST_LOG` chooses what is in it.
+pub(super) fn log_to_stderr(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=error"));
+    let registry = tracing_subscriber::registry().with(filter);
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => {
+            let layer = layer.with_ansi(std::io::stderr().is_terminal()).with_target(false);
+            registry.with(layer).init();
+        }
+        LogFormat::Json => registry.with(layer.json()).init(),
+    }
+}
+
+async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+    let options = DaemonOptions { config: arguments.config.config.clone(), clock: Clock::system() };
+    let daemon = Daemon::start(options)?;
+    let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
+    let (reload, reload_requests) = mpsc::channel(1);
+    tokio::spawn(async move {
+        while hang_up.recv().await.is_some() {
+            // A request that waits already covers this one.
+            let _ = reload.try_send(());
+        }
+    });
+    let addresses: Vec<String> = daemon.addresses().iter().map(ToString::to_string).collect();
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        notify(&[NotifyState::Stopping]);
+        tracing::info!("stopping: transfers under way may finish");
+    };
+    let ready = move || {
+        notify(&[NotifyState::Ready]);
+        eprintln!("groeikluis: listening on {}", addresses.join(", "));
+    };
+    daemon.run(shutdown, reload_requests, ready).await?;
+    Ok(())
+}
+
+/// Tells systemd, where it listens.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::warn!(%error, "systemd was not told");
+    }
+}

@@ -1,0 +1,144 @@
+//! Reading the configuration's files through a limit, and remembering what was read for the fingerprint.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    fs::{self, File},
+    io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use sha2::{Digest, Sha256};
+
+use super::fault::{Faults, Position};
+
+/// One file, bytes at most. The largest in use, a tenant with many protocols, has some 20 KiB.
+pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
+
+/// Files of tenants at most: Flanders has 285 municipalities and as many centres for social welfare.
+pub const MOST_TENANTS: usize = 2000;
+
+/// The files of one configuration.
+#[derive(Debug)]
+pub(super) struct Files<'a> {
+    base: &'a Path,
+    faults: &'a Faults,
+    digests: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
+}
+
+impl<'a> Files<'a> {
+    /// Files below `base`, the directory of the main file.
+    pub fn new(base: &'a Path, faults: &'a Faults) -> Self {
+        Self { base, faults, digests: RefCell::default() }
+    }
+
+    /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
+    pub fn read(&self, path: &Path, named_at: &Position) -> Option<String> {
+        let bytes = match read_bounded(path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                let problem = format!("{} is larger than {LARGEST_FILE_BYTES} bytes", path.display());
+                self.faults.add(named_at, problem);
+                return None;
+            }
+            Err(error) => {
+                self.faults.add(named_at, format!("cannot read {}: {error}", path.display()));
+                return None;
+            }
+        };
+        let name = path.strip_prefix(self.base).unwrap_or(path).to_owned();
+        self.digests.borrow_mut().insert(name, Sha256::digest(&bytes).into());
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
+            let line = memchr::memchr_iter(b'\n', valid).count() + 1;
+            let last = valid.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+            let column = String::from_utf8_lossy(last).chars().count() + 1;
+            let at = Position { line, column, ..Position::start_of(path) };
+            self.faults.add_with_hint(&at, "not UTF-8", "save the file as UTF-8");
+        });
+        // Some editors put a byte order mark in front; it is no part of the text.
+        text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+    }
+
+    /// The tenant files of a directory, by name. Other files, such as an editor's copies, are left alone.
+    pub fn tenants(&self, directory: &Path, named_at: &Position) -> Vec<PathBuf> {
+        let listed = fs::read_dir(directory).and_then(|entries| {
+            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
+        });
+        let mut paths = listed.unwrap_or_else(|error| {
+            self.faults.add(named_at, format!("cannot read {}: {error}", directory.display()));
+            Vec::new()
+        });
+        paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
+        paths.sort();
+        for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")) {
+            self.faults.add_with_hint(&Position::start_of(path), "not read", "a tenant's file ends in .yaml");
+        }
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
+        if paths.len() > MOST_TENANTS {
+            self.faults.add(named_at, format!("{} files of tenants, more than {MOST_TENANTS}", paths.len()));
+            paths.truncate(MOST_TENANTS);
+        }
+        paths
+    }
+
+    /// The SHA-256 in hex over the names and digests of all files that were read.
+    pub fn fingerprint(&self) -> String {
+        let mut whole = Sha256::new();
+        for (name, digest) in self.digests.borrow().iter() {
+            let name = name.as_os_str().as_encoded_bytes();
+            // The length keeps one file's name from running into another's digest.
+            whole.update(u64::try_from(name.len()).unwrap_or(u64::MAX).to_be_bytes());
+            whole.update(name);
+            whole.update(digest);
+        }
+        hex::encode(whole.finalize())
+    }
+}
+
+/// Reads a regular file; none if it is too large.
+fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
+    // Not blocking: opening a pipe would wait for its writer.
+    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    let read = file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(u64::try_from(read).is_ok_and(|read| read <= LARGEST_FILE_BYTES).then_some(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(bytes: &[u8]) -> (Option<String>, Vec<String>) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("f.yaml");
+        fs::write(&path, bytes).unwrap();
+        let faults = Faults::default();
+        let text = Files::new(directory.path(), &faults).read(&path, &Position::start_of(Path::new("main")));
+        let place = directory.path().display().to_string();
+        (text, faults.into_sorted().iter().map(|fault| fault.to_string().replace(&place, "")).collect())
+    }
+
+    #[test]
+    fn text_is_utf_8_of_bounded_size() {
+        assert_eq!(read("\u{feff}a: é\n".as_bytes()), (Some("a: é\n".to_owned()), vec![]));
+        assert_eq!(read(b"a: 1\nb: \xc3\xa9\xff").1, ["/f.yaml:2:5: not UTF-8; save the file as UTF-8"]);
+        let largest = usize::try_from(LARGEST_FILE_BYTES).unwrap();
+        assert!(read(&vec![b'#'; largest]).0.is_some());
+        assert_eq!(read(&vec![b'#'; largest + 1]).1, ["main:1:1: /f.yaml is larger than 1048576 bytes"]);
+    }
+
+    #[test]
+    fn a_directory_is_no_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let faults = Faults::default();
+        let at = Position::start_of(Path::new("main"));
+        assert_eq!(Files::new(directory.path(), &faults).read(directory.path(), &at), None);
+        assert_eq!(faults.into_sorted().len(), 1);
+    }
+}

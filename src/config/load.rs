@@ -1,0 +1,384 @@
+//! Reading a whole configuration: the main file, and every file that it names.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use super::{
+    Fault, Settings,
+    fault::{Faults, Position},
+    fields::Fields,
+    files::Files,
+    keys,
+    main_file::{self, MainFile},
+    tenant_file::{self, PlacedTenant, Surroundings},
+    tree::{self, Node},
+};
+use crate::domain::{
+    Municipalities, NisCode, SourceCatalogue, Tenant, TenantId, TenantKind,
+    source::{CatalogueFault, Source},
+};
+
+/// The table of municipalities, beside the main file.
+const MUNICIPALITIES: &str = "municipalities.csv";
+
+/// Reads a configuration.
+///
+/// The files of assignments and costs are named but not read here.
+///
+/// # Errors
+/// Every fault of every file, in the order of files and lines. A file that is not YAML has one fault, its first, and
+/// hides what else is wrong in it.
+pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
+    let faults = Faults::default();
+    let base = path.parent().unwrap_or(Path::new(""));
+    let files = Files::new(base, &faults);
+    let settings = load_files(path, &files, &faults);
+    let faults = faults.into_sorted();
+    match settings {
+        Some(settings) if faults.is_empty() => Ok(settings),
+        Some(_) | None => Err(faults),
+    }
+}
+
+fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Settings> {
+    let start = Position::start_of(path);
+    let text = files.read(path, &start)?;
+    let (root, main) = match tree::parse(path, &text, faults).map(|root| (main_file::read(&root, faults), root)) {
+        Some((Some(main), root)) => (root, main),
+        Some((None, _)) | None => usual_places(path)?,
+    };
+    let municipalities = load_municipalities(&path.with_file_name(MUNICIPALITIES), &start, files, faults);
+    let named_at = |key| place(&root, key).unwrap_or_else(|| start.clone());
+    let sources = load_sources(&beside_main(path, &main.sources_file), &named_at("sources"), files, faults);
+    let around = Surroundings {
+        environment: main.environment,
+        limits: main.limits,
+        municipalities: municipalities.as_ref(),
+        faults,
+    };
+    let tenants = load_tenants(&beside_main(path, &main.tenants_dir), &named_at("tenants"), files, &around);
+    let fingerprint = files.fingerprint();
+    assemble(main, tenants, sources?, municipalities?, fingerprint)
+}
+
+/// Stands in for a main file that cannot be read, so that the other files in their usual places are looked at all the
+/// same. It asks as little of them as any main file can; its own faults are nobody's.
+fn usual_places(path: &Path) -> Option<(Node, MainFile)> {
+    const LENIENT: &str = "{environment: demo, limits: {upload_bytes: 4GiB, upload_memory: 4GiB}}";
+    let unseen = Faults::default();
+    let root = tree::parse(path, LENIENT, &unseen)?;
+    main_file::read(&root, &unseen).map(|main| (root, main))
+}
+
+/// A file that lies beside the main file or below it, named as the caller named the main file: messages then show a
+/// path that the caller knows.
+fn beside_main(main: &Path, path: &Path) -> PathBuf {
+    let base = main.parent().unwrap_or(Path::new(""));
+    let absolute = std::path::absolute(main).ok();
+    let below = absolute.as_deref().and_then(Path::parent).and_then(|base| path.strip_prefix(base).ok());
+    below.map_or_else(|| path.to_owned(), |below| base.join(below))
+}
+
+fn place(root: &Node, key: &str) -> Option<Position> {
+    let tree::Content::Mapping(entries) = &root.content else { return None };
+    entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.at.clone())
+}
+
+fn assemble(
+    main: MainFile,
+    tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    sources: SourceCatalogue,
+    municipalities: Municipalities,
+    fingerprint: String,
+) -> Option<Settings> {
+    Some(Settings {
+        environment: main.environment,
+        listen: main.listen,
+        state_dir: main.state_dir?,
+        high_water_dir: main.high_water_dir?,
+        spool_dir: main.spool_dir?,
+        tenants_dir: main.tenants_dir,
+        sources_file: main.sources_file,
+        assignments_dir: main.assignments_dir,
+        costs_file: main.costs_file,
+        tenants,
+        sources,
+        municipalities,
+        host_keys: main.host_keys,
+        exchange_identity: main.exchange_identity?,
+        register: main.register?,
+        log: main.log?,
+        limits: main.limits,
+        penalties: main.penalties,
+        retention: main.retention,
+        mail: main.mail,
+        metrics: main.metrics,
+        language: main.language,
+        fingerprint,
+    })
+}
+
+fn load_municipalities(path: &Path, named_at: &Position, files: &Files<'_>, faults: &Faults) -> Option<Municipalities> {
+    let text = files.read(path, named_at)?;
+    let table = Municipalities::parse(&text).map_err(|fault| {
+        faults.add(&Position { line: fault.line, ..Position::start_of(path) }, fault.problem);
+    });
+    table.ok()
+}
+
+fn load_sources(path: &Path, named_at: &Position, files: &Files<'_>, faults: &Faults) -> Option<SourceCatalogue> {
+    let root = tree::parse(path, &files.read(path, named_at)?, faults)?;
+    let fields = Fields::of_file(&root, &keys::SOURCES, faults)?;
+    let mut sources = Vec::new();
+    let mut places = Vec::new();
+    for item in fields.list("sources") {
+        let Some(entry) = item.mapping(&keys::SOURCE) else { continue };
+        let (code, name) = (entry.text("code"), entry.text("name"));
+        if let (Some(code), Some(name)) = (code, name) {
+            sources.push(Source { code, name });
+            places.push(entry.place("code"));
+        }
+    }
+    // A catalogue names its first fault: what is at fault is taken out, and the rest is tried again.
+    loop {
+        let fault = match SourceCatalogue::new(sources.clone()) {
+            Ok(catalogue) => return Some(catalogue),
+            Err(fault) => fault,
+        };
+        let at = match &fault {
+            CatalogueFault::Code(code) | CatalogueFault::Twice(code) => {
+                sources.iter().rposition(|source| source.code == *code)
+            }
+            CatalogueFault::TooMany | CatalogueFault::NoSocialeToeslag => None,
+        };
+        let Some(at) = at.filter(|at| *at < places.len()) else {
+            faults.add(fields.place("sources"), fault.to_string());
+            return None;
+        };
+        faults.add(places.remove(at), fault.to_string());
+        sources.remove(at);
+    }
+}
+
+fn load_tenants(
+    directory: &Path,
+    named_at: &Position,
+    files: &Files<'_>,
+    around: &Surroundings<'_>,
+) -> BTreeMap<TenantId, Arc<Tenant>> {
+    let mut placed = Vec::new();
+    for path in files.tenants(directory, named_at) {
+        let Some(text) = files.read(&path, &Position::start_of(&path)) else { continue };
+        let Some(root) = tree::parse(&path, &text, around.faults) else { continue };
+        placed.extend(tenant_file::read(&path, &root, around));
+    }
+    check_against_each_other(&placed, around.faults);
+    placed.into_iter().map(|placed| (placed.tenant.id.clone(), Arc::new(placed.tenant))).collect()
+}
+
+/// What two tenants may not share: a name, a login key, and for tenants of one kind a municipality.
+fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
+    let mut names: BTreeMap<&TenantId, &Position> = BTreeMap::new();
+    let mut codes: BTreeMap<(&'static str, NisCode), &TenantId> = BTreeMap::new();
+    let mut keys: BTreeMap<&[u8], &TenantId> = BTreeMap::new();
+    for PlacedTenant { tenant, id_at, nis_at, keys_at } in tenants {
+        if let Some(first) = names.get(&tenant.id) {
+            faults.add(id_at, format!("tenant {} stands in {} too", tenant.id, first.file.display()));
+            continue;
+        }
+        names.insert(&tenant.id, id_at);
+        if let Some(code) = tenant.nis_code
+            && let Some(other) = codes.insert((tenant.kind.name(), code), &tenant.id)
+        {
+            let kind = match tenant.kind {
+                TenantKind::Ocmw => "the ocmw",
+                TenantKind::Municipality | TenantKind::PrintPartner | TenantKind::Auditor => "the municipality",
+            };
+            faults.add(nis_at, format!("tenant {other} is {kind} with code {code} already"));
+        }
+        for (key, at) in keys_at {
+            if let Some(other) = keys.insert(key.blob(), &tenant.id) {
+                let hint = "each tenant has keys of its own";
+                faults.add_with_hint(at, format!("tenant {other} logs in with this key too"), hint);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, check_secrets, difference};
+    use std::{env, fs};
+
+    fn repository() -> PathBuf {
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+    }
+
+    /// A deployment without a fault, in production, without tenants.
+    const MAIN: &str = "state_dir: state\nhigh_water_dir: highwater\nspool_dir: spool\nhost_keys: [keys/host]\n\
+        exchange_identity: keys/exchange.agekey\nregister: {path: register.csv.age, identity: keys/register.agekey}\n\
+        log: {origin: groeikluis.example/2026, key: keys/log.key}\n";
+
+    /// Lays out that deployment, with some files put over it.
+    fn deployment<'a>(files: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> tempfile::TempDir {
+        let directory = tempfile::tempdir().unwrap();
+        fs::create_dir(directory.path().join("tenants")).unwrap();
+        fs::write(directory.path().join("groeikluis.yaml"), MAIN).unwrap();
+        for name in ["sources.yaml", "municipalities.csv"] {
+            fs::copy(repository().join("config").join(name), directory.path().join(name)).unwrap();
+        }
+        for (name, content) in files {
+            fs::write(directory.path().join(name), content).unwrap();
+        }
+        directory
+    }
+
+    fn load_in(directory: &Path) -> Result<Settings, Vec<String>> {
+        let place = format!("{}/", directory.display());
+        load(&directory.join("groeikluis.yaml"))
+            .map_err(|faults| faults.iter().map(|fault| fault.to_string().replace(&place, "")).collect())
+    }
+
+    /// Splits a golden file, named after a user's mistake, at its `#=== NAME` lines: the files with the mistake, and
+    /// last the messages, which `GROEIKLUIS_BLESS=1` writes anew.
+    fn sections(golden: &str) -> Vec<(&str, &str)> {
+        golden.split("#=== ").skip(1).filter_map(|part| part.split_once('\n')).collect()
+    }
+
+    #[test]
+    fn each_mistake_has_its_message() {
+        let bless = env::var_os("GROEIKLUIS_BLESS").is_some();
+        let mut paths: Vec<PathBuf> = fs::read_dir(repository().join("tests/golden/config"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        paths.sort();
+        assert!(paths.len() > 80);
+        let mut differing = Vec::new();
+        for path in paths {
+            let golden = fs::read_to_string(&path).unwrap();
+            let parts = sections(&golden);
+            let (expected, files) = parts.split_last().unwrap();
+            let directory = deployment(files.iter().map(|(name, content)| (*name, content.as_bytes())));
+            let messages = load_in(directory.path()).expect_err(&path.display().to_string());
+            let found = format!("# {}\n", messages.join("\n# "));
+            if bless {
+                let kept = golden.split_at(golden.len() - expected.1.len()).0;
+                fs::write(&path, format!("{kept}{found}")).unwrap();
+            } else if found != expected.1 {
+                differing.push(format!("{}:\n{found}", path.display()));
+            }
+        }
+        assert!(differing.is_empty(), "{}", differing.join("\n"));
+    }
+
+    #[test]
+    fn what_may_be_left_out_has_its_default() {
+        let directory = deployment([]);
+        let settings = load_in(directory.path()).unwrap();
+        assert_eq!(settings.environment, Environment::Production);
+        assert_eq!(settings.state_dir, directory.path().join("state"));
+        let shipped = load(&repository().join("config/groeikluis.yaml")).unwrap();
+        assert_eq!((settings.limits, settings.retention), (shipped.limits, shipped.retention));
+        assert_eq!((settings.penalties, settings.language), (shipped.penalties, shipped.language));
+        assert_eq!(settings.sources, shipped.sources);
+        assert!(settings.mail.is_none() && settings.metrics.is_none() && settings.tenants.is_empty());
+    }
+
+    #[test]
+    fn the_example_holds_the_municipalities_of_the_overview() {
+        let settings = load(&repository().join("config/groeikluis.yaml")).unwrap();
+        assert!(check_secrets(&settings).is_empty());
+        let of_kind = |kind| settings.tenants.values().filter(|tenant| tenant.kind == kind).count();
+        let kinds = [TenantKind::Municipality, TenantKind::Ocmw, TenantKind::PrintPartner, TenantKind::Auditor];
+        assert_eq!(kinds.map(of_kind), [50, 1, 1, 1]);
+        let named =
+            |chosen: &dyn Fn(&Tenant) -> bool| settings.tenants.values().filter(|tenant| chosen(tenant)).count();
+        assert_eq!(named(&|tenant| !tenant.protocols.is_empty()), 8);
+        assert_eq!(named(&|tenant| !tenant.agreements.is_empty()), 1);
+        // Twenty asked; of these Bilzen and Hoeselt are one municipality now.
+        assert_eq!(named(&|tenant| tenant.interests.contains(&crate::domain::protocol::Route::Opgroeien)), 19);
+        assert_eq!(named(&|tenant| tenant.interests.contains(&crate::domain::protocol::Route::Vutg)), 30);
+        for tenant in settings.tenants.values().filter(|tenant| tenant.kind == TenantKind::Municipality) {
+            let name = &settings.municipalities.by_code(tenant.nis_code.unwrap()).unwrap().name;
+            assert!(tenant.name.ends_with(name.as_str()), "{}: {name}", tenant.id);
+        }
+    }
+
+    #[test]
+    fn production_refuses_every_example_key() {
+        let repository = repository();
+        let main = fs::read_to_string(repository.join("config/groeikluis.yaml")).unwrap();
+        let main = main
+            .replace("environment: demo", "environment: production")
+            .replace("../", &format!("{}/", repository.display()));
+        let with_tenants = main.replace("tenants: ", &format!("tenants: {}/config/", repository.display()));
+        let directory = deployment([("groeikluis.yaml", with_tenants.as_bytes())]);
+        let faults = load_in(directory.path()).unwrap_err();
+        assert_eq!(faults.len(), 12, "{faults:#?}");
+        assert!(faults.iter().all(|fault| fault.contains("an example ")), "{faults:#?}");
+        let directory = deployment([("groeikluis.yaml", main.as_bytes())]);
+        let secrets = check_secrets(&load_in(directory.path()).unwrap());
+        assert_eq!(secrets.len(), 4);
+        assert!(secrets.iter().all(|fault| fault.problem.contains("which everybody has")), "{secrets:#?}");
+    }
+
+    #[test]
+    fn the_fingerprint_and_the_difference_tell_what_changed() {
+        let bree = fs::read_to_string(repository().join("config/tenants/bree.yaml")).unwrap();
+        let demo = format!("environment: demo\n{MAIN}");
+        let settings = |files: &[(&'static str, &str)]| {
+            let main = [("groeikluis.yaml", demo.as_str())];
+            let files = main.iter().chain(files).map(|(name, content)| (*name, content.as_bytes()));
+            let directory = deployment(files);
+            load_in(directory.path()).unwrap()
+        };
+        let before = settings(&[("tenants/bree.yaml", &bree)]);
+        assert!(difference(&before, &settings(&[("tenants/bree.yaml", &bree)])).is_empty());
+        assert_eq!(before.fingerprint(), settings(&[("tenants/bree.yaml", &bree)]).fingerprint());
+        let commented = settings(&[("tenants/bree.yaml", &format!("{bree}# x\n"))]);
+        assert!(difference(&before, &commented).is_empty());
+        assert_ne!(before.fingerprint(), commented.fingerprint());
+
+        let empty = settings(&[]);
+        let id: TenantId = "bree".parse().unwrap();
+        assert_eq!(difference(&before, &empty).tenants_removed, std::slice::from_ref(&id));
+        assert_eq!(difference(&empty, &before).tenants_added, std::slice::from_ref(&id));
+
+        let start = bree.find("keys:\n").unwrap();
+        let end = bree.find("# Argon2id hashes").unwrap();
+        let keyless = format!("{}keys: []\n{}", &bree[..start], &bree[end..]);
+        let changed = keyless.replace("retention_days: 90", "retention_days: 30").replace("0.0.0.0/0", "192.0.2.0/24");
+        let change = difference(&before, &settings(&[("tenants/bree.yaml", &changed)])).tenants_changed;
+        let change = &change[&id];
+        assert_eq!((change.keys_removed.len(), change.keys_added.len()), (1, 0));
+        assert_eq!(change.protocols_changed.len(), 1);
+        assert!(change.access_changed && !change.recipients_changed);
+        let longer = bree.replace("expires: 2027-12-31", "expires: 2028-12-31");
+        let change = difference(&before, &settings(&[("tenants/bree.yaml", &longer)])).tenants_changed;
+        assert_eq!((change[&id].keys_expiring_otherwise.len(), change[&id].keys_removed.len()), (1, 0));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(
+            bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..200),
+            at in 0_usize..4000,
+            kept in 0_usize..40,
+        ) {
+            let mut spliced = fs::read(repository().join("config/tenants/bree.yaml")).unwrap();
+            let end = (at + kept).min(spliced.len());
+            spliced.splice(at.min(end)..end, bytes.iter().copied());
+            for files in [
+                [("groeikluis.yaml", bytes.as_slice()), ("sources.yaml", &bytes)],
+                [("tenants/bree.yaml", &spliced), ("municipalities.csv", &bytes)],
+            ] {
+                let _ = load_in(deployment(files).path());
+            }
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The main file, `groeikluis.yaml`. Values that may be left out have the defaults of its commented example.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use super::{
+    Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,
+    Retention, SecretFile, access,
+    fault::{Faults, shown},
+    fields::{Fields, Item},
+    keys,
+    tenant_file::mail_address,
+    tree::Node,
+};
+use crate::domain::ByteSize;
+
+/// Where clients connect where the file says nothing: every address, and a port that needs no privilege.
+const LISTEN: [&str; 2] = ["0.0.0.0:2222", "[::]:2222"];
+
+/// One uploaded file, bytes. The upper bound keeps a list with its answer in memory.
+const UPLOAD: ByteSize = ByteSize(64 << 20);
+const UPLOAD_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(4 << 30);
+
+/// Plaintext uploads in flight, bytes.
+const UPLOAD_MEMORY: ByteSize = ByteSize(1 << 30);
+const UPLOAD_MEMORY_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(1 << 40);
+
+/// Networks whose failed logins cost nothing: those of the agency itself.
+const EXEMPT: &str = "10.0.0.0/8";
+
+/// What the main file says, and the places of the other files.
+pub(super) struct MainFile {
+    pub environment: Environment,
+    pub listen: Vec<SocketAddr>,
+    pub state_dir: Option<PathBuf>,
+    pub high_water_dir: Option<PathBuf>,
+    pub spool_dir: Option<PathBuf>,
+    pub tenants_dir: PathBuf,
+    pub assignments_dir: PathBuf,
+    pub sources_file: PathBuf,
+    pub costs_file: PathBuf,
+    pub host_keys: Vec<SecretFile>,
+    pub exchange_identity: Option<SecretFile>,
+    pub register: Option<RegisterSettings>,
+    pub log: Option<LogKeySettings>,
+    pub limits: Limits,
+    pub penalties: Penalties,
+    pub retention: Retention,
+    pub mail: Option<MailSettings>,
+    pub metrics: Option<MetricsSettings>,
+    pub language: Language,
+}
+
+/// Reads the main file; none when it is no mapping.
+pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
+    let fields = Fields::of_file(root, &keys::MAIN, faults)?;
+    // A word at fault counts as production, the stricter one.
+    let environment = fields.word("environment").unwrap_or(Environment::Production);
+    let secret = |fields: &Fields<'_>, key| fields.item(key).and_then(|item| secret(&item, environment));
+    let beside =
+        |key, default: &str| fields.path(key).unwrap_or_else(|| Item { node: root, key, faults }.beside(default));
+    Some(MainFile {
+        environment,
+        listen: listen(&fields),
+        state_dir: fields.path("state_dir"),
+        high_water_dir: fields.path("high_water_dir"),
+        spool_dir: fields.path("spool_dir"),
+        tenants_dir: beside("tenants", "tenants"),
+        assignments_dir: beside("assignments", "assignments"),
+        sources_file: beside("sources", "sources.yaml"),
+        costs_file: beside("costs", "costs.yaml"),
+        host_keys: host_keys(&fields, environment),
+        exchange_identity: secret(&fields, "exchange_identity"),
+        register: fields.mapping("register", &keys::REGISTER).and_then(|register| {
+            let (path, identity) = (register.path("path"), secret(&register, "identity"));
+            Some(RegisterSettings { path: path?, identity: identity? })
+        }),
+        log: fields.mapping("log", &keys::LOG).and_then(|log| {
+            let (origin, key) = (log.item("origin").and_then(|item| origin(&item)), secret(&log, "key"));
+            Some(LogKeySettings { origin: origin?, key: key? })
+        }),
+        limits: limits(fields.mapping("limits", &keys::LIMITS).as_ref(), faults),
+        penalties: penalties(fields.mapping("penalties", &keys::PENALTIES).as_ref()),
+        retention: retention(fields.mapping("retention", &keys::RETENTION).as_ref()),
+        mail: fields.mapping("mail", &keys::MAIL).and_then(|mail| {
+            let from = mail.item("from").and_then(|item| mail_address(&item));
+            let (smtp, ops) = (mail.item("smtp").and_then(|item| host_and_port(&item)), mail.list("ops"));
+            Some(MailSettings { smtp: smtp?, from: from?, ops: ops.iter().filter_map(mail_address).collect() })
+        }),
+        metrics: fields
+            .mapping("metrics", &keys::METRICS)
+            .and_then(|metrics| metrics.item("listen").and_then(|item| address(&item)))
+            .map(|listen| MetricsSettings { listen }),
+        language: fields.word("language").unwrap_or(Language::Dutch),
+    })
+}
+
+fn listen(fields: &Fields<'_>) -> Vec<SocketAddr> {
+    let Some(listed) = fields.item("listen") else {
+        return LISTEN.iter().filter_map(|address| address.parse().ok()).collect();
+    };
+    let items = listed.list();
+    if items.as_ref().is_some_and(Vec::is_empty) {
+        listed.fault("`listen` names no address", None);
+    }
+    let mut addresses = Vec::new();
+    for item in items.unwrap_or_default() {
+        match address(&item) {
+            // Port 0 takes another port each time.
+            Some(address) if address.port() != 0 && addresses.contains(&address) => {
+                item.fault(format!("`listen` {address} stands twice"), None);
+            }
+            Some(address) => addresses.push(address),
+            None => {}
+        }
+    }
+    addresses
+}
+
+fn address(item: &Item<'_>) -> Option<SocketAddr> {
+    let text = item.text()?;
+    let address = text.parse().ok();
+    if address.is_none() {
+        let problem = format!("`{}` {} is not an address with a port", item.key, shown(&text));
+        item.fault(problem, Some("write it as 0.0.0.0:2222 or [::]:2222"));
+    }
+    address
+}
+
+fn host_and_port(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    let shaped = text.rsplit_once(':').is_some_and(|(host, port)| {
+        !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port != 0)
+    });
+    if !shaped {
+        item.fault(format!("`{}` {} is not host:port", item.key, shown(&text)), Some("write it as localhost:25"));
+    }
+    Some(text)
+}
+
+fn host_keys(fields: &Fields<'_>, environment: Environment) -> Vec<SecretFile> {
+    let Some(listed) = fields.item("host_keys") else { return Vec::new() };
+    let items = listed.list();
+    if items.as_ref().is_some_and(Vec::is_empty) {
+        listed.fault("`host_keys` names no key", Some("make one with `groeikluis keys new host --out FILE`"));
+    }
+    items.unwrap_or_default().iter().filter_map(|item| secret(item, environment)).collect()
+}
+
+/// Reads where a secret is: a path, or a credential of systemd.
+fn secret(item: &Item<'_>, environment: Environment) -> Option<SecretFile> {
+    let text = item.text()?;
+    if text.contains("PRIVATE") || text.contains("SECRET-KEY") {
+        item.fault(format!("`{}` holds a secret key itself", item.key), Some("name its file, and make a new key"));
+        return None;
+    }
+    let at = item.node.at.clone();
+    let Some(name) = text.strip_prefix("credential:") else {
+        return Some(SecretFile::file(item.beside(&text), environment, at));
+    };
+    // As systemd takes them: one name in its directory (systemd.exec(5)).
+    let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty() || name.starts_with('.') || !name.chars().all(is_name) {
+        item.fault(format!("`{}` {} is no name of a credential", item.key, shown(name)), None);
+        return None;
+    }
+    Some(SecretFile::credential(name.to_owned(), environment, at))
+}
+
+/// Reads a log's name: the origin line of its checkpoints, and the name of its key (C2SP signed-note, which forbids
+/// spaces and `+` in it).
+fn origin(item: &Item<'_>) -> Option<String> {
+    let text = item.text()?;
+    if text.len() > 255 || text.contains(|c: char| c == '+' || c.is_whitespace() || c.is_control()) {
+        let problem = format!("`origin` {} is no name of a log", shown(&text));
+        item.fault(problem, Some("write it without spaces and +, such as groeikluis.example/2026"));
+    }
+    Some(text)
+}
+
+/// Upper bounds are far above any use; they catch a slip of the hand, such as one zero too many.
+fn limits(fields: Option<&Fields<'_>>, faults: &Faults) -> Limits {
+    let number = |key, bounds, default| fields.map_or(default, |fields| fields.number(key, bounds, default));
+    let seconds = |key, bounds, default| Duration::from_secs(number(key, bounds, default).into());
+    let size = |key, bounds, default: ByteSize| fields.map_or(default.0, |fields| fields.size(key, bounds, default));
+    let limits = Limits {
+        connections: number("connections", 1..=100_000, 1000),
+        connections_per_source: number("connections_per_source", 1..=100_000, 32),
+        sessions_per_tenant: number("sessions_per_tenant", 1..=10_000, 16),
+        login_grace: seconds("login_grace_seconds", 1..=600, 30),
+        auth_attempts: number("auth_attempts", 1..=20, 6),
+        idle: seconds("idle_seconds", 10..=86_400, 900),
+        upload_bytes: size("upload_bytes", UPLOAD_BOUNDS, UPLOAD),
+        upload_memory_bytes: size("upload_memory", UPLOAD_MEMORY_BOUNDS, UPLOAD_MEMORY),
+        open_handles: number("open_handles", 1..=65_536, 256),
+        list_rows: number("list_rows", 1..=10_000_000, 500_000),
+        max_invalid_percent: number("max_invalid_percent", 0..=100, 10),
+        drain: seconds("drain_seconds", 0..=3600, 60),
+    };
+    if let Some(fields) = fields
+        && limits.upload_memory_bytes < limits.upload_bytes
+    {
+        let (memory, upload) = (ByteSize(limits.upload_memory_bytes), ByteSize(limits.upload_bytes));
+        let problem = format!("`upload_memory` is {memory}, less than one upload of {upload}");
+        faults.add(fields.place("upload_memory"), problem);
+    }
+    limits
+}
+
+fn penalties(fields: Option<&Fields<'_>>) -> Penalties {
+    let number = |key, bounds, default| fields.map_or(default, |fields| fields.number(key, bounds, default));
+    let seconds = |key, default| Duration::from_secs(number(key, 1..=86_400, default).into());
+    let exempt = fields.and_then(|fields| fields.item("exempt"));
+    let penalties = Penalties {
+        after: number("after", 1..=1000, 5),
+        first: seconds("first_seconds", 10),
+        longest: seconds("longest_seconds", 3600),
+        exempt: match exempt {
+            Some(item) => access::networks(&item.list().unwrap_or_default()),
+            None => EXEMPT.parse().into_iter().collect(),
+        },
+    };
+    if penalties.longest < penalties.first
+        && let Some(item) = fields.and_then(|fields| fields.item("longest_seconds").or(fields.item("first_seconds")))
+    {
+        item.fault("`longest_seconds` is less than `first_seconds`", None);
+    }
+    penalties
+}
+
+fn retention(fields: Option<&Fields<'_>>) -> Retention {
+    let number = |key, bounds, default| fields.map_or(default, |fields| fields.number(key, bounds, default));
+    Retention {
+        outbox_days: number("outbox_days", 1..=3650, 90),
+        answered_uploads_days: number("answered_uploads_days", 1..=3650, 30),
+        log_years: number("log_years", 1..=100, 10),
+        disclosures_hot_months: number("disclosures_hot_months", 1..=1200, 6),
+    }
+}

@@ -1,0 +1,175 @@
+//! The settings as the program uses them: domain values, absolute paths, durations. Nothing here is unchecked.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+
+use super::SecretFile;
+use crate::domain::{Municipalities, SourceCatalogue, Tenant, TenantId};
+
+/// Everything that the configuration says. It is read whole and replaced whole.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether this is the real thing.
+    pub environment: Environment,
+    /// The addresses to listen on, at least one; port 0 takes a free one.
+    pub listen: Vec<SocketAddr>,
+    /// Drop-boxes, transfer log and ledger.
+    pub state_dir: PathBuf,
+    /// The newest checkpoint of the transfer log, on another file system where there is one.
+    pub high_water_dir: PathBuf,
+    /// Where ops hand files over; a tmpfs.
+    pub spool_dir: PathBuf,
+    /// The files of tenants.
+    pub tenants_dir: PathBuf,
+    /// The catalogue of sources.
+    pub sources_file: PathBuf,
+    /// The files of assignments.
+    pub assignments_dir: PathBuf,
+    /// The tariffs.
+    pub costs_file: PathBuf,
+    /// Who has a drop-box.
+    pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// The sources of the Groeipakket.
+    pub sources: SourceCatalogue,
+    /// The municipalities and their postcodes.
+    pub municipalities: Municipalities,
+    /// The keys that the server shows, at least one.
+    pub host_keys: Vec<SecretFile>,
+    /// Opens what municipalities seal.
+    pub exchange_identity: SecretFile,
+    /// The extract of the register.
+    pub register: RegisterSettings,
+    /// The transfer log's name and key.
+    pub log: LogKeySettings,
+    /// Bounds on use.
+    pub limits: Limits,
+    /// How failed logins are slowed down.
+    pub penalties: Penalties,
+    /// How long things are kept.
+    pub retention: Retention,
+    /// Where mail goes; none: no mail is sent.
+    pub mail: Option<MailSettings>,
+    /// Where metrics are served; none: they are not.
+    pub metrics: Option<MetricsSettings>,
+    /// The language of files and mail for tenants.
+    pub language: Language,
+    pub(super) fingerprint: String,
+}
+
+impl Settings {
+    /// The SHA-256 in hex over all files that were read, each with its name: two configurations with the same
+    /// fingerprint say the same, byte for byte.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+}
+
+/// Whether the deployment is real.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Environment {
+    /// Real data: the keys of `keys-example/` are refused.
+    Production,
+    /// Synthetic data: the keys of `keys-example/` are accepted.
+    Demo,
+}
+
+/// The extract of the register.
+#[derive(Debug, Clone)]
+pub struct RegisterSettings {
+    /// The sealed extract; it is read again when it is replaced.
+    pub path: PathBuf,
+    /// Opens it.
+    pub identity: SecretFile,
+}
+
+/// The transfer log's name and key.
+#[derive(Debug, Clone)]
+pub struct LogKeySettings {
+    /// The log's name in checkpoints; one per year.
+    pub origin: String,
+    /// The signed-note key that signs checkpoints.
+    pub key: SecretFile,
+}
+
+/// Bounds on use; meeting one gives a clear refusal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections at one time.
+    pub connections: u32,
+    /// Connections at one time from one address.
+    pub connections_per_source: u32,
+    /// Sessions at one time of one tenant.
+    pub sessions_per_tenant: u32,
+    /// From the connection to the login.
+    pub login_grace: Duration,
+    /// Attempts to log in on one connection.
+    pub auth_attempts: u32,
+    /// Silence after which a session is ended.
+    pub idle: Duration,
+    /// One uploaded file, bytes.
+    pub upload_bytes: u64,
+    /// Plaintext uploads in flight, of all tenants together, bytes.
+    pub upload_memory_bytes: u64,
+    /// Open files and directories of one session.
+    pub open_handles: u32,
+    /// Rows of one list.
+    pub list_rows: u32,
+    /// Rows at fault above which a list is refused, percent.
+    pub max_invalid_percent: u32,
+    /// How long sessions may go on after the daemon was asked to stop.
+    pub drain: Duration,
+}
+
+/// How failed logins from one address are slowed down: each failure after the first few doubles the wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Penalties {
+    /// Failures that cost nothing.
+    pub after: u32,
+    /// The first wait.
+    pub first: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+    /// Networks without penalties.
+    pub exempt: Vec<IpNet>,
+}
+
+/// How long things are kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Files in an outbox, unless the protocol says otherwise, days.
+    pub outbox_days: u32,
+    /// Uploads after their answer, days.
+    pub answered_uploads_days: u32,
+    /// The transfer log, years.
+    pub log_years: u32,
+    /// Disclosures that can be opened without the archive, months.
+    pub disclosures_hot_months: u32,
+}
+
+/// Where mail goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailSettings {
+    /// The mail server, `host:port`.
+    pub smtp: String,
+    /// The sender.
+    pub from: String,
+    /// Who runs the exchange.
+    pub ops: Vec<String>,
+}
+
+/// Where metrics are served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetricsSettings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+}
+
+/// The language of files and mail for tenants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Dutch.
+    Dutch,
+    /// English.
+    English,
+}

@@ -1,0 +1,153 @@
+//! The settings in force, and the answers that other rooms ask of them.
+
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use jiff::Timestamp;
+
+use crate::{
+    config::Settings,
+    documents::Guide,
+    domain::{Tenant, TenantId},
+    dropbox::{Host, RefusedUpload, Submission},
+    durable::Clock,
+    exchange::{Exchange, Registers, Tenants},
+    lists, sftp,
+};
+
+/// Settings that are replaced whole, and what belongs to the running daemon for good.
+pub(super) struct Live {
+    settings: RwLock<Arc<Settings>>,
+    clock: Clock,
+    registers: Arc<Registers>,
+    facts: Facts,
+    exchange: OnceLock<Exchange>,
+}
+
+/// What tenants are told about the exchange's own keys.
+pub(super) struct Facts {
+    /// Of the first host key, as clients show it.
+    pub host_fingerprint: String,
+    /// What municipalities can seal to.
+    pub exchange_recipients: Vec<String>,
+}
+
+/// What the guide calls this server: the name that a tenant uses for it is not known here.
+const HOST_IN_GUIDE: &str = "<server>";
+
+/// The port in the guide when the real one was chosen by the system.
+const DEFAULT_PORT: u16 = 2222;
+
+/// Numbers in the example list: enough to see each kind of answer.
+const EXAMPLE_CHILDREN: usize = 25;
+
+impl Live {
+    pub fn new(settings: Arc<Settings>, clock: Clock, registers: Arc<Registers>, facts: Facts) -> Self {
+        Self { settings: RwLock::new(settings), clock, registers, facts, exchange: OnceLock::new() }
+    }
+
+    /// The settings as they are now.
+    pub fn settings(&self) -> Arc<Settings> {
+        self.settings.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Puts other settings in force, and gives those that were.
+    pub fn replace(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
+    /// Names the exchange, which is made after the drop-boxes that report to it.
+    pub fn connect(&self, exchange: Exchange) {
+        // Set once, at the start.
+        let _ = self.exchange.set(exchange);
+    }
+}
+
+impl sftp::Directory for Live {
+    fn tenant(&self, user: &str) -> Option<Arc<Tenant>> {
+        let id: TenantId = user.parse().ok()?;
+        self.settings().tenants.get(&id).cloned()
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Tenants for Live {
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        self.settings().tenants.get(id).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Tenant>> {
+        self.settings().tenants.values().cloned().collect()
+    }
+
+    fn list_limits(&self) -> lists::Limits {
+        let limits = self.settings().limits;
+        lists::Limits {
+            rows: limits.list_rows as usize,
+            max_invalid_percent: u8::try_from(limits.max_invalid_percent).unwrap_or(100),
+        }
+    }
+
+    fn contact(&self) -> String {
+        let settings = self.settings();
+        let mail = settings.mail.as_ref().and_then(|mail| mail.ops.first()).cloned();
+        mail.unwrap_or_else(|| "uw contactpersoon bij VUTG".to_owned())
+    }
+
+    fn outbox_days(&self) -> u32 {
+        self.settings().retention.outbox_days
+    }
+}
+
+impl Host for Live {
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        Tenants::tenant(self, id)
+    }
+
+    fn guide(&self, tenant: &Tenant) -> String {
+        let settings = self.settings();
+        let port = settings.listen.first().map_or(DEFAULT_PORT, std::net::SocketAddr::port);
+        let guide = Guide {
+            tenant,
+            host: HOST_IN_GUIDE,
+            port: if port == 0 { DEFAULT_PORT } else { port },
+            host_key_fingerprint: &self.facts.host_fingerprint,
+            exchange_recipients: &self.facts.exchange_recipients,
+            contact: &self.contact(),
+            today: self.clock.today(),
+        };
+        guide.text()
+    }
+
+    fn example_list(&self, tenant: &Tenant) -> String {
+        let register = tenant.nis_code.map(|code| self.registers.trial(code, self.clock.today()));
+        let mut list = "niss\n".to_owned();
+        match register {
+            Some(Ok(register)) => {
+                let first_of_child = register.households().filter(|household| !household.is_later_of_child());
+                for household in first_of_child.take(EXAMPLE_CHILDREN) {
+                    list.extend(household.child_niss().digits().map(char::from));
+                    list.push('\n');
+                }
+            }
+            Some(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "no example list"),
+            None => {}
+        }
+        list
+    }
+
+    fn submitted(&self, submission: Submission) {
+        // Before the exchange is named no session is open, and it finds what waits by itself.
+        if let Some(exchange) = self.exchange.get() {
+            exchange.submit(submission);
+        }
+    }
+
+    fn refused_upload(&self, refused: RefusedUpload) {
+        if let Some(exchange) = self.exchange.get() {
+            exchange.explain(refused);
+        }
+    }
+}

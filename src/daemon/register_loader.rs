@@ -1,0 +1,146 @@
+//! Loading the register when the daemon starts and whenever its file is replaced.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    sync::Arc,
+    time::Instant,
+};
+
+use sha2::{Digest, Sha256};
+
+use super::{DaemonError, live::Live};
+use crate::{
+    config::{Environment, RegisterSettings, SecretFile},
+    exchange::{Exchange, Registers},
+    register::{Register, RegisterFault},
+    seal::{Keyring, SealError},
+    transfer_log::{Context, Event, Record, RegisterLoaded, RegisterRefused, TransferLog},
+};
+
+/// Why an extract was not taken; the register in use stays.
+#[derive(Debug, thiserror::Error)]
+pub enum RegisterLoadError {
+    /// The file or its key.
+    #[error("the register's key cannot be used")]
+    Key(#[source] Box<DaemonError>),
+    /// The file.
+    #[error("cannot read the register {path}")]
+    File {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It does not open.
+    #[error("the register does not open")]
+    Sealed(#[source] SealError),
+    /// It is at fault.
+    #[error("the register is at fault")]
+    Fault {
+        /// Where and what.
+        #[source]
+        source: RegisterFault,
+        /// SHA-256 of the part that was read.
+        source_sha256: String,
+    },
+}
+
+/// A register with the digest of the file that it came from.
+pub(super) struct Loaded {
+    pub register: Register,
+    pub source_sha256: String,
+}
+
+/// Reads an age identity file.
+pub(super) fn read_keyring(secret: &SecretFile) -> Result<Keyring, DaemonError> {
+    let bytes = secret.read().map_err(DaemonError::Secret)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    Keyring::parse(text).map_err(|source| DaemonError::Identity { secret: secret.to_string(), source })
+}
+
+/// Loads the extract that the settings name.
+pub(super) fn load(settings: &RegisterSettings, registers: &Registers) -> Result<Loaded, RegisterLoadError> {
+    let keyring = read_keyring(&settings.identity).map_err(|error| RegisterLoadError::Key(Box::new(error)))?;
+    let fault = |source| RegisterLoadError::File { path: settings.path.display().to_string(), source };
+    let file = File::open(&settings.path).map_err(fault)?;
+    let mut digesting = Digesting { inner: file, digest: Sha256::new() };
+    let read = {
+        let opened = keyring.open(&mut digesting).map_err(RegisterLoadError::Sealed)?;
+        Register::read(opened, registers.catalogue(), registers.municipalities())
+    };
+    let source_sha256 = hex::encode(digesting.digest.finalize());
+    match read {
+        Ok(register) => Ok(Loaded { register, source_sha256 }),
+        Err(source) => Err(RegisterLoadError::Fault { source, source_sha256 }),
+    }
+}
+
+/// Loads the register, puts it in use and into the account. A fault leaves the one in use.
+pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &Exchange) {
+    let settings = live.settings();
+    let began = Instant::now();
+    match load(&settings.register, registers) {
+        Ok(Loaded { register, source_sha256 }) => {
+            let month = register.month().to_string();
+            let (rows, children) = (register.rows(), register.children());
+            let event = RegisterLoaded { month: month.clone(), rows: rows as u64, source_sha256 };
+            if let Err(error) = log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())]) {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, "the register is not used, since the transfer log does not take it");
+                return;
+            }
+            let bytes = register.heap_bytes();
+            registers.replace(Arc::new(register));
+            let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            tracing::info!(month, rows, children, bytes, milliseconds, "register loaded");
+            exchange.retry_now();
+        }
+        Err(error) => {
+            refuse(log, &error);
+            let path = settings.register.path.display();
+            let hint = match settings.environment {
+                Environment::Demo => "; `groeikluis register synth` makes one",
+                Environment::Production => "",
+            };
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, %path, "register refused, the one in use stays{hint}");
+        }
+    }
+}
+
+fn refuse(log: &TransferLog, error: &RegisterLoadError) {
+    let (line, column, source_sha256) = match error {
+        RegisterLoadError::Fault { source, source_sha256 } => {
+            let (line, column) = source.place();
+            (line, column, source_sha256.clone())
+        }
+        RegisterLoadError::Key(_) | RegisterLoadError::File { .. } | RegisterLoadError::Sealed(_) => {
+            (None, None, String::new())
+        }
+    };
+    let reason = match error {
+        RegisterLoadError::Key(_) => "key",
+        RegisterLoadError::File { .. } => "file",
+        RegisterLoadError::Sealed(_) => "sealed",
+        RegisterLoadError::Fault { .. } => "content",
+    };
+    let event = Event::RegisterRefused(RegisterRefused { line, column, source_sha256 });
+    if let Err(error) = log.append(vec![Record::failure(event, reason, Context::daemon())]) {
+        tracing::error!(error = &error as &dyn std::error::Error, "the refusal is not in the transfer log");
+    }
+}
+
+struct Digesting {
+    inner: File,
+    digest: Sha256,
+}
+
+impl Read for Digesting {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        self.digest.update(buffer.get(..read).unwrap_or_default());
+        Ok(read)
+    }
+}

@@ -1,0 +1,367 @@
+//! Opening everything in order, and closing it.
+
+use std::{
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::net::TcpListener;
+
+use super::{
+    DaemonError,
+    live::{Facts, Live},
+    register_loader::{self, read_keyring},
+    reload,
+    watch::DirectoryWatch,
+    witness::LoginAccount,
+};
+use crate::{
+    config::{self, SecretFile, Settings},
+    dropbox::{Boxes, BoxesSettings, MemoryBudget},
+    durable::{self, Clock, Directory, DirectoryLock},
+    exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
+    ledger::{Ledger, SqliteLedger},
+    seal::Keyring,
+    sftp::{HostKey, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
+    transfer_log::{LogSettings, NoteKey, TransferLog},
+};
+
+/// How a daemon is started.
+#[derive(Debug, Clone)]
+pub struct DaemonOptions {
+    /// The main configuration file.
+    pub config: PathBuf,
+    /// What time it is.
+    pub clock: Clock,
+}
+
+/// Everything of a running daemon.
+pub struct Daemon {
+    config: PathBuf,
+    live: Arc<Live>,
+    state: Directory,
+    log: TransferLog,
+    ledger: Arc<dyn Ledger>,
+    exchange: Exchange,
+    registers: Arc<Registers>,
+    server: Server,
+    sessions: Sessions,
+    listeners: Vec<TcpListener>,
+    addresses: Vec<SocketAddr>,
+    host_keys: Vec<String>,
+    _lock: DirectoryLock,
+}
+
+/// Where the addresses that were taken are written, for who started the daemon on port 0.
+const LISTEN_FILE: &str = "listen";
+
+/// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the daemon looks whether its log still works.
+const HEALTH_EVERY: Duration = Duration::from_millis(500);
+
+/// Secrets, read once.
+struct Secrets {
+    exchange: Keyring,
+    host_keys: Vec<HostKey>,
+    log: NoteKey,
+}
+
+impl Secrets {
+    fn read(settings: &Settings) -> Result<Self, DaemonError> {
+        let faults = config::check_secrets(settings);
+        if !faults.is_empty() {
+            return Err(DaemonError::Configuration(faults));
+        }
+        let host_keys: Result<Vec<HostKey>, DaemonError> = settings.host_keys.iter().map(read_host_key).collect();
+        Ok(Self {
+            exchange: read_keyring(&settings.exchange_identity)?,
+            host_keys: host_keys?,
+            log: read_log_key(settings)?,
+        })
+    }
+}
+
+fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
+    let bytes = secret.read().map_err(DaemonError::Secret)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    HostKey::parse(text).map_err(|source| DaemonError::HostKey { secret: secret.to_string(), source })
+}
+
+fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
+    let secret = &settings.log.key;
+    let origin = settings.log.origin.clone();
+    let bytes = secret.read().map_err(DaemonError::Secret)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.clone(), source };
+    let key = NoteKey::parse(text).map_err(fault)?;
+    if key.name() == origin { Ok(key) } else { Err(fault(crate::transfer_log::NoteFault::Origin)) }
+}
+
+impl Daemon {
+    /// Opens everything and listens; connections are taken once [`Daemon::run`] runs. Call it within a runtime.
+    ///
+    /// # Errors
+    /// [`DaemonError`]; nothing was changed when the configuration or a secret is at fault.
+    pub fn start(options: DaemonOptions) -> Result<Self, DaemonError> {
+        let DaemonOptions { config, clock } = options;
+        let settings = Arc::new(config::load(&config).map_err(DaemonError::Configuration)?);
+        let secrets = Secrets::read(&settings)?;
+        durable::forbid_core_dumps().map_err(DaemonError::CoreDumps)?;
+        let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
+        let lock = lock(&settings.state_dir)?;
+        let log_dir = settings.state_dir.join("log");
+        let (ledger, index) =
+            SqliteLedger::open(&settings.state_dir.join("ledger.sqlite")).map_err(DaemonError::Ledger)?;
+        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
+        let log_key = secrets.log.verifier().to_string();
+        let log_settings = LogSettings {
+            dir: log_dir.clone(),
+            high_water_dir: settings.high_water_dir.clone(),
+            origin: settings.log.origin.clone(),
+            key: secrets.log,
+            checkpoint_every: CHECKPOINT_EVERY,
+        };
+        let log = TransferLog::open(log_settings, clock.clone(), Box::new(index)).map_err(DaemonError::Log)?;
+        reload::account(&log, &state, &settings).map_err(DaemonError::Log)?;
+        let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
+        let facts = Facts {
+            host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
+            exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
+        };
+        let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts));
+        let boxes_settings = BoxesSettings {
+            state_dir: settings.state_dir.clone(),
+            keyring: secrets.exchange.clone(),
+            budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
+            log_dir,
+            log_key,
+        };
+        let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
+            .map_err(DaemonError::DropBoxes)?;
+        let parts = ExchangeParts {
+            boxes: boxes.clone(),
+            log: log.clone(),
+            ledger: ledger.clone(),
+            clock,
+            fingerprints: FingerprintKey::open_or_draw(&state, &secrets.exchange).map_err(DaemonError::Fingerprints)?,
+            keyring: secrets.exchange,
+            registers: registers.clone(),
+            tenants: live.clone(),
+        };
+        let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
+        live.connect(exchange.clone());
+        let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
+        let witness = Arc::new(LoginAccount { log: log.clone() });
+        let server_settings = server_settings(&settings, secrets.host_keys);
+        // The configuration has at least one host key.
+        let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
+            .map_err(|_| DaemonError::Configuration(Vec::new()))?;
+        let (listeners, addresses) = listen(&settings.listen)?;
+        let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
+        let sessions = server.sessions();
+        Ok(Self {
+            config,
+            live,
+            state,
+            log,
+            ledger,
+            exchange,
+            registers,
+            server,
+            sessions,
+            listeners,
+            addresses,
+            host_keys,
+            _lock: lock,
+        })
+    }
+
+    /// The addresses that were taken.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        &self.addresses
+    }
+
+    /// The public lines of the host keys, as in `known_hosts` after the host's name.
+    pub fn host_keys(&self) -> &[String] {
+        &self.host_keys
+    }
+
+    /// The log's index, for who runs in the same process.
+    pub fn ledger(&self) -> Arc<dyn Ledger> {
+        self.ledger.clone()
+    }
+
+    /// Serves until `shutdown` resolves, then drains and closes everything. `ready` is called when connections are
+    /// taken; `reload` may ask for the configuration to be read again.
+    ///
+    /// # Errors
+    /// [`DaemonError::LogFailed`] when the log failed while running, or could not be closed.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send,
+        mut reload_requests: tokio::sync::mpsc::Receiver<()>,
+        ready: impl FnOnce(),
+    ) -> Result<(), DaemonError> {
+        let Self { config, live, state, log, exchange, registers, server, sessions, listeners, _lock, .. } = self;
+        let _register_watch = watch_register(&live, &registers, &log, &exchange);
+        let reloader = {
+            let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
+            Arc::new(move || reload::reload(&config, &live, &log, &state, &sessions))
+        };
+        let _config_watch = watch_config(&config, &live.settings(), reloader.clone());
+        let on_request = tokio::spawn(async move {
+            while reload_requests.recv().await.is_some() {
+                let reloader = reloader.clone();
+                if tokio::task::spawn_blocking(move || reloader()).await.is_err() {
+                    tracing::error!("reading the configuration panicked");
+                }
+            }
+        });
+        let (failed, failing) = tokio::sync::watch::channel(false);
+        let health = tokio::spawn(watch_health(log.clone(), failed));
+        ready();
+        let mut failing_too = failing.clone();
+        let ended = async {
+            tokio::select! {
+                () = shutdown => {}
+                _ = failing_too.wait_for(|failed| *failed) => {}
+            }
+        };
+        let ServerEnd { connections_cut } = server.serve(listeners, ended).await;
+        if connections_cut > 0 {
+            tracing::warn!(connections_cut, "connections were cut when the drain time was over");
+        }
+        on_request.abort();
+        health.abort();
+        let log_failed = *failing.borrow();
+        let closed = tokio::task::spawn_blocking(move || {
+            exchange.stop();
+            log.close()
+        });
+        match closed.await {
+            Ok(Ok(())) if !log_failed => Ok(()),
+            Ok(Ok(())) | Err(_) => Err(DaemonError::LogFailed),
+            Ok(Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the transfer log was not closed");
+                Err(DaemonError::LogFailed)
+            }
+        }
+    }
+}
+
+async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>) {
+    loop {
+        tokio::time::sleep(HEALTH_EVERY).await;
+        if log.is_failed() {
+            tracing::error!("the transfer log failed");
+            failed.send_replace(true);
+            return;
+        }
+    }
+}
+
+fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
+    DirectoryLock::acquire(state_dir).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::WouldBlock {
+            DaemonError::InUse(state_dir.to_owned())
+        } else {
+            DaemonError::Lock { path: state_dir.to_owned(), source }
+        }
+    })
+}
+
+fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettings {
+    let limits = &settings.limits;
+    ServerSettings {
+        host_keys,
+        banner: None,
+        limits: SftpLimits {
+            connections: limits.connections as usize,
+            connections_per_source: limits.connections_per_source as usize,
+            sessions_per_tenant: limits.sessions_per_tenant as usize,
+            login_grace: limits.login_grace,
+            auth_attempts: limits.auth_attempts as usize,
+            idle: limits.idle,
+            open_handles: limits.open_handles as usize,
+            drain: limits.drain,
+        },
+        penalties: crate::sftp::Penalties {
+            after: settings.penalties.after,
+            first: settings.penalties.first,
+            longest: settings.penalties.longest,
+            exempt: settings.penalties.exempt.clone(),
+        },
+    }
+}
+
+fn listen(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), DaemonError> {
+    let mut listeners = Vec::new();
+    let mut taken = Vec::new();
+    for address in addresses {
+        let fault = |source| DaemonError::Listen { address: *address, source };
+        let listener = bind(*address).map_err(fault)?;
+        taken.push(listener.local_addr().map_err(fault)?);
+        listeners.push(listener);
+    }
+    Ok((listeners, taken))
+}
+
+/// Binds so that `[::]` and `0.0.0.0` can both be listened on, and a restart need not wait for old connections.
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    use socket2::{Domain, Protocol, Socket, Type};
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Connections that wait to be accepted: the kernel's usual bound (`net.core.somaxconn` may lower it).
+const BACKLOG: i32 = 1024;
+
+/// Loads the register now, in a thread of its own, and whenever its file is replaced.
+fn watch_register(
+    live: &Arc<Live>,
+    registers: &Arc<Registers>,
+    log: &TransferLog,
+    exchange: &Exchange,
+) -> Option<DirectoryWatch> {
+    let path = live.settings().register.path.clone();
+    let directory = path.parent().map(Path::to_owned).unwrap_or_default();
+    let name = path.file_name().map(ToOwned::to_owned);
+    let load = {
+        let (live, registers, log, exchange) = (live.clone(), registers.clone(), log.clone(), exchange.clone());
+        move || register_loader::reload(&live, &registers, &log, &exchange)
+    };
+    let first = load.clone();
+    if let Err(error) = std::thread::Builder::new().name("register".to_owned()).spawn(first) {
+        tracing::error!(%error, "could not start loading the register");
+    }
+    let concerns = move |changed: &Path| changed.file_name() == name.as_deref();
+    DirectoryWatch::start(&[directory], concerns, load)
+        .inspect_err(|error| tracing::error!(%error, "a new register will not be noticed"))
+        .ok()
+}
+
+fn watch_config(
+    config: &Path,
+    settings: &Settings,
+    reload: Arc<impl Fn() + Send + Sync + 'static>,
+) -> Option<DirectoryWatch> {
+    let directory = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let directories = [directory.to_owned(), settings.tenants_dir.clone()];
+    let is_yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");
+    DirectoryWatch::start(&directories, is_yaml, move || reload())
+        .inspect_err(|error| tracing::error!(%error, "changes of the configuration will not be noticed"))
+        .ok()
+}

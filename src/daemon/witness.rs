@@ -1,0 +1,88 @@
+//! The account of logins, in the transfer log.
+
+use std::time::Duration;
+
+use crate::{
+    domain::TenantId,
+    dropbox::view::Login,
+    sftp::{self, RefusedLogin, Unavailable},
+    transfer_log::{
+        Actor, Context, Disclosed, Event, Login as LoginFields, LoginMethod, LoginRefused, Logout, Record, TransferLog,
+    },
+};
+
+/// Writes logins, refusals and logouts.
+pub(super) struct LoginAccount {
+    pub log: TransferLog,
+}
+
+impl LoginAccount {
+    fn context(login: &Login) -> Context {
+        Context {
+            tenant: Some(login.tenant.clone()),
+            key: Some(login.key_label.clone()),
+            session: Some(login.session.clone()),
+            ..Context::of(Actor::Tenant)
+        }
+    }
+}
+
+fn disclosed(name: &'static str, value: impl Into<String>) -> Disclosed {
+    Disclosed { name, value: value.into() }
+}
+
+fn method(method: sftp::LoginMethod) -> LoginMethod {
+    match method {
+        sftp::LoginMethod::PublicKey => LoginMethod::PublicKey,
+    }
+}
+
+impl sftp::Witness for LoginAccount {
+    fn logged_in(
+        &self,
+        login: &Login,
+        by: sftp::LoginMethod,
+        attempts: u32,
+        client_banner: &str,
+    ) -> Result<(), Unavailable> {
+        let event = Event::Login(LoginFields { method: method(by), attempts });
+        let mut disclosures = vec![disclosed("ip", login.peer.ip().to_string()), disclosed("banner", client_banner)];
+        disclosures.extend(login.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
+        let record = Record::success(event, Self::context(login)).disclosing(disclosures);
+        self.log.append(vec![record]).map(|_| ()).map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, tenant = %login.tenant, "login not accounted for");
+            Unavailable
+        })
+    }
+
+    fn refused(&self, refused: &RefusedLogin) {
+        let event = Event::LoginRefused(LoginRefused { method: LoginMethod::PublicKey, attempts: refused.attempts });
+        let mut disclosures = vec![
+            disclosed("ip", refused.peer.ip().to_string()),
+            disclosed("user", &refused.user),
+            disclosed("banner", &refused.client_banner),
+        ];
+        disclosures.extend(refused.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
+        // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
+        let tenant =
+            refused.user.parse::<TenantId>().ok().filter(|_| refused.reason != sftp::RefusalReason::UnknownUser);
+        let context = Context { tenant, ..Context::of(Actor::Tenant) };
+        let record = Record::failure(event, refused.reason.code(), context).disclosing(disclosures);
+        tracing::info!(reason = refused.reason.code(), "login refused");
+        if let Err(error) = self.log.append(vec![record]) {
+            tracing::error!(error = &error as &dyn std::error::Error, "a refused login is not in the transfer log");
+        }
+    }
+
+    fn logged_out(&self, login: &Login, bytes_in: u64, bytes_out: u64, duration: Duration, regular: bool) {
+        let event = Event::Logout(Logout {
+            duration_ms: u64::try_from(duration.as_millis()).unwrap_or(u64::MAX),
+            bytes_received: bytes_in,
+            bytes_sent: bytes_out,
+            regular,
+        });
+        if let Err(error) = self.log.append(vec![Record::success(event, Self::context(login))]) {
+            tracing::error!(error = &error as &dyn std::error::Error, "a logout is not in the transfer log");
+        }
+    }
+}

@@ -1,0 +1,414 @@
+//! `LEESMIJ.txt`: how a municipality's IT officer logs in, uploads, downloads, opens and checks (FORMATS.md, section 1).
+
+use jiff::civil::Date;
+
+use super::{
+    rejection::date_nl,
+    wording::{line, paragraph, repeatable, size},
+};
+use crate::domain::{
+    ByteSize, ProtocolId, Tenant,
+    protocol::{Period, Protocol, Route, Status, Use},
+    tenant::UploadRule,
+};
+
+/// What a guide needs to know beside the tenant.
+#[derive(Debug, Clone, Copy)]
+pub struct Guide<'a> {
+    /// Whose guide it is.
+    pub tenant: &'a Tenant,
+    /// The server's name or address.
+    pub host: &'a str,
+    /// Its port.
+    pub port: u16,
+    /// The host key's fingerprint, `SHA256:…`.
+    pub host_key_fingerprint: &'a str,
+    /// The exchange's public key, `age1…`; more than one while it is replaced.
+    pub exchange_recipients: &'a [String],
+    /// Whom to ask: a mail address, or a name with one.
+    pub contact: &'a str,
+    /// The day, in Brussels, on which protocols are in force or not.
+    pub today: Date,
+}
+
+impl Guide<'_> {
+    /// The text: CR LF, lines of at most 78 characters except where a key is longer.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        line(&mut out, "LEESMIJ: veilige uitwisseling van lijsten (groeikluis)");
+        line(&mut out, &"=".repeat(54));
+        line(&mut out, "");
+        let intro = format!(
+            "Deze uitleg is bedoeld voor de informaticus van {}. U laadt een lijst van rijksregister- of bisnummers op, \
+             en u krijgt een verzegeld antwoord terug dat alleen uw bestuur kan openen.",
+            repeatable(&self.tenant.name)
+        );
+        paragraph(&mut out, "", 0, &intro);
+        self.log_in(&mut out);
+        self.upload(&mut out);
+        self.answer(&mut out);
+        open(&mut out);
+        check(&mut out);
+        self.protocols(&mut out);
+        self.try_out(&mut out);
+        log(&mut out);
+        self.help(&mut out);
+        out
+    }
+
+    fn log_in(&self, out: &mut String) {
+        let (host, port, user) = (self.host, self.port, self.tenant.id.as_str());
+        heading(out, "1. Aanmelden");
+        paragraph(out, "", 0, "Aanmelden gebeurt met SFTP en met de SSH-sleutel die u ons bezorgd hebt.");
+        line(out, "");
+        line(out, &format!("  Server:      {host}"));
+        line(out, &format!("  Poort:       {port}"));
+        line(out, &format!("  Gebruiker:   {user}"));
+        line(out, "  Vingerafdruk van de server:");
+        line(out, &format!("    {}", self.host_key_fingerprint));
+        line(out, "");
+        let fingerprint = "Vergelijk bij de eerste verbinding de vingerafdruk die uw programma toont met die hierboven. \
+            Verschillen ze, verbreek dan de verbinding en verwittig ons.";
+        paragraph(out, "", 0, fingerprint);
+        line(out, "");
+        for (program, how) in [
+            (
+                "WinSCP",
+                "kies \"Nieuwe sessie\", protocol SFTP, vul server, poort en gebruiker in en kies onder Geavanceerd, \
+                 SSH, Authenticatie uw sleutel (.ppk). Laat het wachtwoord leeg.",
+            ),
+            (
+                "FileZilla",
+                "kies Bestand, Sitebeheer, Nieuwe site, protocol SFTP, aanmeldingstype \"Sleutelbestand\", en kies uw \
+                 sleutel.",
+            ),
+        ] {
+            paragraph(out, &format!("- {program}: "), 2, how);
+        }
+        line(out, "- OpenSSH:");
+        line(out, &format!("    sftp -i sleutel -P {port} {user}@{host}"));
+        line(out, "- rclone:");
+        line(out, "    rclone config create groeikluis sftp \\");
+        line(out, &format!("      host {host} port {port} \\"));
+        line(out, &format!("      user {user} key_file sleutel"));
+        line(out, "    rclone copy lijst.csv groeikluis:inbox");
+    }
+
+    fn upload(&self, out: &mut String) {
+        heading(out, "2. Een lijst opladen");
+        paragraph(out, "", 0, "Zet de lijst in de map /inbox. Dat is de enige map waarin u kunt schrijven.");
+        line(out, "");
+        let limit = ByteSize(self.tenant.limits.upload_bytes);
+        for text in [
+            "Soorten bestanden: .csv, .txt of .xlsx.",
+            "Eén kolom met rijksregister- of bisnummers volstaat. Stuur geen andere gegevens mee: ze worden niet \
+             gebruikt.",
+            "Een titelrij mag, maar hoeft niet. Heet de kolom \"niss\", \"insz\", \"rrn\" of \"rijksregisternummer\", \
+             dan wordt ze altijd herkend. Staan er ook nummers van ouders in de lijst, dan is zo'n titel nodig.",
+            "De nummers mogen geschreven zijn als 11 cijfers na elkaar of als JJ.MM.DD-VVV.CC.",
+            "Scheidingsteken puntkomma, komma, tab of |. Tekencodering UTF-8, Windows-1252 of UTF-16 met BOM.",
+            "Zet de kolom in Excel op \"Tekst\" voordat u er nummers in plakt. Anders verdwijnen voorloopnullen en \
+             worden nummers afgerond (1,70730E+10), en dan zijn ze verloren.",
+        ] {
+            paragraph(out, "- ", 2, text);
+        }
+        paragraph(out, "- ", 2, &format!("Een bestand mag ten hoogste {} groot zijn.", size(limit)));
+        let names = "Zet nooit een naam of een nummer van een persoon in de bestandsnaam.";
+        paragraph(out, "- ", 2, names);
+        line(out, "");
+        let sealed = match self.tenant.uploads {
+            UploadRule::Any => {
+                "U mag de lijst vooraf met age verzegelen (bestandsnaam eindigt dan op .age), maar dat hoeft niet: de \
+                 verbinding is versleuteld en wij verzegelen elk bestand bij ontvangst. De publieke sleutel van de \
+                 uitwisseling is:"
+            }
+            UploadRule::SealedOnly => {
+                "Voor uw bestuur is ingesteld dat alleen verzegelde bestanden aanvaard worden. Verzegel de lijst dus altijd met \
+                 age (bestandsnaam eindigt op .age). De publieke sleutel van de uitwisseling is:"
+            }
+        };
+        paragraph(out, "", 0, sealed);
+        line(out, "");
+        for recipient in self.exchange_recipients {
+            line(out, &format!("  {recipient}"));
+        }
+        line(out, "");
+        line(out, "Verzegelen, met die sleutel bewaard in het bestand groeikluis.txt:");
+        line(out, "");
+        line(out, "  age -R groeikluis.txt -o lijst.csv.age lijst.csv");
+        line(out, "");
+        let until_taken = "U kunt een opgeladen bestand nog hernoemen of verwijderen tot het verwerkt wordt, kort na het \
+            einde van uw sessie of van de verzending. Bestandsnamen die eindigen op .filepart, .part, .partial of .tmp, \
+            of die met een punt beginnen, gelden als onvolledig en worden niet verwerkt.";
+        paragraph(out, "", 0, until_taken);
+    }
+
+    fn answer(&self, out: &mut String) {
+        heading(out, "3. Het antwoord");
+        let where_to = "Het antwoord verschijnt in de map /outbox, meestal binnen enkele seconden. Naast elk bestand staat \
+            een manifest (.manifest.json). Het manifest komt altijd als laatste: staat het er, dan is het bestand \
+            volledig. Wacht in een script dus op het manifest.";
+        paragraph(out, "", 0, where_to);
+        line(out, "");
+        line(out, "Een bestandsnaam ziet er zo uit:");
+        line(out, "");
+        let nis = self.tenant.nis_code.map_or_else(|| "NIS".to_owned(), |nis| nis.to_string());
+        let day = self.today;
+        let day = format!("{:04}{:02}{:02}", day.year(), day.month(), day.day());
+        let reference = self.listed().next().map_or("PROTOCOL", |protocol| protocol.id.as_str());
+        line(out, &format!("  sociale-toeslag_{nis}_{reference}_{day}_0001.csv.age"));
+        line(out, "");
+        for (kind, meaning) in [
+            ("sociale-toeslag", "het antwoord op uw lijst."),
+            (
+                "verslag",
+                "wat opviel in uw lijst, per regel: ongeldige of dubbele nummers, personen van 25 jaar of ouder, kinderen \
+                 die in een andere gemeente wonen. Lees het na elk antwoord.",
+            ),
+            (
+                "weigering",
+                "uw bestand is geweigerd. De tekst zegt waarom en wat u kunt doen. Een geweigerd bestand telt niet mee \
+                 als gebruik van een protocol.",
+            ),
+        ] {
+            paragraph(out, &format!("- {kind}: "), 2, meaning);
+        }
+        line(out, "");
+        let kept = if self.tenant.may_delete {
+            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). U mag ze eerder \
+             verwijderen."
+        } else {
+            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna worden ze \
+             automatisch verwijderd; zelf kunt u ze niet verwijderen."
+        };
+        paragraph(out, "", 0, kept);
+    }
+
+    /// Protocols that answer lists and are not over.
+    fn listed(&self) -> impl Iterator<Item = &Protocol> {
+        let today = self.today;
+        self.tenant.protocols.iter().filter(move |protocol| {
+            protocol.status == Status::Signed
+                && protocol.route == Route::Opgroeien
+                && protocol.valid.is_some_and(|valid| today <= valid.until)
+        })
+    }
+
+    fn protocols(&self, out: &mut String) {
+        heading(out, "6. Protocollen van uw bestuur");
+        let mut listed = self.listed().peekable();
+        if listed.peek().is_none() {
+            paragraph(
+                out,
+                "",
+                0,
+                "Er is op dit ogenblik geen protocol van kracht dat een antwoord op een lijst toelaat.",
+            );
+            return;
+        }
+        let several = self.listed().count() > 1;
+        for protocol in listed {
+            paragraph(out, &format!("- {}: ", protocol.id), 2, &protocol_nl(protocol));
+        }
+        if several {
+            line(out, "");
+            let id = self.listed().next().map_or("", |protocol| ProtocolId::as_str(&protocol.id));
+            let choose = format!(
+                "Zet de referentie van het protocol vooraan in de bestandsnaam, bijvoorbeeld {id}_lijst.csv: anders is \
+                 niet duidelijk voor welk protocol de lijst bedoeld is."
+            );
+            paragraph(out, "", 0, &choose);
+        }
+    }
+
+    fn try_out(&self, out: &mut String) {
+        heading(out, "7. Uitproberen in /test");
+        let test = "In /test/inbox en /test/outbox probeert u alles uit met fictieve gegevens. Er wordt nooit een echt \
+            persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf nooit een echte lijst.";
+        paragraph(out, "", 0, test);
+        line(out, "");
+        let passed = |day: Option<Date>| {
+            day.map_or_else(|| "nog niet afgerond".to_owned(), |day| format!("geslaagd op {}", date_nl(day)))
+        };
+        let onboarding = self.tenant.onboarding;
+        let technical =
+            format!("verbinden en een testbestand ophalen en openen ({}).", passed(onboarding.technical_test));
+        paragraph(out, "- Technische test: ", 2, &technical);
+        let functional = format!("een testbestand inlezen in uw toepassing ({}).", passed(onboarding.functional_test));
+        paragraph(out, "- Functionele test: ", 2, &functional);
+        line(out, "");
+        paragraph(out, "", 0, "Echte antwoorden zijn pas mogelijk nadat beide tests geslaagd zijn.");
+    }
+
+    fn help(&self, out: &mut String) {
+        heading(out, "9. Hulp");
+        paragraph(out, "", 0, &format!("Contact: {}", self.contact));
+        line(out, "");
+        let never = "Stuur nooit rijksregisternummers of lijsten per e-mail, ook niet bij een vraag: vermeld de \
+            bestandsnaam en, bij een weigering, de code. Verliest u een sleutel of hebt u een nieuwe medewerker, verwittig \
+            ons dan: wij trekken de oude sleutel in en registreren de nieuwe.";
+        paragraph(out, "", 0, never);
+    }
+}
+
+fn heading(out: &mut String, text: &str) {
+    line(out, "");
+    line(out, "");
+    line(out, text);
+    line(out, &"-".repeat(text.chars().count()));
+    line(out, "");
+}
+
+fn open(out: &mut String) {
+    heading(out, "4. Een bestand openen");
+    let program = "Elk bestand in /outbox is verzegeld met age. Het programma is vrij te verkrijgen op \
+        https://age-encryption.org. Openen doet u met de geheime sleutel (van age of van SSH) die hoort bij de publieke \
+        sleutel die u ons bezorgd hebt:";
+    paragraph(out, "", 0, program);
+    line(out, "");
+    line(out, "  age -d -i sleutel.txt -o antwoord.csv antwoord.csv.age");
+    line(out, "");
+    let after = "Het antwoord is een CSV-bestand in UTF-8 met puntkomma's. Lees het in Excel in via Gegevens, Uit \
+        tekst/CSV, en kies \"Tekst\" voor de kolommen met nummers, zodat voorloopnullen bewaard blijven. Een naam die met \
+        =, +, - of @ zou beginnen, krijgt een apostrof ervoor, zodat een rekenblad er geen formule van maakt.";
+    paragraph(out, "", 0, after);
+    line(out, "");
+    paragraph(out, "", 0, "Bewaar geopende bestanden alleen op een beveiligde plaats en niet langer dan nodig.");
+}
+
+fn check(out: &mut String) {
+    heading(out, "5. Nakijken met het manifest");
+    let digests = "Het manifest vermeldt onder meer het aantal rijen (rows), de naam van de lijst die beantwoord is \
+        (answers) en twee controlesommen: van het verzegelde bestand (ciphertext_sha256) en van het geopende bestand \
+        (plaintext_sha256). Vergelijk ze met:";
+    paragraph(out, "", 0, digests);
+    line(out, "");
+    line(out, "  Windows:  certutil -hashfile antwoord.csv.age SHA256");
+    line(out, "  Linux:    sha256sum antwoord.csv.age");
+    line(out, "");
+    paragraph(out, "", 0, "Verschillen ze, haal het bestand dan opnieuw op. Blijft het verschil, verwittig ons dan.");
+}
+
+fn log(out: &mut String) {
+    heading(out, "8. Het logboek in /log");
+    let log = "Elke verzending wordt opgetekend in een logboek dat achteraf niet ongemerkt gewijzigd kan worden. In /log \
+        vindt u de laatste ondertekende stand (checkpoint), de publieke sleutel van het logboek en een ontvangstbewijs voor \
+        elk bestand dat u verstuurd of gekregen hebt. Bewaar die bewijzen: uw bestuur kan er later mee aantonen wat er \
+        uitgewisseld is. Nummers en namen van burgers staan er niet in.";
+    paragraph(out, "", 0, log);
+}
+
+fn protocol_nl(protocol: &Protocol) -> String {
+    let usage = match protocol.usage {
+        Use::Once => "voor één lijst".to_owned(),
+        Use::Periodic { times, per } => {
+            let period = match per {
+                Period::Year => "kalenderjaar",
+                Period::Month => "kalendermaand",
+            };
+            let lists = if times == 1 { "lijst" } else { "lijsten" };
+            format!("ten hoogste {times} {lists} per {period}")
+        }
+    };
+    match protocol.valid {
+        Some(valid) => format!("geldig van {} tot en met {}, {usage}.", date_nl(valid.from), date_nl(valid.until)),
+        None => format!("{usage}."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        documents::{golden, wording::WIDTH},
+        domain::{
+            Kind, TenantKind,
+            niss::find_in,
+            protocol::{BothParties, Outside, Reply, Validity},
+            tenant::{LoginStep, Onboarding, TenantLimits},
+        },
+    };
+    use jiff::civil::date;
+
+    fn protocol(id: &str, usage: Use) -> Protocol {
+        Protocol {
+            id: id.parse().unwrap(),
+            route: Route::Opgroeien,
+            status: Status::Signed,
+            purpose: String::new(),
+            legal_basis: String::new(),
+            council_decision: None,
+            regulation: None,
+            dpo_advice: BothParties { agency: None, authority: None },
+            signed: BothParties { agency: None, authority: None },
+            publication_url: None,
+            valid: Some(Validity { from: date(2026, 9, 2), until: date(2027, 9, 1) }),
+            usage,
+            kinds: [(Kind::SocialeToeslag, Kind::SocialeToeslag.columns().to_vec())].into(),
+            reply: Reply::EntitledOnly,
+            outside_municipality: Outside::Withhold,
+            retention_days: 90,
+        }
+    }
+
+    fn tenant() -> Tenant {
+        Tenant {
+            id: "bree".parse().unwrap(),
+            name: "Stad Bree".to_owned(),
+            kind: TenantKind::Municipality,
+            nis_code: Some("72004".parse().unwrap()),
+            keys: Vec::new(),
+            passwords: Vec::new(),
+            require: vec![LoginStep::PublicKey],
+            allow_from: Vec::new(),
+            recipients: Vec::new(),
+            contacts: Vec::new(),
+            limits: TenantLimits { upload_bytes: 16 << 20, outbox_bytes: 5 << 30 },
+            uploads: UploadRule::Any,
+            may_delete: false,
+            onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: None },
+            agreements: Vec::new(),
+            protocols: vec![protocol("OPG-2026-017", Use::Once)],
+            interests: Vec::new(),
+        }
+    }
+
+    fn text(tenant: &Tenant) -> String {
+        let recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()];
+        let guide = Guide {
+            tenant,
+            host: "uitwisseling.example.be",
+            port: 2222,
+            host_key_fingerprint: "SHA256:uNiVztksCsDhcc0u9e8BrrJUbmXTjyJVm9hgAvH5ZzE",
+            exchange_recipients: &recipients,
+            contact: "Groeikluis, uitwisseling@example.be",
+            today: date(2026, 11, 21),
+        };
+        guide.text()
+    }
+
+    #[test]
+    fn the_guide_reads_well() {
+        let text = text(&tenant());
+        assert!(text.split_terminator("\r\n").all(|line| line.chars().count() <= WIDTH && !line.contains('\n')));
+        assert_eq!(find_in(&text), None);
+        golden::compare("LEESMIJ.txt", &text);
+    }
+
+    #[test]
+    fn the_guide_follows_the_tenant() {
+        let mut tenant = tenant();
+        tenant.protocols.push(protocol("OPG-2026-018", Use::Periodic { times: 12, per: Period::Year }));
+        tenant.uploads = UploadRule::SealedOnly;
+        let text = text(&tenant).split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "alleen verzegelde bestanden aanvaard",
+            "ten hoogste 12 lijsten per kalenderjaar",
+            "OPG-2026-017_lijst.csv",
+        ] {
+            assert!(text.contains(part), "{part}");
+        }
+        tenant.protocols.clear();
+        assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
+    }
+}

@@ -1,0 +1,366 @@
+//! Why an upload was refused, told to its sender in Dutch: `weigering` (FORMATS.md, section 2.5).
+
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
+
+use super::{
+    rule,
+    wording::{line, paragraph, repeatable, size},
+};
+use crate::{
+    domain::{ByteSize, ProtocolId, Refusal, date::ZONE},
+    lists::{ListFault, Remark},
+};
+
+/// Lines at fault that a rejection names; who has more than this mends the list's source, not single lines.
+pub const MOST_LINES: usize = 200;
+
+/// Why an upload was refused.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// The list itself.
+    List(ListFault),
+    /// The release gate.
+    Gate(Refusal),
+    /// Sealed, but not to the exchange's key, or damaged.
+    NotDecryptable,
+    /// Sealed, and broken off.
+    TruncatedAge,
+    /// A name whose ending is none of those accepted.
+    WrongFileType,
+    /// No protocol of the Opgroeien route is in force.
+    NoProtocol,
+    /// Several protocols are in force, and the name says none.
+    AmbiguousProtocol(Vec<ProtocolId>),
+    /// The name begins with a reference that is none of the tenant's.
+    UnknownProtocol(String),
+    /// The protocol was used as often as it may be.
+    UsedUp {
+        /// The protocol.
+        protocol: ProtocolId,
+    },
+    /// A list with the same content was answered already.
+    Duplicate {
+        /// The name of the upload that was answered.
+        file: String,
+        /// The day of that answer.
+        day: Date,
+    },
+    /// Above the limit of the tenant.
+    TooLarge {
+        /// The limit.
+        limit: ByteSize,
+    },
+    /// Not sealed, while the tenant sends sealed files only.
+    SealedOnly,
+    /// Its name says that it is sealed, and it is not.
+    NotAge,
+    /// The outbox holds as much as it may.
+    OutboxFull {
+        /// How much that is.
+        limit: ByteSize,
+    },
+}
+
+impl Reason {
+    /// The reason in the transfer log: part of its closed set.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::List(fault) => fault.code(),
+            Self::Gate(refusal) => refusal.rule.code(),
+            Self::NotDecryptable => "not-decryptable",
+            Self::TruncatedAge => "truncated-age",
+            Self::WrongFileType => "wrong-file-type",
+            Self::NoProtocol => "no-protocol",
+            Self::AmbiguousProtocol(_) => "ambiguous-protocol",
+            Self::UnknownProtocol(_) => "unknown-protocol",
+            Self::UsedUp { .. } => "used-up",
+            Self::Duplicate { .. } => "duplicate",
+            Self::TooLarge { .. } => "too-large",
+            Self::SealedOnly => "sealed-only",
+            Self::NotAge => "not-age",
+            Self::OutboxFull { .. } => "outbox-full",
+        }
+    }
+
+    /// What was wrong and what to do, in Dutch; a paragraph on each line.
+    pub fn explanation_nl(&self) -> String {
+        let text = match self {
+            Self::List(fault) => return fault.explanation_nl(),
+            Self::Gate(refusal) => return rule::explanation_nl(refusal.rule).to_owned(),
+            Self::AmbiguousProtocol(protocols) => return ambiguous_nl(protocols),
+            Self::UnknownProtocol(reference) => {
+                return format!(
+                    "De bestandsnaam verwijst naar het protocol \"{}\", maar dat protocol is hier voor uw bestuur niet \
+                     bekend.\nControleer de referentie in de bestandsnaam en stuur de lijst opnieuw. LEESMIJ.txt noemt \
+                     de protocollen van uw bestuur.",
+                    repeatable(reference)
+                );
+            }
+            Self::UsedUp { protocol } => {
+                return format!(
+                    "Het protocol {protocol} laat geen antwoord meer toe: het aantal lijsten waarvoor het geldt, is al \
+                     beantwoord.\nHet eerdere antwoord staat in de map /outbox zolang de bewaartermijn loopt. Hebt u \
+                     een nieuw antwoord nodig, neem dan contact met ons op over een nieuw protocol."
+                );
+            }
+            Self::Duplicate { file, day } => {
+                return format!(
+                    "Een lijst met dezelfde inhoud is al beantwoord op {} (bestand \"{}\").\nU vindt dat antwoord in \
+                     de map /outbox. Wilt u een nieuw antwoord, stuur dan een bijgewerkte lijst.",
+                    date_nl(*day),
+                    repeatable(file)
+                );
+            }
+            Self::TooLarge { limit } => {
+                return format!(
+                    "Het bestand is groter dan de {} die voor uw bestuur toegelaten is.\nStuur een lijst met \
+                     alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op.",
+                    size(*limit)
+                );
+            }
+            Self::OutboxFull { limit } => {
+                return format!(
+                    "De map /outbox van uw bestuur is vol ({limit}), zodat er geen antwoord bij kan.\nNeem contact met \
+                     ons op om opgehaalde bestanden te laten verwijderen, en stuur de lijst daarna opnieuw."
+                );
+            }
+            Self::NotDecryptable => {
+                "Het bestand is met age verzegeld, maar kan hier niet geopend worden: het is voor een andere sleutel \
+                 verzegeld of het is beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in LEESMIJ.txt \
+                 staat en stuur ze opnieuw."
+            }
+            Self::TruncatedAge => {
+                "Het verzegelde bestand is onvolledig: het einde ontbreekt. De verzending is wellicht onderbroken.\n\
+                 Stuur het volledige bestand opnieuw."
+            }
+            Self::WrongFileType => {
+                "Dit soort bestand wordt hier niet verwerkt.\nStuur de lijst als .csv, .txt of .xlsx, eventueel met \
+                 age verzegeld (.csv.age, .txt.age of .xlsx.age)."
+            }
+            Self::NoProtocol => {
+                "Voor uw bestuur is er op dit ogenblik geen protocol van kracht dat een antwoord op een lijst toelaat.\n\
+                 Neem contact met ons op om na te gaan of een protocol ondertekend, begonnen en niet verstreken is."
+            }
+            Self::SealedOnly => {
+                "Voor uw bestuur is ingesteld dat alleen verzegelde bestanden aanvaard worden. Dit bestand was niet verzegeld.\n\
+                 Verzegel de lijst met age, met de publieke sleutel die in LEESMIJ.txt staat, en stuur ze opnieuw."
+            }
+            Self::NotAge => {
+                "De naam van het bestand eindigt op .age, maar het bestand is niet met age verzegeld.\nVerzegel de \
+                 lijst met age, of stuur ze zonder .age in de naam."
+            }
+        };
+        text.to_owned()
+    }
+
+    fn remarks(&self) -> &[Remark] {
+        match self {
+            Self::List(fault) => fault.remarks(),
+            _ => &[],
+        }
+    }
+}
+
+fn ambiguous_nl(protocols: &[ProtocolId]) -> String {
+    let names: Vec<&str> = protocols.iter().map(ProtocolId::as_str).collect();
+    let example = names.first().copied().unwrap_or("OPG-2026-001");
+    format!(
+        "Voor uw bestuur zijn meerdere protocollen van kracht ({}), en de bestandsnaam zegt niet voor welk protocol de \
+         lijst bedoeld is.\nZet de referentie van het protocol vooraan in de bestandsnaam, bijvoorbeeld \
+         \"{example}_lijst.csv\", en stuur de lijst opnieuw.",
+        names.join(", ")
+    )
+}
+
+/// What a rejection tells beside the reason.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejection<'a> {
+    /// The tenant's name for people.
+    pub tenant: &'a str,
+    /// The upload's name.
+    pub upload: &'a str,
+    /// When the upload was complete.
+    pub received: Timestamp,
+    /// Whom to ask: a mail address, or a name with one.
+    pub contact: &'a str,
+}
+
+/// Makes the rejection: plain text with CR LF, lines of at most 78 characters.
+pub fn weigering(rejection: &Rejection<'_>, reason: &Reason) -> String {
+    let mut out = String::new();
+    line(&mut out, "UW BESTAND IS GEWEIGERD");
+    line(&mut out, "");
+    paragraph(&mut out, "Bestand:   ", 11, &repeatable(rejection.upload));
+    paragraph(&mut out, "Bestuur:   ", 11, &repeatable(rejection.tenant));
+    paragraph(&mut out, "Ontvangen: ", 11, &moment_nl(rejection.received));
+    paragraph(&mut out, "Code:      ", 11, reason.code());
+    for text in reason.explanation_nl().lines() {
+        line(&mut out, "");
+        paragraph(&mut out, "", 0, text);
+    }
+    lines_at_fault(&mut out, reason.remarks());
+    line(&mut out, "");
+    let unused = "Er zijn geen gegevens uitgewisseld en deze verzending telt niet mee als gebruik van een protocol.";
+    paragraph(&mut out, "", 0, unused);
+    line(&mut out, "");
+    let questions = format!(
+        "Vragen? {}. Vermeld de bestandsnaam en de code, maar nooit een rijksregisternummer.",
+        rejection.contact
+    );
+    paragraph(&mut out, "", 0, &questions);
+    out
+}
+
+fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
+    let at_fault: Vec<&Remark> = remarks.iter().filter(|remark| remark.problem.is_invalid()).collect();
+    if at_fault.is_empty() {
+        return;
+    }
+    line(out, "");
+    line(out, "Regels zonder geldig nummer:");
+    for remark in at_fault.iter().take(MOST_LINES) {
+        line(out, &format!("regel {}, kolom {}: {}", remark.line, remark.column, remark.problem.short_nl()));
+    }
+    if at_fault.len() > MOST_LINES {
+        line(out, &format!("en nog {} andere regels", at_fault.len() - MOST_LINES));
+    }
+}
+
+/// The months as people write them.
+const MONTHS: [&str; 12] = [
+    "januari",
+    "februari",
+    "maart",
+    "april",
+    "mei",
+    "juni",
+    "juli",
+    "augustus",
+    "september",
+    "oktober",
+    "november",
+    "december",
+];
+
+/// A day as people write it: `21 november 2026`.
+pub(super) fn date_nl(day: Date) -> String {
+    let month = usize::try_from(day.month() - 1).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default();
+    format!("{} {month} {}", day.day(), day.year())
+}
+
+/// An instant as people in Brussels write it: `21 november 2026 om 10.30 uur`.
+fn moment_nl(at: Timestamp) -> String {
+    // The zone's data is in the program; without it UTC+1 is within an hour.
+    let zone = TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1)));
+    let at = at.to_zoned(zone);
+    format!("{} om {:02}.{:02} uur", date_nl(at.date()), at.hour(), at.minute())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        documents::{golden, wording::WIDTH},
+        domain::{Rule, niss::find_in},
+        lists::{Problem, Seems},
+    };
+    use jiff::civil::date;
+
+    fn reasons() -> Vec<Reason> {
+        let remarks: Vec<Remark> = (2..=11)
+            .zip(Problem::ALL)
+            .map(|(line, problem)| Remark { line, column: 1, problem })
+            .chain([Remark { line: 17, column: 1, problem: Problem::CheckDigits }])
+            .collect();
+        let id = |text: &str| text.parse::<ProtocolId>().unwrap();
+        let mut reasons = vec![
+            Reason::List(ListFault::Empty),
+            Reason::List(ListFault::NoNissColumn),
+            Reason::List(ListFault::AmbiguousColumns {
+                columns: vec![1, 3],
+                headers: vec!["NISS".to_owned(), "INSZ".to_owned()],
+            }),
+            Reason::List(ListFault::Encoding { what: "damaged UTF-16" }),
+            Reason::List(ListFault::NotAList { seems: Seems::Ods }),
+            Reason::List(ListFault::EncryptedWorkbook),
+            Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
+            Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
+            Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
+            Reason::List(ListFault::TooManyInvalid { invalid: 6, rows: 16, percent: 10, remarks }),
+            Reason::List(ListFault::CutOff { line: 17 }),
+            Reason::NotDecryptable,
+            Reason::TruncatedAge,
+            Reason::WrongFileType,
+            Reason::NoProtocol,
+            Reason::AmbiguousProtocol(vec![id("OPG-2026-017"), id("OPG-2026-018")]),
+            Reason::UnknownProtocol("OPG-2025-999".to_owned()),
+            Reason::UsedUp { protocol: id("OPG-2026-017") },
+            Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3) },
+            Reason::TooLarge { limit: ByteSize(16 << 20) },
+            Reason::SealedOnly,
+            Reason::CutOff,
+        ];
+        reasons.extend(RULES.map(|rule| Reason::Gate(Refusal { rule })));
+        reasons
+    }
+
+    const RULES: [Rule; 19] = [
+        Rule::Recipients,
+        Rule::GroundFitsKind,
+        Rule::KnownReference,
+        Rule::RouteFitsKind,
+        Rule::StatusSigned,
+        Rule::SignedByAgency,
+        Rule::SignedByAuthority,
+        Rule::Started,
+        Rule::NotEnded,
+        Rule::AdviceOfAgency,
+        Rule::AdviceOfAuthority,
+        Rule::CouncilDecision,
+        Rule::Regulation,
+        Rule::Publication,
+        Rule::KindAllowed,
+        Rule::ColumnsAllowed,
+        Rule::TechnicalTest,
+        Rule::FunctionalTest,
+        Rule::UseLeft,
+    ];
+
+    #[test]
+    fn every_reason_has_its_own_text() {
+        let rejection = Rejection {
+            tenant: "Stad Bree",
+            upload: "lijst_kinderen_2026.csv",
+            received: "2026-11-21T09:30:00Z".parse().unwrap(),
+            contact: "Groeikluis, uitwisseling@example.be",
+        };
+        let mut codes = std::collections::BTreeSet::new();
+        for reason in reasons() {
+            let text = weigering(&rejection, &reason);
+            assert!(codes.insert(reason.code()), "{reason:?}");
+            assert_eq!(find_in(&text), None);
+            assert!(text.split_terminator("\r\n").all(|line| line.chars().count() <= WIDTH), "{text}");
+            assert!(text.contains("21 november 2026 om 10.30 uur"));
+            golden::compare(&format!("weigering-{}.txt", reason.code()), &text);
+        }
+    }
+
+    #[test]
+    fn only_so_many_lines_are_named() {
+        let rejection = Rejection { tenant: "x", upload: "x", received: Timestamp::UNIX_EPOCH, contact: "x" };
+        let remarks = (1..=300).map(|line| Remark { line, column: 2, problem: Problem::Format }).collect();
+        let fault = ListFault::TooManyInvalid { invalid: 300, rows: 300, percent: 10, remarks };
+        let text = weigering(&rejection, &Reason::List(fault));
+        assert_eq!(text.matches("regel ").count(), MOST_LINES);
+        assert!(text.contains("regel 200, kolom 2: geen nummer van elf cijfers\r\nen nog 100 andere regels\r\n"));
+    }
+
+    #[test]
+    fn names_of_the_sender_are_masked() {
+        let rejection =
+            Rejection { tenant: "x", upload: "kind_00012556777\n.csv", received: Timestamp::UNIX_EPOCH, contact: "x" };
+        let reason = Reason::UnknownProtocol("00.01.25-567.77".to_owned());
+        let text = weigering(&rejection, &reason);
+        assert!(find_in(&text).is_none() && text.contains("kind_… .csv"), "{text}");
+    }
+}

@@ -1,0 +1,105 @@
+//! What the transfer log is told of a session's files.
+
+use super::{
+    DropBoxError,
+    download::Sent,
+    record::{Record, Stored},
+    view::Login,
+};
+use crate::transfer_log::{
+    Actor, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, Outcome, Record as LogRecord,
+    Rename, TransferLog, Upload,
+};
+
+/// The log, and who the session is.
+#[derive(Clone)]
+pub(super) struct Account {
+    pub log: TransferLog,
+    pub login: Login,
+}
+
+/// A file of an outbox, for the account of its download.
+#[derive(Debug, Clone)]
+pub(super) struct Fetched {
+    pub path: String,
+    pub size: u64,
+    pub delivery_id: Option<String>,
+    /// Whether this is the delivery itself, and not its manifest.
+    pub is_content: bool,
+}
+
+impl Account {
+    /// An upload was closed and is on disk.
+    pub fn uploaded(&self, record: &Record, complete: bool) -> Result<(), DropBoxError> {
+        let event = Event::Upload(Upload {
+            size: record.size,
+            ciphertext_sha256: record.stored_sha256.clone(),
+            file_kind: match record.stored {
+                Stored::AsItCame => FileKind::Sealed,
+                Stored::SealedHere => FileKind::Plain,
+            },
+            test: record.area == super::Area::Test,
+            complete,
+        });
+        self.append(vec![self.record(event, Some(&record.id), &record.name)])
+    }
+
+    /// An upload has another name, and may be finished by that.
+    pub fn renamed(&self, record: &Record, complete: bool) -> Result<(), DropBoxError> {
+        self.append(vec![self.record(Event::Rename(Rename { complete }), Some(&record.id), &record.name)])
+    }
+
+    /// A file is gone by the tenant's own hand.
+    pub fn deleted(&self, id: Option<&str>, path: &str) -> Result<(), DropBoxError> {
+        self.append(vec![self.record(Event::Delete {}, id, path)])
+    }
+
+    /// A download is about to begin; returns when that is on disk.
+    pub fn download_began(&self, fetched: &Fetched) -> Result<(), DropBoxError> {
+        let event = Event::DownloadStart(DownloadStart {
+            size: fetched.size,
+            offset: 0,
+            delivery_id: fetched.delivery_id.clone(),
+        });
+        self.append(vec![self.record(event, fetched.delivery_id.as_deref(), &fetched.path)])
+    }
+
+    /// A download was closed; a delivery of which every byte left counts as fetched.
+    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, duration_ms: u64) -> Result<(), DropBoxError> {
+        let id = fetched.delivery_id.clone();
+        let end = Event::DownloadEnd(DownloadEnd {
+            size: fetched.size,
+            bytes: sent.bytes,
+            complete: sent.complete,
+            duration_ms,
+            delivery_id: id.clone(),
+        });
+        let mut records = vec![self.record(end, id.as_deref(), &fetched.path)];
+        if let Some(delivery_id) = id.filter(|_| sent.complete && fetched.is_content) {
+            let event = Event::DeliveryFetched(DeliveryStep { delivery_id: delivery_id.clone() });
+            records.push(self.record(event, Some(&delivery_id), &fetched.path));
+        }
+        self.append(records)
+    }
+
+    fn record(&self, event: Event, correlation: Option<&str>, path: &str) -> LogRecord {
+        LogRecord {
+            event,
+            outcome: Outcome::Success,
+            reason: None,
+            context: Context {
+                tenant: Some(self.login.tenant.clone()),
+                protocol: None,
+                actor: Actor::Tenant,
+                key: Some(self.login.key_label.clone()),
+                session: Some(self.login.session.clone()),
+                correlation: correlation.map(str::to_owned),
+            },
+            disclosed: vec![Disclosed { name: "path", value: path.to_owned() }],
+        }
+    }
+
+    fn append(&self, records: Vec<LogRecord>) -> Result<(), DropBoxError> {
+        self.log.append(records).map(|_| ()).map_err(DropBoxError::Log)
+    }
+}

@@ -1,0 +1,382 @@
+//! A tenant's inboxes: which upload has which name, and how far it has come.
+//!
+//! A name belongs to the tenant, an upload to the exchange from the moment that it is finished under a name that is
+//! not temporary. Clients go on using the name for a while (stat, set times, delete before the next upload), so it
+//! stays in listings until the session that wrote it has ended and the upload is answered.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs::File,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use jiff::Timestamp;
+use zeroize::Zeroizing;
+
+use super::{
+    Area, DropBoxError,
+    name::is_temporary,
+    record::{self, Record, Stored},
+    view::{Attributes, Denied, Entry, UploadMode},
+};
+use crate::{
+    domain::TenantId,
+    durable::Directory,
+    seal::{Keyring, SealError},
+};
+
+/// The inboxes of one tenant.
+pub(super) struct Inbox {
+    tenant: TenantId,
+    directory: Directory,
+    slots: Mutex<Slots>,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_name: BTreeMap<(Area, String), Slot>,
+    live_sessions: HashSet<String>,
+}
+
+struct Slot {
+    record: Record,
+    state: State,
+    session: String,
+}
+
+/// How far an upload has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// A session has it open.
+    Writing,
+    /// Unfinished, or closed under a temporary name.
+    Kept,
+    /// Finished; the exchange has not begun.
+    Waiting,
+    /// The exchange has it.
+    Taken,
+    /// Answered or refused.
+    Done,
+}
+
+/// How an upload begins.
+pub(super) enum Beginning {
+    /// A new one with that id.
+    New(Record),
+    /// More of one that is kept.
+    Resumed(Record),
+    /// One that is finished: nothing can be written to it, but clients open it to look.
+    Settled(Record),
+}
+
+/// A finished upload, waiting for the exchange.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Submission {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: String,
+}
+
+/// A finished upload that the exchange has taken: the first stage of an answer. Only the drop-box makes one.
+#[derive(Debug)]
+pub struct Received {
+    submission: Submission,
+    record: Record,
+    directory: Directory,
+}
+
+/// Entries of one inbox at most, so that a tenant cannot fill memory and listings with names.
+const MOST_ENTRIES: usize = 1000;
+
+impl Inbox {
+    /// Opens the inboxes of a tenant. `is_done` tells of a finished submission whether it was answered, or none when
+    /// the log does not know it: then its close was never confirmed, and it counts as broken off.
+    pub fn open(
+        tenant: TenantId,
+        directory: Directory,
+        is_done: impl Fn(&str) -> Option<bool>,
+    ) -> Result<Self, DropBoxError> {
+        let mut slots = Slots::default();
+        for mut record in record::load_all(&directory)? {
+            let mut state = State::Kept;
+            if record.closed && !is_temporary(&record.name) {
+                match is_done(&record.id) {
+                    Some(true) => continue,
+                    Some(false) => state = State::Waiting,
+                    None => record.closed = false,
+                }
+            }
+            let key = (record.area, record.name.clone());
+            slots.by_name.insert(key, Slot { record, state, session: String::new() });
+        }
+        Ok(Self { tenant, directory, slots: Mutex::new(slots) })
+    }
+
+    pub fn directory(&self) -> &Directory {
+        &self.directory
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn session_began(&self, session: &str) {
+        self.lock().live_sessions.insert(session.to_owned());
+    }
+
+    pub fn session_ended(&self, session: &str) {
+        let mut slots = self.lock();
+        slots.live_sessions.remove(session);
+        slots.by_name.retain(|_, slot| slot.state != State::Done || slot.session != session);
+    }
+
+    pub fn attributes(&self, area: Area, name: &str) -> Option<Attributes> {
+        self.lock().by_name.get(&(area, name.to_owned())).map(|slot| attributes(&slot.record))
+    }
+
+    pub fn list(&self, area: Area) -> Vec<Entry> {
+        let slots = self.lock();
+        let here = slots.by_name.iter().filter(|((of, _), _)| *of == area);
+        here.map(|((_, name), slot)| Entry { name: name.clone(), attributes: attributes(&slot.record) }).collect()
+    }
+
+    /// Finished submissions that the exchange has not begun, for a start after a stop.
+    pub fn waiting(&self) -> Vec<Submission> {
+        let slots = self.lock();
+        let waiting = slots.by_name.values().filter(|slot| slot.state == State::Waiting);
+        waiting.map(|slot| self.submission(&slot.record.id)).collect()
+    }
+
+    pub fn submission(&self, id: &str) -> Submission {
+        Submission { tenant: self.tenant.clone(), id: id.to_owned() }
+    }
+
+    /// Gives a name to an upload that begins or goes on. What had the name and was not taken yet goes when the client
+    /// truncates it.
+    pub fn begin(
+        &self,
+        area: Area,
+        name: &str,
+        mode: UploadMode,
+        fresh: Record,
+        session: &str,
+    ) -> Result<Beginning, Denied> {
+        let mut slots = self.lock();
+        let key = (area, name.to_owned());
+        let slot = |record: Record| Slot { record, state: State::Writing, session: session.to_owned() };
+        let count = slots.by_name.len();
+        match slots.by_name.get_mut(&key) {
+            None if !mode.create => Err(Denied::NotFound),
+            None if count >= MOST_ENTRIES => {
+                Err(Denied::Limit(format!("te veel bestanden in de inbox (meer dan {MOST_ENTRIES})")))
+            }
+            None => {
+                slots.by_name.insert(key, slot(fresh.clone()));
+                Ok(Beginning::New(fresh))
+            }
+            Some(_) if mode.exclusive => Err(Denied::Exists),
+            Some(found) => match (found.state, mode.truncate) {
+                (State::Writing, _) => Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+                (State::Kept | State::Waiting, true) => {
+                    found.record.delete(&self.directory).map_err(unavailable)?;
+                    *found = slot(fresh.clone());
+                    Ok(Beginning::New(fresh))
+                }
+                (State::Taken | State::Done, true) => {
+                    *found = slot(fresh.clone());
+                    Ok(Beginning::New(fresh))
+                }
+                (State::Kept, false) => {
+                    found.state = State::Writing;
+                    session.clone_into(&mut found.session);
+                    Ok(Beginning::Resumed(found.record.clone()))
+                }
+                (State::Waiting | State::Taken | State::Done, false) => Ok(Beginning::Settled(found.record.clone())),
+            },
+        }
+    }
+
+    /// The size that listings show while an upload is written.
+    pub fn progress(&self, record: &Record, size: u64, modified: Timestamp) {
+        if let Some(slot) = self.own(&mut self.lock(), record) {
+            slot.record.size = size;
+            slot.record.modified = modified;
+        }
+    }
+
+    /// An upload is no longer open, and on disk as `record` says. True when it is finished and waits.
+    pub fn settle(&self, record: &Record) -> bool {
+        let mut slots = self.lock();
+        let Some(slot) = self.own(&mut slots, record) else { return false };
+        slot.record = record.clone();
+        let waits = record.closed && !is_temporary(&record.name);
+        slot.state = if waits { State::Waiting } else { State::Kept };
+        waits
+    }
+
+    /// An upload is gone.
+    pub fn forget(&self, record: &Record) {
+        let mut slots = self.lock();
+        if self.own(&mut slots, record).is_some() {
+            slots.by_name.remove(&(record.area, record.name.clone()));
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "the slots are those of this inbox")]
+    fn own<'a>(&self, slots: &'a mut MutexGuard<'_, Slots>, record: &Record) -> Option<&'a mut Slot> {
+        slots.by_name.get_mut(&(record.area, record.name.clone())).filter(|slot| slot.record.id == record.id)
+    }
+
+    /// Renames within an inbox. Gives the record and whether it is finished by that; `None` when only the listing
+    /// changed, since the exchange has the upload already.
+    pub fn rename(&self, area: Area, from: &str, to: &str, replace: bool) -> Result<Option<(Record, bool)>, Denied> {
+        let mut slots = self.lock();
+        let (old, new) = ((area, from.to_owned()), (area, to.to_owned()));
+        let state = slots.by_name.get(&old).ok_or(Denied::NotFound)?.state;
+        if old == new {
+            return Ok(None);
+        }
+        if let Some(target) = slots.by_name.get(&new) {
+            match target.state {
+                _ if !replace => return Err(Denied::Exists),
+                State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+                State::Kept | State::Waiting => target.record.delete(&self.directory).map_err(unavailable)?,
+                State::Taken | State::Done => {}
+            }
+            slots.by_name.remove(&new);
+        }
+        let mut slot = match state {
+            State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+            State::Kept | State::Waiting | State::Taken | State::Done => slots.by_name.remove(&old),
+        }
+        .ok_or(Denied::NotFound)?;
+        let listing_only = matches!(state, State::Taken | State::Done);
+        let previous = std::mem::replace(&mut slot.record.name, to.to_owned());
+        if !listing_only {
+            let finished = !is_temporary(to);
+            let fault = if finished && !slot.record.closed {
+                Some(Denied::Refused("de upload brak af en is niet volledig; stuur het bestand opnieuw".to_owned()))
+            } else {
+                slot.record.save(&self.directory).err().map(unavailable)
+            };
+            if let Some(fault) = fault {
+                slot.record.name = previous;
+                slots.by_name.insert(old, slot);
+                return Err(fault);
+            }
+            slot.state = State::Kept;
+        }
+        let record = slot.record.clone();
+        slots.by_name.insert(new, slot);
+        Ok((!listing_only).then(|| (record, !is_temporary(to))))
+    }
+
+    /// Removes an upload that was not taken; of one that was, only the name. Gives what was removed from disk.
+    pub fn remove(&self, area: Area, name: &str) -> Result<Option<Record>, Denied> {
+        let mut slots = self.lock();
+        let key = (area, name.to_owned());
+        let slot = slots.by_name.get(&key).ok_or(Denied::NotFound)?;
+        let removed = match slot.state {
+            State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+            State::Kept | State::Waiting => {
+                slot.record.delete(&self.directory).map_err(unavailable)?;
+                Some(slot.record.clone())
+            }
+            State::Taken | State::Done => None,
+        };
+        slots.by_name.remove(&key);
+        Ok(removed)
+    }
+
+    pub fn set_modified(&self, area: Area, name: &str, modified: Timestamp) -> Result<(), Denied> {
+        let mut slots = self.lock();
+        let slot = slots.by_name.get_mut(&(area, name.to_owned())).ok_or(Denied::NotFound)?;
+        slot.record.modified = modified;
+        match slot.state {
+            State::Kept | State::Waiting => slot.record.save(&self.directory).map_err(unavailable),
+            State::Writing | State::Taken | State::Done => Ok(()),
+        }
+    }
+
+    /// Takes a finished submission; none when its owner removed it since.
+    pub fn take(&self, id: &str) -> Option<Received> {
+        let mut slots = self.lock();
+        let slot = slots.by_name.values_mut().find(|slot| slot.record.id == id && slot.state == State::Waiting)?;
+        slot.state = State::Taken;
+        let record = slot.record.clone();
+        Some(Received { submission: self.submission(id), record, directory: self.directory.clone() })
+    }
+
+    /// The exchange gives a submission back unanswered: it will be offered again.
+    pub fn give_back(&self, id: &str) {
+        for slot in self.lock().by_name.values_mut() {
+            if slot.record.id == id && slot.state == State::Taken {
+                slot.state = State::Waiting;
+            }
+        }
+    }
+
+    /// A submission was answered or refused.
+    pub fn done(&self, id: &str) {
+        let mut slots = self.lock();
+        for slot in slots.by_name.values_mut() {
+            if slot.record.id == id {
+                slot.state = State::Done;
+            }
+        }
+        let Slots { by_name, live_sessions } = &mut *slots;
+        by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains(&slot.session));
+    }
+}
+
+impl Received {
+    /// Whose submission it is.
+    pub fn submission(&self) -> &Submission {
+        &self.submission
+    }
+
+    /// The name that the tenant gave it.
+    pub fn name(&self) -> &str {
+        &self.record.name
+    }
+
+    /// Which inbox it came to.
+    pub fn area(&self) -> Area {
+        self.record.area
+    }
+
+    /// Bytes, as the tenant sent them.
+    pub fn size(&self) -> u64 {
+        self.record.size
+    }
+
+    /// Opens the content, at most `limit_bytes` of it, in memory that is wiped.
+    ///
+    /// # Errors
+    /// [`SealError`] of the tenant's own sealing, or [`SealError::Io`] for the exchange's disk.
+    pub fn open(&self, keyring: &Keyring, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let content = self.content().map_err(SealError::Io)?;
+        keyring.open_whole(content, limit_bytes)
+    }
+
+    /// Whether the tenant sealed it itself.
+    pub fn came_sealed(&self) -> bool {
+        self.record.stored == Stored::AsItCame
+    }
+
+    fn content(&self) -> std::io::Result<File> {
+        self.directory.open(&self.record.content_file()).map_err(|error| error.source)
+    }
+}
+
+fn attributes(record: &Record) -> Attributes {
+    Attributes { directory: false, size: record.size, modified: record.modified, writable: true }
+}
+
+/// What a client is told of a fault of this side; the operator's log gets the rest.
+#[expect(clippy::needless_pass_by_value, reason = "it is the end of the error, given to map_err")]
+pub(super) fn unavailable(error: DropBoxError) -> Denied {
+    tracing::error!(error = &error as &dyn std::error::Error, "drop-box failed");
+    Denied::Unavailable
+}

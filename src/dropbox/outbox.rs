@@ -1,0 +1,227 @@
+//! Sealed files on their way out: staged first, and published by renaming, so that a stop in between loses nothing.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    DropBoxError,
+    view::{Attributes, Entry},
+};
+use crate::{documents::manifest::Manifest, domain::TenantId, durable::Directory, seal::Sealed};
+
+/// Which of a tenant's two sets of boxes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Area {
+    /// Real data.
+    Live,
+    /// Trials with synthetic data.
+    Test,
+}
+
+/// A tenant's outboxes.
+#[derive(Debug, Clone)]
+pub struct Outbox {
+    live: Directory,
+    test: Directory,
+}
+
+impl Outbox {
+    pub(super) fn open(tenant_directory: &Directory) -> Result<Self, DropBoxError> {
+        let open = |name| tenant_directory.subdirectory(name).map_err(DropBoxError::Storage);
+        Ok(Self { live: open("outbox")?, test: open("test-outbox")? })
+    }
+
+    pub(super) fn directory(&self, area: Area) -> &Directory {
+        match area {
+            Area::Live => &self.live,
+            Area::Test => &self.test,
+        }
+    }
+
+    pub(super) fn list(&self, area: Area, may_delete: bool) -> Result<Vec<Entry>, DropBoxError> {
+        let directory = self.directory(area);
+        let mut names = directory.names().map_err(DropBoxError::Storage)?;
+        names.retain(|name| !name.starts_with('.'));
+        names.sort_unstable();
+        let mut entries = Vec::with_capacity(names.len());
+        for name in names {
+            // A file that retention removed since the names were read is simply no longer there.
+            if let Some((_, attributes)) = self.open_file(area, &name, may_delete) {
+                entries.push(Entry { name, attributes });
+            }
+        }
+        Ok(entries)
+    }
+
+    /// A published file with its attributes; none when there is none of that name.
+    pub(super) fn open_file(&self, area: Area, name: &str, may_delete: bool) -> Option<(File, Attributes)> {
+        let file =
+            Some(name).filter(|name| !name.starts_with('.')).and_then(|name| self.directory(area).open(name).ok())?;
+        let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
+        Some((file, Attributes { directory: false, size: metadata.len(), modified, writable: may_delete }))
+    }
+
+    /// Bytes of all published files.
+    ///
+    /// # Errors
+    /// [`DropBoxError::Storage`].
+    pub fn used_bytes(&self) -> Result<u64, DropBoxError> {
+        let live = self.list(Area::Live, false)?;
+        let test = self.list(Area::Test, false)?;
+        Ok(live.iter().chain(&test).map(|entry| entry.attributes.size).sum())
+    }
+}
+
+/// A file being sealed for a tenant, in the staging directory.
+pub struct Staging {
+    directory: Directory,
+    id: String,
+    file: File,
+}
+
+/// A delivery that is sealed and on disk, and that nobody but the exchange can see. What publishes it is its id in
+/// the transfer log.
+#[derive(Debug)]
+pub struct Staged {
+    /// The delivery's id.
+    pub id: String,
+    /// Proof of clearance and sealing.
+    pub sealed: Sealed,
+    /// Its manifest, without the log's index yet.
+    pub manifest: Manifest,
+}
+
+/// A delivery that its tenant can fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Published {
+    /// The delivery's id.
+    pub id: String,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// Its name in the outbox.
+    pub file: String,
+}
+
+/// What is kept beside a staged file, to publish it after a stop as well.
+#[derive(Debug, Serialize, Deserialize)]
+struct Draft {
+    tenant: String,
+    area: Area,
+    manifest: Manifest,
+}
+
+/// A draft's bound: a manifest has some 2 KiB, its recipients at most a few keys of 1 KiB.
+const LONGEST_DRAFT_BYTES: u64 = 1 << 20;
+
+impl Staging {
+    pub(super) fn begin(directory: &Directory, id: &str) -> Result<Self, DropBoxError> {
+        directory.remove_if_there(&content(id)).map_err(DropBoxError::Storage)?;
+        let file = directory.create_file(&content(id)).map_err(DropBoxError::Storage)?;
+        Ok(Self { directory: directory.clone(), id: id.to_owned(), file })
+    }
+
+    /// Brings the sealed file and its manifest to disk.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn commit(self, sealed: Sealed, area: Area, manifest: Manifest) -> Result<Staged, DropBoxError> {
+        let Self { directory, id, file } = self;
+        let fault = |source| DropBoxError::File { action: "sync", name: content(&id), source };
+        file.sync_all().map_err(fault)?;
+        let draft = Draft { tenant: sealed.clearance().tenant().to_string(), area, manifest: manifest.clone() };
+        let name = draft_name(&id);
+        let bytes = serde_json::to_vec(&draft).map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
+        directory.write(&name, &bytes).map_err(DropBoxError::Storage)?;
+        Ok(Staged { id, sealed, manifest })
+    }
+}
+
+impl Write for Staging {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The deliveries in the staging directory that are whole.
+pub(super) fn staged_ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
+    let names = directory.names().map_err(DropBoxError::Storage)?;
+    Ok(names
+        .iter()
+        .filter(|name| !name.starts_with('.'))
+        .filter_map(|name| name.strip_suffix(DRAFT_ENDING))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// Publishes a staged delivery: the file first, then its manifest. Doing it again after a stop is harmless.
+pub(super) fn publish(
+    staging: &Directory,
+    id: &str,
+    log_index: u64,
+    outbox_of: impl FnOnce(&str) -> Result<Outbox, DropBoxError>,
+) -> Result<Option<Published>, DropBoxError> {
+    let name = draft_name(id);
+    let Some(bytes) = staging.read(&name, LONGEST_DRAFT_BYTES).map_err(DropBoxError::Storage)? else {
+        return Ok(None);
+    };
+    let record_fault = |source| DropBoxError::Record { name: name.clone(), source };
+    let mut draft: Draft = serde_json::from_slice(&bytes).map_err(record_fault)?;
+    draft.manifest.log_index = log_index;
+    let outbox = outbox_of(&draft.tenant)?;
+    let target = outbox.directory(draft.area);
+    if staging.contains(&content(id)) {
+        staging.rename(&content(id), target, &draft.manifest.file).map_err(DropBoxError::Storage)?;
+        target.sync().map_err(DropBoxError::Storage)?;
+    }
+    let manifest = draft.manifest.to_json().map_err(record_fault)?;
+    target.write(&manifest_name(&draft.manifest.file), manifest.as_bytes()).map_err(DropBoxError::Storage)?;
+    staging.remove_if_there(&name).map_err(DropBoxError::Storage)?;
+    let tenant = draft.tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(draft.tenant.clone()))?;
+    Ok(Some(Published { id: id.to_owned(), tenant, file: draft.manifest.file }))
+}
+
+/// Removes what was staged and never entered the log.
+pub(super) fn discard(directory: &Directory, keep: impl Fn(&str) -> bool) -> Result<(), DropBoxError> {
+    for name in directory.names().map_err(DropBoxError::Storage)? {
+        let id = name.strip_suffix(DRAFT_ENDING).or_else(|| name.strip_suffix(CONTENT_ENDING));
+        if !id.is_some_and(&keep) {
+            directory.remove_if_there(&name).map_err(DropBoxError::Storage)?;
+        }
+    }
+    directory.sync().map_err(DropBoxError::Storage)
+}
+
+/// The ending of a manifest's name, in the place of `.age`.
+const MANIFEST_ENDING: &str = ".manifest.json";
+
+/// The name of a delivery's manifest.
+fn manifest_name(file: &str) -> String {
+    format!("{}{MANIFEST_ENDING}", file.strip_suffix(".age").unwrap_or(file))
+}
+
+/// The delivery that a manifest's name belongs to.
+pub(super) fn described_file(name: &str) -> Option<String> {
+    name.strip_suffix(MANIFEST_ENDING).map(|stem| format!("{stem}.age"))
+}
+
+const DRAFT_ENDING: &str = ".json";
+const CONTENT_ENDING: &str = ".age";
+
+fn draft_name(id: &str) -> String {
+    format!("{id}{DRAFT_ENDING}")
+}
+
+fn content(id: &str) -> String {
+    format!("{id}{CONTENT_ENDING}")
+}

@@ -1,0 +1,329 @@
+//! One session's view of a tenant's tree.
+
+use std::{sync::Arc, time::Instant};
+
+use jiff::Timestamp;
+
+use super::{
+    Area, DropBoxError,
+    account::{Account, Fetched},
+    download::{FileDownload, TextDownload},
+    inbox::{Beginning, unavailable},
+    outbox::described_file,
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
+    store::{Shared, TenantBoxes},
+    upload::{Rules, Settled, Writing, fresh_record, write_only},
+    view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
+};
+use crate::domain::{Tenant, VirtualPath, niss};
+
+/// A session's view.
+pub(super) struct TenantView {
+    shared: Arc<Shared>,
+    boxes: TenantBoxes,
+    tenant: Arc<Tenant>,
+    account: Account,
+    opened: Timestamp,
+}
+
+/// Bytes of a checkpoint at most: a few lines and signatures.
+const LONGEST_CHECKPOINT_BYTES: u64 = 64 * 1024;
+
+const ONLY_INBOX: Denied = Denied::Forbidden("uploaden kan alleen in /inbox en /test/inbox");
+const FIXED_TREE: Denied =
+    Denied::Forbidden("deze map of dit bestand hoort bij de postbus en kan niet gewijzigd worden");
+
+impl TenantView {
+    pub fn new(shared: Arc<Shared>, boxes: TenantBoxes, tenant: Arc<Tenant>, login: Login) -> Self {
+        boxes.inbox.session_began(&login.session);
+        let opened = shared.clock.now();
+        let account = Account { log: shared.log.clone(), login };
+        Self { shared, boxes, tenant, account, opened }
+    }
+
+    fn place(&self, path: &VirtualPath) -> Result<Place, Denied> {
+        place::find(self.tenant.kind, path).ok_or(Denied::NotFound)
+    }
+
+    fn directory(&self, writable: bool) -> Attributes {
+        Attributes { directory: true, size: 0, modified: self.opened, writable }
+    }
+
+    /// A text that the daemon makes, when the place is one.
+    fn text(&self, place: &Place) -> Option<Vec<u8>> {
+        match place {
+            Place::Guide => Some(self.shared.host.guide(&self.tenant).into_bytes()),
+            Place::ExampleList => Some(self.shared.host.example_list(&self.tenant).into_bytes()),
+            Place::LogKey => Some(format!("{}\n", self.shared.log_key).into_bytes()),
+            Place::Checkpoint => self.shared.log_dir.read(CHECKPOINT, LONGEST_CHECKPOINT_BYTES).ok().flatten(),
+            _ => None,
+        }
+    }
+
+    fn text_entry(&self, name: &str, place: &Place) -> Option<Entry> {
+        let size = self.text(place)?.len() as u64;
+        Some(Entry { name: name.to_owned(), attributes: self.file(size) })
+    }
+
+    fn file(&self, size: u64) -> Attributes {
+        Attributes { directory: false, size, modified: self.opened, writable: false }
+    }
+
+    fn fixed_entry(&self, parent: &VirtualPath, name: &str) -> Option<Entry> {
+        let path = VirtualPath::parse(format!("{parent}/{name}").as_bytes()).ok()?;
+        let attributes = self.attributes(&path).ok()?;
+        Some(Entry { name: name.to_owned(), attributes })
+    }
+
+    /// What may be done with a name in an inbox at all.
+    fn check_upload_name(name: &str) -> Result<(), Denied> {
+        match niss::find_in(name) {
+            None => Ok(()),
+            Some(_) => Err(Denied::Refused(
+                "de bestandsnaam bevat een rijksregisternummer; geef het bestand een andere naam".to_owned(),
+            )),
+        }
+    }
+
+    fn open_delivery(&self, area: Area, name: &str, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
+        let opened = self.boxes.outbox.open_file(area, name, self.tenant.may_delete);
+        let (file, attributes) = opened.ok_or(Denied::NotFound)?;
+        let (content_name, is_content) = match described_file(name) {
+            Some(described) => (described, false),
+            None => (name.to_owned(), true),
+        };
+        let row = self.shared.ledger.delivery_of_file(&self.tenant.id, &content_name);
+        let row = row.map_err(|error| {
+            tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
+            Denied::Unavailable
+        })?;
+        let delivery_id = row.map(|row| row.id);
+        let fetched = Fetched { path: path.to_string(), size: attributes.size, delivery_id, is_content };
+        self.account.download_began(&fetched).map_err(unavailable)?;
+        let account = self.account.clone();
+        let began = Instant::now();
+        let download = FileDownload::new(file, attributes, move |sent| {
+            let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+            if let Err(error) = account.download_ended(&fetched, sent, duration_ms) {
+                tracing::error!(error = &error as &dyn std::error::Error, "a download's end is not in the log");
+            }
+        });
+        Ok(Box::new(download))
+    }
+
+    fn open_log_file(&self, below: &str) -> Result<Box<dyn Download>, Denied> {
+        let file = self.shared.log_dir.open(below).map_err(|_| Denied::NotFound)?;
+        let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
+        if metadata.is_dir() {
+            return Err(Denied::IsADirectory);
+        }
+        let attributes = self.file(metadata.len());
+        Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
+    }
+
+    fn log_entries(&self, below: &str) -> Result<Vec<Entry>, Denied> {
+        let directory = if below.is_empty() {
+            self.shared.log_dir.clone()
+        } else {
+            self.shared.log_dir.open_subdirectory(below).map_err(|_| Denied::NotADirectory)?
+        };
+        let mut names = directory.names().map_err(|error| unavailable(DropBoxError::Storage(error)))?;
+        if below.is_empty() {
+            names.push(LOG_KEY.to_owned());
+        }
+        names.sort_unstable();
+        let base = VirtualPath::parse(format!("/log/{below}").as_bytes()).map_err(|_| Denied::NotFound)?;
+        Ok(names.iter().filter_map(|name| self.fixed_entry(&base, name)).collect())
+    }
+
+    fn log_attributes(&self, below: &str) -> Result<Attributes, Denied> {
+        if below.is_empty() || self.shared.log_dir.open_subdirectory(below).is_ok() {
+            return Ok(self.directory(false));
+        }
+        let file = self.shared.log_dir.open(below).map_err(|_| Denied::NotFound)?;
+        let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
+        Ok(self.file(metadata.len()))
+    }
+
+    fn rules(&self, append: bool) -> Rules {
+        Rules { limit_bytes: self.tenant.limits.upload_bytes, uploads: self.tenant.uploads, append }
+    }
+}
+
+impl DropBox for TenantView {
+    fn attributes(&self, path: &VirtualPath) -> Result<Attributes, Denied> {
+        let place = self.place(path)?;
+        match &place {
+            Place::Fixed(_) | Place::Log | Place::Reports => Ok(self.directory(false)),
+            Place::Inbox(_) => Ok(self.directory(true)),
+            Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
+            Place::Upload(area, name) => self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound),
+            Place::Delivery(area, name) => {
+                let opened = self.boxes.outbox.open_file(*area, name, self.tenant.may_delete);
+                opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
+            }
+            Place::WholeLog(below) => self.log_attributes(below),
+            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
+                self.text(&place).map(|text| self.file(text.len() as u64)).ok_or(Denied::NotFound)
+            }
+        }
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
+        let place = self.place(path)?;
+        match &place {
+            Place::Fixed(names) => Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect()),
+            Place::Inbox(area) => Ok(self.boxes.inbox.list(*area)),
+            Place::Outbox(area) => {
+                let mut entries = self.boxes.outbox.list(*area, self.tenant.may_delete).map_err(unavailable)?;
+                if *area == Area::Test && self.tenant.kind.uploads() {
+                    entries.extend(self.text_entry(EXAMPLE_LIST, &Place::ExampleList));
+                    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+                }
+                Ok(entries)
+            }
+            Place::Log => {
+                let texts = [(CHECKPOINT, Place::Checkpoint), (LOG_KEY, Place::LogKey)];
+                Ok(texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect())
+            }
+            Place::WholeLog(below) => self.log_entries(below),
+            Place::Reports => Ok(Vec::new()),
+            Place::Guide
+            | Place::Upload(..)
+            | Place::Delivery(..)
+            | Place::ExampleList
+            | Place::Checkpoint
+            | Place::LogKey => {
+                self.attributes(path)?;
+                Err(Denied::NotADirectory)
+            }
+        }
+    }
+
+    fn download(&self, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
+        let place = self.place(path)?;
+        match &place {
+            Place::Delivery(area, name) => self.open_delivery(*area, name, path),
+            Place::WholeLog(below) if !below.is_empty() => self.open_log_file(below),
+            Place::Upload(area, name) => {
+                self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound)?;
+                Err(write_only())
+            }
+            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
+                let bytes = self.text(&place).ok_or(Denied::NotFound)?;
+                let attributes = self.file(bytes.len() as u64);
+                Ok(Box::new(TextDownload { bytes: bytes.into(), attributes }))
+            }
+            Place::Fixed(_) | Place::Inbox(_) | Place::Outbox(_) | Place::Log | Place::WholeLog(_) | Place::Reports => {
+                Err(Denied::IsADirectory)
+            }
+        }
+    }
+
+    fn upload(&self, path: &VirtualPath, mode: UploadMode) -> Result<Box<dyn Upload>, Denied> {
+        let (area, name) = match place::find(self.tenant.kind, path) {
+            Some(Place::Upload(area, name)) => (area, name),
+            Some(Place::Inbox(_) | Place::Fixed(_)) => return Err(Denied::IsADirectory),
+            _ => return Err(ONLY_INBOX),
+        };
+        Self::check_upload_name(&name)?;
+        let fresh = fresh_record(area, &name, self.shared.clock.now());
+        let inbox = self.boxes.inbox.clone();
+        let (shared, account) = (self.shared.clone(), self.account.clone());
+        let rules = self.rules(mode.append);
+        match inbox.begin(area, &name, mode, fresh, &self.account.login.session)? {
+            Beginning::New(record) => Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules))),
+            Beginning::Resumed(record) => Ok(Box::new(Writing::resumed(shared, inbox, account, record, rules)?)),
+            Beginning::Settled(record) => Ok(Box::new(Settled {
+                attributes: Attributes {
+                    directory: false,
+                    size: record.size,
+                    modified: record.modified,
+                    writable: true,
+                },
+            })),
+        }
+    }
+
+    fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), Denied> {
+        let source = self.place(from)?;
+        let target = place::find(self.tenant.kind, to);
+        let (Place::Upload(area, old), Some(Place::Upload(new_area, new))) = (source, target) else {
+            return Err(FIXED_TREE);
+        };
+        if area != new_area {
+            return Err(Denied::Forbidden("tussen /inbox en /test/inbox kan niets verplaatst worden"));
+        }
+        Self::check_upload_name(&new)?;
+        let inbox = &self.boxes.inbox;
+        let Some((record, complete)) = inbox.rename(area, &old, &new, replace)? else { return Ok(()) };
+        if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
+            inbox.remove(area, &new)?;
+            self.shared.host.refused_upload(super::RefusedUpload {
+                submission: inbox.submission(&record.id),
+                area,
+                name: new,
+                fault,
+            });
+            return Err(fault.denied());
+        }
+        self.account.renamed(&record, complete).map_err(unavailable)?;
+        if inbox.settle(&record) {
+            self.shared.host.submitted(inbox.submission(&record.id));
+        }
+        Ok(())
+    }
+
+    fn remove(&self, path: &VirtualPath) -> Result<(), Denied> {
+        match self.place(path)? {
+            Place::Upload(area, name) => {
+                let Some(record) = self.boxes.inbox.remove(area, &name)? else { return Ok(()) };
+                self.account.deleted(Some(&record.id), path.as_str()).map_err(unavailable)
+            }
+            Place::Delivery(area, name) => {
+                self.boxes.outbox.open_file(area, &name, false).ok_or(Denied::NotFound)?;
+                if !self.tenant.may_delete {
+                    return Err(Denied::Forbidden("uit de outbox kan niets verwijderd worden"));
+                }
+                // Logged first: what is gone from disk must be accounted for.
+                self.account.deleted(None, path.as_str()).map_err(unavailable)?;
+                let directory = self.boxes.outbox.directory(area);
+                let removed = directory.remove_if_there(&name).and_then(|()| directory.sync());
+                removed.map_err(|error| unavailable(DropBoxError::Storage(error)))
+            }
+            _ => Err(FIXED_TREE),
+        }
+    }
+
+    fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Result<(), Denied> {
+        match self.place(path)? {
+            Place::Upload(area, name) => self.boxes.inbox.set_modified(area, &name, modified),
+            _ => Err(FIXED_TREE),
+        }
+    }
+
+    fn set_length(&self, path: &VirtualPath, length: u64) -> Result<(), Denied> {
+        let size = self.attributes(path)?.size;
+        if size == length {
+            return Ok(());
+        }
+        let mut upload = self.upload(path, UploadMode::default())?;
+        upload.set_length(length)
+    }
+
+    fn space(&self) -> Space {
+        let total = self.tenant.limits.outbox_bytes;
+        let used = self.boxes.outbox.used_bytes().unwrap_or(total);
+        Space { total, free: total.saturating_sub(used) }
+    }
+
+    fn ended(&self, _regular: bool) {
+        self.boxes.inbox.session_ended(&self.account.login.session);
+    }
+}
+
+impl Drop for TenantView {
+    fn drop(&mut self) {
+        self.boxes.inbox.session_ended(&self.account.login.session);
+    }
+}

@@ -1,0 +1,283 @@
+//! All drop-boxes on this machine's disk.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    Area, DropBoxError, MemoryBudget, Outbox, Published, Staging, Submission,
+    inbox::{Inbox, Received},
+    outbox,
+    session::TenantView,
+    view::{Denied, DropBox, DropBoxes, Login},
+};
+use crate::{
+    domain::{Tenant, TenantId},
+    durable::{Clock, Directory},
+    ledger::{Ledger, SubmissionState},
+    seal::{Keyring, Recipient},
+    transfer_log::TransferLog,
+};
+
+/// What drop-boxes ask of the daemon around them.
+pub trait Host: Send + Sync {
+    /// A tenant as it is now.
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>>;
+
+    /// The text of `LEESMIJ.txt` for a tenant.
+    fn guide(&self, tenant: &Tenant) -> String;
+
+    /// The example list of the test inbox: synthetic numbers of the tenant's test register.
+    fn example_list(&self, tenant: &Tenant) -> String;
+
+    /// An upload is finished, durable and in the log.
+    fn submitted(&self, submission: Submission);
+
+    /// An upload was refused while it was written; its tenant can be told more than a status says.
+    fn refused_upload(&self, refused: RefusedUpload);
+}
+
+/// An upload that was refused before it was finished; nothing of it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RefusedUpload {
+    /// The id that it would have had.
+    pub submission: Submission,
+    /// Which inbox.
+    pub area: Area,
+    /// The name that the tenant gave it.
+    pub name: String,
+    /// Why.
+    pub fault: UploadFault,
+}
+
+/// Why an upload was refused before it was finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadFault {
+    /// Larger than the tenant may send.
+    TooLarge {
+        /// At most, bytes.
+        limit_bytes: u64,
+    },
+    /// Nothing in it.
+    Empty,
+    /// Its ending is not that of a list.
+    WrongType,
+    /// It ends in `.age` and is no age file.
+    NotAge,
+    /// It is not sealed, and the tenant's must be.
+    SealedOnly,
+}
+
+impl UploadFault {
+    /// What the session is told.
+    pub fn denied(self) -> Denied {
+        Denied::Refused(match self {
+            Self::TooLarge { .. } => "het bestand is groter dan toegelaten".to_owned(),
+            Self::Empty => "het bestand is leeg".to_owned(),
+            Self::WrongType => {
+                "alleen lijsten in .csv, .txt of .xlsx, eventueel verzegeld met age (.age), worden aanvaard".to_owned()
+            }
+            Self::NotAge => "de naam eindigt op .age, maar het bestand is niet met age verzegeld".to_owned(),
+            Self::SealedOnly => "alleen bestanden die met age verzegeld zijn (.age) worden aanvaard".to_owned(),
+        })
+    }
+}
+
+/// Where and with what drop-boxes are kept.
+pub struct BoxesSettings {
+    /// Holds everything; only ciphertext.
+    pub state_dir: PathBuf,
+    /// Opens and seals what lies on disk.
+    pub keyring: Keyring,
+    /// Memory for uploads that are not sealed yet.
+    pub budget: MemoryBudget,
+    /// The log's directory, which auditors read.
+    pub log_dir: PathBuf,
+    /// The log's public key, for tenants to verify with.
+    pub log_key: String,
+}
+
+/// What all sessions of all tenants share.
+pub(super) struct Shared {
+    pub keyring: Keyring,
+    pub own_recipients: Vec<Recipient>,
+    pub budget: MemoryBudget,
+    pub clock: Clock,
+    pub log: TransferLog,
+    pub ledger: Arc<dyn Ledger>,
+    pub host: Arc<dyn Host>,
+    pub log_dir: Directory,
+    pub log_key: String,
+}
+
+/// One tenant's boxes.
+#[derive(Clone)]
+pub(super) struct TenantBoxes {
+    pub inbox: Arc<Inbox>,
+    pub outbox: Outbox,
+}
+
+/// All drop-boxes, in files under one directory. Cheap to clone.
+#[derive(Clone)]
+pub struct Boxes {
+    shared: Arc<Shared>,
+    outboxes: Directory,
+    uploads: Directory,
+    staging: Directory,
+    open: Arc<Mutex<HashMap<TenantId, TenantBoxes>>>,
+}
+
+impl Boxes {
+    /// Opens the drop-boxes and makes what is missing.
+    ///
+    /// # Errors
+    /// [`DropBoxError::Storage`].
+    pub fn open(
+        settings: BoxesSettings,
+        clock: Clock,
+        log: TransferLog,
+        ledger: Arc<dyn Ledger>,
+        host: Arc<dyn Host>,
+    ) -> Result<Self, DropBoxError> {
+        let state = Directory::create(&settings.state_dir).map_err(DropBoxError::Storage)?;
+        let open = |name| state.subdirectory(name).map_err(DropBoxError::Storage);
+        let shared = Shared {
+            own_recipients: settings.keyring.recipients(),
+            keyring: settings.keyring,
+            budget: settings.budget,
+            clock,
+            log,
+            ledger,
+            host,
+            log_dir: Directory::create(&settings.log_dir).map_err(DropBoxError::Storage)?,
+            log_key: settings.log_key,
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+            outboxes: open("boxes")?,
+            uploads: open("uploads")?,
+            staging: open("staging")?,
+            open: Arc::default(),
+        })
+    }
+
+    pub(super) fn boxes_of(&self, tenant: &TenantId) -> Result<TenantBoxes, DropBoxError> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(boxes) = open.get(tenant) {
+            return Ok(boxes.clone());
+        }
+        let uploads = self.uploads.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
+        let inbox = Inbox::open(tenant.clone(), uploads, |id| self.is_done(id))?;
+        let directory = self.outboxes.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
+        let boxes = TenantBoxes { inbox: Arc::new(inbox), outbox: Outbox::open(&directory)? };
+        open.insert(tenant.clone(), boxes.clone());
+        Ok(boxes)
+    }
+
+    /// What the log knows of a finished submission. When it cannot be asked, the submission counts as not done, and
+    /// the exchange, which asks again, waits as well.
+    fn is_done(&self, id: &str) -> Option<bool> {
+        match self.shared.ledger.submission(id) {
+            Ok(row) => row
+                .map(|row| row.state)
+                .filter(|state| *state != SubmissionState::Unfinished)
+                .map(|state| state != SubmissionState::Waiting),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
+                Some(false)
+            }
+        }
+    }
+
+    /// Finished submissions of a tenant that the exchange has not begun.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn waiting(&self, tenant: &TenantId) -> Result<Vec<Submission>, DropBoxError> {
+        Ok(self.boxes_of(tenant)?.inbox.waiting())
+    }
+
+    /// Takes a submission to answer it; none when its owner removed it since.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn take(&self, submission: &Submission) -> Result<Option<Received>, DropBoxError> {
+        Ok(self.boxes_of(&submission.tenant)?.inbox.take(&submission.id))
+    }
+
+    /// Gives a submission back that could not be answered for a fault of this side.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn give_back(&self, submission: &Submission) -> Result<(), DropBoxError> {
+        self.boxes_of(&submission.tenant)?.inbox.give_back(&submission.id);
+        Ok(())
+    }
+
+    /// A submission was answered or refused: its name goes when its session has ended.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn done(&self, submission: &Submission) -> Result<(), DropBoxError> {
+        self.boxes_of(&submission.tenant)?.inbox.done(&submission.id);
+        Ok(())
+    }
+
+    /// Begins a delivery.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn stage(&self, delivery_id: &str) -> Result<Staging, DropBoxError> {
+        Staging::begin(&self.staging, delivery_id)
+    }
+
+    /// Deliveries that are sealed and on disk, and not published yet.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn staged(&self) -> Result<Vec<String>, DropBoxError> {
+        outbox::staged_ids(&self.staging)
+    }
+
+    /// Removes what was staged for deliveries that never entered the log.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn discard_staged(&self, keep: impl Fn(&str) -> bool) -> Result<(), DropBoxError> {
+        outbox::discard(&self.staging, keep)
+    }
+
+    /// Shows a staged delivery to its tenant; none when there is nothing left to show.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn publish(&self, delivery_id: &str, log_index: u64) -> Result<Option<Published>, DropBoxError> {
+        outbox::publish(&self.staging, delivery_id, log_index, |tenant| {
+            let id = tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(tenant.to_owned()))?;
+            Ok(self.boxes_of(&id)?.outbox)
+        })
+    }
+
+    /// Bytes of a tenant's published files.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn outbox_bytes(&self, tenant: &TenantId) -> Result<u64, DropBoxError> {
+        self.boxes_of(tenant)?.outbox.used_bytes()
+    }
+}
+
+impl DropBoxes for Boxes {
+    fn open(&self, login: &Login) -> Option<Arc<dyn DropBox>> {
+        let tenant = self.shared.host.tenant(&login.tenant)?;
+        match self.boxes_of(&login.tenant) {
+            Ok(boxes) => Some(Arc::new(TenantView::new(self.shared.clone(), boxes, tenant, login.clone()))),
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, tenant = %login.tenant, "no drop-box");
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,487 @@
+//! A file being written by a session.
+//!
+//! Until its first bytes show whether it is sealed, and for as long as it is not, an upload lives in memory. A sealed
+//! one goes to disk as it comes. Whatever way it ends, what lies on disk afterwards is ciphertext.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{
+    Area, DropBoxError, ListName,
+    account::Account,
+    content::MemoryContent,
+    inbox::{Inbox, unavailable},
+    is_temporary,
+    record::{Record, Stored},
+    store::{RefusedUpload, Shared, UploadFault},
+    view::{Attributes, Denied, Upload},
+};
+use crate::{
+    domain::tenant::UploadRule,
+    seal::{self, StorageSealer},
+};
+
+/// A file being written.
+pub(super) struct Writing {
+    shared: Arc<Shared>,
+    inbox: Arc<Inbox>,
+    account: Account,
+    record: Record,
+    content: Content,
+    rules: Rules,
+    /// Set by the first write that failed: the upload is void.
+    void: Option<Denied>,
+    changed: bool,
+    /// Set once it is stored or gone, so that dropping does nothing more.
+    settled: bool,
+}
+
+/// What a tenant's YAML says of an upload, as it was when it began.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Rules {
+    pub limit_bytes: u64,
+    pub uploads: UploadRule,
+    pub append: bool,
+}
+
+enum Content {
+    Memory(MemoryContent),
+    Disk(DiskContent),
+}
+
+/// A sealed upload on disk, digested on the way as long as it comes in order.
+struct DiskContent {
+    file: File,
+    length: u64,
+    digest: Sha256,
+    digested: u64,
+}
+
+impl DiskContent {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.file.write_all_at(bytes, offset)?;
+        if offset == self.digested {
+            self.digest.update(bytes);
+            self.digested += bytes.len() as u64;
+        } else if offset < self.digested {
+            // Something was written again: the digest no longer follows the file.
+            self.restart_digest();
+        }
+        self.length = self.length.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    fn restart_digest(&mut self) {
+        self.digest = Sha256::new();
+        self.digested = 0;
+    }
+
+    /// The SHA-256 of the whole file; what was not digested on the way is read again.
+    fn finish_digest(&mut self) -> io::Result<[u8; 32]> {
+        let mut buffer = vec![0; 1 << 18];
+        while self.digested < self.length {
+            let read = self.file.read_at(&mut buffer, self.digested)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.digest.update(buffer.get(..read).unwrap_or_default());
+            self.digested += read as u64;
+        }
+        Ok(self.digest.clone().finalize().into())
+    }
+}
+
+impl Writing {
+    /// A new upload, with nothing in it.
+    pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
+        let content = Content::Memory(MemoryContent::new(&shared.budget));
+        Self { shared, inbox, account, record, content, rules, void: None, changed: true, settled: false }
+    }
+
+    /// An upload that goes on where it broke off.
+    pub fn resumed(
+        shared: Arc<Shared>,
+        inbox: Arc<Inbox>,
+        account: Account,
+        record: Record,
+        rules: Rules,
+    ) -> Result<Self, Denied> {
+        let mut writing = Self::fresh(shared, inbox, account, record, rules);
+        // Until the content is here, dropping must not store an empty file over what is kept.
+        writing.settled = true;
+        let loaded = writing.load();
+        if let Err(fault) = loaded {
+            writing.inbox.settle(&writing.record);
+            return Err(fault);
+        }
+        writing.changed = false;
+        writing.settled = false;
+        Ok(writing)
+    }
+
+    fn load(&mut self) -> Result<(), Denied> {
+        let name = self.record.content_file();
+        let directory = self.inbox.directory();
+        let storage = |error| unavailable(DropBoxError::Storage(error));
+        if self.record.size == 0 {
+            return Ok(());
+        }
+        match self.record.stored {
+            Stored::AsItCame => {
+                let file = directory.open_to_write(&name).map_err(storage)?;
+                self.content =
+                    Content::Disk(DiskContent { file, length: self.record.size, digest: Sha256::new(), digested: 0 });
+            }
+            Stored::SealedHere => {
+                let file = directory.open(&name).map_err(storage)?;
+                let sealed = |source| unavailable(DropBoxError::Seal { name: name.clone(), source });
+                let mut opened = self.shared.keyring.open(file).map_err(sealed)?;
+                let mut memory = MemoryContent::new(&self.shared.budget);
+                let mut buffer = zeroize::Zeroizing::new(vec![0; 1 << 16]);
+                loop {
+                    let read =
+                        opened.read(&mut buffer).map_err(|error| sealed(seal::SealError::from_reading(error)))?;
+                    let bytes = buffer.get(..read).unwrap_or_default();
+                    if bytes.is_empty() {
+                        break;
+                    }
+                    memory.write(memory.length(), bytes).map_err(|_| no_memory())?;
+                }
+                self.content = Content::Memory(memory);
+            }
+        }
+        Ok(())
+    }
+
+    fn length(&self) -> u64 {
+        match &self.content {
+            Content::Memory(memory) => memory.length(),
+            Content::Disk(disk) => disk.length,
+        }
+    }
+
+    fn write_checked(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
+        let offset = if self.rules.append { self.length() } else { offset };
+        let limit_bytes = self.rules.limit_bytes;
+        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > limit_bytes) {
+            self.shared.host.refused_upload(self.refusal(UploadFault::TooLarge { limit_bytes }));
+            return Err(too_large(limit_bytes));
+        }
+        self.changed = true;
+        match &mut self.content {
+            Content::Memory(memory) => {
+                memory.write(offset, bytes).map_err(|_| no_memory())?;
+                if offset < seal::SNIFF_BYTES as u64 && memory.looks_sealed() == Some(true) {
+                    self.move_to_disk()?;
+                }
+                Ok(())
+            }
+            Content::Disk(disk) => disk.write(offset, bytes).map_err(|source| self.fault("write", source)),
+        }
+    }
+
+    fn move_to_disk(&mut self) -> Result<(), Denied> {
+        if let Content::Memory(memory) = &self.content {
+            let file = self.new_file()?;
+            memory.place_in(&file).map_err(|source| self.fault("write", source))?;
+            let length = memory.length();
+            self.content = Content::Disk(DiskContent { file, length, digest: Sha256::new(), digested: 0 });
+        }
+        Ok(())
+    }
+
+    fn new_file(&self) -> Result<File, Denied> {
+        let directory = self.inbox.directory();
+        let name = self.record.content_file();
+        let made = directory.remove_if_there(&name).and_then(|()| directory.create_file(&name));
+        made.map_err(|error| unavailable(DropBoxError::Storage(error)))
+    }
+
+    fn fault(&self, action: &'static str, source: io::Error) -> Denied {
+        unavailable(DropBoxError::File { action, name: self.record.content_file(), source })
+    }
+
+    fn refusal(&self, fault: UploadFault) -> RefusedUpload {
+        RefusedUpload {
+            submission: self.inbox.submission(&self.record.id),
+            area: self.record.area,
+            name: self.record.name.clone(),
+            fault,
+        }
+    }
+
+    /// What speaks against a file that is closed under this name.
+    fn judge(&self) -> Result<(), UploadFault> {
+        if is_temporary(&self.record.name) {
+            return Ok(());
+        }
+        if self.length() == 0 {
+            return Err(UploadFault::Empty);
+        }
+        let sealed = match &self.content {
+            Content::Memory(_) => false,
+            Content::Disk(disk) => {
+                let mut first = [0; seal::SNIFF_BYTES];
+                disk.file.read_at(&mut first, 0).is_ok() && seal::looks_sealed(&first)
+            }
+        };
+        judge_name(&self.record.name, sealed, self.rules.uploads)
+    }
+
+    /// Brings content and record to disk, sealed.
+    fn store(&mut self, closed: bool) -> Result<(), Denied> {
+        let directory = self.inbox.directory();
+        let storage = |error| unavailable(DropBoxError::Storage(error));
+        self.record.size = self.length();
+        self.record.closed = closed;
+        match &mut self.content {
+            Content::Disk(disk) => {
+                let stored = disk.finish_digest().and_then(|digest| disk.file.sync_all().map(|()| digest));
+                self.record.stored = Stored::AsItCame;
+                self.record.stored_sha256 = match stored {
+                    Ok(digest) => hex::encode(digest),
+                    Err(source) => return Err(self.fault("store", source)),
+                };
+            }
+            Content::Memory(memory) => {
+                // A new file beside the old content, so that a stop now leaves the old record with its own content.
+                let target = self.record.content_file();
+                let beside = format!(".{target}.new");
+                directory.remove_if_there(&beside).map_err(storage)?;
+                let file = directory.create_file(&beside).map_err(storage)?;
+                let sealed = StorageSealer::new(&self.shared.own_recipients, file).and_then(|mut sealer| {
+                    memory.copy_to(&mut sealer).map_err(seal::SealError::Io)?;
+                    sealer.finish()
+                });
+                let seal_fault = |source| unavailable(DropBoxError::Seal { name: target.clone(), source });
+                let (file, digests) = sealed.map_err(seal_fault)?;
+                file.sync_all().map_err(|source| {
+                    unavailable(DropBoxError::File { action: "sync", name: target.clone(), source })
+                })?;
+                directory.rename(&beside, directory, &target).map_err(storage)?;
+                self.record.stored = Stored::SealedHere;
+                self.record.stored_sha256 = hex::encode(digests.ciphertext_sha256);
+            }
+        }
+        self.record.save(directory).map_err(unavailable)
+    }
+
+    /// The upload is refused or void: nothing of it stays.
+    fn discard(&mut self) {
+        self.settled = true;
+        if let Err(error) = self.record.delete(self.inbox.directory()) {
+            tracing::error!(error = &error as &dyn std::error::Error, "could not remove a refused upload");
+        }
+        self.inbox.forget(&self.record);
+    }
+
+    fn finish_closed(&mut self) -> Result<(), Denied> {
+        if let Some(fault) = self.void.clone() {
+            self.discard();
+            return Err(fault);
+        }
+        if let Err(fault) = self.judge() {
+            let denied = fault.denied();
+            self.shared.host.refused_upload(self.refusal(fault));
+            self.discard();
+            return Err(denied);
+        }
+        self.settled = true;
+        if !self.changed && self.record.closed {
+            self.inbox.settle(&self.record);
+            return Ok(());
+        }
+        let mut stored = self.store(true);
+        if stored.is_ok() {
+            stored = self.account.uploaded(&self.record, !is_temporary(&self.record.name)).map_err(unavailable);
+        }
+        if let Err(fault) = stored {
+            // Not confirmed: the client will send it again, and until then it counts as broken off.
+            self.record.closed = false;
+            if self.record.save(self.inbox.directory()).is_ok() {
+                self.inbox.settle(&self.record);
+            } else {
+                self.inbox.forget(&self.record);
+            }
+            return Err(fault);
+        }
+        if self.inbox.settle(&self.record) {
+            self.shared.host.submitted(self.inbox.submission(&self.record.id));
+        }
+        Ok(())
+    }
+}
+
+impl Upload for Writing {
+    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
+        if let Some(fault) = &self.void {
+            return Err(fault.clone());
+        }
+        let written = self.write_checked(offset, bytes);
+        match &written {
+            Ok(()) => self.inbox.progress(&self.record, self.length(), self.shared.clock.now()),
+            Err(fault) => self.void = Some(fault.clone()),
+        }
+        written
+    }
+
+    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {
+        match &self.content {
+            Content::Memory(memory) => Ok(memory.read(offset, buffer)),
+            Content::Disk(disk) => disk.file.read_at(buffer, offset).map_err(|source| self.fault("read", source)),
+        }
+    }
+
+    fn attributes(&self) -> Attributes {
+        Attributes { directory: false, size: self.length(), modified: self.record.modified, writable: true }
+    }
+
+    fn set_length(&mut self, length: u64) -> Result<(), Denied> {
+        if let Some(fault) = &self.void {
+            return Err(fault.clone());
+        }
+        if length > self.rules.limit_bytes {
+            return Err(too_large(self.rules.limit_bytes));
+        }
+        self.changed |= length != self.length();
+        match &mut self.content {
+            Content::Memory(memory) => memory.set_length(length),
+            Content::Disk(disk) => {
+                if let Err(source) = disk.file.set_len(length) {
+                    return Err(self.fault("resize", source));
+                }
+                disk.length = length;
+                if length < disk.digested {
+                    disk.restart_digest();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_modified(&mut self, modified: Timestamp) {
+        self.record.modified = modified;
+        self.inbox.progress(&self.record, self.length(), modified);
+    }
+
+    fn sync(&mut self) -> Result<(), Denied> {
+        match &self.content {
+            // In memory by design; the close brings it to disk, sealed.
+            Content::Memory(_) => Ok(()),
+            Content::Disk(disk) => disk.file.sync_data().map_err(|source| self.fault("sync", source)),
+        }
+    }
+
+    fn finish(mut self: Box<Self>) -> Result<(), Denied> {
+        self.finish_closed()
+    }
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        if self.void.is_some() || self.length() == 0 {
+            self.discard();
+            return;
+        }
+        self.settled = true;
+        match self.store(false) {
+            Ok(()) => {
+                self.inbox.settle(&self.record);
+            }
+            Err(_) => self.inbox.forget(&self.record),
+        }
+    }
+}
+
+/// What speaks against a finished file of that name.
+fn judge_name(name: &str, sealed: bool, uploads: UploadRule) -> Result<(), UploadFault> {
+    let name = ListName::parse(name).ok_or(UploadFault::WrongType)?;
+    match (sealed, name.sealed, uploads) {
+        (false, true, _) => Err(UploadFault::NotAge),
+        (false, false, UploadRule::SealedOnly) => Err(UploadFault::SealedOnly),
+        _ => Ok(()),
+    }
+}
+
+/// What speaks against a closed upload that gets a name that is not temporary.
+pub(super) fn name_fault(record: &Record, uploads: UploadRule) -> Option<UploadFault> {
+    if record.size == 0 {
+        return Some(UploadFault::Empty);
+    }
+    judge_name(&record.name, record.stored == Stored::AsItCame, uploads).err()
+}
+
+/// A finished upload that a client opens again to look at: a resume that has nothing left to send.
+pub(super) struct Settled {
+    pub attributes: Attributes,
+}
+
+impl Upload for Settled {
+    fn write(&mut self, _offset: u64, _bytes: &[u8]) -> Result<(), Denied> {
+        Err(Denied::Forbidden("dit bestand is al ontvangen; stuur een wijziging onder een andere naam"))
+    }
+
+    fn read(&mut self, _offset: u64, _buffer: &mut [u8]) -> Result<usize, Denied> {
+        Err(write_only())
+    }
+
+    fn attributes(&self) -> Attributes {
+        self.attributes.clone()
+    }
+
+    fn set_length(&mut self, length: u64) -> Result<(), Denied> {
+        if length == self.attributes.size { Ok(()) } else { self.write(0, &[]) }
+    }
+
+    fn set_modified(&mut self, _modified: Timestamp) {}
+
+    fn sync(&mut self) -> Result<(), Denied> {
+        Ok(())
+    }
+
+    fn finish(self: Box<Self>) -> Result<(), Denied> {
+        Ok(())
+    }
+}
+
+/// Lists can be sent but not read back: whoever steals a key gets no list with it.
+pub(super) fn write_only() -> Denied {
+    Denied::Forbidden("uit de inbox kan niets teruggelezen worden")
+}
+
+fn too_large(limit_bytes: u64) -> Denied {
+    Denied::Limit(format!("het bestand is groter dan toegelaten ({})", crate::domain::ByteSize(limit_bytes)))
+}
+
+fn no_memory() -> Denied {
+    Denied::Limit("er zijn te veel uploads tegelijk; probeer het over enkele minuten opnieuw".to_owned())
+}
+
+/// A record for an upload that begins now.
+pub(super) fn fresh_record(area: Area, name: &str, now: Timestamp) -> Record {
+    Record {
+        id: record_id(),
+        name: name.to_owned(),
+        area,
+        size: 0,
+        modified: now,
+        stored: Stored::SealedHere,
+        closed: false,
+        stored_sha256: String::new(),
+    }
+}
+
+/// A new id: 128 random bits, which never repeat.
+pub(crate) fn record_id() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}

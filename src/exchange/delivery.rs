@@ -1,0 +1,177 @@
+//! Deliveries: sealed, staged, entered in the log, and shown to their tenant.
+
+use std::io::{self, Write};
+
+use jiff::ToSpan;
+
+use super::{Exchange, ExchangeError};
+use crate::{
+    documents::manifest::Manifest,
+    domain::{
+        Clearance, Tenant, TenantId,
+        delivery_name::{DeliveryName, LAST_SEQUENCE},
+    },
+    dropbox::{Area, Staged, Staging},
+    seal::{Recipient, SealError, TenantSealer},
+    transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Event, Record},
+};
+
+/// What an outgoing file is, apart from its content.
+pub(super) struct Outgoing<'a> {
+    pub tenant: &'a Tenant,
+    pub clearance: Clearance,
+    pub area: Area,
+    pub sequence: u32,
+    pub extension: &'static str,
+    /// The submission's id and the upload's name, for an answer.
+    pub answers: Option<(&'a str, &'a str)>,
+}
+
+/// A delivery that is staged, with the entry that will make it one.
+pub(super) struct Prepared {
+    pub staged: Staged,
+    pub created: Record,
+}
+
+impl Exchange {
+    /// The number of the tenant's next delivery today. Only one thread at a time works for a tenant, so that nobody
+    /// else draws it before the log has it.
+    pub(super) fn next_sequence(&self, tenant: &TenantId) -> Result<u32, ExchangeError> {
+        let today = self.parts.clock.today();
+        let last = self.parts.ledger.last_sequence(tenant, today).map_err(ExchangeError::Ledger)?;
+        Ok(last + 1)
+    }
+
+    /// Seals a file for its tenant and brings it to disk, where nobody sees it yet.
+    pub(super) fn stage(
+        &self,
+        outgoing: Outgoing<'_>,
+        write: impl FnOnce(&mut TenantSealer<Staging>) -> io::Result<u64>,
+    ) -> Result<Prepared, ExchangeError> {
+        let Outgoing { tenant, clearance, area, sequence, extension, answers } = outgoing;
+        let unfit = |problem| ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem };
+        let nis_code = tenant.nis_code.ok_or_else(|| unfit("it has no NIS code"))?;
+        if sequence > LAST_SEQUENCE {
+            return Err(ExchangeError::NoSequenceLeft(tenant.id.to_string()));
+        }
+        let recipients: Result<Vec<Recipient>, _> = tenant.recipients.iter().map(|text| text.parse()).collect();
+        let recipients = recipients.map_err(|_| unfit("a recipient cannot be sealed to"))?;
+        let now = self.parts.clock.now();
+        let today = crate::domain::brussels_date(now);
+        let name = DeliveryName {
+            kind: clearance.kind(),
+            nis_code,
+            reference: clearance.reference().clone(),
+            day: today,
+            sequence,
+            extension: extension.to_owned(),
+        };
+        let id = format!("{:032x}", rand::random::<u128>());
+        let staging = self.parts.boxes.stage(&id).map_err(ExchangeError::DropBox)?;
+        let mut sealer = TenantSealer::new(clearance, &recipients, staging).map_err(ExchangeError::Seal)?;
+        let rows = write(&mut sealer).map_err(|error| ExchangeError::Seal(SealError::Io(error)))?;
+        let (staging, sealed) = sealer.finish().map_err(ExchangeError::Seal)?;
+        let clearance = sealed.clearance();
+        let days = clearance.retention_days().unwrap_or_else(|| self.parts.tenants.outbox_days());
+        let digests = sealed.digests();
+        let manifest = Manifest {
+            file: name.to_string(),
+            kind: clearance.kind(),
+            tenant: tenant.id.clone(),
+            nis_code,
+            reference: clearance.reference().clone(),
+            purpose: clearance.purpose().to_owned(),
+            rows,
+            amount_total: None,
+            plaintext_sha256: digests.plaintext_sha256,
+            ciphertext_sha256: digests.ciphertext_sha256,
+            ciphertext_size: digests.ciphertext_size,
+            recipients: sealed.recipients().to_vec(),
+            created_at: now,
+            answers: answers.map(|(_, name)| name.to_owned()),
+            retention_until: today.saturating_add(i64::from(days).days()),
+            // Known when the log has it; publishing fills it in.
+            log_index: 0,
+        };
+        let created = created_record(&id, tenant, area, &manifest, clearance, answers.map(|(id, _)| id));
+        let staged = staging.commit(sealed, area, manifest).map_err(ExchangeError::DropBox)?;
+        Ok(Prepared { staged, created })
+    }
+
+    /// Enters a group of entries in the log, which makes the prepared deliveries exist, and shows them.
+    ///
+    /// `before` stands first in the group: what the deliveries follow from.
+    pub(super) fn commit(&self, before: Vec<Record>, prepared: Vec<Prepared>) -> Result<(), ExchangeError> {
+        let first_created = before.len();
+        let mut records = before;
+        let mut ids = Vec::new();
+        for Prepared { staged, created } in prepared {
+            let tenant = staged.sealed.clearance().tenant().clone();
+            ids.push((staged.id, tenant));
+            records.push(created);
+        }
+        let appended = self.parts.log.append(records).map_err(ExchangeError::Log)?;
+        let created = ids.into_iter().zip(appended.iter().skip(first_created));
+        let to_publish: Vec<_> = created.map(|((id, tenant), appended)| (id, appended.seq, tenant)).collect();
+        self.publish(&to_publish)
+    }
+
+    /// Shows deliveries that the log has, with their index in it.
+    pub(super) fn publish(&self, deliveries: &[(String, u64, TenantId)]) -> Result<(), ExchangeError> {
+        let mut records = Vec::new();
+        for (id, seq, tenant) in deliveries {
+            let published = self.parts.boxes.publish(id, *seq).map_err(ExchangeError::DropBox)?;
+            if published.is_none() {
+                // A stop came after publishing and before the entry below: only that is missing.
+                tracing::info!(delivery = id, "was published before the stop");
+            }
+            let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
+            let context =
+                Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
+            records.push(Record::success(event, context));
+        }
+        if records.is_empty() {
+            return Ok(());
+        }
+        self.parts.log.append(records).map(|_| ()).map_err(ExchangeError::Log)
+    }
+}
+
+fn created_record(
+    id: &str,
+    tenant: &Tenant,
+    area: Area,
+    manifest: &Manifest,
+    clearance: &Clearance,
+    submission: Option<&str>,
+) -> Record {
+    let event = Event::DeliveryCreated(DeliveryCreated {
+        delivery_id: id.to_owned(),
+        file: manifest.file.clone(),
+        kind: clearance.kind(),
+        rows: manifest.rows,
+        amount_total: None,
+        recipients: manifest.recipients.clone(),
+        purpose: clearance.purpose().to_owned(),
+        legal_basis: clearance.legal_basis().to_owned(),
+        columns: clearance.columns().iter().map(ToString::to_string).collect(),
+        ciphertext_sha256: hex::encode(manifest.ciphertext_sha256),
+        ciphertext_size: manifest.ciphertext_size,
+        answers: submission.map(str::to_owned),
+        manifest_sha256: None,
+        test: area == Area::Test,
+    });
+    let context = Context {
+        tenant: Some(tenant.id.clone()),
+        protocol: Some(clearance.reference().clone()),
+        correlation: Some(submission.unwrap_or(id).to_owned()),
+        ..Context::of(Actor::Daemon)
+    };
+    Record::success(event, context)
+}
+
+/// Writes a text and counts its lines.
+pub(super) fn write_text(output: &mut impl Write, text: &str) -> io::Result<u64> {
+    output.write_all(text.as_bytes())?;
+    Ok(text.lines().count() as u64)
+}

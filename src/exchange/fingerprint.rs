@@ -1,0 +1,102 @@
+//! Recognising a list that was answered before, without keeping any of it.
+
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use zeroize::Zeroizing;
+
+use crate::{
+    domain::ProtocolId,
+    durable::{Directory, DurableError},
+    lists::List,
+    seal::{Keyring, SealError, StorageSealer},
+};
+
+/// The secret that list fingerprints are keyed with.
+///
+/// It outlives the exchange's identity, since lists must be recognised after that is replaced: it is drawn once and
+/// kept in the state directory, sealed.
+pub struct FingerprintKey(Zeroizing<[u8; 32]>);
+
+/// The name of the sealed key in the state directory.
+const KEY_FILE: &str = "fingerprint.key.age";
+
+/// A sealed key of 32 bytes, with a header of some recipients.
+const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
+
+/// Why there is no key.
+#[derive(Debug, thiserror::Error)]
+pub enum FingerprintKeyError {
+    /// The state directory.
+    #[error("could not keep the key of list fingerprints")]
+    Storage(#[source] DurableError),
+    /// It does not open with the exchange's identities.
+    #[error("could not open {KEY_FILE}; was the exchange's identity replaced without keeping the old one beside it?")]
+    Sealed(#[source] SealError),
+}
+
+impl FingerprintKey {
+    /// Opens the key, or draws one where there is none yet.
+    ///
+    /// # Errors
+    /// [`FingerprintKeyError`].
+    pub fn open_or_draw(state: &Directory, keyring: &Keyring) -> Result<Self, FingerprintKeyError> {
+        use std::io::Write;
+        let stored = state.read(KEY_FILE, LONGEST_KEY_FILE_BYTES).map_err(FingerprintKeyError::Storage)?;
+        if let Some(sealed) = stored {
+            let opened = keyring.open_whole(&sealed[..], 32).map_err(FingerprintKeyError::Sealed)?;
+            let key = <[u8; 32]>::try_from(opened.as_slice());
+            return key
+                .map(|key| Self(Zeroizing::new(key)))
+                .map_err(|_| FingerprintKeyError::Sealed(SealError::Damaged));
+        }
+        let key = Zeroizing::new(rand::random::<[u8; 32]>());
+        let sealed = StorageSealer::new(&keyring.recipients(), Vec::new()).and_then(|mut sealer| {
+            sealer.write_all(&key[..]).map_err(SealError::Io)?;
+            sealer.finish()
+        });
+        let (sealed, _) = sealed.map_err(FingerprintKeyError::Sealed)?;
+        state.write(KEY_FILE, &sealed).map_err(FingerprintKeyError::Storage)?;
+        Ok(Self(key))
+    }
+
+    /// The fingerprint of a list under a protocol: HMAC-SHA-256 over its different numbers in ascending order, so
+    /// that the same children in another order or file format are the same list. Hexadecimal.
+    pub fn of_list(&self, list: &List, protocol: &ProtocolId) -> String {
+        let mut keys: Zeroizing<Vec<u32>> = Zeroizing::new(list.children.iter().map(|line| line.niss.key()).collect());
+        keys.sort_unstable();
+        // The only error of HMAC's set-up is a key length that it cannot have: it takes any.
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0[..]) else { return String::new() };
+        mac.update(protocol.as_str().as_bytes());
+        let mut bytes = Zeroizing::new(Vec::with_capacity(keys.len() * 4 + 1));
+        bytes.push(0);
+        for key in keys.iter() {
+            bytes.extend_from_slice(&key.to_le_bytes());
+        }
+        mac.update(&bytes);
+        hex::encode(mac.finalize().into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lists;
+
+    #[test]
+    fn a_list_is_known_again_in_any_shape_under_its_protocol_only() {
+        let root = tempfile::tempdir().unwrap();
+        let state = Directory::create(root.path()).unwrap();
+        let keyring = Keyring::generate();
+        let key = FingerprintKey::open_or_draw(&state, &keyring).unwrap();
+        let again = FingerprintKey::open_or_draw(&state, &keyring).unwrap();
+        let read = |text: &str| {
+            lists::read(text.as_bytes(), "x.csv", &lists::Limits::default(), jiff::civil::date(2026, 11, 21)).unwrap()
+        };
+        let protocol = "OPG-1".parse().unwrap();
+        let one = key.of_list(&read("niss\n17073003384\n19081300193\n"), &protocol);
+        assert_eq!(again.of_list(&read("rrn;x\r\n19.08.13-001.93;a\r\n17073003384;b"), &protocol), one);
+        assert_ne!(key.of_list(&read("niss\n17073003384\n"), &protocol), one);
+        assert_ne!(key.of_list(&read("niss\n17073003384\n19081300193\n"), &"OPG-2".parse().unwrap()), one);
+        assert!(FingerprintKey::open_or_draw(&state, &Keyring::generate()).is_err());
+    }
+}

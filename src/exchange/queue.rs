@@ -1,0 +1,152 @@
+//! Work that waits: in order for each tenant, tenants beside one another.
+
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::{
+    domain::TenantId,
+    dropbox::{RefusedUpload, Submission},
+};
+
+/// Something to do for a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Job {
+    /// Answer a list.
+    Answer(Submission),
+    /// Tell a tenant more about an upload that was refused while it was written.
+    Explain(RefusedUpload),
+}
+
+impl Job {
+    pub fn submission(&self) -> &Submission {
+        match self {
+            Self::Answer(submission) => submission,
+            Self::Explain(refused) => &refused.submission,
+        }
+    }
+}
+
+/// The queue. It holds names only: those of finished uploads, which the inboxes bound, and of refused ones, which
+/// [`super::refuse`] bounds.
+#[derive(Default)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<(Job, Option<Instant>)>,
+    busy: HashSet<TenantId>,
+    closed: bool,
+}
+
+/// How long a job that could not be done for a fault of this side waits for its next try.
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn push(&self, job: Job) {
+        self.lock().waiting.push_back((job, None));
+        self.changed.notify_all();
+    }
+
+    /// Puts a job first in line again, to be tried later.
+    pub fn push_back_later(&self, job: Job) {
+        self.lock().waiting.push_front((job, Some(Instant::now() + RETRY_AFTER)));
+        self.changed.notify_all();
+    }
+
+    /// Whatever waits for its next try is tried now.
+    pub fn retry_now(&self) {
+        for (_, not_before) in &mut self.lock().waiting {
+            *not_before = None;
+        }
+        self.changed.notify_all();
+    }
+
+    /// The next job of a tenant that has none under way; waits for one, and gives none once the queue is closed.
+    pub fn next(&self) -> Option<Job> {
+        let mut state = self.lock();
+        loop {
+            if state.closed {
+                return None;
+            }
+            let now = Instant::now();
+            let mut passed = HashSet::new();
+            let ready = state.waiting.iter().position(|(job, not_before)| {
+                // What stands before in a tenant's line goes first, also while it waits for its next try.
+                let tenant = &job.submission().tenant;
+                let first = passed.insert(tenant.clone());
+                first && !state.busy.contains(tenant) && not_before.is_none_or(|time| time <= now)
+            });
+            if let Some((job, _)) = ready.and_then(|at| state.waiting.remove(at)) {
+                state.busy.insert(job.submission().tenant.clone());
+                return Some(job);
+            }
+            let next_try = state.waiting.iter().filter_map(|(_, not_before)| *not_before).min();
+            state = match next_try {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(time) => {
+                    let wait = time.saturating_duration_since(now).max(Duration::from_millis(1));
+                    self.changed.wait_timeout(state, wait).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    /// The job of that tenant that [`Queue::next`] gave is no longer under way.
+    pub fn finished(&self, tenant: &TenantId) {
+        self.lock().busy.remove(tenant);
+        self.changed.notify_all();
+    }
+
+    /// Nothing more is given out.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.lock().waiting.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(tenant: &str, id: &str) -> Job {
+        Job::Answer(Submission { tenant: tenant.parse().unwrap(), id: id.to_owned() })
+    }
+
+    fn next_id(queue: &Queue) -> String {
+        queue.next().unwrap().submission().id.clone()
+    }
+
+    #[test]
+    fn a_tenants_submissions_stay_in_order_and_others_pass() {
+        let queue = Queue::default();
+        for (tenant, id) in [("bree", "1"), ("bree", "2"), ("lokeren", "3")] {
+            queue.push(answer(tenant, id));
+        }
+        let first = queue.next().unwrap();
+        assert_eq!(first.submission().id, "1");
+        assert_eq!(next_id(&queue), "3");
+        queue.push_back_later(first);
+        queue.finished(&"bree".parse().unwrap());
+        queue.retry_now();
+        assert_eq!(next_id(&queue), "1");
+        queue.finished(&"bree".parse().unwrap());
+        assert_eq!(next_id(&queue), "2");
+        queue.close();
+        assert_eq!(queue.next(), None);
+    }
+}

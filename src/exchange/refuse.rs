@@ -1,0 +1,146 @@
+//! Refusals: what a tenant is told, and what the log says.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::civil::Date;
+
+use super::{
+    Exchange, ExchangeError,
+    answer::{Case, trial_reference},
+    delivery::{Outgoing, write_text},
+};
+use crate::{
+    documents::rejection::{Reason, Rejection, weigering},
+    domain::{
+        ByteSize, Clearance, Ground, Kind, ProtocolId, Tenant, TenantId,
+        release::{Request, release},
+    },
+    dropbox::{Area, RefusedUpload, UploadFault},
+    lists::ListFault,
+    transfer_log::{Actor, Context, Event, ListRefused, PolicyRefused, Record, Stage},
+};
+
+/// The reference in the names of refusals that belong to no protocol.
+const NO_REFERENCE: &str = "zonder-protocol";
+
+/// Uploads refused while they were written that a tenant is told more about, a day. A client that tries again and
+/// again would fill its outbox; the status of each try still says what is wrong.
+const EXPLANATIONS_A_DAY: u32 = 50;
+
+/// How many explanations each tenant had on a day.
+#[derive(Default)]
+pub(super) struct Explanations(Mutex<HashMap<TenantId, (Date, u32)>>);
+
+impl Explanations {
+    /// Counts one more, if there is one left.
+    pub fn allow(&self, tenant: &TenantId, today: Date) -> bool {
+        let mut given = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (day, count) = given.entry(tenant.clone()).or_insert((today, 0));
+        if *day != today {
+            (*day, *count) = (today, 0);
+        }
+        *count += 1;
+        *count <= EXPLANATIONS_A_DAY
+    }
+}
+
+/// What a refusal is about.
+struct Subject<'a> {
+    tenant: &'a Tenant,
+    submission: &'a str,
+    upload: &'a str,
+    area: Area,
+    protocol: Option<ProtocolId>,
+}
+
+impl Exchange {
+    pub(super) fn refuse_list(
+        &self,
+        case: &Case<'_>,
+        reason: &Reason,
+        protocol: Option<ProtocolId>,
+    ) -> Result<(), ExchangeError> {
+        let subject = Subject {
+            tenant: &case.tenant,
+            submission: &case.received.submission().id,
+            upload: case.received.name(),
+            area: case.received.area(),
+            protocol,
+        };
+        self.refuse(&subject, reason)
+    }
+
+    pub(super) fn refuse_upload(&self, refused: &RefusedUpload) -> Result<(), ExchangeError> {
+        // A tenant that left the configuration since has nobody to explain it to.
+        let Some(tenant) = self.parts.tenants.tenant(&refused.submission.tenant) else { return Ok(()) };
+        let reason = match refused.fault {
+            UploadFault::TooLarge { limit_bytes } => Reason::TooLarge { limit: ByteSize(limit_bytes) },
+            UploadFault::Empty => Reason::List(ListFault::Empty),
+            UploadFault::WrongType => Reason::WrongFileType,
+            UploadFault::NotAge => Reason::NotAge,
+            UploadFault::SealedOnly => Reason::SealedOnly,
+        };
+        let subject = Subject {
+            tenant: &tenant,
+            submission: &refused.submission.id,
+            upload: &refused.name,
+            area: refused.area,
+            protocol: None,
+        };
+        self.refuse(&subject, &reason)
+    }
+
+    fn refuse(&self, subject: &Subject<'_>, reason: &Reason) -> Result<(), ExchangeError> {
+        let now = self.parts.clock.now();
+        let reference = match (&subject.protocol, subject.area) {
+            (_, Area::Test) => trial_reference()?,
+            (Some(protocol), Area::Live) => protocol.clone(),
+            (None, Area::Live) => NO_REFERENCE.parse().map_err(|_| unfit(subject.tenant))?,
+        };
+        let contact = self.parts.tenants.contact();
+        let about =
+            Rejection { tenant: &subject.tenant.name, upload: subject.upload, received: now, contact: &contact };
+        let text = weigering(&about, reason);
+        let clearance = clear(subject.tenant, &reference, crate::domain::brussels_date(now))?;
+        let outgoing = Outgoing {
+            tenant: subject.tenant,
+            clearance,
+            area: subject.area,
+            sequence: self.next_sequence(&subject.tenant.id)?,
+            extension: "txt",
+            answers: Some((subject.submission, subject.upload)),
+        };
+        let prepared = self.stage(outgoing, |output| write_text(output, &text))?;
+        let context = Context {
+            tenant: Some(subject.tenant.id.clone()),
+            protocol: subject.protocol.clone(),
+            correlation: Some(subject.submission.to_owned()),
+            ..Context::of(Actor::Daemon)
+        };
+        let refused = Event::ListRefused(ListRefused {
+            rows: None,
+            delivery_id: prepared.staged.id.clone(),
+            file: prepared.staged.manifest.file.clone(),
+        });
+        let mut records = vec![Record::failure(refused, reason.code(), context.clone())];
+        if let Reason::Gate(refusal) = reason {
+            let rule = refusal.rule.code();
+            let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Answer });
+            records.push(Record::failure(event, rule, context));
+        }
+        self.commit(records, vec![prepared])
+    }
+}
+
+fn clear(tenant: &Tenant, reference: &ProtocolId, today: Date) -> Result<Clearance, ExchangeError> {
+    let ground = Ground::NoPersonalData(reference);
+    let request = Request { tenant, ground, kind: Kind::Weigering, columns: None, today, uses: 0 };
+    release(request).map_err(|_| unfit(tenant))
+}
+
+fn unfit(tenant: &Tenant) -> ExchangeError {
+    ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem: "a refusal cannot be sealed to it" }
+}

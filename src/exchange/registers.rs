@@ -1,0 +1,75 @@
+//! The registers that lists are answered from: the Groeipakket's, and a synthetic one for trials.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError, RwLock},
+};
+
+use jiff::civil::Date;
+
+use super::ExchangeError;
+use crate::{
+    domain::{Municipalities, NisCode, SourceCatalogue},
+    register::{ReferenceMonth, Register, RegisterFault, synth::Synth},
+};
+
+/// Children in a tenant's synthetic register: enough for a list of real shape, made in a few milliseconds.
+pub const TRIAL_CHILDREN: u32 = 400;
+
+/// The seed of synthetic registers: the same numbers after every restart in a month.
+const TRIAL_SEED: u64 = 2026;
+
+/// The registers in use. The live one is replaced whole.
+pub struct Registers {
+    live: RwLock<Option<Arc<Register>>>,
+    trial: Mutex<HashMap<NisCode, Arc<Register>>>,
+    catalogue: SourceCatalogue,
+    municipalities: Municipalities,
+}
+
+impl Registers {
+    /// No live register yet.
+    pub fn new(catalogue: SourceCatalogue, municipalities: Municipalities) -> Self {
+        Self { live: RwLock::default(), trial: Mutex::default(), catalogue, municipalities }
+    }
+
+    /// The live register, as it is now; whoever holds it goes on with it when it is replaced.
+    pub fn live(&self) -> Option<Arc<Register>> {
+        self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Replaces the live register.
+    pub fn replace(&self, register: Arc<Register>) {
+        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(register);
+    }
+
+    /// The catalogue that registers are read with.
+    pub fn catalogue(&self) -> &SourceCatalogue {
+        &self.catalogue
+    }
+
+    /// The table that registers are read with.
+    pub fn municipalities(&self) -> &Municipalities {
+        &self.municipalities
+    }
+
+    /// The synthetic register of a municipality, made at its first use since the start for the month of that day.
+    ///
+    /// # Errors
+    /// [`ExchangeError::TrialRegister`] when a catalogue lacks the sources that the generator knows.
+    pub fn trial(&self, nis_code: NisCode, today: Date) -> Result<Arc<Register>, ExchangeError> {
+        let mut trial = self.trial.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(register) = trial.get(&nis_code) {
+            return Ok(register.clone());
+        }
+        let synth = Synth { children: TRIAL_CHILDREN, seed: TRIAL_SEED, month: ReferenceMonth::from(today) };
+        let mut extract = Vec::new();
+        let written = synth.write(&self.municipalities.only(nis_code), &mut extract);
+        written.map_err(|error| ExchangeError::TrialRegister(RegisterFault::Input(error)))?;
+        let register = Register::read(&extract[..], &self.catalogue, &self.municipalities)
+            .map_err(ExchangeError::TrialRegister)?;
+        let register = Arc::new(register);
+        trial.insert(nis_code, register.clone());
+        Ok(register)
+    }
+}

@@ -1,0 +1,189 @@
+//! The threads that answer, and what they do after a stop.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    thread::JoinHandle,
+};
+
+use super::{
+    ExchangeError, FingerprintKey, Registers,
+    queue::{Job, Queue},
+    refuse::Explanations,
+};
+use crate::{
+    domain::{Tenant, TenantId},
+    dropbox::{Boxes, RefusedUpload, Submission},
+    durable::Clock,
+    ledger::{Ledger, SubmissionState},
+    lists,
+    seal::Keyring,
+    transfer_log::TransferLog,
+};
+
+/// Tenants as they are now.
+pub trait Tenants: Send + Sync {
+    /// The tenant of that name.
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>>;
+
+    /// All tenants.
+    fn all(&self) -> Vec<Arc<Tenant>>;
+
+    /// Bounds on a list.
+    fn list_limits(&self) -> lists::Limits;
+
+    /// Whom a tenant can turn to, as text in Dutch.
+    fn contact(&self) -> String;
+
+    /// How long a file may stay in an outbox where its ground does not say, days.
+    fn outbox_days(&self) -> u32;
+}
+
+/// What the exchange works with.
+pub struct ExchangeParts {
+    /// The drop-boxes.
+    pub boxes: Boxes,
+    /// The log.
+    pub log: TransferLog,
+    /// Its index.
+    pub ledger: Arc<dyn Ledger>,
+    /// The clock.
+    pub clock: Clock,
+    /// Opens what municipalities seal.
+    pub keyring: Keyring,
+    /// Recognises lists.
+    pub fingerprints: FingerprintKey,
+    /// What lists are answered from.
+    pub registers: Arc<Registers>,
+    /// The tenants.
+    pub tenants: Arc<dyn Tenants>,
+}
+
+/// The exchange. Cheap to clone.
+#[derive(Clone)]
+pub struct Exchange {
+    pub(super) parts: Arc<ExchangeParts>,
+    queue: Arc<Queue>,
+    explanations: Arc<Explanations>,
+    threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Lists answered beside one another. An answer takes some 20 ms of one core and its memory is bounded by the size of
+/// a list, so that more than this only waits for the same disk.
+const WORKERS: usize = 2;
+
+impl Exchange {
+    /// Finishes what a stop left, and begins to answer.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub fn start(parts: ExchangeParts) -> Result<Self, ExchangeError> {
+        let exchange = Self {
+            parts: Arc::new(parts),
+            queue: Arc::default(),
+            explanations: Arc::default(),
+            threads: Arc::default(),
+        };
+        exchange.recover()?;
+        let mut threads = exchange.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        for number in 0..WORKERS {
+            let worker = exchange.clone();
+            let thread = std::thread::Builder::new().name(format!("answer-{number}")).spawn(move || worker.work());
+            match thread {
+                Ok(thread) => threads.push(thread),
+                Err(error) => tracing::error!(%error, "could not start a thread that answers"),
+            }
+        }
+        drop(threads);
+        Ok(exchange)
+    }
+
+    /// Publishes what the log knows and nobody sees yet, removes what it does not know, and takes up what waits.
+    fn recover(&self) -> Result<(), ExchangeError> {
+        let parts = &self.parts;
+        for delivery in parts.ledger.unavailable_deliveries().map_err(ExchangeError::Ledger)? {
+            self.publish(&[(delivery.id, delivery.created_seq, delivery.tenant)])?;
+        }
+        parts.boxes.discard_staged(|_| false).map_err(ExchangeError::DropBox)?;
+        for tenant in parts.tenants.all().iter().filter(|tenant| tenant.kind.uploads()) {
+            for submission in parts.boxes.waiting(&tenant.id).map_err(ExchangeError::DropBox)? {
+                self.submit(submission);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes up a finished upload.
+    pub fn submit(&self, submission: Submission) {
+        self.queue.push(Job::Answer(submission));
+    }
+
+    /// Tells a tenant more about an upload that was refused while it was written, some times a day.
+    pub fn explain(&self, refused: RefusedUpload) {
+        if self.explanations.allow(&refused.submission.tenant, self.parts.clock.today()) {
+            self.queue.push(Job::Explain(refused));
+        }
+    }
+
+    /// Lists that wait.
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// What waits for a register, or for a fault to pass, is tried now.
+    pub fn retry_now(&self) {
+        self.queue.retry_now();
+    }
+
+    /// Ends: what is under way is finished, what waits stays for the next start.
+    pub fn stop(&self) {
+        self.queue.close();
+        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
+        for thread in threads {
+            if thread.join().is_err() {
+                tracing::error!("a thread that answers ended by a panic");
+            }
+        }
+    }
+
+    fn work(&self) {
+        while let Some(job) = self.queue.next() {
+            let submission = job.submission();
+            let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
+            let done = match outcome {
+                Ok(Ok(())) => true,
+                Ok(Err(error)) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, tenant = %submission.tenant, submission = submission.id, "upload waits");
+                    false
+                }
+                Err(_) => {
+                    tracing::error!(tenant = %submission.tenant, submission = submission.id, "answering panicked");
+                    false
+                }
+            };
+            if !done {
+                if let Err(error) = self.parts.boxes.give_back(submission) {
+                    tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
+                }
+                self.queue.push_back_later(job.clone());
+            }
+            self.queue.finished(&job.submission().tenant);
+        }
+    }
+
+    fn process(&self, job: &Job) -> Result<(), ExchangeError> {
+        let submission = match job {
+            Job::Explain(refused) => return self.refuse_upload(refused),
+            Job::Answer(submission) => submission,
+        };
+        let parts = &self.parts;
+        let row = parts.ledger.submission(&submission.id).map_err(ExchangeError::Ledger)?;
+        if row.is_none_or(|row| row.state == SubmissionState::Waiting) {
+            let Some(received) = parts.boxes.take(submission).map_err(ExchangeError::DropBox)? else {
+                return Ok(());
+            };
+            self.settle(&received)?;
+        }
+        parts.boxes.done(submission).map_err(ExchangeError::DropBox)
+    }
+}

@@ -1,0 +1,197 @@
+//! The writing side: it takes in the log's entries as they become durable.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::LedgerError;
+use crate::{
+    domain::{DeliveryName, ProtocolId, TenantId},
+    transfer_log::{
+        DeliveryCreated, Event, Index, IndexError, ListAnswered, Outcome, Position, ProtocolUsed, StoredEntry, Upload,
+    },
+};
+
+/// The ledger as the log's index.
+#[derive(Debug)]
+pub struct SqliteIndex {
+    database: Connection,
+}
+
+impl SqliteIndex {
+    pub(super) fn new(database: Connection) -> Self {
+        Self { database }
+    }
+
+    fn read_position(&self) -> Result<Position, LedgerError> {
+        let row = self.database.query_row("SELECT size, last FROM progress", [], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, Option<[u8; 32]>>(1)?))
+        });
+        let (size, last) = row.map_err(LedgerError::database("read the position of"))?;
+        let size = u64::try_from(size).map_err(|_| LedgerError::Value { what: "position" })?;
+        Ok(Position { size, last })
+    }
+
+    pub(super) fn take_in(&mut self, entries: &[StoredEntry]) -> Result<(), LedgerError> {
+        let fault = || LedgerError::database("write");
+        let transaction = self.database.transaction().map_err(fault())?;
+        for entry in entries {
+            apply_entry(&transaction, entry).map_err(fault())?;
+        }
+        if let Some(last) = entries.last() {
+            let Position { size, last } = Position::after(last);
+            transaction
+                .execute("UPDATE progress SET size = ?1, last = ?2", params![integer(size), last])
+                .map_err(fault())?;
+        }
+        transaction.commit().map_err(fault())
+    }
+
+    pub(super) fn forget(&mut self) -> Result<(), LedgerError> {
+        let forget = "BEGIN; DELETE FROM submissions; DELETE FROM uses; DELETE FROM answers; DELETE FROM deliveries; \
+                      DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
+        self.database.execute_batch(forget).map_err(LedgerError::database("empty"))
+    }
+}
+
+impl Index for SqliteIndex {
+    fn position(&self) -> Result<Position, IndexError> {
+        self.read_position().map_err(IndexError::new)
+    }
+
+    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError> {
+        self.take_in(entries).map_err(IndexError::new)
+    }
+
+    fn reset(&mut self) -> Result<(), IndexError> {
+        self.forget().map_err(IndexError::new)
+    }
+}
+
+/// Numbers of the log are below 2^53.
+fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Takes in one entry. Only what succeeded changes anything; a refusal of a list is a success of refusing in that
+/// sense, and counts whatever its outcome.
+fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let succeeded = entry.outcome == Outcome::Success;
+    let (tenant, about) = (entry.context.tenant.as_ref(), entry.context.correlation.as_deref());
+    match (&entry.event, tenant, about) {
+        (Event::ListRefused(_), _, Some(about)) => set_state(database, about, "refused"),
+        _ if !succeeded => Ok(()),
+        (Event::Login(_), Some(tenant), _) => log_in(database, tenant, entry),
+        (Event::Upload(upload), Some(tenant), Some(about)) => receive(database, tenant, about, upload, entry),
+        (Event::Rename(rename), _, Some(about)) => {
+            // Under a temporary name again, it is not finished any more.
+            let state = if rename.complete { "waiting" } else { "unfinished" };
+            let set = "UPDATE submissions SET state = ?2 WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
+            database.prepare_cached(set)?.execute([about, state]).map(|_| ())
+        }
+        (Event::Delete {}, _, Some(about)) => {
+            let remove =
+                "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
+            database.prepare_cached(remove)?.execute([about]).map(|_| ())
+        }
+        (Event::ListAnswered(answered), Some(tenant), Some(about)) => answer(database, tenant, about, answered, entry),
+        (Event::ProtocolUsed(used), Some(tenant), _) => use_up(database, tenant, used, entry),
+        (Event::DeliveryCreated(created), Some(tenant), _) => deliver(database, tenant, created, entry),
+        (Event::DeliveryAvailable(step), _, _) => {
+            let publish = "UPDATE deliveries SET available_at = ?2 WHERE id = ?1 AND available_at IS NULL";
+            let at = entry.at.as_microsecond();
+            database.prepare_cached(publish)?.execute(params![step.delivery_id, at]).map(|_| ())
+        }
+        (Event::DeliveryFetched(step), _, _) => {
+            let fetch = "UPDATE deliveries SET fetched_at = ?2 WHERE id = ?1 AND fetched_at IS NULL";
+            let at = entry.at.as_microsecond();
+            database.prepare_cached(fetch)?.execute(params![step.delivery_id, at]).map(|_| ())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn log_in(database: &Transaction<'_>, tenant: &TenantId, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let log_in = "INSERT INTO logins (tenant, last_at) VALUES (?1, ?2) \
+                  ON CONFLICT (tenant) DO UPDATE SET last_at = excluded.last_at";
+    database.prepare_cached(log_in)?.execute(params![tenant.as_str(), entry.at.as_microsecond()]).map(|_| ())
+}
+
+fn receive(
+    database: &Transaction<'_>,
+    tenant: &TenantId,
+    id: &str,
+    upload: &Upload,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    // Written again before it was taken, a submission keeps its place.
+    let receive = "INSERT INTO submissions (id, tenant, received_at, received_seq, state, size, test) \
+                   VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6) \
+                   ON CONFLICT (id) DO UPDATE SET size = excluded.size, state = excluded.state";
+    let (at, seq) = (entry.at.as_microsecond(), integer(entry.seq));
+    let state = if upload.complete { "waiting" } else { "unfinished" };
+    let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test, state];
+    database.prepare_cached(receive)?.execute(row).map(|_| ())
+}
+
+fn set_state(database: &Transaction<'_>, id: &str, state: &str) -> rusqlite::Result<()> {
+    let set = "UPDATE submissions SET state = ?2 WHERE id = ?1";
+    database.prepare_cached(set)?.execute([id, state]).map(|_| ())
+}
+
+fn answer(
+    database: &Transaction<'_>,
+    tenant: &TenantId,
+    id: &str,
+    answered: &ListAnswered,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    set_state(database, id, "answered")?;
+    let Some(protocol) = entry.context.protocol.as_ref().filter(|_| !answered.test) else { return Ok(()) };
+    let answer = "INSERT OR IGNORE INTO answers \
+                  (submission, tenant, protocol, fingerprint, register_month, delivery, at, seq) \
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let ListAnswered { list_fingerprint, register_month, delivery_id, .. } = answered;
+    let (at, seq) = (entry.at.as_microsecond(), integer(entry.seq));
+    let row = params![id, tenant.as_str(), protocol.as_str(), list_fingerprint, register_month, delivery_id, at, seq];
+    database.prepare_cached(answer)?.execute(row).map(|_| ())
+}
+
+fn use_up(
+    database: &Transaction<'_>,
+    tenant: &TenantId,
+    used: &ProtocolUsed,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    let Some(protocol) = &entry.context.protocol else { return Ok(()) };
+    let use_up = "INSERT OR IGNORE INTO uses (tenant, protocol, submission, day) VALUES (?1, ?2, ?3, ?4)";
+    let row = [tenant.as_str(), protocol.as_str(), &used.submission, &used.day.to_string()];
+    database.prepare_cached(use_up)?.execute(row).map(|_| ())
+}
+
+fn deliver(
+    database: &Transaction<'_>,
+    tenant: &TenantId,
+    created: &DeliveryCreated,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    let name = created.file.parse::<DeliveryName>().ok();
+    let reference = entry.context.protocol.as_ref().or(name.as_ref().map(|name| &name.reference));
+    let deliver = "INSERT OR IGNORE INTO deliveries (id, tenant, file, kind, reference, rows, created_at, \
+                   created_seq, ciphertext_sha256, answers, test, day, sequence) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+    let row = params![
+        created.delivery_id,
+        tenant.as_str(),
+        created.file,
+        created.kind.name(),
+        reference.map(ProtocolId::as_str),
+        integer(created.rows),
+        entry.at.as_microsecond(),
+        integer(entry.seq),
+        created.ciphertext_sha256,
+        created.answers,
+        created.test,
+        name.as_ref().map(|name| name.day.to_string()),
+        name.as_ref().map(|name| name.sequence),
+    ];
+    database.prepare_cached(deliver)?.execute(row).map(|_| ())
+}

@@ -1,0 +1,37 @@
+//! Building the ledger anew from the log.
+
+use std::{path::Path, sync::Arc};
+
+use super::{LedgerError, SqliteLedger};
+use crate::{durable::DirectoryLock, transfer_log::entries};
+
+/// Entries in one transaction: a large one would only need more memory.
+const CHUNK: usize = 4_096;
+
+/// Empties the ledger and fills it from the log; answers how many entries it took in. Should it be interrupted, the
+/// daemon goes on where it stopped.
+///
+/// # Errors
+/// [`LedgerError`]: a daemon uses the log, the log cannot be read, or the database's fault.
+pub fn rebuild(log_dir: &Path, ledger: &Path) -> Result<u64, LedgerError> {
+    let _lock = DirectoryLock::acquire(log_dir).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::WouldBlock {
+            LedgerError::LogInUse { path: log_dir.to_owned() }
+        } else {
+            LedgerError::File { action: "lock", path: log_dir.to_owned(), source: Arc::new(source) }
+        }
+    })?;
+    let (_, mut index) = SqliteLedger::open(ledger)?;
+    index.forget()?;
+    let (mut chunk, mut size) = (Vec::with_capacity(CHUNK), 0);
+    for entry in entries(log_dir).map_err(LedgerError::Log)? {
+        chunk.push(entry.map_err(LedgerError::Log)?);
+        size += 1;
+        if chunk.len() == CHUNK {
+            index.take_in(&chunk)?;
+            chunk.clear();
+        }
+    }
+    index.take_in(&chunk)?;
+    Ok(size)
+}

@@ -1,0 +1,293 @@
+//! The ledger in a database file: one connection writes (the log's index), one reads.
+//!
+//! `synchronous=NORMAL` in WAL mode: a power failure can take the last transactions, never their order; what is
+//! missing is taken from the log at the next start.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use jiff::{Timestamp, civil::Date};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
+
+use super::{AnsweredList, DeliveryRow, Ledger, LedgerError, SqliteIndex, SubmissionRow, SubmissionState, Summary};
+use crate::domain::{ProtocolId, TenantId};
+
+/// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
+const SCHEMA_VERSION: i32 = 1;
+
+/// How long one connection waits for the other, or for `rebuild`.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The ledger, to ask.
+#[derive(Debug)]
+pub struct SqliteLedger {
+    database: Mutex<Connection>,
+}
+
+impl SqliteLedger {
+    /// Opens the ledger, to ask and to follow the log. A file of another version, or that is no database, is replaced
+    /// by an empty one, which the log then fills.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    pub fn open(path: &Path) -> Result<(Self, SqliteIndex), LedgerError> {
+        let writer = match prepare(path) {
+            Ok(Some(writer)) => writer,
+            Ok(None) => start_anew(path)?,
+            Err(LedgerError::Open { source, .. }) if is_no_database(&source) => start_anew(path)?,
+            Err(error) => return Err(error),
+        };
+        let reader = connect(path)?;
+        Ok((Self { database: Mutex::new(reader) }, SqliteIndex::new(writer)))
+    }
+
+    /// Opens the ledger to ask only, beside the daemon that keeps it.
+    ///
+    /// # Errors
+    /// [`LedgerError::Open`]; [`LedgerError::Value`] for a ledger of another version.
+    pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
+        let fault = |source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) };
+        let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
+        database.busy_timeout(PATIENCE).map_err(fault)?;
+        let version: i32 = database.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+        if version == SCHEMA_VERSION {
+            Ok(Self { database: Mutex::new(database) })
+        } else {
+            Err(LedgerError::Value { what: "version" })
+        }
+    }
+
+    fn database(&self) -> MutexGuard<'_, Connection> {
+        // Reading leaves nothing half done.
+        self.database.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rows<T>(
+        &self,
+        query: &str,
+        parameters: impl Params,
+        read: impl Fn(&Row<'_>) -> Result<T, LedgerError>,
+    ) -> Result<Vec<T>, LedgerError> {
+        let fault = || LedgerError::database("ask");
+        let database = self.database();
+        let mut statement = database.prepare_cached(query).map_err(fault())?;
+        let mut rows = statement.query(parameters).map_err(fault())?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(fault())? {
+            found.push(read(row)?);
+        }
+        Ok(found)
+    }
+
+    fn number(&self, query: &str, parameters: impl Params) -> Result<u32, LedgerError> {
+        let numbers = self.rows(query, parameters, |row| column(row, 0))?;
+        numbers.first().copied().ok_or(LedgerError::Value { what: "number" })
+    }
+}
+
+impl Ledger for SqliteLedger {
+    fn uses(&self, tenant: &TenantId, protocol: &ProtocolId, since: Option<Date>) -> Result<u32, LedgerError> {
+        let query = "SELECT count(*) FROM uses WHERE tenant = ?1 AND protocol = ?2 AND day >= ?3";
+        // Every day sorts behind the empty text.
+        let since = since.map(|day| day.to_string()).unwrap_or_default();
+        self.number(query, (tenant.as_str(), protocol.as_str(), since))
+    }
+
+    fn last_sequence(&self, tenant: &TenantId, day: Date) -> Result<u32, LedgerError> {
+        let query = "SELECT coalesce(max(sequence), 0) FROM deliveries WHERE tenant = ?1 AND day = ?2";
+        self.number(query, (tenant.as_str(), day.to_string()))
+    }
+
+    fn answered(
+        &self,
+        tenant: &TenantId,
+        protocol: &ProtocolId,
+        fingerprint: &str,
+        register_month: &str,
+    ) -> Result<Option<AnsweredList>, LedgerError> {
+        let query = "SELECT coalesce(deliveries.file, ''), answers.at, answers.submission FROM answers \
+                     LEFT JOIN deliveries ON deliveries.id = answers.delivery \
+                     WHERE answers.tenant = ?1 AND answers.protocol = ?2 AND answers.fingerprint = ?3 \
+                     AND answers.register_month = ?4 ORDER BY answers.seq LIMIT 1";
+        let parameters = (tenant.as_str(), protocol.as_str(), fingerprint, register_month);
+        let found = self.rows(query, parameters, |row| {
+            Ok(AnsweredList { file: column(row, 0)?, at: time(row, 1)?, submission: column(row, 2)? })
+        })?;
+        Ok(found.into_iter().next())
+    }
+
+    fn submission(&self, id: &str) -> Result<Option<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions WHERE id = ?1";
+        Ok(self.rows(query, [id], submission)?.into_iter().next())
+    }
+
+    fn waiting(&self) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
+                     WHERE state = 'waiting' ORDER BY received_seq";
+        self.rows(query, [], submission)
+    }
+
+    fn delivery(&self, id: &str) -> Result<Option<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE id = ?1");
+        Ok(self.rows(&query, [id], delivery)?.into_iter().next())
+    }
+
+    fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2");
+        Ok(self.rows(&query, [tenant.as_str(), file], delivery)?.into_iter().next())
+    }
+
+    fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError> {
+        self.rows(&format!("{DELIVERIES} WHERE available_at IS NULL ORDER BY created_seq"), [], delivery)
+    }
+
+    fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE tenant = ?1 ORDER BY created_seq");
+        self.rows(&query, [tenant.as_str()], delivery)
+    }
+
+    fn summary(&self) -> Result<Summary, LedgerError> {
+        let mut summary = Summary::default();
+        let submissions = "SELECT tenant, sum(state = 'waiting'), sum(state = 'answered'), sum(state = 'refused') \
+                           FROM submissions GROUP BY tenant";
+        for (tenant, waiting, answered, refused) in
+            self.rows(submissions, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, count(row, 3)?)))?
+        {
+            let line = summary.tenants.entry(tenant).or_default();
+            (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
+        }
+        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL) FROM deliveries \
+                          WHERE available_at IS NOT NULL GROUP BY tenant";
+        for (tenant, deliveries, unfetched) in
+            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?)))?
+        {
+            let line = summary.tenants.entry(tenant).or_default();
+            (line.deliveries, line.unfetched) = (deliveries, unfetched);
+        }
+        for (tenant, at) in
+            self.rows("SELECT tenant, last_at FROM logins", [], |row| Ok((text(row, 0)?, time(row, 1)?)))?
+        {
+            summary.tenants.entry(tenant).or_default().last_login = Some(at);
+        }
+        Ok(summary)
+    }
+}
+
+/// The columns of [`delivery`].
+const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
+                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test FROM deliveries";
+
+fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
+    let state: String = column(row, 3)?;
+    let state = SubmissionState::ALL.into_iter().find(|known| known.name() == state);
+    Ok(SubmissionRow {
+        id: column(row, 0)?,
+        tenant: text(row, 1)?,
+        received_at: time(row, 2)?,
+        state: state.ok_or(LedgerError::Value { what: "state" })?,
+        size: count(row, 4)?,
+        test: column(row, 5)?,
+    })
+}
+
+fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
+    let reference: Option<String> = column(row, 4)?;
+    let fetched_at: Option<i64> = column(row, 10)?;
+    Ok(DeliveryRow {
+        id: column(row, 0)?,
+        tenant: text(row, 1)?,
+        file: column(row, 2)?,
+        kind: text(row, 3)?,
+        reference: reference.as_deref().map(parse).transpose()?,
+        rows: count(row, 5)?,
+        created_at: time(row, 6)?,
+        created_seq: count(row, 7)?,
+        ciphertext_sha256: column(row, 8)?,
+        available: column(row, 9)?,
+        fetched_at: fetched_at.map(timestamp).transpose()?,
+        answers: column(row, 11)?,
+        test: column(row, 12)?,
+    })
+}
+
+fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
+    row.get(at).map_err(LedgerError::database("read a row of"))
+}
+
+fn text<T: std::str::FromStr>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
+    parse(&column::<String>(row, at)?)
+}
+
+fn parse<T: std::str::FromStr>(text: &str) -> Result<T, LedgerError> {
+    text.parse().map_err(|_| LedgerError::Value { what: "name" })
+}
+
+fn count(row: &Row<'_>, at: usize) -> Result<u64, LedgerError> {
+    u64::try_from(column::<i64>(row, at)?).map_err(|_| LedgerError::Value { what: "count" })
+}
+
+fn time(row: &Row<'_>, at: usize) -> Result<Timestamp, LedgerError> {
+    timestamp(column(row, at)?)
+}
+
+fn timestamp(microseconds: i64) -> Result<Timestamp, LedgerError> {
+    Timestamp::from_microsecond(microseconds).map_err(|_| LedgerError::Value { what: "time" })
+}
+
+fn connect(path: &Path) -> Result<Connection, LedgerError> {
+    let opened = Connection::open(path).and_then(|database| {
+        database.busy_timeout(PATIENCE)?;
+        database.pragma_update(None, "journal_mode", "WAL")?;
+        database.pragma_update(None, "synchronous", "NORMAL")?;
+        Ok(database)
+    });
+    opened.map_err(|source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) })
+}
+
+/// Opens the file to write, making it when it is not there; `None` when it is of another version.
+fn prepare(path: &Path) -> Result<Option<Connection>, LedgerError> {
+    // The database would be made readable to others.
+    let made = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
+    made.map_err(|source| LedgerError::File { action: "make", path: path.to_owned(), source: Arc::new(source) })?;
+    let database = connect(path)?;
+    let fault = |source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) };
+    let version: i32 = database.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+    if version == SCHEMA_VERSION {
+        let size = database.query_row("SELECT size FROM progress", [], |row| row.get::<_, i64>(0)).optional();
+        return Ok(size.map_err(fault)?.map(|_| database));
+    }
+    let tables: i64 = database.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).map_err(fault)?;
+    if version != 0 || tables != 0 {
+        return Ok(None);
+    }
+    let schema = include_str!("schema.sql");
+    let schema = format!("BEGIN; {schema} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT");
+    database.execute_batch(&schema).map_err(fault)?;
+    Ok(Some(database))
+}
+
+fn is_no_database(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+/// Removes the database's files and makes an empty one.
+fn start_anew(path: &Path) -> Result<Connection, LedgerError> {
+    tracing::warn!(ledger = %path.display(), "the ledger is of another version or no database: it is built anew");
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(suffix);
+        let file = PathBuf::from(name);
+        match fs::remove_file(&file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(LedgerError::File { action: "remove", path: file, source: Arc::new(error) });
+            }
+            _ => {}
+        }
+    }
+    prepare(path)?.ok_or(LedgerError::Value { what: "version" })
+}

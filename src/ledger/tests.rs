@@ -1,0 +1,269 @@
+//! The ledger beside a real log.
+
+use std::{fs, path::Path};
+
+use jiff::{SignedDuration, civil::date};
+use rusqlite::Connection;
+
+use super::*;
+use crate::{
+    durable::Clock,
+    transfer_log::{
+        Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, Outcome, ProtocolUsed, Record,
+        TransferLog,
+        support::{Place, answered, clock, context, delivery, every_event, upload},
+    },
+};
+
+struct Exchange {
+    place: Place,
+    clock: Clock,
+    ledger: SqliteLedger,
+    log: TransferLog,
+}
+
+impl Exchange {
+    fn start(place: Place) -> Self {
+        let clock = clock();
+        let (ledger, index) = SqliteLedger::open(&place.path("ledger.db")).unwrap();
+        let log = TransferLog::open(place.settings(), clock.clone(), Box::new(index)).unwrap();
+        Self { place, clock, ledger, log }
+    }
+
+    fn tell(&self, event: Event, context: Context) -> Timestamp {
+        self.clock.advance(SignedDuration::from_secs(1));
+        self.log.append(vec![Record::success(event, context)]).unwrap()[0].at
+    }
+}
+
+/// Every row of every table.
+fn dump(path: &Path) -> Vec<String> {
+    let database = Connection::open(path).unwrap();
+    let mut rows = Vec::new();
+    for table in ["progress", "submissions", "uses", "answers", "deliveries", "logins"] {
+        let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
+        let columns = statement.column_count();
+        let found = statement.query_map([], |row| {
+            let cells: Vec<rusqlite::types::Value> = (0..columns).map(|at| row.get(at)).collect::<Result<_, _>>()?;
+            Ok(format!("{table} {cells:?}"))
+        });
+        rows.extend(found.unwrap().map(Result::unwrap));
+    }
+    rows.sort_unstable();
+    rows
+}
+
+fn about(submission: u8) -> Context {
+    Context { correlation: Some(id(submission)), ..context() }
+}
+
+fn id(byte: u8) -> String {
+    hex::encode([byte; 16])
+}
+
+fn bree() -> TenantId {
+    "bree".parse().unwrap()
+}
+
+fn protocol() -> ProtocolId {
+    "OPG-2026-017".parse().unwrap()
+}
+
+#[test]
+fn a_rebuilt_ledger_equals_the_live_one() {
+    let exchange = Exchange::start(Place::new());
+    for event in every_event() {
+        exchange.tell(event, context());
+    }
+    for event in every_event() {
+        exchange.log.append(vec![Record::failure(event, "some-reason", about(9))]).unwrap();
+    }
+    for (event, test) in every_event().into_iter().zip([true, false].into_iter().cycle()) {
+        let event = match event {
+            Event::ListAnswered(answered) => Event::ListAnswered(ListAnswered { test, ..answered }),
+            event => event,
+        };
+        exchange.tell(event, Context { tenant: Some("torhout".parse().unwrap()), ..about(8) });
+    }
+    let Exchange { place, log, ledger, .. } = exchange;
+    let path = place.path("ledger.db");
+    assert!(matches!(rebuild(&place.dir(), &path), Err(LedgerError::LogInUse { .. })));
+    let size = log.size();
+    log.close().unwrap();
+    drop(ledger);
+    let live = dump(&path);
+    assert!(live.len() >= 8, "{live:?}");
+    for rebuilt in [path, place.path("another.db")] {
+        assert_eq!(rebuild(&place.dir(), &rebuilt).unwrap(), size + 1);
+        assert_eq!(dump(&rebuilt), live);
+    }
+}
+
+#[test]
+fn a_submission_is_followed_to_its_answer() {
+    let exchange = Exchange::start(Place::new());
+    let ledger = &exchange.ledger;
+    assert_eq!(ledger.submission(&id(1)).unwrap(), None);
+    let received_at = exchange.tell(upload(), about(1));
+    let received = SubmissionRow {
+        id: id(1),
+        tenant: bree(),
+        received_at,
+        state: SubmissionState::Waiting,
+        size: 2_048,
+        test: false,
+    };
+    assert_eq!(ledger.waiting().unwrap(), std::slice::from_ref(&received));
+    assert_eq!(ledger.uses(&bree(), &protocol(), None).unwrap(), 0);
+    let used = Event::ProtocolUsed(ProtocolUsed { submission: id(1), day: date(2026, 11, 21) });
+    let group = [Event::ListAnswered(answered()), used.clone(), Event::DeliveryCreated(delivery())];
+    let group = group.map(|event| Record::success(event, about(1)));
+    let places = exchange.log.append(group.to_vec()).unwrap();
+    assert_eq!(ledger.waiting().unwrap(), []);
+    assert_eq!(
+        ledger.submission(&id(1)).unwrap(),
+        Some(SubmissionRow { state: SubmissionState::Answered, ..received })
+    );
+    // Told twice, as after a crash, it is one use.
+    exchange.tell(used, about(1));
+    let uses = |since| ledger.uses(&bree(), &protocol(), since).unwrap();
+    assert_eq!((uses(None), uses(Some(date(2026, 11, 21))), uses(Some(date(2026, 11, 22)))), (1, 1, 0));
+    assert_eq!(ledger.uses(&"torhout".parse().unwrap(), &protocol(), None).unwrap(), 0);
+    let found = ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap();
+    let file = delivery().file;
+    assert_eq!(found, Some(AnsweredList { file: file.clone(), at: places[0].at, submission: id(1) }));
+    assert_eq!(ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-11").unwrap(), None);
+    assert_eq!(ledger.answered(&bree(), &protocol(), "00", "2026-10").unwrap(), None);
+    let created = DeliveryRow {
+        id: id(3),
+        tenant: bree(),
+        file,
+        kind: Kind::SocialeToeslag,
+        reference: Some(protocol()),
+        rows: 12,
+        created_at: places[2].at,
+        created_seq: places[2].seq,
+        ciphertext_sha256: delivery().ciphertext_sha256,
+        available: false,
+        fetched_at: None,
+        answers: Some(id(1)),
+        test: false,
+    };
+    assert_eq!(ledger.unavailable_deliveries().unwrap(), std::slice::from_ref(&created));
+    let step = || DeliveryStep { delivery_id: id(3) };
+    exchange.tell(Event::DeliveryAvailable(step()), about(1));
+    let fetched_at = Some(exchange.tell(Event::DeliveryFetched(step()), about(1)));
+    exchange.tell(Event::DeliveryFetched(step()), about(1));
+    assert_eq!(ledger.unavailable_deliveries().unwrap(), []);
+    let fetched = DeliveryRow { available: true, fetched_at, ..created };
+    assert_eq!(ledger.delivery(&id(3)).unwrap().as_ref(), Some(&fetched));
+    assert_eq!(ledger.deliveries(&bree()).unwrap(), [fetched]);
+    assert_eq!(ledger.delivery(&id(4)).unwrap(), None);
+}
+
+#[test]
+fn trials_and_failures_use_nothing_up() {
+    let exchange = Exchange::start(Place::new());
+    exchange.tell(upload(), about(1));
+    exchange.tell(Event::ListAnswered(ListAnswered { test: true, ..answered() }), about(1));
+    let failed = Record { outcome: Outcome::Failure, ..Record::success(upload(), about(2)) };
+    exchange.log.append(vec![failed]).unwrap();
+    exchange.tell(upload(), about(3));
+    exchange.tell(Event::Delete {}, about(3));
+    exchange.tell(upload(), about(4));
+    let refused = ListRefused { rows: None, delivery_id: id(7), file: String::new() };
+    exchange.log.append(vec![Record::failure(Event::ListRefused(refused), "empty", about(4))]).unwrap();
+    let ledger = &exchange.ledger;
+    let state = |byte| ledger.submission(&id(byte)).unwrap().map(|row| row.state);
+    assert_eq!(state(1), Some(SubmissionState::Answered));
+    assert_eq!(state(2), None);
+    assert_eq!(state(3), Some(SubmissionState::Removed));
+    assert_eq!(state(4), Some(SubmissionState::Refused));
+    assert_eq!(ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap(), None);
+    assert_eq!(ledger.waiting().unwrap(), []);
+}
+
+#[test]
+fn numbers_of_deliveries_count_by_tenant_and_day() {
+    let exchange = Exchange::start(Place::new());
+    for (byte, day, sequence) in [(1, "20261121", 3), (2, "20261121", 12), (3, "20261122", 5)] {
+        let file = format!("verslag_72004_OPG-2026-017_{day}_{sequence:04}.csv.age");
+        let created = DeliveryCreated { delivery_id: id(byte), file, ..delivery() };
+        exchange.tell(Event::DeliveryCreated(created), about(byte));
+    }
+    let last = |tenant: &str, day| exchange.ledger.last_sequence(&tenant.parse().unwrap(), day).unwrap();
+    assert_eq!(last("bree", date(2026, 11, 21)), 12);
+    assert_eq!(last("bree", date(2026, 11, 22)), 5);
+    assert_eq!(last("bree", date(2026, 11, 23)), 0);
+    assert_eq!(last("torhout", date(2026, 11, 21)), 0);
+}
+
+#[test]
+fn the_summary_counts_for_each_tenant() {
+    let exchange = Exchange::start(Place::new());
+    assert_eq!(exchange.ledger.summary().unwrap(), Summary::default());
+    for event in every_event() {
+        exchange.tell(event, context());
+    }
+    let last_login = exchange.tell(every_event().swap_remove(0), context());
+    exchange.tell(upload(), about(2));
+    let counts = TenantSummary {
+        waiting: 1,
+        answered: 0,
+        // The list of `every_event` is answered, and then refused.
+        refused: 1,
+        deliveries: 1,
+        unfetched: 0,
+        last_login: Some(last_login),
+    };
+    assert_eq!(exchange.ledger.summary().unwrap().tenants.into_iter().collect::<Vec<_>>(), [(bree(), counts)]);
+}
+
+#[test]
+fn a_ledger_that_is_behind_or_gone_or_broken_catches_up() {
+    let exchange = Exchange::start(Place::new());
+    let path = exchange.place.path("ledger.db");
+    exchange.tell(upload(), about(1));
+    let Exchange { place, log, ledger, .. } = exchange;
+    log.close().unwrap();
+    drop(ledger);
+    fs::copy(&path, place.path("behind.db")).unwrap();
+    let exchange = Exchange::start(place);
+    exchange.tell(upload(), about(2));
+    let Exchange { mut place, log, ledger, .. } = exchange;
+    log.close().unwrap();
+    drop(ledger);
+    let breaks: [&dyn Fn(&Place); 5] = [
+        &|place| fs::rename(place.path("behind.db"), &path).map(drop).unwrap(),
+        &|_| fs::remove_file(&path).unwrap(),
+        &|_| fs::write(&path, "no database at all, but rather a long text").unwrap(),
+        &|_| Connection::open(&path).unwrap().pragma_update(None, "user_version", 99).unwrap(),
+        &|_| {
+            let forged = "UPDATE progress SET size = 3, last = zeroblob(32)";
+            Connection::open(&path).unwrap().execute_batch(forged).unwrap();
+        },
+    ];
+    for broken in breaks {
+        broken(&place);
+        let exchange = Exchange::start(place);
+        let waiting: Vec<_> = exchange.ledger.waiting().unwrap().into_iter().map(|row| row.id).collect();
+        assert_eq!(waiting, [id(1), id(2)]);
+        let Exchange { place: again, log, ledger, .. } = exchange;
+        place = again;
+        log.close().unwrap();
+        drop(ledger);
+        let live = dump(&path);
+        rebuild(&place.dir(), &place.path("rebuilt.db")).unwrap();
+        assert_eq!(dump(&place.path("rebuilt.db")), live);
+    }
+}
+
+#[test]
+fn the_file_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let exchange = Exchange::start(Place::new());
+    for suffix in ["", "-wal", "-shm"] {
+        let file = exchange.place.path(&format!("ledger.db{suffix}"));
+        assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+}

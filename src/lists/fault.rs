@@ -1,0 +1,175 @@
+//! Why a list is refused as a whole, for the operator in English and for its sender in Dutch. Never a number of a
+//! person, and never the text of a cell.
+
+use super::{problem::Remark, seems::Seems};
+
+/// Why bytes are no list that can be answered.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListFault {
+    /// No row below the header, or nothing at all.
+    #[error("the list is empty")]
+    Empty,
+    /// No column holds numbers, and no header names one.
+    #[error("no column holds identification numbers")]
+    NoNissColumn,
+    /// Several columns could be the children's numbers.
+    #[error("columns {columns:?} could each hold the identification numbers")]
+    AmbiguousColumns {
+        /// Their places, from 1.
+        columns: Vec<u32>,
+        /// Their names in the header, or nothing where there is no header.
+        headers: Vec<String>,
+    },
+    /// Text in an encoding that cannot be told.
+    #[error("the text's encoding cannot be read ({what})")]
+    Encoding {
+        /// What was seen.
+        what: &'static str,
+    },
+    /// Another sort of file.
+    #[error("the file is no list; it seems to be {seems}")]
+    NotAList {
+        /// What it seems to be.
+        seems: Seems,
+    },
+    /// A workbook that needs a password.
+    #[error("the workbook is protected with a password")]
+    EncryptedWorkbook,
+    /// A workbook that cannot be read.
+    #[error("the workbook cannot be read at {part}: {what}")]
+    Workbook {
+        /// The part of the workbook; fixed, since names inside the file are its sender's.
+        part: &'static str,
+        /// What is wrong there.
+        what: &'static str,
+    },
+    /// A workbook that unpacks beyond a limit.
+    #[error("the workbook holds too much: {what} above {limit}")]
+    WorkbookTooLarge {
+        /// What there is too much of.
+        what: &'static str,
+        /// How much is allowed: bytes, entries, strings or cells.
+        limit: u64,
+    },
+    /// More rows than are allowed.
+    #[error("{rows} rows, above the limit of {limit}")]
+    TooManyRows {
+        /// Rows of the list.
+        rows: usize,
+        /// Rows allowed.
+        limit: usize,
+    },
+    /// A larger part of the rows than allowed holds no valid number.
+    #[error("{invalid} of {rows} rows are invalid, above {percent} percent")]
+    TooManyInvalid {
+        /// Rows without a valid number.
+        invalid: usize,
+        /// Rows of the list.
+        rows: usize,
+        /// The limit, in percent of the rows.
+        percent: u8,
+        /// The rows at fault and the other remarks, in the order of the list.
+        remarks: Vec<Remark>,
+    },
+    /// The list ends within a number: its upload was probably broken off.
+    #[error("the list ends within a number on line {line}")]
+    CutOff {
+        /// The last line.
+        line: u32,
+    },
+}
+
+impl ListFault {
+    /// The reason in the transfer log: part of its closed set.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "list-empty",
+            Self::NoNissColumn => "list-no-niss-column",
+            Self::AmbiguousColumns { .. } => "list-ambiguous-columns",
+            Self::Encoding { .. } => "list-encoding",
+            Self::NotAList { .. } => "list-wrong-type",
+            Self::EncryptedWorkbook => "list-encrypted-workbook",
+            Self::Workbook { .. } => "list-workbook",
+            Self::WorkbookTooLarge { .. } => "list-workbook-too-large",
+            Self::TooManyRows { .. } => "list-too-many-rows",
+            Self::TooManyInvalid { .. } => "list-too-many-invalid",
+            Self::CutOff { .. } => "list-cut-off",
+        }
+    }
+
+    /// What was wrong, why that matters and what to do, in Dutch for the sender: full sentences, a paragraph each.
+    pub fn explanation_nl(&self) -> String {
+        match self {
+            Self::Empty => "De lijst is leeg: er staat geen enkel rijksregister- of bisnummer in.\n\
+                Controleer of u het juiste bestand hebt opgeladen en stuur de lijst opnieuw."
+                .to_owned(),
+            Self::NoNissColumn => "In de lijst is geen kolom met rijksregister- of bisnummers gevonden.\n\
+                Geef de kolom een titel zoals \"niss\", \"insz\" of \"rijksregisternummer\", of stuur een lijst met \
+                alleen die ene kolom."
+                .to_owned(),
+            Self::AmbiguousColumns { columns, headers } => ambiguous_nl(columns, headers),
+            Self::Encoding { .. } => {
+                "De tekst van het bestand kan niet gelezen worden: de tekencodering is onbekend of \
+                beschadigd.\n\
+                Bewaar de lijst als \"CSV UTF-8 (door scheidingstekens gescheiden)\" of als .xlsx en stuur ze opnieuw."
+                    .to_owned()
+            }
+            Self::NotAList { seems } => format!(
+                "Het bestand is geen lijst die hier gelezen kan worden: het lijkt {} te zijn.\n{}",
+                seems.name_nl(),
+                seems.remedy_nl()
+            ),
+            Self::EncryptedWorkbook => "Het rekenblad is met een wachtwoord beveiligd en kan niet geopend worden.\n\
+                Verwijder het wachtwoord (in Excel: Bestand, Info, Werkmap beveiligen) en stuur de lijst opnieuw. De \
+                verzending zelf is al versleuteld."
+                .to_owned(),
+            Self::Workbook { part, .. } => format!(
+                "Het rekenblad is beschadigd of onvolledig (onderdeel: {part}) en kan niet gelezen worden.\n\
+                Open het in Excel of LibreOffice, bewaar het opnieuw als .xlsx of als CSV en stuur het opnieuw."
+            ),
+            Self::WorkbookTooLarge { .. } => "Het rekenblad bevat veel meer gegevens dan een lijst van nummers nodig \
+                heeft en is daarom niet geopend.\n\
+                Kopieer alleen de kolom met de nummers naar een nieuw rekenblad, of bewaar de lijst als CSV, en stuur \
+                ze opnieuw."
+                .to_owned(),
+            Self::TooManyRows { rows, limit } => format!(
+                "De lijst telt {rows} regels, meer dan de {limit} die per lijst toegelaten zijn.\n\
+                Controleer of de lijst alleen kinderen en jongeren tot 25 jaar van uw gemeente bevat. Hebt u meer \
+                regels nodig, neem dan contact met ons op."
+            ),
+            Self::TooManyInvalid { invalid, rows, percent, .. } => format!(
+                "{invalid} van de {rows} regels bevatten geen geldig rijksregister- of bisnummer. Dat is meer dan de \
+                {percent} procent die toegelaten is: vermoedelijk is er bij het maken van de lijst iets misgelopen.\n\
+                Verbeter de regels hieronder en stuur de volledige lijst opnieuw. Zet de kolom in Excel op \"Tekst\" \
+                voordat u er nummers in plakt: anders verdwijnen voorloopnullen en worden lange nummers afgerond."
+            ),
+            Self::CutOff { line } => format!(
+                "De lijst stopt midden in een nummer, op regel {line}: de verzending is wellicht onderbroken.\n\
+                Stuur de volledige lijst opnieuw."
+            ),
+        }
+    }
+
+    /// The rows to name in a rejection, if rows are at fault.
+    pub fn remarks(&self) -> &[Remark] {
+        match self {
+            Self::TooManyInvalid { remarks, .. } => remarks,
+            _ => &[],
+        }
+    }
+}
+
+fn ambiguous_nl(columns: &[u32], headers: &[String]) -> String {
+    let (last, first) = columns.split_last().unwrap_or((&0, &[]));
+    let places = first.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let named = if headers.is_empty() {
+        String::new()
+    } else {
+        let quoted: Vec<String> = headers.iter().map(|header| format!("\"{header}\"")).collect();
+        format!(" ({})", quoted.join(", "))
+    };
+    format!(
+        "Meer dan één kolom van de lijst kan de nummers van de kinderen bevatten: de kolommen {places} en {last}{named}.\n\
+        Geef alleen de kolom van de kinderen de titel \"niss\", of stuur een lijst met alleen die kolom."
+    )
+}

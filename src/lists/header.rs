@@ -1,0 +1,368 @@
+//! Which column holds the children's numbers: by its header, or by what stands in it.
+
+use super::{cell::Cell, fault::ListFault};
+use crate::domain::niss;
+
+/// The first rows of a list, cut into cells. Personal data: the cells are wiped when it goes.
+pub struct Sample {
+    /// Line and cells of each row that is not blank.
+    pub rows: Vec<SampleRow>,
+}
+
+/// A row of a sample.
+pub struct SampleRow {
+    /// The line of the file, or the row of the sheet, from 1.
+    pub line: u32,
+    /// The cells from the first column on, at most [`MOST_COLUMNS`].
+    pub cells: Vec<zeroize::Zeroizing<String>>,
+}
+
+/// Where the numbers stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Layout {
+    /// The place of the column, from 0.
+    pub column: usize,
+    /// How many columns the list has.
+    pub columns: usize,
+    /// The line of the header; rows up to it are no data. 0 without a header.
+    pub header_line: u32,
+}
+
+/// Columns looked at: real lists have fewer than fifty, and a number must stand in one of these.
+pub const MOST_COLUMNS: usize = 256;
+
+/// Rows in a sample: enough to tell a column of numbers from one with a chance hit.
+pub const SAMPLE_ROWS: usize = 200;
+
+/// Rows among which the header is looked for: titles and dates may stand above it.
+const HEADER_SEARCH: usize = 10;
+
+/// Longest header repeated in a message, characters.
+const LONGEST_HEADER: usize = 40;
+
+/// Names of the number, as one word without accents, spaces and punctuation.
+const NAMES: &str = "niss insz rrn rr rrnr ssin inss rijksregisternummer rijksregisternr rijksregisternummers rijksregister \
+    rijksreg rijksregnr rijksregnummer bisnummer bisnr nissnummer nissnr insznummer insznr rrnummer \
+    nationaalnummer rijksregisterbisnummer identificatienummersocialezekerheid";
+
+/// Words that say whose number it is: the child's.
+const CHILD: &str = "kind kinderen kinds leerling jongere jongeren rechtgevend enfant child zoonofdochter";
+
+/// Words that say that it is another person's.
+const OTHER: &str = "ouder ouders ouder1 ouder2 moeder vader mama papa partner begunstigde begunstigden aanvrager \
+    referentiepersoon refpersoon gezinshoofd voogd grootouder echtgenoot echtgenote rechthebbende \
+    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder";
+
+/// Words without a meaning of their own beside a name.
+const FILLERS: &str =
+    "nationaal identificatienummer rijks register nummer nr no het de van of en bis sociale zekerheid num code id";
+
+/// How well a header names the child's number; the best wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Rank {
+    /// The name with words beside it.
+    Loose,
+    /// The name alone.
+    Exact,
+    /// The name and the child.
+    Child,
+}
+
+impl Sample {
+    /// Finds the column.
+    ///
+    /// # Errors
+    /// [`ListFault::Empty`], [`ListFault::NoNissColumn`] or [`ListFault::AmbiguousColumns`].
+    pub fn layout(&self) -> Result<Layout, ListFault> {
+        if self.rows.is_empty() {
+            return Err(ListFault::Empty);
+        }
+        let holds_number =
+            |row: &&SampleRow| row.cells.iter().any(|cell| matches!(Cell::read(cell.as_bytes()), Cell::Valid { .. }));
+        // The last one above the numbers: a title may name the number too.
+        let above = self.rows.iter().take(HEADER_SEARCH).take_while(|row| !holds_number(row));
+        match above.filter_map(Header::read).last() {
+            Some(header) => {
+                let (columns, header_line) = (header.row.cells.len(), header.row.line);
+                Ok(Layout { column: header.column()?, columns, header_line })
+            }
+            None => self.layout_by_values(),
+        }
+    }
+
+    /// The one column whose values are numbers.
+    fn layout_by_values(&self) -> Result<Layout, ListFault> {
+        let header_line = self.rows.first().filter(|row| is_unknown_header(row)).map_or(0, |row| row.line);
+        let data = || self.rows.iter().filter(|row| row.line > header_line);
+        let columns = data().map(|row| row.cells.len()).max().unwrap_or(0);
+        let mut valid = Vec::new();
+        let mut alike = Vec::new();
+        for column in 0..columns {
+            let cells = || data().filter_map(|row| row.cells.get(column)).map(|cell| cell.as_bytes());
+            let filled = cells().filter(|cell| Cell::read(cell) != Cell::Empty).count();
+            let good = cells().filter(|cell| matches!(Cell::read(cell), Cell::Valid { .. })).count();
+            let like = cells().filter(|cell| Cell::looks_like_number(cell)).count();
+            // Two in a hundred numbers of eleven digits pass by chance: a column of numbers does so mostly.
+            if good > 0 && good * 2 >= filled {
+                valid.push(column);
+            }
+            if like > 0 && like * 2 >= filled {
+                alike.push(column);
+            }
+        }
+        let candidates = if valid.is_empty() { alike } else { valid };
+        match candidates.as_slice() {
+            [] => Err(ListFault::NoNissColumn),
+            [column] => Ok(Layout { column: *column, columns, header_line }),
+            several => Err(ListFault::AmbiguousColumns {
+                columns: several.iter().map(|column| place(*column)).collect(),
+                headers: Vec::new(),
+            }),
+        }
+    }
+}
+
+/// Whether a header names the child's number, for choosing the delimiter.
+pub fn names_number(cell: &str) -> bool {
+    rank(cell).is_some() || is_other(cell)
+}
+
+/// A row that names at least one number, the child's or another person's.
+struct Header<'a> {
+    row: &'a SampleRow,
+    ranks: Vec<(usize, Rank)>,
+}
+
+impl<'a> Header<'a> {
+    fn read(row: &'a SampleRow) -> Option<Self> {
+        let ranks: Vec<_> =
+            row.cells.iter().enumerate().filter_map(|(at, cell)| rank(cell).map(|rank| (at, rank))).collect();
+        let named = !ranks.is_empty() || row.cells.iter().any(|cell| is_other(cell));
+        named.then_some(Self { row, ranks })
+    }
+
+    fn column(&self) -> Result<usize, ListFault> {
+        let best = self.ranks.iter().map(|(_, rank)| *rank).max().ok_or(ListFault::NoNissColumn)?;
+        let chosen: Vec<usize> = self.ranks.iter().filter(|(_, rank)| *rank == best).map(|(at, _)| *at).collect();
+        match chosen.as_slice() {
+            [column] => Ok(*column),
+            several => Err(ListFault::AmbiguousColumns {
+                columns: several.iter().map(|column| place(*column)).collect(),
+                headers: several
+                    .iter()
+                    .filter_map(|column| self.row.cells.get(*column))
+                    .map(|cell| shown(cell))
+                    .collect(),
+            }),
+        }
+    }
+}
+
+/// A place as people count: from 1.
+fn place(column: usize) -> u32 {
+    u32::try_from(column + 1).unwrap_or(u32::MAX)
+}
+
+/// A header as a message may repeat it: short, printable, and without anything that could be a number of a person.
+fn shown(header: &str) -> String {
+    if niss::find_in(header).is_some() {
+        return "…".to_owned();
+    }
+    header
+        .trim()
+        .chars()
+        .filter(|character| !character.is_control() && *character != '"')
+        .take(LONGEST_HEADER)
+        .collect()
+}
+
+/// Longest text that is taken for a header, bytes; titles and remarks are longer.
+const LONGEST_NAME: usize = 80;
+
+/// Whether a word stands in one of the lists above.
+fn among(list: &str, word: &str) -> bool {
+    list.split(' ').any(|listed| listed == word)
+}
+
+/// The words of a header in lower case, without accents.
+fn words(header: &str) -> Vec<String> {
+    if header.len() > LONGEST_NAME {
+        return Vec::new();
+    }
+    let mut words = vec![String::new()];
+    for character in header.chars().flat_map(char::to_lowercase) {
+        let plain = match character {
+            'é' | 'è' | 'ê' | 'ë' => 'e',
+            'à' | 'á' | 'â' | 'ä' => 'a',
+            'ï' | 'î' | 'í' => 'i',
+            'ö' | 'ô' | 'ó' => 'o',
+            'ü' | 'û' | 'ú' => 'u',
+            other => other,
+        };
+        if plain.is_ascii_alphanumeric() {
+            if let Some(word) = words.last_mut() {
+                word.push(plain);
+            }
+        } else if words.last().is_some_and(|word| !word.is_empty()) {
+            words.push(String::new());
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// Whether words, or neighbours among them joined, are a name of the number: `rijksregister nr.`, `R.R.N.`.
+fn has_name(words: &[String]) -> bool {
+    (0..words.len()).any(|from| {
+        (from + 1..=words.len().min(from + 4))
+            .any(|to| words.get(from..to).is_some_and(|part| among(NAMES, &part.concat())))
+    })
+}
+
+/// The header's words, with the words for persons split off what they are glued to: `nisskind`, `kindniss`.
+fn split_words(header: &str) -> Vec<String> {
+    let mut split = Vec::new();
+    for word in words(header) {
+        let glued = CHILD.split(' ').chain(OTHER.split(' ')).find_map(|person| {
+            let rest = word.strip_suffix(person).or_else(|| word.strip_prefix(person))?;
+            among(NAMES, rest).then(|| [rest.to_owned(), person.to_owned()])
+        });
+        match glued {
+            Some(parts) => split.extend(parts),
+            None => split.push(word),
+        }
+    }
+    split
+}
+
+fn is_other(header: &str) -> bool {
+    let words = split_words(header);
+    has_name(&words) && words.iter().any(|word| among(OTHER, word))
+}
+
+fn rank(header: &str) -> Option<Rank> {
+    let words = split_words(header);
+    if !has_name(&words) || words.iter().any(|word| among(OTHER, word)) {
+        return None;
+    }
+    if words.iter().any(|word| among(CHILD, word)) {
+        return Some(Rank::Child);
+    }
+    let plain = words.iter().all(|word| among(NAMES, word) || among(FILLERS, word) || word.len() == 1);
+    Some(if plain { Rank::Exact } else { Rank::Loose })
+}
+
+/// Whether a first row without a known name is a header all the same: words, and nothing like a number.
+fn is_unknown_header(row: &SampleRow) -> bool {
+    let words = row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    let numbers = row
+        .cells
+        .iter()
+        .any(|cell| Cell::looks_like_number(cell.as_bytes()) || cell.bytes().filter(u8::is_ascii_digit).count() >= 8);
+    words && !numbers
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(rows: &[&[&str]]) -> Sample {
+        let rows = (1..)
+            .zip(rows)
+            .map(|(line, cells)| SampleRow {
+                line,
+                cells: cells.iter().map(|cell| (*cell).to_owned().into()).collect(),
+            })
+            .collect();
+        Sample { rows }
+    }
+
+    #[test]
+    fn names_of_the_number_are_known() {
+        for header in [
+            "niss",
+            "NISS",
+            " Niss ",
+            "INSZ",
+            "insz-nummer",
+            "RRN",
+            "R.R.N.",
+            "rijksregisternummer",
+            "Rijksregister nr.",
+            "Rijksregister-nummer",
+            "rijksregisternr",
+            "rr nummer",
+            "Nationaal nummer",
+            "\"NISS\"",
+            "RR-nr",
+            "niss_nr",
+            "Identificatienummer sociale zekerheid",
+            "Rijksregisternummer (RRN)",
+            "INSZ / rijksregisternummer",
+        ] {
+            assert_eq!(rank(header), Some(Rank::Exact), "{header}");
+        }
+        for header in ["NISS kind", "kind_niss", "nisskind", "INSZ van het kind", "rijksregisternummer leerling"] {
+            assert_eq!(rank(header), Some(Rank::Child), "{header}");
+        }
+        for header in ["NISS ouder", "niss_begunstigde", "Rijksregisternummer moeder", "INSZ partner", "nissouder"] {
+            assert_eq!((rank(header), is_other(header)), (None, true), "{header}");
+        }
+        for header in ["naam", "nummer", "dossier", "nr", "missing", "commission", "", "postcode", "00012556777"] {
+            assert_eq!((rank(header), is_other(header)), (None, false), "{header}");
+        }
+        assert_eq!(rank("NISS (11 cijfers)"), Some(Rank::Loose));
+    }
+
+    #[test]
+    fn the_header_decides_among_columns() {
+        for (header, column) in [
+            (&["naam", "niss"][..], 1),
+            (&["niss ouder", "niss"], 1),
+            (&["niss kind", "niss ouder"], 0),
+            (&["niss", "niss kind"], 1),
+            (&["rijksregisternummer", "rijksregisternummer gekend"], 0),
+        ] {
+            let layout = sample(&[header, &["00012556777", "17073003384"]]).layout().unwrap();
+            assert_eq!((layout.column, layout.columns, layout.header_line), (column, 2, 1), "{header:?}");
+        }
+        let ambiguous = sample(&[&["NISS", "x", "INSZ"]]).layout();
+        let headers = vec!["NISS".to_owned(), "INSZ".to_owned()];
+        assert_eq!(ambiguous, Err(ListFault::AmbiguousColumns { columns: vec![1, 3], headers }));
+        assert_eq!(sample(&[&["naam", "niss ouder"]]).layout(), Err(ListFault::NoNissColumn));
+    }
+
+    #[test]
+    fn titles_above_the_header_are_passed_over() {
+        for title in ["Lijst van Bree", "Rijksregisternummers van de kinderen"] {
+            let layout = sample(&[&[title], &["naam", "INSZ"], &["Jan", "00012556777"]]).layout();
+            assert_eq!(layout, Ok(Layout { column: 1, columns: 2, header_line: 2 }));
+        }
+    }
+
+    #[test]
+    fn without_a_name_the_values_decide() {
+        for (rows, expected) in [
+            (&[&["00012556777"][..]][..], Ok((0, 0))),
+            (&[&["Jan", "00012556777", "3960"]], Ok((1, 0))),
+            (&[&["voornaam", "getal"], &["Jan", "00012556777"]], Ok((1, 1))),
+            (&[&["1,70730E+10"]], Ok((0, 0))),
+            (&[&["12345678901"]], Ok((0, 0))),
+            (&[&["Jan", "An"]], Err(ListFault::NoNissColumn)),
+            (&[], Err(ListFault::Empty)),
+            (
+                &[&["00012556777", "17073003384"]],
+                Err(ListFault::AmbiguousColumns { columns: vec![1, 2], headers: Vec::new() }),
+            ),
+        ] {
+            let layout = sample(rows).layout().map(|layout| (layout.column, layout.header_line));
+            assert_eq!(layout, expected, "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_header_never_carries_a_number_into_a_message() {
+        assert_eq!(shown("niss 00.01.25-567.77"), "…");
+        assert_eq!(shown(" NISS\t\"x\" "), "NISSx");
+    }
+}

@@ -1,0 +1,380 @@
+//! The XML of a workbook (ECMA-376 part 1, chapter 18), read as a stream over bytes that were checked before.
+//!
+//! Only rows, cells and their text are looked at; styles, formulas and links are not, so nothing in them can cost
+//! anything. A sheet is never laid out as a grid: a cell costs what its own bytes cost, wherever it stands.
+
+use std::fmt::Write;
+
+use quick_xml::events::Event;
+use zeroize::Zeroizing;
+
+use super::{
+    ListFault,
+    header::MOST_COLUMNS,
+    xml::{Xml, damaged},
+};
+
+/// Strings that cells share, at most: two for every row of the longest list, and then some.
+const MOST_STRINGS: usize = 1_500_000;
+
+/// Cells of one sheet, at most: ten for every row of the longest list.
+const MOST_CELLS: usize = 5_000_000;
+
+/// Sheets listed in a workbook, at most: more than the parts that a workbook may have.
+const MOST_SHEETS: usize = 64;
+
+/// A relationship of a part with another.
+pub struct Relationship {
+    /// The name by which the part refers to it.
+    pub id: String,
+    /// The last word of its type's address: `worksheet`, `sharedStrings`, `officeDocument`.
+    pub kind: String,
+    /// The path of the other part, as written.
+    pub target: String,
+}
+
+/// Reads the relationships of a part.
+pub fn relationships(bytes: &[u8]) -> Result<Vec<Relationship>, ListFault> {
+    let mut xml = Xml::new(bytes, "rels")?;
+    let mut found = Vec::new();
+    loop {
+        match xml.next()? {
+            Event::Start(element) if element.local_name().as_ref() == "Relationship" => {
+                let (id, kind) = (xml.attribute(&element, "Id")?, xml.attribute(&element, "Type")?);
+                if let (Some(id), Some(kind), Some(target)) = (id, kind, xml.attribute(&element, "Target")?) {
+                    let kind = kind.rsplit('/').next().unwrap_or_default().to_owned();
+                    found.push(Relationship { id, kind, target });
+                }
+            }
+            Event::Eof => return Ok(found),
+            _ => {}
+        }
+    }
+}
+
+/// A sheet as the workbook lists it.
+pub struct SheetEntry {
+    /// The name of its relationship.
+    pub relationship: String,
+    /// Whether people see it.
+    pub visible: bool,
+}
+
+/// Reads which sheets a workbook has, in their order.
+pub fn sheets(bytes: &[u8]) -> Result<Vec<SheetEntry>, ListFault> {
+    let mut xml = Xml::new(bytes, "workbook.xml")?;
+    let mut found = Vec::new();
+    loop {
+        match xml.next()? {
+            Event::Start(element) if element.local_name().as_ref() == "sheet" => {
+                if found.len() == MOST_SHEETS {
+                    return Err(ListFault::WorkbookTooLarge { what: "sheets", limit: MOST_SHEETS as u64 });
+                }
+                let visible = xml.attribute(&element, "state")?.is_none_or(|state| state == "visible");
+                let relationship =
+                    xml.attribute(&element, "id")?.ok_or(damaged("workbook.xml", "a sheet without id"))?;
+                found.push(SheetEntry { relationship, visible });
+            }
+            Event::Eof => return Ok(found),
+            _ => {}
+        }
+    }
+}
+
+/// The strings that cells share, in one buffer that is wiped.
+#[derive(Default)]
+pub struct Strings {
+    text: Zeroizing<String>,
+    ends: Vec<usize>,
+}
+
+impl Strings {
+    /// Reads the table; reading aloud (`rPh`) is left out.
+    pub fn read(bytes: &[u8]) -> Result<Self, ListFault> {
+        let mut xml = Xml::new(bytes, "sharedStrings.xml")?;
+        // The text is never longer than its XML, so the buffer does not move and leave a copy behind.
+        let mut strings = Self { text: Zeroizing::new(String::with_capacity(bytes.len())), ends: Vec::new() };
+        let (mut in_text, mut aloud) = (false, 0_usize);
+        loop {
+            match xml.next()? {
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "t" => in_text = aloud == 0,
+                    "rPh" => aloud += 1,
+                    _ => {}
+                },
+                Event::End(element) => match element.local_name().as_ref() {
+                    "t" => in_text = false,
+                    "rPh" => aloud = aloud.saturating_sub(1),
+                    "si" => {
+                        if strings.ends.len() == MOST_STRINGS {
+                            return Err(ListFault::WorkbookTooLarge { what: "strings", limit: MOST_STRINGS as u64 });
+                        }
+                        strings.ends.push(strings.text.len());
+                    }
+                    _ => {}
+                },
+                Event::Text(text) if in_text => strings.text.push_str(&text),
+                Event::CData(text) if in_text => strings.text.push_str(&text),
+                Event::GeneralRef(reference) if in_text => xml.reference(&reference, &mut strings.text)?,
+                Event::Eof => return Ok(strings),
+                _ => {}
+            }
+        }
+    }
+
+    fn get(&self, at: usize) -> Option<&str> {
+        let start = if at == 0 { 0 } else { *self.ends.get(at - 1)? };
+        self.text.get(start..*self.ends.get(at)?)
+    }
+}
+
+/// A row of a sheet; reused from row to row.
+#[derive(Default)]
+pub struct Row {
+    /// Its number, from 1.
+    pub line: u32,
+    text: Zeroizing<String>,
+    cells: Vec<(usize, std::ops::Range<usize>)>,
+}
+
+impl Row {
+    /// The cell in that column, from 0; empty when there is none.
+    pub fn cell(&self, column: usize) -> &str {
+        let cell = self.cells.iter().find(|(at, _)| *at == column);
+        cell.and_then(|(_, range)| self.text.get(range.clone())).unwrap_or_default()
+    }
+
+    /// One more than the last column that holds something.
+    pub fn width(&self) -> usize {
+        self.cells.iter().map(|(at, _)| at + 1).max().unwrap_or(0)
+    }
+
+    /// Whether no cell holds anything but white space.
+    pub fn is_blank(&self) -> bool {
+        self.text.trim().is_empty()
+    }
+
+    fn clear(&mut self) {
+        self.text.clear();
+        self.cells.clear();
+    }
+}
+
+/// The rows of a sheet, one after the other.
+pub struct Rows<'a> {
+    xml: Xml<'a>,
+    strings: &'a Strings,
+    line: u32,
+    cells: usize,
+}
+
+const SHEET: &str = "worksheet";
+
+impl<'a> Rows<'a> {
+    /// The rows of that sheet.
+    pub fn new(bytes: &'a [u8], strings: &'a Strings) -> Result<Self, ListFault> {
+        Ok(Self { xml: Xml::new(bytes, SHEET)?, strings, line: 0, cells: 0 })
+    }
+
+    /// Reads the next row that has cells; false after the last.
+    pub fn read(&mut self, row: &mut Row) -> Result<bool, ListFault> {
+        row.clear();
+        let mut column = 0;
+        loop {
+            match self.xml.next()? {
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "row" => {
+                        row.clear();
+                        let given = self.xml.attribute(&element, "r")?;
+                        self.line = match given {
+                            Some(line) => line.parse().map_err(|_| damaged(SHEET, "a row's number"))?,
+                            None => self.line.saturating_add(1),
+                        };
+                        column = 0;
+                    }
+                    "c" => {
+                        self.cells += 1;
+                        if self.cells > MOST_CELLS {
+                            return Err(ListFault::WorkbookTooLarge { what: "cells", limit: MOST_CELLS as u64 });
+                        }
+                        let (mut reference, mut kind) = (None, Kind::Number);
+                        for attribute in element.attributes().with_checks(false) {
+                            let attribute = attribute.map_err(|_| damaged(SHEET, "not well-formed XML"))?;
+                            match attribute.key.as_ref() {
+                                "r" => reference = Some(column_of(&attribute.value)?),
+                                "t" => kind = Kind::named(&attribute.value),
+                                _ => {}
+                            }
+                        }
+                        let at = reference.unwrap_or(column);
+                        column = at + 1;
+                        self.cell(row, at, kind)?;
+                    }
+                    _ => {}
+                },
+                Event::End(element) if element.local_name().as_ref() == "row" && !row.cells.is_empty() => {
+                    row.line = self.line;
+                    return Ok(true);
+                }
+                Event::Eof => return Ok(false),
+                _ => {}
+            }
+        }
+    }
+
+    /// Reads what is left of a cell.
+    fn cell(&mut self, row: &mut Row, column: usize, kind: Kind) -> Result<(), ListFault> {
+        let start = row.text.len();
+        // An inline text is in `t`, any other value in `v`; `f` is a formula, `rPh` how to read it aloud.
+        let wanted = if kind == Kind::Inline { "t" } else { "v" };
+        let (mut inside, mut aloud) = (false, 0_usize);
+        loop {
+            match self.xml.next()? {
+                Event::Start(element) => match element.local_name().as_ref() {
+                    "rPh" => aloud += 1,
+                    name => inside = name == wanted && aloud == 0,
+                },
+                Event::End(element) => match element.local_name().as_ref() {
+                    "c" => break,
+                    "rPh" => aloud = aloud.saturating_sub(1),
+                    _ => inside = false,
+                },
+                Event::Text(text) if inside => row.text.push_str(&text),
+                Event::CData(text) if inside => row.text.push_str(&text),
+                Event::GeneralRef(reference) if inside => self.xml.reference(&reference, &mut row.text)?,
+                Event::Eof => return Err(damaged(SHEET, "it ends within a cell")),
+                _ => {}
+            }
+        }
+        self.resolve(row, start, kind)?;
+        let end = row.text.len();
+        // Columns beyond the limit cannot hold the numbers, but they make the row one that is not blank.
+        if end > start && column < MOST_COLUMNS {
+            row.cells.push((column, start..end));
+        }
+        Ok(())
+    }
+
+    /// Puts the text that people see in the place of the stored value.
+    fn resolve(&self, row: &mut Row, start: usize, kind: Kind) -> Result<(), ListFault> {
+        let stored = row.text.get(start..).unwrap_or_default();
+        match kind {
+            Kind::Shared if stored.is_empty() => {}
+            Kind::Shared => {
+                let at: usize = stored.trim().parse().map_err(|_| damaged(SHEET, "a string's place"))?;
+                let text = self.strings.get(at).ok_or(damaged(SHEET, "a string that is not there"))?;
+                row.text.truncate(start);
+                row.text.push_str(text);
+            }
+            Kind::Number => {
+                let whole = stored.bytes().all(|byte| byte.is_ascii_digit());
+                if let Some(number) = stored.parse::<f64>().ok().filter(|_| !whole).and_then(integer) {
+                    row.text.truncate(start);
+                    // Writing to a string does not fail.
+                    let _ = write!(row.text, "{number}");
+                }
+            }
+            Kind::Boolean => {
+                row.text.truncate(start);
+                row.text.push_str("ja/nee");
+            }
+            Kind::Text | Kind::Inline => {}
+        }
+        Ok(())
+    }
+}
+
+/// How a cell's value is stored (`ST_CellType`, section 18.18.11).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Number,
+    Shared,
+    Inline,
+    Boolean,
+    /// The text of a formula, a date in ISO form, or an error.
+    Text,
+}
+
+impl Kind {
+    fn named(name: &str) -> Self {
+        match name {
+            "s" => Self::Shared,
+            "inlineStr" => Self::Inline,
+            "b" => Self::Boolean,
+            "n" => Self::Number,
+            _ => Self::Text,
+        }
+    }
+}
+
+/// A stored number that is a whole one, as some programs write it: `1.7073003384E10`, `17073003384.0`.
+fn integer(number: f64) -> Option<u64> {
+    // Above 2^53 a stored number is not exact, and no number of a person is that large.
+    let exact = number.fract() == 0.0 && (0.0..9_007_199_254_740_992.0).contains(&number);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    exact.then_some(number as u64)
+}
+
+/// The column of a cell reference such as `AB12`, from 0.
+fn column_of(reference: &str) -> Result<usize, ListFault> {
+    let letters = reference.bytes().take_while(u8::is_ascii_alphabetic);
+    let column = letters.fold(0_usize, |column, letter| {
+        column.saturating_mul(26).saturating_add(usize::from(letter.to_ascii_uppercase() - b'A') + 1)
+    });
+    // The widest sheet of the format ends at column XFD.
+    if (1..=16_384).contains(&column) { Ok(column - 1) } else { Err(damaged(SHEET, "a cell's place")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(sheet: &str, strings: &str) -> Result<Vec<(u32, Vec<String>)>, ListFault> {
+        let strings = Strings::read(strings.as_bytes())?;
+        let mut rows = Rows::new(sheet.as_bytes(), &strings)?;
+        let (mut row, mut read) = (Row::default(), Vec::new());
+        while rows.read(&mut row)? {
+            read.push((row.line, (0..row.width()).map(|at| row.cell(at).to_owned()).collect()));
+        }
+        Ok(read)
+    }
+
+    #[test]
+    fn every_kind_of_cell_gives_its_text() {
+        let strings = "<sst><si><t>naam</t></si><si><r><t>ni</t></r><r><t>ss</t></r><rPh><t>x</t></rPh></si>\
+                       <si><t>A&amp;B &#233;</t></si></sst>";
+        let sheet = "<x:worksheet xmlns:x='u'><x:sheetData><x:row r='3'>\
+                     <x:c r='A3' t='s'><x:v>1</x:v></x:c><x:c r='C3'><x:f>1+1</x:f><x:v>5060700261</x:v></x:c></x:row>\
+                     <x:row><x:c t='inlineStr'><x:is><x:t>a</x:t></x:is></x:c><x:c t='b'><x:v>1</x:v></x:c>\
+                     <x:c t='e'><x:v>#SPILL!</x:v></x:c><x:c><x:v>1.7073003384E10</x:v></x:c><x:c t='s'><x:v>2</x:v></x:c>\
+                     <x:c t='str'><x:v>&lt;</x:v></x:c><x:c s='1'/><x:c><x:v>0.5</x:v></x:c></x:row>\
+                     <x:row r='9'/></x:sheetData></x:worksheet>";
+        let row_3 = ["niss", "", "5060700261"].map(str::to_owned).to_vec();
+        let row_4 = ["a", "ja/nee", "#SPILL!", "17073003384", "A&B é", "<", "", "0.5"].map(str::to_owned).to_vec();
+        assert_eq!(rows(sheet, strings), Ok(vec![(3, row_3), (4, row_4)]));
+    }
+
+    #[test]
+    fn damage_is_refused() {
+        for (sheet, what) in [
+            ("<row r='x'><c><v>1</v></c></row>", "a row's number"),
+            ("<row><c r='1'><v>1</v></c></row>", "a cell's place"),
+            ("<row><c r='ZZZZ1'><v>1</v></c></row>", "a cell's place"),
+            ("<row><c t='s'><v>9</v></c></row>", "a string that is not there"),
+            ("<row><c t='s'><v>x</v></c></row>", "a string's place"),
+            ("<row><c><v>&unknown;</v></c></row>", "unknown entity"),
+            ("<row><c><v>1</v>", "it ends within a cell"),
+            ("<row><c r='A1", "not well-formed XML"),
+        ] {
+            assert_eq!(rows(sheet, "<sst/>"), Err(damaged(SHEET, what)), "{sheet}");
+        }
+    }
+
+    #[test]
+    fn far_cells_cost_nothing() {
+        let sheet = "<row r='1'><c r='A1'><v>1</v></c></row><row r='1048576'><c r='XFD1048576'><v>2</v></c></row>";
+        let read = rows(sheet, "<sst/>").unwrap();
+        assert_eq!(read.first(), Some(&(1, vec!["1".to_owned()])));
+        assert_eq!(read.len(), 1);
+    }
+}

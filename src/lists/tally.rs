@@ -1,0 +1,169 @@
+//! Gathering rows into a list: first places, duplicates, ages, remarks, counts, and the limits on them.
+
+use jiff::civil::Date;
+
+use super::{
+    Counts, Limits, Line, List, ListFault, Problem, Remark,
+    cell::Cell,
+    header::Layout,
+    seen::{BirthFacts, Seen},
+};
+use crate::domain::{AgeCheck, Niss};
+
+/// A list in the making.
+pub struct Tally {
+    limits: Limits,
+    column: u32,
+    seen: Seen,
+    children: Vec<Line>,
+    remarks: Vec<Remark>,
+    counts: Counts,
+}
+
+impl Tally {
+    /// An empty list with that layout; `rows_expected` is a guess for the memory it will take.
+    pub fn new(layout: Layout, rows_expected: usize, limits: &Limits, today: Date) -> Self {
+        let room = rows_expected.min(limits.rows);
+        Self {
+            limits: *limits,
+            column: u32::try_from(layout.column + 1).unwrap_or(u32::MAX),
+            seen: Seen::new(today),
+            children: Vec::with_capacity(room),
+            remarks: Vec::new(),
+            counts: Counts { ignored_columns: layout.columns.saturating_sub(1), ..Counts::default() },
+        }
+    }
+
+    /// Adds a row that is not blank. Rows above the limit are only counted.
+    pub fn row(&mut self, line: u32, cell: Cell) {
+        self.counts.rows += 1;
+        if self.counts.rows > self.limits.rows {
+            return;
+        }
+        match cell {
+            Cell::Valid { niss, restored } => self.number(line, niss, restored),
+            Cell::Invalid(problem) => self.invalid(line, problem),
+            // Something stands on the row, but not where the number should be.
+            Cell::Empty => self.invalid(line, Problem::Format),
+        }
+    }
+
+    fn number(&mut self, line: u32, niss: Niss, restored: bool) {
+        let (BirthFacts { future, age, incomplete }, new) = self.seen.meet(niss);
+        if future {
+            return self.invalid(line, Problem::BirthDate);
+        }
+        self.counts.valid += 1;
+        if restored {
+            self.counts.repaired += 1;
+            self.remark(line, Problem::Restored);
+        }
+        if !new {
+            self.counts.duplicate += 1;
+            return self.remark(line, Problem::Duplicate);
+        }
+        self.counts.distinct += 1;
+        if age == AgeCheck::Reached {
+            self.counts.outside_age += 1;
+            self.remark(line, Problem::OutsideAge);
+        }
+        if incomplete {
+            self.counts.unknown_date += 1;
+            self.remark(line, Problem::UnknownDate);
+        }
+        self.children.push(Line { niss, line, age });
+    }
+
+    fn invalid(&mut self, line: u32, problem: Problem) {
+        self.counts.invalid += 1;
+        self.remark(line, problem);
+    }
+
+    fn remark(&mut self, line: u32, problem: Problem) {
+        self.remarks.push(Remark { line, column: self.column, problem });
+    }
+
+    /// The list, when its limits are kept.
+    pub fn finish(self, looks_cut_off: bool, ignored_sheets: usize) -> Result<List, ListFault> {
+        let Counts { rows, invalid, .. } = self.counts;
+        if rows == 0 {
+            return Err(ListFault::Empty);
+        }
+        if rows > self.limits.rows {
+            return Err(ListFault::TooManyRows { rows, limit: self.limits.rows });
+        }
+        let percent = self.limits.max_invalid_percent;
+        if invalid.saturating_mul(100) > rows.saturating_mul(usize::from(percent)) {
+            return Err(ListFault::TooManyInvalid { invalid, rows, percent, remarks: self.remarks });
+        }
+        let counts = Counts { ignored_sheets, ..self.counts };
+        Ok(List { children: self.children, remarks: self.remarks, counts, column: self.column, looks_cut_off })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    fn tally(cells: &[&str], limits: &Limits) -> Result<List, ListFault> {
+        let layout = Layout { column: 0, columns: 1, header_line: 0 };
+        let mut tally = Tally::new(layout, 0, limits, date(2026, 11, 21));
+        for (line, cell) in (1..).zip(cells) {
+            tally.row(line, Cell::read(cell.as_bytes()));
+        }
+        tally.finish(false, 0)
+    }
+
+    #[test]
+    fn rows_divide_into_counts() {
+        let cells = [
+            "17073003384",
+            "17073003384",
+            "17073003355",
+            "00000100195",
+            "14000001121",
+            "5060700261",
+            "12345678901",
+            "27112000271",
+        ];
+        let list = tally(&cells, &Limits { max_invalid_percent: 25, ..Limits::default() }).unwrap();
+        let counts = Counts {
+            rows: 8,
+            distinct: 5,
+            valid: 6,
+            repaired: 1,
+            invalid: 2,
+            duplicate: 1,
+            outside_age: 1,
+            unknown_date: 2,
+            ignored_columns: 0,
+            ignored_sheets: 0,
+        };
+        assert_eq!(list.counts, counts);
+        let remarks: Vec<_> = list.remarks.iter().map(|remark| (remark.line, remark.problem.code())).collect();
+        let expected = [
+            (2, "dubbel"),
+            (3, "buiten-leeftijd"),
+            (4, "onbekende-datum"),
+            (5, "onbekende-datum"),
+            (6, "hersteld"),
+            (7, "ongeldig-controlegetal"),
+            (8, "ongeldige-datum"),
+        ];
+        assert_eq!(remarks, expected);
+        let within: Vec<_> = list.children.iter().map(|child| (child.line, child.is_within_age())).collect();
+        assert_eq!(within, [(1, true), (3, false), (4, true), (5, true), (6, true)]);
+    }
+
+    #[test]
+    fn limits_are_kept_to_the_row() {
+        let limits = Limits { rows: 2, max_invalid_percent: 50 };
+        assert!(tally(&["17073003384", "x"], &limits).is_ok());
+        assert_eq!(tally(&["17073003384", "x", "y"], &limits), Err(ListFault::TooManyRows { rows: 3, limit: 2 }));
+        let strict = Limits { rows: 2, max_invalid_percent: 49 };
+        let fault = tally(&["17073003384", "x"], &strict).unwrap_err();
+        assert_eq!(fault.remarks(), [Remark { line: 2, column: 1, problem: Problem::Format }]);
+        assert_eq!(tally(&[], &limits), Err(ListFault::Empty));
+    }
+}

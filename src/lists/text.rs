@@ -1,0 +1,317 @@
+//! Lists that are text: encoding, line ends, delimiter, quotes (RFC 4180).
+//!
+//! Cells are slices of the text, quotes included; nothing is copied for a row. A quote that is not closed within
+//! [`LONGEST_QUOTED`], or is closed where no cell ends, is an ordinary character: otherwise one stray quote would
+//! swallow the rows after it.
+
+use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
+use jiff::civil::Date;
+use memchr::{memchr, memchr_iter, memchr2};
+use zeroize::Zeroizing;
+
+use super::{
+    Limits, List, ListFault, Seems,
+    cell::{Cell, is_rounded},
+    header::{MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
+    tally::Tally,
+};
+
+/// Longest quoted cell, bytes: an address over several lines fits easily.
+const LONGEST_QUOTED: usize = 4096;
+
+/// Delimiters, in the order in which they are believed: a comma also stands inside names and amounts.
+const DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
+
+/// Rows looked at to find the delimiter.
+const DELIMITER_ROWS: usize = 64;
+
+/// A row of a number and a line end, for a guess of the number of rows.
+const SHORTEST_ROW: usize = 12;
+
+/// Reads a list that is text.
+pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<List, ListFault> {
+    let text = Text::decode(bytes, name)?;
+    let text = text.as_str().trim_end_matches(DOS_END);
+    if let Some(seems) = Seems::by_markup(text) {
+        return Err(ListFault::NotAList { seems });
+    }
+    let shape = Shape::of(text);
+    let layout = shape.sample(text).layout()?;
+    let mut tally = Tally::new(layout, text.len() / SHORTEST_ROW + 1, limits, today);
+    let mut looks_cut_off = false;
+    for record in shape.records(text) {
+        if record.line <= layout.header_line || record.bytes.is_empty() {
+            continue;
+        }
+        let raw = shape.cell(record.bytes, layout.column);
+        let cell = Cell::read(raw);
+        if cell == Cell::Empty && shape.is_blank(record.bytes) {
+            continue;
+        }
+        if !record.ended && !matches!(cell, Cell::Valid { .. }) {
+            let is_last = shape.cells(record.bytes).count() == layout.column + 1;
+            if is_last && Cell::is_fragment(raw) {
+                return Err(ListFault::CutOff { line: record.line });
+            }
+            looks_cut_off = true;
+        }
+        tally.row(record.line, cell);
+    }
+    tally.finish(looks_cut_off, 0)
+}
+
+/// The end of a text file in DOS, which old programs still write.
+const DOS_END: char = '\u{1A}';
+
+/// A text, decoded. What had to be copied is wiped.
+enum Text<'a> {
+    Borrowed(&'a str),
+    Decoded(Zeroizing<String>),
+}
+
+impl<'a> Text<'a> {
+    fn decode(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
+        let text = Self::by_encoding(bytes, name)?;
+        // Nothing that writes lists writes other control characters.
+        if holds_control(text.as_str().trim_end_matches(DOS_END).as_bytes()) {
+            return Err(ListFault::NotAList { seems: Seems::by_name(name) });
+        }
+        Ok(text)
+    }
+
+    fn by_encoding(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
+        if bytes.starts_with(b"\xFF\xFE\0\0") || bytes.starts_with(b"\0\0\xFE\xFF") {
+            return Err(ListFault::Encoding { what: "UTF-32" });
+        }
+        if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE") {
+            return Self::utf_16(UTF_16LE, rest);
+        }
+        if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
+            return Self::utf_16(UTF_16BE, rest);
+        }
+        if memchr(0, bytes).is_some() {
+            let zeros = |start: usize| bytes.iter().skip(start).step_by(2).take(64).filter(|byte| **byte == 0).count();
+            let half = bytes.len().div_ceil(2).min(64);
+            // Latin text has a zero in every second byte.
+            let wide = zeros(0).max(zeros(1)) * 4 > half * 3 && zeros(0).min(zeros(1)) * 4 < half;
+            return Err(if wide {
+                ListFault::Encoding { what: "UTF-16 without a byte order mark" }
+            } else {
+                ListFault::NotAList { seems: Seems::by_name(name) }
+            });
+        }
+        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+        if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
+            return Ok(Self::Borrowed(text));
+        }
+        let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
+        Ok(Self::Decoded(Zeroizing::new(text.into_owned())))
+    }
+
+    fn utf_16(encoding: &'static Encoding, bytes: &[u8]) -> Result<Self, ListFault> {
+        let text = encoding.decode_without_bom_handling_and_without_replacement(bytes);
+        let text = text.ok_or(ListFault::Encoding { what: "damaged UTF-16" })?;
+        Ok(Self::Decoded(Zeroizing::new(text.into_owned())))
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Borrowed(text) => text,
+            Self::Decoded(text) => text,
+        }
+    }
+}
+
+/// Whether bytes hold a control character other than tabs and line ends. Whole chunks are looked at without stopping
+/// in between, which the compiler turns into wide instructions.
+fn holds_control(bytes: &[u8]) -> bool {
+    let control = |byte: u8| byte < b'\t' || (byte > b'\r' && byte < b' ');
+    bytes.chunks(1024).any(|chunk| chunk.iter().fold(false, |found, byte| found | control(*byte)))
+}
+
+/// How a text divides into rows and cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shape {
+    /// Between rows: LF, with a CR before it or not, or CR alone.
+    row_end: u8,
+    /// Between cells; none when every row is one cell.
+    delimiter: Option<u8>,
+    /// Whether the text holds quotes at all.
+    quotes: bool,
+    /// Whether the first line is `sep=;`, which tells spreadsheets the delimiter.
+    declared: bool,
+}
+
+/// A row.
+#[derive(Debug, Clone, Copy)]
+struct Record<'a> {
+    /// The line on which it begins, from 1.
+    line: u32,
+    /// Its bytes without the line end.
+    bytes: &'a [u8],
+    /// Whether a line end follows.
+    ended: bool,
+}
+
+impl Shape {
+    fn of(text: &str) -> Self {
+        let bytes = text.as_bytes();
+        let row_end = if memchr(b'\n', bytes).is_none() { b'\r' } else { b'\n' };
+        let mut shape = Self { row_end, delimiter: None, quotes: memchr(b'"', bytes).is_some(), declared: false };
+        let first = shape.lines(bytes).next().map_or(&b""[..], |record| record.bytes);
+        if let [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] = first {
+            return Self { delimiter: Some(*delimiter), declared: true, ..shape };
+        }
+        shape.delimiter = shape.find_delimiter(bytes);
+        shape
+    }
+
+    /// The delimiter that cuts out a name of the number near the top, or else one that most rows hold.
+    fn find_delimiter(self, bytes: &[u8]) -> Option<u8> {
+        let rows = || self.lines(bytes).map(|record| record.bytes).filter(|row| !row.is_empty()).take(DELIMITER_ROWS);
+        let cuts_out_name = |delimiter: u8| {
+            rows().take(10).any(|row| {
+                let shape = Self { delimiter: Some(delimiter), ..self };
+                memchr(delimiter, row).is_some()
+                    && shape.cells(row).any(|cell| names_number(&String::from_utf8_lossy(cell)))
+            })
+        };
+        let stands_in_most = |delimiter: u8| {
+            let with = rows().filter(|row| memchr(delimiter, row).is_some() && !is_decimal(row)).count();
+            with > 0 && with * 2 >= rows().count()
+        };
+        DELIMITERS
+            .into_iter()
+            .find(|delimiter| cuts_out_name(*delimiter))
+            .or_else(|| DELIMITERS.into_iter().find(|delimiter| stands_in_most(*delimiter)))
+    }
+
+    /// The lines as they are, quotes or not.
+    fn lines(self, bytes: &[u8]) -> impl Iterator<Item = Record<'_>> {
+        Records { shape: Self { quotes: false, ..self }, rest: bytes, line: 1 }
+    }
+
+    /// The rows.
+    fn records(self, text: &str) -> impl Iterator<Item = Record<'_>> {
+        Records { shape: self, rest: text.as_bytes(), line: 1 }.skip(usize::from(self.declared))
+    }
+
+    fn sample(self, text: &str) -> Sample {
+        let rows = self.records(text).filter(|record| !self.is_blank(record.bytes)).take(SAMPLE_ROWS).map(|record| {
+            let cells = self.cells(record.bytes).take(MOST_COLUMNS);
+            let cells = cells.map(|cell| Zeroizing::new(String::from_utf8_lossy(cell).into_owned())).collect();
+            SampleRow { line: record.line, cells }
+        });
+        Sample { rows: rows.collect() }
+    }
+
+    /// Whether a row holds nothing but delimiters, white space and quotes.
+    fn is_blank(self, row: &[u8]) -> bool {
+        row.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b'"' || Some(*byte) == self.delimiter)
+    }
+
+    fn cells(self, row: &[u8]) -> impl Iterator<Item = &[u8]> {
+        Cells { shape: self, rest: Some(row) }
+    }
+
+    /// The cell in that place; empty when the row is too short.
+    fn cell(self, row: &[u8], column: usize) -> &[u8] {
+        self.cells(row).nth(column).unwrap_or_default()
+    }
+
+    /// Where the quoted cell that begins at the start of `bytes` ends: after its closing quote, which only counts when
+    /// the cell or row ends there.
+    fn quoted_end(self, bytes: &[u8]) -> Option<usize> {
+        if !self.quotes || bytes.first() != Some(&b'"') {
+            return None;
+        }
+        let reach = bytes.get(1..bytes.len().min(LONGEST_QUOTED))?;
+        let mut quotes = memchr_iter(b'"', reach).peekable();
+        while let Some(at) = quotes.next() {
+            // Two quotes are one character of the cell.
+            if quotes.next_if_eq(&(at + 1)).is_some() {
+                continue;
+            }
+            let after = bytes.get(at + 2..)?.iter().find(|byte| **byte != b' ');
+            let closes = after.is_none_or(|byte| Some(*byte) == self.delimiter || matches!(byte, b'\r' | b'\n'));
+            return closes.then_some(at + 2);
+        }
+        None
+    }
+}
+
+/// Whether the row is one number with a decimal comma: no comma between cells.
+fn is_decimal(row: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(row);
+    let text = text.trim();
+    is_rounded(text)
+        || text.split_once(',').is_some_and(|(whole, zeros)| {
+            whole.bytes().all(|byte| byte.is_ascii_digit()) && zeros.bytes().all(|byte| byte == b'0')
+        })
+}
+
+struct Records<'a> {
+    shape: Shape,
+    rest: &'a [u8],
+    line: u32,
+}
+
+impl Records<'_> {
+    /// The length of the next row, line end excluded.
+    fn row_length(&self) -> usize {
+        let bytes = self.rest;
+        let line = memchr(self.shape.row_end, bytes).unwrap_or(bytes.len());
+        let plain = !self.shape.quotes || bytes.get(..line).is_none_or(|row| memchr(b'"', row).is_none());
+        if plain {
+            return line;
+        }
+        let mut at = 0;
+        loop {
+            let cell = bytes.get(at..).unwrap_or_default();
+            at += self.shape.quoted_end(cell).unwrap_or(0);
+            let after = bytes.get(at..).unwrap_or_default();
+            let delimiter = self.shape.delimiter.unwrap_or(self.shape.row_end);
+            match memchr2(delimiter, self.shape.row_end, after) {
+                None => return bytes.len(),
+                Some(more) if after.get(more) == Some(&self.shape.row_end) => return at + more,
+                Some(more) => at += more + 1,
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let (row, rest) = self.rest.split_at_checked(self.row_length())?;
+        let (ended, rest) = rest.split_first().map_or((false, rest), |(_, rest)| (true, rest));
+        self.rest = rest;
+        let line = self.line;
+        let inside = if self.shape.quotes { memchr_iter(self.shape.row_end, row).count() } else { 0 };
+        self.line = line.saturating_add(u32::try_from(inside).unwrap_or(u32::MAX)).saturating_add(1);
+        Some(Record { line, bytes: row.strip_suffix(b"\r").unwrap_or(row), ended })
+    }
+}
+
+struct Cells<'a> {
+    shape: Shape,
+    rest: Option<&'a [u8]>,
+}
+
+impl<'a> Iterator for Cells<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let row = self.rest.take()?;
+        let Some(delimiter) = self.shape.delimiter else { return Some(row) };
+        let quoted = self.shape.quoted_end(row).unwrap_or(0);
+        let end = row.get(quoted..).and_then(|after| memchr(delimiter, after)).map(|more| quoted + more);
+        let Some(end) = end else { return Some(row) };
+        self.rest = row.get(end + 1..);
+        row.get(..end)
+    }
+}

@@ -1,0 +1,234 @@
+//! A small SFTP client, for the demonstration and for tests: one connection, one file at a time.
+//!
+//! Trusts exactly one host key. Files are held in memory, so it is for files that fit there.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use russh::{
+    client::{self, AuthResult},
+    keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
+};
+use russh_sftp::{
+    client::{RawSftpSession, error::Error as Fault},
+    protocol::{FileAttributes, OpenFlags, StatusCode},
+};
+
+use super::{
+    keys::{KeyFault, private_key},
+    transport::client_preferred,
+    wire::LONGEST_PAYLOAD,
+};
+use crate::domain::SshPublicKey;
+
+/// For the server to answer one request; storing a large file takes its time.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// Why something did not work; a refusal carries the server's own words.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// No connection, or it broke.
+    #[error("no SSH connection with {address}")]
+    Connection {
+        /// The server's address.
+        address: SocketAddr,
+        /// Why.
+        #[source]
+        source: russh::Error,
+    },
+    /// The private key cannot be used.
+    #[error("the client's private key cannot be used")]
+    Key(#[source] KeyFault),
+    /// The server did not let the user in.
+    #[error("{user} was not let in")]
+    NotLetIn {
+        /// The user name.
+        user: String,
+    },
+    /// There is no SFTP behind the connection.
+    #[error("no SFTP session")]
+    NoSftp(#[source] russh::Error),
+    /// The server refused.
+    #[error("{action}: {text} (status {code})")]
+    Refused {
+        /// What was asked.
+        action: String,
+        /// The server's words.
+        text: String,
+        /// The status code of SFTP.
+        code: u32,
+    },
+    /// The session broke while something was asked.
+    #[error("{action}")]
+    Broken {
+        /// What was asked.
+        action: String,
+        /// Why.
+        #[source]
+        source: Fault,
+    },
+}
+
+/// An entry of a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteFile {
+    /// Its name.
+    pub name: String,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it is a directory.
+    pub directory: bool,
+}
+
+/// A logged-in client.
+pub struct Client {
+    connection: client::Handle<Trust>,
+    sftp: RawSftpSession,
+}
+
+/// Accepts one host key.
+struct Trust(SshPublicKey);
+
+impl client::Handler for Trust {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, server: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(match server {
+            PublicKeyOrCertificate::PublicKey { key, .. } => key.to_bytes().is_ok_and(|blob| blob == self.0.blob()),
+            PublicKeyOrCertificate::Certificate(_) => false,
+        })
+    }
+}
+
+impl Client {
+    /// Connects and logs in with a private key in OpenSSH's format.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn connect(
+        address: SocketAddr,
+        user: &str,
+        key: &str,
+        host_key: SshPublicKey,
+    ) -> Result<Self, ClientError> {
+        let key = Arc::new(private_key(key).map_err(ClientError::Key)?);
+        let config = client::Config { preferred: client_preferred(), nodelay: true, ..client::Config::default() };
+        let broken = |source| ClientError::Connection { address, source };
+        let mut connection = client::connect(Arc::new(config), address, Trust(host_key)).await.map_err(broken)?;
+        let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
+        let signer = PrivateKeyWithHashAlg::new(key, hash);
+        match connection.authenticate_publickey(user, signer).await.map_err(broken)? {
+            AuthResult::Success => {}
+            AuthResult::Failure { .. } => return Err(ClientError::NotLetIn { user: user.to_owned() }),
+        }
+        let channel = connection.channel_open_session().await.map_err(ClientError::NoSftp)?;
+        channel.request_subsystem(true, "sftp").await.map_err(ClientError::NoSftp)?;
+        let sftp = RawSftpSession::new(channel.into_stream());
+        sftp.set_timeout(PATIENCE.as_secs());
+        sftp.init().await.map_err(|source| fault("begin SFTP".to_owned(), source))?;
+        Ok(Self { connection, sftp })
+    }
+
+    /// The entries of a directory, without `.` and `..`.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn list(&self, directory: &str) -> Result<Vec<RemoteFile>, ClientError> {
+        let say = |source| fault(format!("list {directory}"), source);
+        let handle = self.sftp.opendir(directory).await.map_err(say)?.handle;
+        let mut files = Vec::new();
+        loop {
+            match self.sftp.readdir(handle.as_str()).await {
+                Ok(names) => files.extend(names.files),
+                Err(Fault::Status(status)) if status.status_code == StatusCode::Eof => break,
+                Err(source) => return Err(say(source)),
+            }
+        }
+        self.sftp.close(handle).await.map_err(say)?;
+        let kept = files.into_iter().filter(|file| file.filename != "." && file.filename != "..");
+        Ok(kept
+            .map(|file| RemoteFile {
+                size: file.attrs.size.unwrap_or_default(),
+                directory: file.attrs.file_type().is_dir(),
+                name: file.filename,
+            })
+            .collect())
+    }
+
+    /// Writes a whole file; when this returns without an error the server has it.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn upload(&self, path: &str, bytes: &[u8]) -> Result<(), ClientError> {
+        let say = |source| fault(format!("upload {path}"), source);
+        let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
+        let handle = self.sftp.open(path, flags, FileAttributes::empty()).await.map_err(say)?.handle;
+        let mut offset = 0;
+        for piece in bytes.chunks(usize::try_from(LONGEST_PAYLOAD).unwrap_or(1)) {
+            let length = u64::try_from(piece.len()).unwrap_or_default();
+            if let Err(source) = self.sftp.write(handle.as_str(), offset, piece.to_vec()).await {
+                // The first refusal says why; that of the close would only say that there was one.
+                let _refused_too = self.sftp.close(handle.as_str()).await;
+                return Err(say(source));
+            }
+            offset += length;
+        }
+        self.sftp.close(handle).await.map_err(say).map(drop)
+    }
+
+    /// Reads a whole file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn download(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let say = |source| fault(format!("download {path}"), source);
+        let handle = self.sftp.open(path, OpenFlags::READ, FileAttributes::empty()).await.map_err(say)?.handle;
+        let mut bytes = Vec::new();
+        loop {
+            let offset = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
+            match self.sftp.read(handle.as_str(), offset, LONGEST_PAYLOAD).await {
+                Ok(data) => bytes.extend_from_slice(&data.data),
+                Err(Fault::Status(status)) if status.status_code == StatusCode::Eof => break,
+                Err(source) => return Err(say(source)),
+            }
+        }
+        self.sftp.close(handle).await.map_err(say)?;
+        Ok(bytes)
+    }
+
+    /// Renames a file; the new name must be free.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn rename(&self, from: &str, to: &str) -> Result<(), ClientError> {
+        self.sftp.rename(from, to).await.map(drop).map_err(|source| fault(format!("rename {from}"), source))
+    }
+
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn remove(&self, path: &str) -> Result<(), ClientError> {
+        self.sftp.remove(path).await.map(drop).map_err(|source| fault(format!("remove {path}"), source))
+    }
+
+    /// Ends the session as a client should: the server takes it for a regular end.
+    ///
+    /// # Errors
+    /// [`ClientError::Broken`], [`ClientError::NoSftp`].
+    pub async fn close(self) -> Result<(), ClientError> {
+        self.sftp.close_session().map_err(|source| fault("close".to_owned(), source))?;
+        drop(self.sftp);
+        let farewell = self.connection.disconnect(russh::Disconnect::ByApplication, "", "nl");
+        farewell.await.map_err(ClientError::NoSftp)
+    }
+}
+
+/// A fault while something was asked, with the server's words where it gave some.
+fn fault(action: String, source: Fault) -> ClientError {
+    match source {
+        Fault::Status(status) => {
+            ClientError::Refused { action, text: status.error_message, code: status.status_code as u32 }
+        }
+        source => ClientError::Broken { action, source },
+    }
+}

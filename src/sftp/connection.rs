@@ -1,0 +1,276 @@
+//! One connection: from accepting it to the account of its end.
+//!
+//! Owns the time that a login may take, the time that a connection may be idle, and the right to cut it. Progress is a
+//! request that came or a batch of replies that went; keepalives are not.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use russh::{Disconnect, server};
+use tokio::{
+    net::TcpStream,
+    sync::{mpsc, watch},
+    time::{Instant, sleep_until, timeout, timeout_at},
+};
+
+use super::{RefusalReason, auth::Attempts, handler::Handler, server::Shared, transport::Socket};
+use crate::dropbox::view::Login;
+
+/// For a client to take the message that it is being disconnected, before its socket is cut.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// Why the server ends a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// No login in time.
+    Grace,
+    /// Idle for too long.
+    Idle,
+    /// The tenant lost access.
+    AccessLost,
+    /// The server goes down.
+    Shutdown,
+    /// The server's own fault, which leaves a session without a way on.
+    Failed,
+    /// What came is no SFTP, or above a limit of it.
+    Violation(&'static str),
+}
+
+impl Ending {
+    /// What the client is told.
+    fn message(self) -> &'static str {
+        match self {
+            Self::Grace => "niet op tijd aangemeld",
+            Self::Idle => "verbinding te lang niet gebruikt",
+            Self::AccessLost => "uw toegang is gewijzigd; meld opnieuw aan",
+            Self::Shutdown => "de server stopt of herstart; probeer het zo dadelijk opnieuw",
+            Self::Failed => "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw",
+            Self::Violation(text) => text,
+        }
+    }
+
+    fn disconnect(self) -> Disconnect {
+        match self {
+            Self::Violation(_) => Disconnect::ProtocolError,
+            Self::Shutdown | Self::Failed => Disconnect::ServiceNotAvailable,
+            Self::Grace | Self::Idle | Self::AccessLost => Disconnect::ByApplication,
+        }
+    }
+}
+
+/// What a connection's parts share.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) peer: SocketAddr,
+    started: Instant,
+    /// Milliseconds from `started` to the last progress.
+    progress: AtomicU64,
+    /// Sessions with open files or unanswered requests.
+    busy: AtomicUsize,
+    bytes_in: AtomicU64,
+    bytes_out: AtomicU64,
+    regular: AtomicBool,
+    login: OnceLock<Arc<Login>>,
+    attempts: Mutex<Attempts>,
+    client_banner: OnceLock<String>,
+    /// Why a login that was proven was refused all the same.
+    turned_away: OnceLock<RefusalReason>,
+    ending: watch::Sender<Option<Ending>>,
+}
+
+impl Connection {
+    pub(super) fn new(peer: SocketAddr) -> Self {
+        Self {
+            peer,
+            started: Instant::now(),
+            progress: AtomicU64::new(0),
+            busy: AtomicUsize::new(0),
+            bytes_in: AtomicU64::new(0),
+            bytes_out: AtomicU64::new(0),
+            regular: AtomicBool::new(true),
+            login: OnceLock::new(),
+            attempts: Mutex::default(),
+            client_banner: OnceLock::new(),
+            turned_away: OnceLock::new(),
+            ending: watch::Sender::new(None),
+        }
+    }
+
+    /// Bytes of requests came.
+    pub(super) fn received(&self, bytes: usize) {
+        self.bytes_in.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Bytes of replies were handed to the transport.
+    pub(super) fn sent(&self, bytes: usize) {
+        self.bytes_out.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.touch();
+    }
+
+    /// Something went on.
+    pub(super) fn touch(&self) {
+        let now = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.progress.store(now, Ordering::Relaxed);
+    }
+
+    /// A session has something open or unanswered, or has no more.
+    pub(super) fn set_busy(&self, busy: bool) {
+        if busy {
+            self.busy.fetch_add(1, Ordering::Relaxed);
+        } else if self.busy.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.ending.send_modify(|_| ());
+        }
+    }
+
+    /// A session did not end by the client's own closing.
+    pub(super) fn irregular(&self) {
+        self.regular.store(false, Ordering::Relaxed);
+    }
+
+    /// Asks for the end; the first reason stands.
+    pub(super) fn end(&self, ending: Ending) {
+        self.ending.send_if_modified(|now| now.is_none() && now.replace(ending).is_none());
+    }
+
+    /// The account of the attempts to log in.
+    pub(super) fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
+        self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who logged in, once somebody has.
+    pub(super) fn login(&self) -> Option<&Arc<Login>> {
+        self.login.get()
+    }
+
+    /// Somebody logged in.
+    pub(super) fn log_in(&self, login: Arc<Login>, client_banner: String) {
+        self.touch();
+        let _only_once = self.client_banner.set(client_banner);
+        let _only_once = self.login.set(login);
+    }
+
+    /// A proven login is refused.
+    pub(super) fn turn_away(&self, reason: RefusalReason, client_banner: String) {
+        let _only_once = self.client_banner.set(client_banner);
+        let _only_once = self.turned_away.set(reason);
+    }
+
+    /// When the connection is over if nothing happens.
+    fn deadline(&self, server: &Shared) -> (Instant, Ending) {
+        if self.login.get().is_some() {
+            let progress = Duration::from_millis(self.progress.load(Ordering::Relaxed));
+            (self.started + progress + server.limits().idle, Ending::Idle)
+        } else {
+            (self.started + server.limits().login_grace, Ending::Grace)
+        }
+    }
+}
+
+/// Serves one connection until its end.
+pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, stream: TcpStream) {
+    let peer = connection.peer;
+    // Without it the last, short packet of each transfer waits for an acknowledgement.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%peer, %error, "no immediate sending");
+    }
+    let socket = Socket::new(stream);
+    // Each session's task holds a sender: when the receiver finds none left, all have ended.
+    let (sessions, mut sessions_ended) = mpsc::channel::<()>(1);
+    let handler = Handler::new(Arc::clone(&server), Arc::clone(&connection), sessions);
+    let grace = connection.started + server.limits().login_grace;
+    let opening = server::run_stream(server.transport(), socket.clone(), handler);
+    let ended = match timeout_at(grace, opening).await {
+        Ok(Ok(running)) => guide(&server, &connection, &socket, running).await,
+        Ok(Err(error)) => {
+            tracing::debug!(%peer, %error, "no SSH");
+            None
+        }
+        Err(_) => Some(Ending::Grace),
+    };
+    socket.cut();
+    while sessions_ended.recv().await.is_some() {}
+    account(server, connection, ended).await;
+}
+
+/// Waits for the end of the transport, and brings it about where it is due.
+async fn guide(
+    server: &Shared,
+    connection: &Connection,
+    socket: &Socket,
+    mut running: server::RunningSession<Handler>,
+) -> Option<Ending> {
+    let handle = running.handle();
+    let mut endings = connection.ending.subscribe();
+    let mut shutdown = server.shutdown();
+    let ending = loop {
+        if let Some(ending) = *endings.borrow_and_update() {
+            break ending;
+        }
+        if *shutdown.borrow_and_update() && connection.busy.load(Ordering::Relaxed) == 0 {
+            break Ending::Shutdown;
+        }
+        let (deadline, ending) = connection.deadline(server);
+        if deadline <= Instant::now() {
+            break ending;
+        }
+        tokio::select! {
+            result = &mut running => {
+                if let Err(error) = result {
+                    tracing::debug!(peer = %connection.peer, %error, "connection broke");
+                }
+                return None;
+            }
+            () = sleep_until(deadline) => {}
+            changed = endings.changed() => if changed.is_err() { break Ending::Idle },
+            changed = shutdown.changed() => if changed.is_err() { break Ending::Shutdown },
+        }
+    };
+    tracing::debug!(peer = %connection.peer, ?ending, "connection ended by the server");
+    let message = handle.disconnect(ending.disconnect(), ending.message().to_owned(), "nl".to_owned());
+    // The client may take nothing any more, or not close its side: then the socket is cut.
+    let told = timeout(FAREWELL, message).await;
+    if !matches!(told, Ok(Ok(()))) || timeout(FAREWELL, &mut running).await.is_err() {
+        socket.cut();
+        let _cut = timeout(FAREWELL, running).await;
+    }
+    Some(ending)
+}
+
+/// Tells the witness how it ended.
+async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option<Ending>) {
+    let told = tokio::task::spawn_blocking(move || {
+        let banner = connection.client_banner.get().map_or("", String::as_str);
+        if let Some(login) = connection.login.get() {
+            server.witness().logged_out(
+                login,
+                connection.bytes_in.load(Ordering::Relaxed),
+                connection.bytes_out.load(Ordering::Relaxed),
+                connection.started.elapsed(),
+                ended.is_none() && connection.regular.load(Ordering::Relaxed),
+            );
+            return;
+        }
+        let attempts = std::mem::take(&mut *connection.attempts());
+        let too_many = usize::try_from(attempts.rejected()).is_ok_and(|count| count >= server.limits().auth_attempts);
+        let reason = connection
+            .turned_away
+            .get()
+            .copied()
+            .or(too_many.then_some(RefusalReason::TooManyAttempts))
+            .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace));
+        if let Some(refused) = attempts.refusal(reason, connection.peer, banner) {
+            server.penalise(&refused);
+            server.witness().refused(&refused);
+        }
+    });
+    if let Err(error) = told.await {
+        tracing::error!(%error, "the end of a connection could not be entered");
+    }
+}

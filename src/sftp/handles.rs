@@ -1,0 +1,166 @@
+//! What a session has open, and what waits to be done with it.
+//!
+//! A reader (a download or a directory) is answered from memory or the page cache, as far as replies may be added; what
+//! is not there is fetched by a job. A writer is lent to one job at a time, which does what waits for it in order.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    sync::Arc,
+};
+
+use super::upload::{OpenUpload, UploadWork};
+use crate::dropbox::view::{Download, Entry};
+
+/// Handles of one session, by number. Numbers are never used again, and never 0.
+#[derive(Default)]
+pub(super) struct Handles {
+    open: HashMap<u64, OpenFile>,
+    last: u64,
+}
+
+/// An open file or directory.
+pub(super) enum OpenFile {
+    Reader(Reader),
+    Writer(Writer),
+}
+
+/// A file or directory being read.
+pub(super) struct Reader {
+    pub(super) source: Source,
+    pub(super) waiting: VecDeque<Ask>,
+    /// A job is bringing bytes: nothing of this reader is answered until it is done.
+    pub(super) fetching: bool,
+}
+
+pub(super) enum Source {
+    Download {
+        file: Arc<dyn Download>,
+        /// Bytes that a job brought, and where they begin.
+        fetched: Option<(u64, Vec<u8>)>,
+    },
+    Directory(VecDeque<Entry>),
+}
+
+/// A request to a reader.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Ask {
+    Read { id: u32, offset: u64, length: u32 },
+    Entries { id: u32 },
+    Attributes { id: u32 },
+    Close { id: u32 },
+}
+
+impl Ask {
+    pub(super) fn id(self) -> u32 {
+        match self {
+            Self::Read { id, .. } | Self::Entries { id } | Self::Attributes { id } | Self::Close { id } => id,
+        }
+    }
+}
+
+/// A file being written.
+pub(super) struct Writer {
+    /// None while a job has it.
+    pub(super) file: Option<OpenUpload>,
+    /// With the place of each in the order in which everything came.
+    pub(super) waiting: VecDeque<(u64, UploadWork)>,
+    /// The place of the first that the job has.
+    pub(super) running: Option<u64>,
+}
+
+impl Handles {
+    /// Gives a handle.
+    pub(super) fn add(&mut self, file: OpenFile) -> u64 {
+        self.last += 1;
+        self.open.insert(self.last, file);
+        self.last
+    }
+
+    pub(super) fn get_mut(&mut self, handle: u64) -> Option<&mut OpenFile> {
+        self.open.get_mut(&handle)
+    }
+
+    pub(super) fn remove(&mut self, handle: u64) -> Option<OpenFile> {
+        self.open.remove(&handle)
+    }
+
+    pub(super) fn reader(&mut self, handle: u64) -> Option<&mut Reader> {
+        match self.open.get_mut(&handle) {
+            Some(OpenFile::Reader(reader)) => Some(reader),
+            Some(OpenFile::Writer(_)) | None => None,
+        }
+    }
+
+    pub(super) fn writer(&mut self, handle: u64) -> Option<&mut Writer> {
+        match self.open.get_mut(&handle) {
+            Some(OpenFile::Writer(writer)) => Some(writer),
+            Some(OpenFile::Reader(_)) | None => None,
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.open.len()
+    }
+
+    /// Directories among them.
+    pub(super) fn directories(&self) -> usize {
+        let directory =
+            |file: &&OpenFile| matches!(file, OpenFile::Reader(Reader { source: Source::Directory(_), .. }));
+        self.open.values().filter(directory).count()
+    }
+
+    /// The place in the order of the first request to an upload that is not done.
+    pub(super) fn first_unwritten(&self) -> Option<u64> {
+        let first = |file: &OpenFile| match file {
+            OpenFile::Writer(writer) => writer.running.or(writer.waiting.front().map(|(place, _)| *place)),
+            OpenFile::Reader(_) => None,
+        };
+        self.open.values().filter_map(first).min()
+    }
+}
+
+impl OpenFile {
+    pub(super) fn reader(source: Source) -> Self {
+        Self::Reader(Reader { source, waiting: VecDeque::new(), fetching: false })
+    }
+
+    pub(super) fn writer(file: OpenUpload) -> Self {
+        Self::Writer(Writer { file: Some(file), waiting: VecDeque::new(), running: None })
+    }
+}
+
+/// Why a piece of a file is not there now.
+#[derive(Debug)]
+pub(super) enum NotNow {
+    /// It must be fetched.
+    Cold,
+    /// It cannot be read.
+    Broken(io::Error),
+}
+
+/// Brings bytes of a file without waiting: those that were fetched, or those in memory.
+pub(super) fn fill(
+    file: &dyn Download,
+    fetched: Option<&(u64, Vec<u8>)>,
+    offset: u64,
+    buffer: &mut [u8],
+) -> Result<usize, NotNow> {
+    let from_fetched = fetched.and_then(|(start, bytes)| {
+        let skip = usize::try_from(offset.checked_sub(*start)?).ok()?;
+        bytes.get(skip..).filter(|bytes| !bytes.is_empty())
+    });
+    if let Some(bytes) = from_fetched {
+        let length = bytes.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..length), bytes.get(..length)) {
+            to.copy_from_slice(from);
+        }
+        return Ok(length);
+    }
+    match file.read_now(offset, buffer) {
+        None => Err(NotNow::Cold),
+        Some(Ok(0)) => Err(NotNow::Broken(io::ErrorKind::UnexpectedEof.into())),
+        Some(Ok(read)) => Ok(read.min(buffer.len())),
+        Some(Err(error)) => Err(NotNow::Broken(error)),
+    }
+}

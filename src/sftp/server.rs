@@ -1,0 +1,308 @@
+//! Accepting connections, counting them, and letting them end.
+//!
+//! Invariants: no more connections than the limits say, in all and from one source; an error of `accept` never ends the
+//! server; after the shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    net::SocketAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{mpsc, watch},
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use super::{
+    Directory, RefusalReason, RefusedLogin, ServerSettings, SftpError, SftpLimits, Witness,
+    connection::{self, Connection, Ending},
+    penalties::{PenaltyBox, Source},
+    transport,
+};
+use crate::{
+    domain::TenantId,
+    dropbox::view::{DropBoxes, Login},
+};
+
+/// After a failed `accept` (no file descriptors left, most often): for others to end.
+const BACK_OFF: Duration = Duration::from_millis(100);
+
+/// For cut connections to enter their ends in the account.
+const LAST_ENTRIES: Duration = Duration::from_secs(10);
+
+/// What a client reads that may not connect now, before any SSH.
+const FULL: &[u8] = b"Te veel verbindingen; probeer het later opnieuw.\r\n";
+const KEPT_OUT: &[u8] = b"Te veel mislukte aanmeldingen vanaf dit adres; probeer het later opnieuw.\r\n";
+
+/// An SFTP server that does not listen yet.
+pub struct Server {
+    shared: Arc<Shared>,
+}
+
+/// How a server ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerEnd {
+    /// Connections that were still busy when the drain time was over, and were cut.
+    pub connections_cut: usize,
+}
+
+/// A hold on the sessions of a running server.
+#[derive(Clone)]
+pub struct Sessions {
+    shared: Arc<Shared>,
+}
+
+impl Server {
+    /// Prepares a server.
+    ///
+    /// # Errors
+    /// [`SftpError::NoHostKey`].
+    pub fn new(
+        settings: ServerSettings,
+        directory: Arc<dyn Directory>,
+        boxes: Arc<dyn DropBoxes>,
+        witness: Arc<dyn Witness>,
+    ) -> Result<Self, SftpError> {
+        if settings.host_keys.is_empty() {
+            return Err(SftpError::NoHostKey);
+        }
+        let shared = Shared {
+            transport: Arc::new(transport::config(&settings)),
+            penalties: Mutex::new(PenaltyBox::new(settings.penalties.clone())),
+            settings,
+            directory,
+            boxes,
+            witness,
+            shutdown: watch::Sender::new(false),
+            live: Mutex::default(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// A hold on its sessions, for a reload that takes access away.
+    pub fn sessions(&self) -> Sessions {
+        Sessions { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Serves until `shutdown` resolves and the connections have ended.
+    pub async fn serve(self, listeners: Vec<TcpListener>, shutdown: impl Future<Output = ()> + Send) -> ServerEnd {
+        let shared = self.shared;
+        let (alive, mut all_ended) = mpsc::channel::<()>(1);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            accepting.spawn(accept(Arc::clone(&shared), listener, alive.clone()));
+        }
+        drop(alive);
+        shutdown.await;
+        accepting.shutdown().await;
+        shared.shutdown.send_replace(true);
+        let mut connections_cut = 0;
+        if timeout(shared.limits().drain, all_ended.recv()).await.is_err() {
+            let live: Vec<_> = shared.live().connections.values().map(|live| Arc::clone(&live.connection)).collect();
+            connections_cut = live.len();
+            for connection in live {
+                connection.end(Ending::Shutdown);
+            }
+            if timeout(LAST_ENTRIES, all_ended.recv()).await.is_err() {
+                tracing::error!("connections that did not end in time are left behind");
+            }
+        }
+        ServerEnd { connections_cut }
+    }
+}
+
+impl Sessions {
+    /// Ends every session of a tenant that lost access; returns how many.
+    pub fn disconnect_tenant(&self, tenant: &TenantId) -> usize {
+        self.disconnect(|login| login.tenant == *tenant)
+    }
+
+    /// Ends every session whose login is one of these; returns how many. For a key that is no longer the tenant's.
+    pub fn disconnect(&self, lost: impl Fn(&Login) -> bool) -> usize {
+        let live = self.shared.live();
+        let lost = live.connections.values().filter(|live| live.login.as_deref().is_some_and(&lost));
+        lost.inspect(|live| live.connection.end(Ending::AccessLost)).count()
+    }
+
+    /// Connections now, logged in or not.
+    pub fn connections(&self) -> usize {
+        self.shared.live().connections.len()
+    }
+
+    /// Sessions that are logged in now.
+    pub fn logged_in(&self) -> usize {
+        self.shared.live().connections.values().filter(|live| live.login.is_some()).count()
+    }
+}
+
+/// What the connections of a server share.
+pub(super) struct Shared {
+    settings: ServerSettings,
+    transport: Arc<russh::server::Config>,
+    directory: Arc<dyn Directory>,
+    boxes: Arc<dyn DropBoxes>,
+    witness: Arc<dyn Witness>,
+    shutdown: watch::Sender<bool>,
+    live: Mutex<Live>,
+    penalties: Mutex<PenaltyBox>,
+}
+
+#[derive(Default)]
+struct Live {
+    next: u64,
+    connections: HashMap<u64, LiveConnection>,
+    sources: HashMap<Source, usize>,
+}
+
+struct LiveConnection {
+    connection: Arc<Connection>,
+    login: Option<Arc<Login>>,
+}
+
+/// A connection's place among the live ones; it is given back when this is dropped.
+pub(super) struct Place {
+    shared: Arc<Shared>,
+    number: u64,
+    source: Source,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut live = self.shared.live();
+        live.connections.remove(&self.number);
+        if let Some(count) = live.sources.get_mut(&self.source) {
+            *count -= 1;
+            if *count == 0 {
+                live.sources.remove(&self.source);
+            }
+        }
+    }
+}
+
+impl Shared {
+    pub(super) fn limits(&self) -> &SftpLimits {
+        &self.settings.limits
+    }
+
+    pub(super) fn banner(&self) -> Option<String> {
+        self.settings.banner.clone()
+    }
+
+    pub(super) fn transport(&self) -> Arc<russh::server::Config> {
+        Arc::clone(&self.transport)
+    }
+
+    pub(super) fn directory(&self) -> &Arc<dyn Directory> {
+        &self.directory
+    }
+
+    pub(super) fn boxes(&self) -> &Arc<dyn DropBoxes> {
+        &self.boxes
+    }
+
+    pub(super) fn witness(&self) -> &dyn Witness {
+        &*self.witness
+    }
+
+    /// Turns true when the server goes down.
+    pub(super) fn shutdown(&self) -> watch::Receiver<bool> {
+        self.shutdown.subscribe()
+    }
+
+    /// Gives a login its place among the tenant's sessions; false when they are all taken.
+    pub(super) fn admit(&self, connection: &Arc<Connection>, login: &Arc<Login>) -> bool {
+        let mut live = self.live();
+        let taken = live.connections.values().filter_map(|live| live.login.as_deref());
+        if taken.filter(|other| other.tenant == login.tenant).count() >= self.limits().sessions_per_tenant {
+            return false;
+        }
+        let place = live.connections.values_mut().find(|live| Arc::ptr_eq(&live.connection, connection));
+        place.map(|place| place.login = Some(Arc::clone(login))).is_some()
+    }
+
+    /// A connection came to no login: what the source did wrong counts against it.
+    pub(super) fn penalise(&self, refused: &RefusedLogin) {
+        match refused.reason {
+            // The server's own state, or a tenant's: not the source's fault.
+            RefusalReason::TooManySessions | RefusalReason::Unavailable | RefusalReason::Penalty => {}
+            RefusalReason::UnknownUser
+            | RefusalReason::UnknownKey
+            | RefusalReason::ExpiredKey
+            | RefusalReason::WrongSource
+            | RefusalReason::BadSignature
+            | RefusalReason::WeakSignature
+            | RefusalReason::StepMissing
+            | RefusalReason::TooManyAttempts
+            | RefusalReason::Grace => self.penalties().failed(refused.peer.ip(), Instant::now()),
+        }
+    }
+
+    /// Somebody logged in from there.
+    pub(super) fn spare(&self, peer: SocketAddr) {
+        self.penalties().spare(peer.ip(), Instant::now());
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn penalties(&self) -> MutexGuard<'_, PenaltyBox> {
+        self.penalties.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for a new connection, or what its client is told.
+    fn place(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Place, &'static [u8]> {
+        let peer = connection.peer.ip();
+        if self.penalties().keeps_out(peer, Instant::now()) {
+            return Err(KEPT_OUT);
+        }
+        let source = Source::of(peer);
+        let mut live = self.live();
+        let full = live.connections.len() >= self.limits().connections;
+        let from_there = live.sources.get(&source).copied().unwrap_or_default();
+        if full || from_there >= self.limits().connections_per_source {
+            return Err(FULL);
+        }
+        live.sources.insert(source, from_there + 1);
+        let number = live.next;
+        live.next += 1;
+        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), login: None });
+        Ok(Place { shared: Arc::clone(self), number, source })
+    }
+}
+
+/// Accepts from one listener until it is stopped.
+async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<()>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => welcome(&shared, stream, peer, alive.clone()),
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(BACK_OFF).await;
+            }
+        }
+    }
+}
+
+fn welcome(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, alive: mpsc::Sender<()>) {
+    let connection = Arc::new(Connection::new(peer));
+    match shared.place(&connection) {
+        Ok(place) => {
+            let server = Arc::clone(shared);
+            tokio::spawn(async move {
+                connection::attend(server, connection, stream).await;
+                drop((place, alive));
+            });
+        }
+        Err(text) => {
+            tracing::info!(%peer, "connection refused: {}", String::from_utf8_lossy(text).trim_end());
+            // What does not fit in the socket's empty buffer is not worth waiting for.
+            let _best_effort = stream.try_write(text);
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! One SFTP session: a task of its own that takes requests from a channel and brings replies to it.
+//!
+//! It always waits for three things at once: bytes from the client, room for replies, and jobs. That, and a bound on
+//! what it keeps, is what makes it live: the transport waits for this task to take bytes and cannot meanwhile learn
+//! that the client has opened its window, so a session that waited only for room could wait for ever.
+//!
+//! Memory of a session, at most: [`MOST_QUEUED`] of requests, payload and replies that wait, two batches
+//! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, directories' entries
+//! ([`MOST_DIRECTORIES`] listings); in the transport, four batches and sixteen packets more. A client above
+//! [`QUEUE_PAUSE`] is not read from, as long as its replies are taken; one that takes no replies and goes on asking is
+//! cut at [`MOST_QUEUED`].
+//!
+//! Order: requests with one handle are answered in order; requests about paths one after another, each after the
+//! uploads' requests that came before it. All else may overtake.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use russh::{
+    Channel, ChannelMsg,
+    server::{Handle, Msg},
+};
+use tokio::task::{JoinError, JoinSet};
+
+use super::{
+    connection::{Connection, Ending},
+    handles::Handles,
+    listing::Lister,
+    operations::{Outcome, Scene},
+    outbox::{Handed, Outbox},
+    server::Shared,
+    status::text,
+    upload::OpenUpload,
+    wire::{Decoder, Item, LONGEST_PAYLOAD, Request},
+};
+use crate::dropbox::view::Login;
+
+mod jobs;
+mod reading;
+mod requests;
+
+/// Above this nothing more is read from the client, unless replies wait for it: two megabytes keep a disk busy.
+const QUEUE_PAUSE: usize = 2 << 20;
+
+/// Above this the session ends. A client that has 64 writes of 256 KiB on their way while it takes no reply would meet
+/// it; clients take replies. 16 sessions of a tenant with 10 channels each come to 1.3 GiB.
+const MOST_QUEUED: usize = 8 << 20;
+
+/// What a waiting request counts for beside its strings.
+const REQUEST_COST: usize = 128;
+
+/// Jobs that bring cold bytes, or have brought them and are not read yet.
+const MOST_FETCHES: usize = 4;
+
+/// What one such job brings at most; the reply to one READ.
+const FETCH_BYTES: u32 = LONGEST_PAYLOAD;
+
+/// Directories open at once: a listing of 10,000 files takes about 1 MiB.
+const MOST_DIRECTORIES: usize = 16;
+
+/// Entries of one NAME reply, about 20 KiB: below the longest packet whatever the names (255 bytes, twice).
+const ENTRIES_PER_REPLY: usize = 100;
+
+/// Requests that one job does before its replies go out.
+const WORK_PER_JOB: usize = 64;
+
+/// What a session begins with.
+pub(super) struct Begin {
+    pub(super) server: Arc<Shared>,
+    pub(super) connection: Arc<Connection>,
+    pub(super) login: Arc<Login>,
+    pub(super) channel: Channel<Msg>,
+    pub(super) handle: Handle,
+}
+
+/// How a session ends other than by the client's closing: with a reason to end the connection, if it still stands.
+type Broken = Option<Ending>;
+
+/// What a job brings back.
+enum Done {
+    Paths(Vec<Outcome>, usize),
+    Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
+    Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
+}
+
+/// Serves one channel until it ends.
+pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
+    let Begin { server, connection, login, mut channel, handle } = begin;
+    let (boxes, who) = (Arc::clone(server.boxes()), Arc::clone(&login));
+    let opened = tokio::task::spawn_blocking(move || boxes.open(&who)).await;
+    let Ok(Some(drop_box)) = opened else {
+        return Err(Some(Ending::AccessLost));
+    };
+    let lister = Lister::new(login.tenant.clone());
+    let scene = Scene { drop_box: Arc::clone(&drop_box), directory: Arc::clone(server.directory()), lister };
+    let id = channel.id();
+    let mut session = Session {
+        scene: Arc::new(scene),
+        connection: Arc::clone(&connection),
+        open_handles: server.limits().open_handles,
+        outbox: Outbox::new(handle.clone(), id),
+        decoder: Decoder::default(),
+        handles: Handles::default(),
+        ready: VecDeque::new(),
+        parked: VecDeque::new(),
+        fetches: 0,
+        reading: None,
+        paths: VecDeque::new(),
+        paths_running: false,
+        jobs: JoinSet::new(),
+        place: 0,
+        queued: 0,
+        writing: None,
+        begun: false,
+        busy: false,
+    };
+    let ended = session.run(&mut channel).await;
+    session.close(ended.is_ok()).await;
+    if ended.is_ok() {
+        // Whether the client still listens does not matter any more.
+        let _gone = handle.exit_status_request(id, 0).await;
+        let _gone = handle.eof(id).await;
+        let _gone = handle.close(id).await;
+    }
+    ended
+}
+
+/// A READ whose reply is on its way out in pieces.
+struct Reading {
+    handle: u64,
+    offset: u64,
+}
+
+struct Session {
+    scene: Arc<Scene>,
+    connection: Arc<Connection>,
+    open_handles: usize,
+    outbox: Outbox,
+    decoder: Decoder,
+    handles: Handles,
+    /// Readers that have something to answer.
+    ready: VecDeque<u64>,
+    /// Readers that wait for one of [`MOST_FETCHES`].
+    parked: VecDeque<u64>,
+    fetches: usize,
+    reading: Option<Reading>,
+    paths: VecDeque<(u64, u32, Request)>,
+    paths_running: bool,
+    jobs: JoinSet<Done>,
+    /// The place of the latest request in the order of all.
+    place: u64,
+    /// Cost of everything that waits.
+    queued: usize,
+    /// The WRITE whose payload is coming: id, handle, and the offset of the next piece.
+    writing: Option<(u32, u64, u64)>,
+    begun: bool,
+    busy: bool,
+}
+
+/// What happened.
+enum Event {
+    Message(Option<ChannelMsg>),
+    Sent(Option<(usize, Vec<Handed>)>),
+    Done(Result<Done, JoinError>),
+}
+
+impl Session {
+    async fn run(&mut self, channel: &mut Channel<Msg>) -> Result<(), Broken> {
+        let mut all_asked = false;
+        loop {
+            self.start_paths();
+            self.produce()?;
+            self.outbox.start();
+            let idle = self.is_idle();
+            if all_asked && idle {
+                return Ok(());
+            }
+            self.show_busy(!idle || self.handles.len() > 0);
+            // While replies wait for the client, its bytes must be taken: see above.
+            let receiving = self.outbox.is_sending() || self.load() < QUEUE_PAUSE;
+            let event = tokio::select! {
+                message = channel.wait(), if receiving => Event::Message(message),
+                sent = self.outbox.sent(), if self.outbox.is_sending() => Event::Sent(sent),
+                Some(done) = self.jobs.join_next() => Event::Done(done),
+                else => return Err(Some(Ending::Failed)),
+            };
+            match event {
+                Event::Message(Some(ChannelMsg::Data { data })) if !all_asked => self.take(data)?,
+                Event::Message(Some(ChannelMsg::Eof)) => all_asked = true,
+                Event::Message(Some(ChannelMsg::Close)) => return Ok(()),
+                Event::Message(Some(_)) => {}
+                Event::Message(None) | Event::Sent(None) => return Err(None),
+                Event::Sent(Some((bytes, handed))) => self.handed_over(bytes, handed),
+                Event::Done(Ok(done)) => self.job_done(done)?,
+                Event::Done(Err(error)) => {
+                    tracing::error!(%error, "a job of an SFTP session failed");
+                    return Err(Some(Ending::Failed));
+                }
+            }
+        }
+    }
+
+    fn load(&self) -> usize {
+        self.queued + self.outbox.waiting()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.queued == 0 && self.jobs.is_empty() && self.reading.is_none() && self.outbox.is_empty()
+    }
+
+    fn show_busy(&mut self, busy: bool) {
+        if busy != self.busy {
+            self.busy = busy;
+            self.connection.set_busy(busy);
+        }
+    }
+
+    /// Takes bytes from the client.
+    fn take(&mut self, data: Bytes) -> Result<(), Broken> {
+        self.connection.received(data.len());
+        self.decoder.feed(data);
+        loop {
+            match self.decoder.next() {
+                Ok(Some(item)) => self.item(item)?,
+                Ok(None) => break,
+                Err(fatal) => {
+                    tracing::info!(peer = %self.connection.peer, error = %fatal, "SFTP session ended");
+                    return Err(Some(Ending::Violation("een SFTP-pakket is te lang of te kort")));
+                }
+            }
+        }
+        if self.load() > MOST_QUEUED {
+            return Err(Some(Ending::Violation("te veel verzoeken zonder antwoorden te lezen")));
+        }
+        Ok(())
+    }
+
+    fn item(&mut self, item: Item) -> Result<(), Broken> {
+        match item {
+            Item::Request { request: Request::Init { .. }, .. } if !self.begun => {
+                self.begun = true;
+                self.outbox.reply().version();
+            }
+            Item::Request { request: Request::Init { .. }, .. } => {
+                return Err(Some(Ending::Violation("INIT mag maar een keer")));
+            }
+            _ if !self.begun => return Err(Some(Ending::Violation("de sessie begint niet met INIT"))),
+            Item::Request { id, request } => self.request(id, request),
+            Item::Undecodable { id } => self.outbox.reply().undecodable(id, text::UNDECODABLE),
+            Item::Write { id, handle, offset } => self.writing = Some((id, handle, offset)),
+            Item::Payload { bytes, last } => self.payload(bytes, last),
+        }
+        Ok(())
+    }
+
+    /// A batch is with the transport.
+    fn handed_over(&mut self, bytes: usize, handed: Vec<Handed>) {
+        self.connection.sent(bytes);
+        let mut closed = Vec::new();
+        for piece in handed {
+            match piece {
+                Handed::Piece { file, offset, length } => file.sent(offset, length),
+                Handed::Closed(file) => closed.push(file),
+            }
+        }
+        if !closed.is_empty() {
+            // Closing a file may write to the transfer log.
+            let close = tokio::task::spawn_blocking(move || drop(closed));
+            drop(close);
+        }
+    }
+
+    /// Lets go of everything: jobs end, uploads that were not closed stay unfinished.
+    async fn close(mut self, regular: bool) {
+        self.show_busy(false);
+        let mut done = Vec::new();
+        while let Some(job) = self.jobs.join_next().await {
+            done.push(job);
+        }
+        let Self { scene, outbox, handles, .. } = self;
+        let closing = tokio::task::spawn_blocking(move || {
+            drop((done, outbox, handles));
+            scene.drop_box.ended(regular);
+        });
+        if let Err(error) = closing.await {
+            tracing::error!(%error, "an SFTP session could not be closed");
+        }
+    }
+}

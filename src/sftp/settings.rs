@@ -1,0 +1,114 @@
+//! What the server is told: keys, limits, and who answers its questions.
+
+use std::{sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use jiff::Timestamp;
+
+use super::{HostKey, LoginMethod, RefusedLogin};
+use crate::{domain::Tenant, dropbox::view::Login};
+
+/// Settings of a server; they hold until it ends. Tenants are asked for at each login, through [`Directory`].
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Keys that the server proves itself with; at least one.
+    pub host_keys: Vec<HostKey>,
+    /// Shown before a login; Dutch, with its line end.
+    pub banner: Option<String>,
+    /// Limits.
+    pub limits: SftpLimits,
+    /// What failing logins cost.
+    pub penalties: Penalties,
+}
+
+/// Limits of the server, from the YAML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SftpLimits {
+    /// Connections at once.
+    pub connections: usize,
+    /// Connections at once from one address; IPv6 addresses of one /64 count as one.
+    pub connections_per_source: usize,
+    /// Logged-in connections of one tenant at once.
+    pub sessions_per_tenant: usize,
+    /// From accepting a connection to its login.
+    pub login_grace: Duration,
+    /// Rejected attempts on one connection.
+    pub auth_attempts: usize,
+    /// Without a request or a byte sent on; keepalives do not count.
+    pub idle: Duration,
+    /// Open files and directories of one SFTP session.
+    pub open_handles: usize,
+    /// From the end of accepting to cutting what still transfers.
+    pub drain: Duration,
+}
+
+impl Default for SftpLimits {
+    /// The defaults of `groeikluis.yaml`.
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            connections_per_source: 32,
+            sessions_per_tenant: 16,
+            login_grace: Duration::from_secs(30),
+            auth_attempts: 6,
+            idle: Duration::from_mins(15),
+            open_handles: 256,
+            drain: Duration::from_mins(1),
+        }
+    }
+}
+
+/// How failing logins keep a source out for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Penalties {
+    /// Failed connections before the first penalty.
+    pub after: u32,
+    /// The first penalty; each further failure doubles it.
+    pub first: Duration,
+    /// The longest.
+    pub longest: Duration,
+    /// Networks that never get one.
+    pub exempt: Vec<IpNet>,
+}
+
+impl Default for Penalties {
+    /// The defaults of `groeikluis.yaml`, with no network exempt.
+    fn default() -> Self {
+        Self { after: 5, first: Duration::from_secs(10), longest: Duration::from_hours(1), exempt: Vec::new() }
+    }
+}
+
+/// Who may log in, as the YAML says now.
+pub trait Directory: Send + Sync {
+    /// The tenant whose user name this is. Answers from memory.
+    fn tenant(&self, user: &str) -> Option<Arc<Tenant>>;
+
+    /// The time, for the expiry of keys and the dates of listings.
+    fn now(&self) -> Timestamp;
+}
+
+/// The account of logins. Calls may block; the server makes them where that is allowed.
+pub trait Witness: Send + Sync {
+    /// Somebody logged in; called before the first SFTP reply.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: the account cannot be kept, so the session is refused.
+    fn logged_in(
+        &self,
+        login: &Login,
+        method: LoginMethod,
+        attempts: u32,
+        client_banner: &str,
+    ) -> Result<(), Unavailable>;
+
+    /// A connection ended without a login, or with another user name than before.
+    fn refused(&self, refused: &RefusedLogin);
+
+    /// A logged-in connection ended. `regular` when each of its sessions was closed by the client.
+    fn logged_out(&self, login: &Login, bytes_in: u64, bytes_out: u64, duration: Duration, regular: bool);
+}
+
+/// The account of logins cannot be kept at the moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the account of logins cannot be kept")]
+pub struct Unavailable;

@@ -1,0 +1,101 @@
+//! What identifies an official, kept out of the entry (RFC 9901, section 4.2).
+//!
+//! A disclosure is base64url of `["salt","name","value"]` with 128 bits of salt; the entry holds its SHA-256,
+//! base64url too, among at least one decoy, sorted, so that nothing shows how many there are or in which order.
+//! Without the disclosure a digest tells nothing; destroying the disclosures erases the data, and every proof holds.
+//!
+//! The disclosures go to a [`DisclosureSink`] before their entry is written, so that none can be lost that an entry
+//! speaks of. They are never on disk in clear: a sink seals them.
+
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+use super::{Disclosed, IndexError, jcs};
+use crate::domain::TenantId;
+
+/// Keeps disclosures, sealed, in one file for each tenant and month.
+pub trait DisclosureSink {
+    /// Brings disclosures of one entry to disk, sealed. When the entry is then not written, its disclosures stay as
+    /// ones that no digest speaks of.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the entry is then not written.
+    fn keep(
+        &mut self,
+        tenant: Option<&TenantId>,
+        seq: u64,
+        at: Timestamp,
+        disclosures: &[String],
+    ) -> Result<(), IndexError>;
+}
+
+/// Keeps nothing: of what is disclosed, only digests remain, which nobody can open. For trials and tests.
+#[derive(Debug, Clone, Copy)]
+pub struct KeepNothing;
+
+impl DisclosureSink for KeepNothing {
+    fn keep(&mut self, _: Option<&TenantId>, _: u64, _: Timestamp, _: &[String]) -> Result<(), IndexError> {
+        Ok(())
+    }
+}
+
+/// The encoded disclosures, and the digests for the entry with a decoy among them.
+pub(super) fn encode(disclosed: &[Disclosed]) -> (Vec<String>, Vec<String>) {
+    let disclosures: Vec<String> = disclosed.iter().map(encode_one).collect();
+    let mut digests: Vec<String> = disclosures.iter().map(|disclosure| digest(disclosure.as_bytes())).collect();
+    digests.push(digest(&random::<32>()));
+    digests.sort_unstable();
+    (disclosures, digests)
+}
+
+fn encode_one(disclosed: &Disclosed) -> String {
+    let mut json = vec![b'['];
+    jcs::write_string(&URL_SAFE_NO_PAD.encode(random::<16>()), &mut json);
+    json.push(b',');
+    jcs::write_string(disclosed.name, &mut json);
+    json.push(b',');
+    jcs::write_string(&disclosed.value, &mut json);
+    json.push(b']');
+    URL_SAFE_NO_PAD.encode(json)
+}
+
+fn digest(bytes: &[u8]) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
+}
+
+fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    rand::fill(&mut bytes);
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digests_are_those_of_the_disclosures_and_a_decoy() {
+        let disclosed = [("ip", "192.0.2.7"), ("path", "/inbox/\"lijst\".csv")]
+            .map(|(name, value)| Disclosed { name, value: value.to_owned() });
+        let (disclosures, digests) = encode(&disclosed);
+        assert_eq!((disclosures.len(), digests.len()), (2, 3));
+        assert!(digests.is_sorted());
+        for (disclosure, disclosed) in disclosures.iter().zip(&disclosed) {
+            assert!(digests.contains(&digest(disclosure.as_bytes())));
+            let json = URL_SAFE_NO_PAD.decode(disclosure).unwrap();
+            let [salt, name, value]: [String; 3] = serde_json::from_slice(&json).unwrap();
+            assert_eq!(URL_SAFE_NO_PAD.decode(salt).unwrap().len(), 16);
+            assert_eq!((name.as_str(), &value), (disclosed.name, &disclosed.value));
+        }
+        assert_eq!(encode(&[]).1.len(), 1);
+        assert_ne!(encode(&disclosed).1, digests);
+    }
+
+    #[test]
+    fn a_digest_is_that_of_the_standard() {
+        // RFC 9901, section 4.2.3.
+        let disclosure = "WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0";
+        assert_eq!(digest(disclosure.as_bytes()), "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0");
+    }
+}

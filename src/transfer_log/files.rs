@@ -1,0 +1,143 @@
+//! The log's files: written so that they are on disk when they are said to be.
+//!
+//! A fault of a synchronisation is [`LogError::Sync`], which ends the log; any other is [`LogError::File`], which may
+//! pass. Nothing here is written in place where a published checkpoint speaks of it.
+
+use std::{
+    collections::BTreeSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{Read, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use super::LogError;
+
+/// Only the daemon's own user reads the log; tenants get theirs over SFTP.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+
+/// Files written whole under one directory, whose directories are synchronised together.
+#[derive(Debug)]
+pub(super) struct Files {
+    root: PathBuf,
+    changed: BTreeSet<PathBuf>,
+}
+
+impl Files {
+    pub fn new(root: &Path) -> Self {
+        Self { root: root.to_owned(), changed: BTreeSet::new() }
+    }
+
+    /// Writes a file and brings it to disk; its name is there after [`Files::sync`].
+    pub fn put(&mut self, relative: &str, bytes: &[u8]) -> Result<(), LogError> {
+        let path = self.root.join(relative);
+        if let Some(parent) = path.parent() {
+            self.make_directory(parent)?;
+            self.changed.insert(parent.to_owned());
+        }
+        write_file(&path, bytes)
+    }
+
+    fn make_directory(&mut self, path: &Path) -> Result<(), LogError> {
+        if path.is_dir() {
+            return Ok(());
+        }
+        if let Some(parent) = path.parent() {
+            self.make_directory(parent)?;
+            self.changed.insert(parent.to_owned());
+        }
+        make_directory(path)
+    }
+
+    /// Brings every changed directory to disk.
+    pub fn sync(&mut self) -> Result<(), LogError> {
+        while let Some(directory) = self.changed.last() {
+            sync_directory(directory)?;
+            self.changed.pop_last();
+        }
+        Ok(())
+    }
+
+    /// Removes files that no checkpoint speaks of, and the directories that this leaves empty. What cannot be removed
+    /// stays: it costs room and nothing else.
+    pub fn remove(&self, relative: &str) {
+        let path = self.root.join(relative);
+        if fs::remove_file(&path).is_ok()
+            && let Some(parent) = path.parent()
+        {
+            // Fails where other files are left, as it should.
+            let _ = fs::remove_dir(parent);
+        }
+    }
+
+    /// Removes the files of a directory whose paths are not among those `kept`.
+    pub fn remove_others(&self, relative: &str, kept: &[String]) {
+        let Ok(listing) = fs::read_dir(self.root.join(relative)) else { return };
+        for name in listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
+            let path = format!("{relative}/{name}");
+            if !kept.contains(&path) {
+                self.remove(&path);
+            }
+        }
+    }
+}
+
+/// Makes a directory and those above it; those that are there are fine.
+pub(super) fn make_directory(path: &Path) -> Result<(), LogError> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(DIRECTORY_MODE)
+        .create(path)
+        .map_err(|source| LogError::file("make directory", path, source))
+}
+
+/// Makes an empty file, or empties one, to write.
+pub(super) fn create(path: &Path) -> Result<File, LogError> {
+    OpenOptions::new()
+        .create(true)
+        .write(true)
+        .truncate(true)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(|source| LogError::file("make", path, source))
+}
+
+fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
+    let mut file = create(path)?;
+    file.write_all(bytes).map_err(|source| LogError::file("write", path, source))?;
+    file.sync_all().map_err(|source| LogError::sync(path, source))
+}
+
+/// Replaces a file whole: after this the new one is on disk, before it the old one.
+pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), LogError> {
+    let (temporary, path) = (directory.join(format!(".{name}.new")), directory.join(name));
+    write_file(&temporary, bytes)?;
+    fs::rename(&temporary, &path).map_err(|source| LogError::file("rename", temporary, source))?;
+    sync_directory(directory)
+}
+
+/// Brings a directory to disk: entries made, renamed and removed.
+pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
+    let directory = File::open(path).map_err(|source| LogError::file("open directory", path, source))?;
+    directory.sync_all().map_err(|source| LogError::sync(path, source))
+}
+
+/// Reads a file of at most `limit_bytes`.
+pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, LogError> {
+    let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
+    let mut bytes = Vec::new();
+    file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|source| LogError::file("read", path, source))?;
+    if bytes.len() as u64 > limit_bytes {
+        return Err(LogError::Damaged { path: path.to_owned(), problem: "it is longer than it can be" });
+    }
+    Ok(bytes)
+}
+
+/// As [`read`]; `None` when there is no such file.
+pub(super) fn read_if_there(path: &Path, limit_bytes: u64) -> Result<Option<Vec<u8>>, LogError> {
+    match read(path, limit_bytes) {
+        Err(error) if error.is_not_found() => Ok(None),
+        bytes => bytes.map(Some),
+    }
+}

@@ -1,0 +1,268 @@
+//! The journal: entries that are durable and under no published checkpoint yet.
+//!
+//! A file `journal/<first entry's place, 20 digits>` holds frames `[length u32 LE][CRC-32C u32 LE][entry]`; the CRC
+//! covers the length and the entry. The length's highest bit says that the group goes on with the next frame: a group
+//! counts when its last frame is whole. Groups that nobody was told of may be half there after a crash; reading stops
+//! before the first.
+
+use std::{
+    fs::{self, File},
+    io::{BufReader, Read},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+};
+
+use super::{LogError, MAX_ENTRY_BYTES, MAX_GROUP, files};
+
+/// The directory of the journal's files, under the log's.
+const DIRECTORY: &str = "journal";
+
+/// Set in a frame's length when its group goes on.
+const CONTINUES: u32 = 1 << 31;
+
+/// The journal's file that is written.
+#[derive(Debug)]
+pub(super) struct Journal {
+    file: File,
+    path: PathBuf,
+    /// Bytes that are on disk and count.
+    length: u64,
+    /// Whether a failed write may have left something behind them.
+    dirty: bool,
+}
+
+/// Adds a frame to a batch.
+pub(super) fn frame(entry: &[u8], continues: bool, batch: &mut Vec<u8>) {
+    let length = u32::try_from(entry.len()).unwrap_or(u32::MAX) | if continues { CONTINUES } else { 0 };
+    batch.extend_from_slice(&length.to_le_bytes());
+    batch.extend_from_slice(&checksum(length, entry).to_le_bytes());
+    batch.extend_from_slice(entry);
+}
+
+fn checksum(length: u32, entry: &[u8]) -> u32 {
+    crc32c::crc32c_append(crc32c::crc32c(&length.to_le_bytes()), entry)
+}
+
+impl Journal {
+    /// Makes the file whose first entry will have that place.
+    pub fn create(log: &Path, first: u64) -> Result<Self, LogError> {
+        let directory = log.join(DIRECTORY);
+        if !directory.is_dir() {
+            files::make_directory(&directory)?;
+            files::sync_directory(log)?;
+        }
+        let path = directory.join(format!("{first:020}"));
+        let file = files::create(&path)?;
+        files::sync_directory(&directory)?;
+        Ok(Self { file, path, length: 0, dirty: false })
+    }
+
+    /// Goes on with a file after its first `length` bytes; what is behind them is cut.
+    pub fn resume(path: PathBuf, length: u64) -> Result<Self, LogError> {
+        let file = File::options().write(true).open(&path);
+        let file = file.map_err(|source| LogError::file("open", &path, source))?;
+        file.set_len(length).map_err(|source| LogError::file("cut", &path, source))?;
+        file.sync_all().map_err(|source| LogError::sync(&path, source))?;
+        Ok(Self { file, path, length, dirty: false })
+    }
+
+    /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts.
+    pub fn append(&mut self, batch: &[u8]) -> Result<(), LogError> {
+        self.cut()?;
+        if let Err(source) = self.file.write_all_at(batch, self.length) {
+            self.dirty = self.file.set_len(self.length).is_err();
+            return Err(LogError::file("write", &self.path, source));
+        }
+        self.file.sync_data().map_err(|source| LogError::sync(&self.path, source))?;
+        self.length += batch.len() as u64;
+        Ok(())
+    }
+
+    fn cut(&mut self) -> Result<(), LogError> {
+        if self.dirty {
+            self.file.set_len(self.length).map_err(|source| LogError::file("cut", &self.path, source))?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    /// Goes on in a new file, unless this one is empty.
+    pub fn rotate(&mut self, log: &Path, first: u64) -> Result<(), LogError> {
+        // What a failed write left must not be taken for entries.
+        self.cut()?;
+        if self.length > 0 {
+            *self = Self::create(log, first)?;
+        }
+        Ok(())
+    }
+}
+
+/// The files that hold what follows the first `size` entries: the one that `size` is in or ends, and those after it.
+pub(super) fn list_from(log: &Path, size: u64) -> Result<Vec<(u64, PathBuf)>, LogError> {
+    let mut found = list(log)?;
+    let base = found.iter().rposition(|(first, _)| *first <= size).unwrap_or(0);
+    Ok(found.split_off(base))
+}
+
+/// Removes the files whose entries are all among the first `size`.
+pub(super) fn remove_covered(log: &Path, size: u64) -> Result<(), LogError> {
+    let kept = list_from(log, size)?;
+    for (first, path) in list(log)? {
+        if kept.first().is_some_and(|(base, _)| first < *base) {
+            fs::remove_file(&path).map_err(|source| LogError::file("remove", path, source))?;
+        }
+    }
+    Ok(())
+}
+
+/// The journal's files with the place of their first entry, in order.
+pub(super) fn list(log: &Path) -> Result<Vec<(u64, PathBuf)>, LogError> {
+    let directory = log.join(DIRECTORY);
+    let listing = match fs::read_dir(&directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        listing => listing.map_err(|source| LogError::file("list", &directory, source))?,
+    };
+    let mut found = Vec::new();
+    for entry in listing {
+        let entry = entry.map_err(|source| LogError::file("list", &directory, source))?;
+        let name = entry.file_name();
+        let first = name.to_str().filter(|name| name.len() == 20).and_then(|name| name.parse().ok());
+        found.extend(first.map(|first| (first, entry.path())));
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Reads a file's groups up to the first that is not whole.
+#[derive(Debug)]
+pub(super) struct Groups {
+    input: BufReader<File>,
+    path: PathBuf,
+    first: u64,
+    next: u64,
+    valid_bytes: u64,
+}
+
+impl Groups {
+    pub fn open(first: u64, path: &Path) -> Result<Self, LogError> {
+        let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
+        Ok(Self { input: BufReader::new(file), path: path.to_owned(), first, next: first, valid_bytes: 0 })
+    }
+
+    /// The place of the file's first entry.
+    pub fn first_place(&self) -> u64 {
+        self.first
+    }
+
+    /// The place of the next group's first entry.
+    pub fn next_place(&self) -> u64 {
+        self.next
+    }
+
+    /// Bytes of the groups read so far.
+    pub fn valid_bytes(&self) -> u64 {
+        self.valid_bytes
+    }
+
+    /// The next group's entries, or `None` where the valid part ends. Not to be called again after that.
+    pub fn next_group(&mut self) -> Result<Option<Vec<Vec<u8>>>, LogError> {
+        let (mut group, mut bytes) = (Vec::new(), 0);
+        while group.len() < MAX_GROUP {
+            let read = read_frame(&mut self.input);
+            let Some((entry, continues)) = read.map_err(|source| LogError::file("read", &self.path, source))? else {
+                return Ok(None);
+            };
+            bytes += 8 + entry.len() as u64;
+            group.push(entry);
+            if !continues {
+                self.next += group.len() as u64;
+                self.valid_bytes += bytes;
+                return Ok(Some(group));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// A frame's entry and whether its group goes on; `None` when it is not whole.
+fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(Vec<u8>, bool)>> {
+    let mut head = Vec::with_capacity(8);
+    input.by_ref().take(8).read_to_end(&mut head)?;
+    let ([length, found], []) = head.as_chunks::<4>() else { return Ok(None) };
+    let (length, found) = (u32::from_le_bytes(*length), u32::from_le_bytes(*found));
+    let entry_bytes = length & !CONTINUES;
+    if entry_bytes == 0 || entry_bytes as usize > MAX_ENTRY_BYTES {
+        return Ok(None);
+    }
+    let mut entry = Vec::with_capacity(entry_bytes as usize);
+    input.by_ref().take(u64::from(entry_bytes)).read_to_end(&mut entry)?;
+    let whole = entry.len() == entry_bytes as usize && checksum(length, &entry) == found;
+    Ok(whole.then_some((entry, length & CONTINUES != 0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn read_all(bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, u64) {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), bytes).unwrap();
+        let mut groups = Groups::open(0, file.path()).unwrap();
+        let mut found = Vec::new();
+        while let Some(group) = groups.next_group().unwrap() {
+            found.push(group);
+        }
+        (found, groups.valid_bytes())
+    }
+
+    #[test]
+    fn a_cut_anywhere_keeps_whole_groups_only() {
+        let groups: Vec<Vec<Vec<u8>>> =
+            vec![vec![b"one".to_vec()], vec![b"two".to_vec(), b"three".to_vec(), vec![7; 40]], vec![b"four".to_vec()]];
+        let (mut bytes, mut ends) = (Vec::new(), vec![0]);
+        for group in &groups {
+            for (at, entry) in group.iter().enumerate() {
+                frame(entry, at + 1 < group.len(), &mut bytes);
+            }
+            ends.push(bytes.len());
+        }
+        for cut in 0..=bytes.len() {
+            let whole = ends.iter().filter(|end| **end <= cut).count() - 1;
+            let (found, valid) = read_all(&bytes[..cut]);
+            assert_eq!((found.as_slice(), valid), (&groups[..whole], ends[whole] as u64), "cut at {cut}");
+        }
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            let whole = ends.iter().filter(|end| **end <= at).count() - 1;
+            assert_eq!(read_all(&flipped).0, groups[..whole], "flipped at {at}");
+        }
+    }
+
+    #[test]
+    fn a_full_disk_is_told_and_what_was_written_of_a_batch_is_cut() {
+        let full = Path::new("/dev/full");
+        let file = File::options().write(true).open(full).unwrap();
+        let mut journal = Journal { file, path: full.to_owned(), length: 0, dirty: false };
+        let fault = journal.append(b"batch").unwrap_err();
+        assert!(matches!(&fault, LogError::File { action: "write", .. }) && !fault.is_fatal());
+        // The device cannot be cut either, and until that is done nothing is written.
+        assert!(journal.dirty);
+        assert!(matches!(journal.append(b"batch").unwrap_err(), LogError::File { action: "cut", .. }));
+        let place = tempfile::NamedTempFile::new().unwrap();
+        fs::write(place.path(), b"onetw").unwrap();
+        let file = File::options().write(true).open(place.path()).unwrap();
+        let mut journal = Journal { file, path: place.path().to_owned(), length: 3, dirty: true };
+        journal.append(b"2").unwrap();
+        assert_eq!(fs::read(place.path()).unwrap(), b"one2");
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        #[test]
+        fn any_bytes_are_read_without_panic(bytes in any::<Vec<u8>>()) {
+            let _ = read_all(&bytes);
+        }
+    }
+}

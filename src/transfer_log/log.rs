@@ -1,0 +1,309 @@
+//! The handle to the log.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, mpsc},
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use tokio::sync::oneshot;
+
+use super::{
+    Checkpoint, Context, DisclosureSink, Event, Hash, IndexError, KeepNothing, LogError, MAX_GROUP, NoteFault, NoteKey,
+    Record, Redacted, StoredEntry,
+    committer::{Committer, Parts, start_thread},
+    entries_from,
+    entry::Prepared,
+    event::{LogRecovered, LogSize},
+    files, guard,
+    merkle::leaf_hash,
+    publisher::Publisher,
+    queue::{Group, Queue, Reply},
+    recovery::{HighWater, Recovered, recover},
+};
+use crate::durable::{Clock, DirectoryLock};
+
+/// Entries that the index gets at once while it catches up.
+const CATCH_UP: usize = 1_024;
+
+/// The log, open to write. Cheap to clone. When the last handle is dropped without [`TransferLog::close`], the log
+/// ends as in a crash: everything answered is there, and the next start recovers it.
+#[derive(Clone)]
+pub struct TransferLog(Arc<Handle>);
+
+/// Where the log is and how it is written.
+#[derive(Debug, Clone)]
+pub struct LogSettings {
+    /// The log's directory; made when it is not there.
+    pub dir: PathBuf,
+    /// The directory of the high-water mark, meant for another file system; made when it is not there.
+    pub high_water_dir: PathBuf,
+    /// The log's name, as in its checkpoints and its key.
+    pub origin: String,
+    /// The key that signs.
+    pub key: NoteKey,
+    /// How long an entry waits for a checkpoint over it, at most (1 s).
+    pub checkpoint_every: Duration,
+}
+
+/// Where an entry stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Appended {
+    /// Its place, from 0.
+    pub seq: u64,
+    /// Its time.
+    pub at: Timestamp,
+}
+
+/// How far an index has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Position {
+    /// Entries taken in.
+    pub size: u64,
+    /// The leaf hash of the last of them: an index of another log is found by it.
+    pub last: Option<Hash>,
+}
+
+impl Position {
+    /// The position after an entry.
+    pub fn after(entry: &StoredEntry) -> Self {
+        Self { size: entry.seq + 1, last: Some(leaf_hash(&entry.bytes)) }
+    }
+}
+
+/// Something that follows the log and can be made anew from it.
+pub trait Index {
+    /// How far it has come.
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    fn position(&self) -> Result<Position, IndexError>;
+
+    /// Takes in the entries that follow its position, all or none. They are durable; whoever waits for them is
+    /// answered after this, and has to find them in the index.
+    ///
+    /// # Errors
+    /// Whatever went wrong; the log then fails, and the index catches up at the next start.
+    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError>;
+
+    /// Forgets everything, to be built anew.
+    ///
+    /// # Errors
+    /// Whatever went wrong.
+    fn reset(&mut self) -> Result<(), IndexError>;
+}
+
+struct Handle {
+    queue: Arc<Queue>,
+    directory: PathBuf,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl TransferLog {
+    /// Opens the log, recovers what a crash left, brings the index up to it and notes the start. Disclosures are not
+    /// kept: see [`TransferLog::open_keeping`].
+    ///
+    /// # Errors
+    /// [`LogError`]: in use, damaged, rolled back, forked, without its high-water mark, or the disk's.
+    pub fn open(settings: LogSettings, clock: Clock, index: Box<dyn Index + Send>) -> Result<Self, LogError> {
+        tracing::warn!(
+            "disclosures are not kept: who acted from where cannot be told later, only proved by who knows it"
+        );
+        Self::open_keeping(settings, clock, index, Box::new(KeepNothing))
+    }
+
+    /// As [`TransferLog::open`], with somebody who keeps the disclosures.
+    ///
+    /// # Errors
+    /// As [`TransferLog::open`].
+    pub fn open_keeping(
+        settings: LogSettings,
+        clock: Clock,
+        mut index: Box<dyn Index + Send>,
+        sink: Box<dyn DisclosureSink + Send>,
+    ) -> Result<Self, LogError> {
+        let LogSettings { dir: directory, high_water_dir, origin, key, checkpoint_every } = settings;
+        if origin != key.name() {
+            return Err(LogError::Note { path: directory, source: NoteFault::Origin });
+        }
+        files::make_directory(&directory)?;
+        let lock = DirectoryLock::acquire(&directory).map_err(|source| {
+            if source.kind() == std::io::ErrorKind::WouldBlock {
+                LogError::InUse { path: directory.clone() }
+            } else {
+                LogError::file("lock", &directory, source)
+            }
+        })?;
+        let high_water = HighWater::new(&high_water_dir, &origin);
+        let recovered = recover(&directory, &key, &high_water)?;
+        let Recovered { edge, checkpoint, entries, tail, full, journal, torn_bytes } = recovered;
+        let size = edge.size();
+        catch_up(&directory, size, index.as_mut())?;
+        let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
+        let mut start = Vec::new();
+        if !tail.is_empty() || torn_bytes > 0 {
+            let found = LogRecovered { entries: tail.len() as u64, torn_bytes };
+            start.push(Prepared::new(Record::success(Event::LogRecovered(found), Context::daemon()))?);
+        }
+        start.push(Prepared::new(Record::success(Event::LogStarted(LogSize { size }), Context::daemon()))?);
+        let publisher = Publisher::new(directory.clone(), key, high_water, checkpoint, entries);
+        let parts = Parts {
+            directory: directory.clone(),
+            checkpoint_every,
+            clock,
+            index,
+            sink,
+            edge,
+            journal,
+            full,
+            entries: tail,
+            _lock: lock,
+        };
+        let mut committer = Committer::new(parts, Arc::clone(&queue), publisher)?;
+        committer.commit(&[&start])?;
+        committer.publish()?;
+        let thread = start_thread("transfer-log", move || committer.run())?;
+        Ok(Self(Arc::new(Handle { queue, directory, thread: Mutex::new(Some(thread)) })))
+    }
+
+    /// Writes a group of entries and waits until all of them are on disk and in the index. For threads that may wait.
+    ///
+    /// After an error the entries are not there, but for [`LogError::is_fatal`]: then nobody knows, as after a crash.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn append(&self, records: Vec<Record>) -> Result<Vec<Appended>, LogError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.push(records, Box::new(move |places| drop(sender.send(places))))?;
+        receiver.recv().unwrap_or(Err(LogError::Failed))
+    }
+
+    /// As [`TransferLog::append`], for tasks. Should the task end while it waits, the entries are written all the same.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub async fn append_async(&self, records: Vec<Record>) -> Result<Vec<Appended>, LogError> {
+        let (sender, receiver) = oneshot::channel();
+        self.push(records, Box::new(move |places| drop(sender.send(places))))?;
+        receiver.await.unwrap_or(Err(LogError::Failed))
+    }
+
+    fn push(&self, records: Vec<Record>, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
+        let records = prepare(records)?;
+        self.0.queue.push(Group { records, reply })
+    }
+
+    /// Publishes a checkpoint over everything appended before, and waits for it.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn checkpoint_now(&self) -> Result<Checkpoint, LogError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.0.queue.publish(Box::new(move |checkpoint| drop(sender.send(checkpoint))))?;
+        receiver.recv().unwrap_or(Err(LogError::Failed))
+    }
+
+    /// Entries that are durable.
+    pub fn size(&self) -> u64 {
+        self.0.queue.size()
+    }
+
+    /// The bytes of an entry.
+    ///
+    /// # Errors
+    /// [`LogError::NoEntry`], or a fault of reading.
+    pub fn entry(&self, seq: u64) -> Result<Vec<u8>, LogError> {
+        if seq >= self.size() {
+            return Err(LogError::NoEntry { seq });
+        }
+        entries_from(&self.0.directory, seq)?.next().unwrap_or(Err(LogError::NoEntry { seq })).map(|entry| entry.bytes)
+    }
+
+    /// Whether the log has failed for good: the process has to end.
+    pub fn is_failed(&self) -> bool {
+        self.0.queue.is_failed()
+    }
+
+    /// Notes the end, publishes the last checkpoint and lets go of the directory. Other handles take nothing more.
+    ///
+    /// # Errors
+    /// [`LogError`]; the log is closed all the same, and the next start recovers.
+    pub fn close(self) -> Result<(), LogError> {
+        let (sender, receiver) = mpsc::sync_channel(1);
+        self.0.queue.close(Box::new(move |closed| drop(sender.send(closed))))?;
+        receiver.recv().unwrap_or(Err(LogError::Failed))
+    }
+}
+
+impl std::fmt::Debug for TransferLog {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "TransferLog({}, {})", self.0.directory.display(), self.size())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.queue.abandon();
+        let thread = self.thread.get_mut().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread {
+            // A panic there was reported where it happened.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Makes records ready to be written, with a note behind each that the guard changed.
+fn prepare(records: Vec<Record>) -> Result<Vec<Prepared>, LogError> {
+    let mut prepared = Vec::with_capacity(records.len());
+    for mut record in records {
+        let count = guard::redact(&mut record);
+        let context = record.context.clone();
+        prepared.push(Prepared::new(record)?);
+        if count > 0 {
+            let mut note = Prepared::new(Record::success(Event::Redacted(Redacted { count }), context))?;
+            note.added = true;
+            prepared.push(note);
+        }
+    }
+    if prepared.is_empty() || prepared.len() > MAX_GROUP {
+        return Err(LogError::GroupSize { count: prepared.len() });
+    }
+    Ok(prepared)
+}
+
+/// Brings an index up to the log, from nothing where it is not an index of this log.
+fn catch_up(directory: &std::path::Path, size: u64, index: &mut (dyn Index + Send)) -> Result<(), LogError> {
+    let mut position = index.position().map_err(LogError::Index)?;
+    if !is_of_log(directory, size, position)? {
+        tracing::warn!(index = position.size, log = size, "the index is not one of this log: it is built anew");
+        index.reset().map_err(LogError::Index)?;
+        position = Position::default();
+    }
+    if position.size == size {
+        return Ok(());
+    }
+    let mut chunk = Vec::with_capacity(CATCH_UP);
+    for entry in entries_from(directory, position.size)? {
+        chunk.push(entry?);
+        if chunk.len() == CATCH_UP {
+            index.apply(&chunk).map_err(LogError::Index)?;
+            chunk.clear();
+        }
+    }
+    if chunk.is_empty() { Ok(()) } else { index.apply(&chunk).map_err(LogError::Index) }
+}
+
+/// Whether the last entry that an index took in is that of the log.
+fn is_of_log(directory: &std::path::Path, size: u64, position: Position) -> Result<bool, LogError> {
+    if position.size > size {
+        return Ok(false);
+    }
+    let Some(last) = position.size.checked_sub(1) else { return Ok(true) };
+    let entry = entries_from(directory, last)?.next().unwrap_or(Err(LogError::NoEntry { seq: last }))?;
+    Ok(position.last == Some(leaf_hash(&entry.bytes)))
+}
+
+#[cfg(test)]
+mod tests;

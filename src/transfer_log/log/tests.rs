@@ -1,0 +1,406 @@
+//! The log as its callers, its readers and crashes find it.
+
+use std::fs;
+
+use super::*;
+use crate::transfer_log::{
+    Disclosed, StoredEntry, entries,
+    recovery::recover,
+    support::{Follower, Place, any_record, clock, context, copy},
+};
+
+fn all(place: &Place) -> Vec<StoredEntry> {
+    entries(&place.dir()).unwrap().collect::<Result<_, _>>().unwrap()
+}
+
+fn names(place: &Place) -> Vec<String> {
+    let name = |entry: StoredEntry| serde_json::to_value(entry.event).unwrap()["event"].as_str().unwrap().to_owned();
+    all(place).into_iter().map(name).collect()
+}
+
+#[test]
+fn what_was_appended_is_there_before_and_after_its_checkpoint() {
+    let place = Place::new();
+    let log = place.open();
+    let appended = log.append(vec![any_record(), any_record()]).unwrap();
+    assert_eq!(appended.iter().map(|appended| appended.seq).collect::<Vec<_>>(), [1, 2]);
+    let before = all(&place);
+    assert_eq!(log.entry(2).unwrap(), before[2].bytes);
+    assert!(matches!(log.entry(3), Err(LogError::NoEntry { seq: 3 })));
+    assert_eq!(place.verify().unwrap().unsigned, 2);
+    let checkpoint = log.checkpoint_now().unwrap();
+    assert_eq!((checkpoint.size, log.size()), (3, 3));
+    assert_eq!(log.checkpoint_now().unwrap(), checkpoint);
+    assert_eq!(place.verify().unwrap(), crate::transfer_log::Verified { checkpoint, unsigned: 0 });
+    assert_eq!(all(&place), before);
+    assert_eq!(log.entry(2).unwrap(), before[2].bytes);
+    assert!(matches!(log.append(Vec::new()), Err(LogError::GroupSize { count: 0 })));
+}
+
+#[test]
+fn a_log_goes_on_where_it_was_closed() {
+    let place = Place::new();
+    for _ in 0..3 {
+        let log = place.open();
+        let other = log.clone();
+        log.append(vec![any_record()]).unwrap();
+        log.close().unwrap();
+        assert!(matches!(other.append(vec![any_record()]), Err(LogError::Closed)));
+        assert!(!other.is_failed());
+    }
+    assert_eq!(names(&place), ["log.started", "list.received", "log.stopped"].repeat(3));
+    assert_eq!(place.verify().unwrap().checkpoint.size, 9);
+}
+
+#[test]
+fn a_log_that_was_not_closed_is_recovered() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record(), any_record()]).unwrap();
+    drop(log);
+    place.open().close().unwrap();
+    let last = all(&place).into_iter().rev().map(|entry| entry.event).nth(2).unwrap();
+    assert_eq!(last, Event::LogRecovered(LogRecovered { entries: 2, torn_bytes: 0 }));
+    assert_eq!(place.verify().unwrap().checkpoint.size, 6);
+}
+
+#[test]
+fn a_journal_cut_anywhere_keeps_whole_groups() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record()]).unwrap();
+    log.append(vec![any_record(), any_record(), any_record()]).unwrap();
+    log.append(vec![any_record()]).unwrap();
+    drop(log);
+    let whole = all(&place);
+    let (_, journal) = crate::transfer_log::journal::list(&place.dir()).unwrap().pop().unwrap();
+    let bytes = fs::read(&journal).unwrap();
+    let frame = |seq: usize| whole[seq].bytes.len() + 8;
+    let ends = [0, frame(1), frame(1) + frame(2) + frame(3) + frame(4), bytes.len()];
+    let sizes = [1, 2, 5, 6];
+    let high_water = HighWater::new(&place.high_water_dir(), place.key.name());
+    for cut in 0..=bytes.len() {
+        fs::write(&journal, &bytes[..cut]).unwrap();
+        let recovered = recover(&place.dir(), &place.key, &high_water).unwrap();
+        let kept = ends.iter().rposition(|end| *end <= cut).unwrap();
+        assert_eq!(recovered.edge.size(), sizes[kept], "cut at {cut}");
+        assert_eq!(recovered.torn_bytes, (cut - ends[kept]) as u64);
+        assert_eq!(fs::metadata(&journal).unwrap().len(), ends[kept] as u64);
+    }
+    fs::write(&journal, &bytes[..bytes.len() - 1]).unwrap();
+    place.open().close().unwrap();
+    assert_eq!(all(&place)[..5], whole[..5]);
+    assert!(matches!(all(&place)[5].event, Event::LogRecovered(LogRecovered { entries: 4, torn_bytes: 1.. })));
+    place.verify().unwrap();
+}
+
+#[test]
+fn a_crash_between_any_two_steps_of_publishing_is_recovered() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record(); 300]).unwrap();
+    copy(&place.dir(), &place.path("unpublished"));
+    let checkpoint = log.checkpoint_now().unwrap();
+    copy(&place.dir(), &place.path("published"));
+    drop(log);
+    // The mark was raised, the checkpoint not published.
+    fs::remove_dir_all(place.dir()).unwrap();
+    copy(&place.path("unpublished"), &place.dir());
+    drop(place.open());
+    // The checkpoint was published, the journal not rotated.
+    fs::remove_dir_all(place.dir()).unwrap();
+    copy(&place.path("published"), &place.dir());
+    copy(&place.path("unpublished").join("journal"), &place.dir().join("journal"));
+    fs::write(place.high_water(), &checkpoint.note).unwrap();
+    drop(place.open());
+    place.verify().unwrap();
+    // The new journal was made, the published one not; tiles were left torn.
+    fs::remove_dir_all(place.dir()).unwrap();
+    copy(&place.path("unpublished"), &place.dir());
+    fs::write(place.high_water(), &checkpoint.note).unwrap();
+    fs::create_dir_all(place.dir().join("tile/0/001.p")).unwrap();
+    fs::write(place.dir().join("tile/0/000"), "torn").unwrap();
+    fs::write(place.dir().join("tile/0/001.p/45"), "torn").unwrap();
+    drop(place.open());
+    place.verify().unwrap();
+}
+
+#[test]
+fn a_journal_of_several_files_is_read_through() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record(), any_record()]).unwrap();
+    // As when the publisher is behind: the journal went on, the checkpoint did not.
+    let before = place.path("before");
+    copy(&place.dir(), &before);
+    let mark = fs::read(place.high_water()).unwrap();
+    log.checkpoint_now().unwrap();
+    log.append(vec![any_record()]).unwrap();
+    drop(log);
+    copy(&place.dir().join("journal"), &before.join("journal"));
+    fs::remove_dir_all(place.dir()).unwrap();
+    copy(&before, &place.dir());
+    fs::write(place.high_water(), mark).unwrap();
+    assert_eq!(crate::transfer_log::journal::list(&place.dir()).unwrap().len(), 2);
+    assert_eq!(place.verify().unwrap().unsigned, 3);
+    assert_eq!(all(&place).len(), 4);
+    let (first, path) = crate::transfer_log::journal::list(&place.dir()).unwrap().remove(0);
+    assert_eq!(first, 1);
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() - 1]).unwrap();
+    assert!(matches!(place.try_open(), Err(LogError::Damaged { .. })));
+    assert!(place.verify().is_err());
+    fs::write(&path, bytes).unwrap();
+    place.open().close().unwrap();
+    assert_eq!(place.verify().unwrap().checkpoint.size, 7);
+    assert_eq!(crate::transfer_log::journal::list(&place.dir()).unwrap().len(), 1);
+}
+
+#[test]
+fn a_second_writer_is_refused() {
+    let place = Place::new();
+    let _log = place.open();
+    assert!(matches!(place.try_open(), Err(LogError::InUse { .. })));
+}
+
+#[test]
+fn an_older_copy_is_refused() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    copy(&place.dir(), &place.path("old"));
+    place.open().close().unwrap();
+    fs::remove_dir_all(place.dir()).unwrap();
+    assert!(matches!(place.try_open(), Err(LogError::Rollback { size: 0, high_water: 4 })));
+    copy(&place.path("old"), &place.dir());
+    assert!(matches!(place.try_open(), Err(LogError::Rollback { size: 2, high_water: 4 })));
+}
+
+#[test]
+fn another_log_under_the_same_key_is_refused() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    let mark = fs::read(place.high_water()).unwrap();
+    fs::remove_dir_all(place.dir()).unwrap();
+    fs::remove_file(place.high_water()).unwrap();
+    // A rewrite that is longer, published or still in the journal.
+    let log = place.open();
+    log.append(vec![any_record(); 3]).unwrap();
+    drop(log);
+    fs::write(place.high_water(), &mark).unwrap();
+    assert!(matches!(place.try_open(), Err(LogError::Fork { size: 2 })));
+    fs::remove_file(place.dir().join("checkpoint")).unwrap();
+    assert!(matches!(place.try_open(), Err(LogError::Damaged { .. })));
+}
+
+#[test]
+fn a_log_without_its_mark_is_refused_until_somebody_vouches_for_it() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    fs::remove_file(place.high_water()).unwrap();
+    assert!(matches!(place.try_open(), Err(LogError::HighWaterMissing { .. })));
+    fs::copy(place.dir().join("checkpoint"), place.high_water()).unwrap();
+    place.open().close().unwrap();
+    let mut other = place.settings();
+    other.key = NoteKey::generate(&other.origin).unwrap();
+    let opened = TransferLog::open(other, clock(), Box::new(Follower::default()));
+    assert!(matches!(opened, Err(LogError::Note { source: NoteFault::NoSignature, .. })));
+}
+
+#[test]
+fn numbers_of_persons_are_taken_out_and_that_is_noted() {
+    let place = Place::new();
+    let log = place.open();
+    let mut record = any_record();
+    record.context.key = Some("sleutel 85.07.30-033.28".to_owned());
+    let appended = log.append(vec![record, any_record()]).unwrap();
+    assert_eq!(appended.len(), 2);
+    log.close().unwrap();
+    let found = all(&place);
+    assert_eq!(found[1].context.key.as_deref(), Some("sleutel [***]"));
+    assert_eq!(found[2].event, Event::Redacted(Redacted { count: 1 }));
+    assert_eq!(found[2].context, found[1].context);
+    assert_eq!(found[3].event, any_record().event);
+    assert_eq!(appended[1].seq, 3);
+}
+
+#[test]
+fn nothing_that_is_disclosed_is_on_disk() {
+    struct Kept(mpsc::Sender<(u64, Vec<String>)>);
+    impl DisclosureSink for Kept {
+        fn keep(
+            &mut self,
+            _: Option<&crate::domain::TenantId>,
+            seq: u64,
+            _: Timestamp,
+            disclosures: &[String],
+        ) -> Result<(), IndexError> {
+            self.0.send((seq, disclosures.to_vec())).map_err(IndexError::new)
+        }
+    }
+    let place = Place::new();
+    let (sender, receiver) = mpsc::channel();
+    let sink = Box::new(Kept(sender));
+    let log = TransferLog::open_keeping(place.settings(), clock(), Box::new(Follower::default()), sink).unwrap();
+    let address = Disclosed { name: "ip", value: "192.0.2.7".to_owned() };
+    log.append(vec![any_record(), any_record().disclosing([address])]).unwrap();
+    let (seq, disclosures) = receiver.try_recv().unwrap();
+    assert_eq!((seq, disclosures.len()), (2, 1));
+    assert!(receiver.try_recv().is_err());
+    let entry = log.entry(2).unwrap();
+    assert!(!String::from_utf8(entry).unwrap().contains("192.0.2.7"));
+    // A keeper that cannot keep stops the entry, and nothing else.
+    drop(receiver);
+    let address = Disclosed { name: "ip", value: "192.0.2.7".to_owned() };
+    let refused = log.append(vec![any_record().disclosing([address])]);
+    assert!(matches!(refused, Err(LogError::Disclosures(_))));
+    assert_eq!(log.append(vec![any_record()]).unwrap()[0].seq, 3);
+    log.close().unwrap();
+    place.verify().unwrap();
+}
+
+#[test]
+fn many_threads_and_tasks_write_at_once() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.checkpoint_every = Duration::from_millis(5);
+    let log = TransferLog::open(settings, clock(), Box::new(Follower::default())).unwrap();
+    std::thread::scope(|scope| {
+        for thread in 0..16 {
+            let log = log.clone();
+            scope.spawn(move || {
+                for round in 0..20 {
+                    let places = log.append(vec![any_record(); 1 + (thread + round) % 3]).unwrap();
+                    assert!(places.windows(2).all(|pair| pair[0].seq + 1 == pair[1].seq));
+                    assert!(log.size() > places.last().unwrap().seq);
+                    assert!(log.entry(places[0].seq).is_ok());
+                }
+            });
+        }
+        // Another process may read and verify meanwhile.
+        for _ in 0..20 {
+            let read = all(&place);
+            assert!(read.iter().zip(0..).all(|(entry, seq)| entry.seq == seq));
+            place.verify().unwrap();
+        }
+    });
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let places = runtime.block_on(async {
+        let (one, two) = tokio::join!(log.append_async(vec![any_record()]), log.append_async(vec![any_record()]));
+        [one.unwrap(), two.unwrap()].concat()
+    });
+    assert_eq!(places.len(), 2);
+    let size = log.size();
+    log.close().unwrap();
+    assert_eq!(place.verify().unwrap().checkpoint.size, size + 1);
+}
+
+#[test]
+fn a_log_of_three_levels_verifies_and_opens() {
+    let place = Place::new();
+    let log = place.open();
+    for _ in 0..17 {
+        log.append(vec![any_record(); MAX_GROUP]).unwrap();
+    }
+    let size = log.checkpoint_now().unwrap().size;
+    assert!(size > 65_536 + 256);
+    drop(log);
+    let verified = place.verify().unwrap();
+    assert_eq!((verified.checkpoint.size, verified.unsigned), (size, 0));
+    assert!(place.dir().join("tile/2/000.p/1").is_file());
+    let high_water = HighWater::new(&place.high_water_dir(), place.key.name());
+    let recovered = recover(&place.dir(), &place.key, &high_water).unwrap();
+    assert_eq!((recovered.edge.root(), recovered.tail.len()), (verified.checkpoint.root, 0));
+    assert_eq!(entries_from(&place.dir(), 65_537).unwrap().next().unwrap().unwrap().seq, 65_537);
+}
+
+#[test]
+fn only_the_last_two_checkpoints_have_partial_tiles() {
+    let place = Place::new();
+    let log = place.open();
+    for _ in 0..4 {
+        log.append(vec![any_record()]).unwrap();
+        log.checkpoint_now().unwrap();
+    }
+    let partial = |place: &Place| {
+        let mut names: Vec<_> = fs::read_dir(place.dir().join("tile/0/000.p"))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(partial(&place), ["4", "5"]);
+    drop(log);
+    let log = place.open();
+    log.append(vec![any_record()]).unwrap();
+    log.checkpoint_now().unwrap();
+    log.append(vec![any_record(); 300]).unwrap();
+    log.checkpoint_now().unwrap();
+    log.append(vec![any_record()]).unwrap();
+    log.checkpoint_now().unwrap();
+    assert!(!place.dir().join("tile/0/000.p").exists());
+    assert!(!place.dir().join("tile/entries/000.p").exists());
+    place.verify().unwrap();
+}
+
+#[test]
+fn a_checkpoint_that_fails_is_made_up_for() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record(); 300]).unwrap();
+    fs::rename(place.dir().join("tile"), place.dir().join("aside")).unwrap();
+    fs::write(place.dir().join("tile"), "in the way").unwrap();
+    assert!(matches!(log.checkpoint_now(), Err(LogError::File { .. })));
+    log.append(vec![any_record(); 300]).unwrap();
+    fs::remove_file(place.dir().join("tile")).unwrap();
+    fs::rename(place.dir().join("aside"), place.dir().join("tile")).unwrap();
+    assert_eq!(log.checkpoint_now().unwrap().size, 601);
+    assert!(!log.is_failed());
+    place.verify().unwrap();
+}
+
+#[test]
+fn an_index_that_cannot_follow_ends_the_log() {
+    struct Stuck(Follower);
+    impl Index for Stuck {
+        fn position(&self) -> Result<Position, IndexError> {
+            self.0.position()
+        }
+        fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError> {
+            if entries.len() > 1 { Err(IndexError::new(std::fmt::Error)) } else { self.0.apply(entries) }
+        }
+        fn reset(&mut self) -> Result<(), IndexError> {
+            self.0.reset()
+        }
+    }
+    let place = Place::new();
+    let log = TransferLog::open(place.settings(), clock(), Box::new(Stuck(Follower::default()))).unwrap();
+    log.append(vec![any_record()]).unwrap();
+    assert!(matches!(log.append(vec![any_record(); 2]), Err(LogError::Index(_))));
+    assert!(log.is_failed());
+    assert!(matches!(log.append(vec![any_record()]), Err(LogError::Failed)));
+    drop(log);
+    // The entries were durable, and the next start finds them.
+    let log = place.open();
+    assert_eq!(log.size(), 6);
+    drop(log);
+    assert_eq!(names(&place)[4], "log.recovered");
+}
+
+#[test]
+fn an_index_of_another_log_is_built_anew() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![Record::success(Event::Delete {}, context())]).unwrap();
+    log.close().unwrap();
+    for position in [
+        Position { size: 2, last: Some([0; 32]) },
+        Position { size: 2, last: None },
+        Position { size: 99, last: Some([0; 32]) },
+    ] {
+        let mut index = Follower::of(position);
+        let size = all(&place).len() as u64;
+        catch_up(&place.dir(), size, &mut index).unwrap();
+        assert_eq!(index.position().unwrap(), Position::after(all(&place).last().unwrap()));
+    }
+}

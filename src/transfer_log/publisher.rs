@@ -1,0 +1,173 @@
+//! The thread that publishes checkpoints, so that nobody who appends waits for them.
+//!
+//! The committer hands over what was written since the last time. The order is: tiles and bundles on disk, the
+//! checkpoint signed, the high-water mark raised, the checkpoint published, the journal's covered files removed; a
+//! crash between two steps leaves a log that opens. What fails is kept, and published with the next hand-over.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, mpsc},
+};
+
+use super::{
+    Checkpoint, LogError, NoteKey,
+    files::{self, Files},
+    journal,
+    merkle::{Edge, FullTile, TILE_WIDTH},
+    queue::{Queue, Reply},
+    recovery::{CHECKPOINT, HighWater},
+    tile,
+};
+
+/// What was written since the last hand-over.
+pub(super) struct HandOver {
+    /// The tree now.
+    pub edge: Edge,
+    /// Tiles that became full since.
+    pub full: Vec<FullTile>,
+    /// Entries since.
+    pub entries: Vec<Vec<u8>>,
+    /// Who wants the checkpoint.
+    pub replies: Vec<Reply<Checkpoint>>,
+}
+
+pub(super) struct Publisher {
+    directory: PathBuf,
+    key: NoteKey,
+    high_water: HighWater,
+    files: Files,
+    edge: Edge,
+    /// Entries from the start of the last published bundle that is not full.
+    entries: Vec<Vec<u8>>,
+    full: Vec<FullTile>,
+    published: Option<Checkpoint>,
+    /// Partial tiles and bundles of the checkpoint before the published one: kept one round longer for who reads.
+    obsolete: Vec<String>,
+    /// The size under the checkpoint that was found at the start, until leftovers of a crash were removed.
+    untidy: Option<u64>,
+}
+
+impl Publisher {
+    /// Goes on after `published`; `entries` are those of its bundle that is not full.
+    pub fn new(
+        directory: PathBuf,
+        key: NoteKey,
+        high_water: HighWater,
+        published: Option<Checkpoint>,
+        entries: Vec<Vec<u8>>,
+    ) -> Self {
+        let untidy = Some(published.as_ref().map_or(0, |checkpoint| checkpoint.size));
+        Self {
+            files: Files::new(&directory),
+            directory,
+            key,
+            high_water,
+            edge: Edge::default(),
+            entries,
+            full: Vec::new(),
+            published,
+            obsolete: Vec::new(),
+            untidy,
+        }
+    }
+
+    /// Publishes what is handed over, until the committer is gone or the log fails.
+    pub fn run(mut self, work: &mpsc::Receiver<HandOver>, queue: &Arc<Queue>) {
+        while let Ok(HandOver { edge, full, entries, replies }) = work.recv() {
+            self.edge = edge;
+            self.full.extend(full);
+            self.entries.extend(entries);
+            let published = self.publish();
+            if let Err(error) = &published {
+                let error: &dyn std::error::Error = error;
+                tracing::error!(error, "no checkpoint of the transfer log could be published");
+            }
+            queue.published(published.clone());
+            for reply in replies {
+                reply(published.clone());
+            }
+        }
+    }
+
+    fn published_size(&self) -> u64 {
+        self.published.as_ref().map_or(0, |checkpoint| checkpoint.size)
+    }
+
+    /// Publishes a checkpoint over everything handed over, unless the published one is that.
+    fn publish(&mut self) -> Result<Checkpoint, LogError> {
+        let (size, before) = (self.edge.size(), self.published_size());
+        if let Some(published) = self.published.as_ref().filter(|published| published.size == size) {
+            return Ok(published.clone());
+        }
+        self.put_tiles()?;
+        let checkpoint = Checkpoint::sign(&self.key, size, self.edge.root());
+        self.high_water.write(&checkpoint)?;
+        files::replace(&self.directory, CHECKPOINT, checkpoint.note.as_bytes())?;
+        self.published = Some(checkpoint.clone());
+        self.full.clear();
+        // Of the entries, only those of the bundle that is not full are needed again.
+        let start = self.entries.len().saturating_sub(tile::in_last(size));
+        self.entries.drain(..start);
+        for path in std::mem::replace(&mut self.obsolete, partial_paths(before)) {
+            self.files.remove(&path);
+        }
+        // What both checkpoints name is not obsolete.
+        let partial = partial_paths(size);
+        self.obsolete.retain(|path| !partial.contains(path));
+        if let Some(found) = self.untidy.take() {
+            self.tidy(found);
+        }
+        journal::remove_covered(&self.directory, size)?;
+        Ok(checkpoint)
+    }
+
+    /// Brings every tile and bundle that changed since the last checkpoint to disk.
+    fn put_tiles(&mut self) -> Result<(), LogError> {
+        let (size, before) = (self.edge.size(), self.published_size());
+        for full in &self.full {
+            if let Some((path, _)) = tile::tile(full.level, full.index, size) {
+                self.files.put(&path, &tile::tile_bytes(&full.hashes))?;
+            }
+        }
+        for (level, hashes) in (0_u8..).zip(self.edge.levels()) {
+            let hashes_now = tile::hashes_at(level, size);
+            if hashes_now != tile::hashes_at(level, before)
+                && let Some((path, _)) = tile::tile(level, hashes_now / TILE_WIDTH as u64, size)
+            {
+                self.files.put(&path, &tile::tile_bytes(hashes))?;
+            }
+        }
+        for (index, entries) in (before / TILE_WIDTH as u64..).zip(self.entries.chunks(TILE_WIDTH)) {
+            if let Some((path, _)) = tile::bundle(index, size) {
+                self.files.put(&path, &tile::bundle_bytes(entries))?;
+            }
+        }
+        self.files.sync()
+    }
+
+    /// Removes what a crash may have left since the checkpoint over `before` entries: partial tiles and bundles that
+    /// no checkpoint names.
+    fn tidy(&self, before: u64) {
+        let size = self.edge.size();
+        let kept = [partial_paths(size), self.obsolete.clone()].concat();
+        for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
+            let place = |size| tile::hashes_at(level, size) / TILE_WIDTH as u64;
+            for index in place(before).saturating_sub(1)..=place(size) {
+                for directory in tile::partial_directories(level, index) {
+                    self.files.remove_others(&directory, &kept);
+                }
+            }
+        }
+    }
+}
+
+/// The partial tiles and the partial bundle that a tree of that size has.
+fn partial_paths(size: u64) -> Vec<String> {
+    let mut paths = Vec::new();
+    for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
+        let index = tile::hashes_at(level, size) / TILE_WIDTH as u64;
+        paths.extend(tile::tile(level, index, size).map(|(path, _)| path));
+    }
+    paths.extend(tile::bundle(size / TILE_WIDTH as u64, size).map(|(path, _)| path));
+    paths
+}

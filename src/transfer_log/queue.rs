@@ -1,0 +1,246 @@
+//! What waits for the committer.
+
+use std::{
+    collections::VecDeque,
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::{Appended, Checkpoint, LogError, MAX_BATCH, MAX_WAITING, entry::Prepared};
+
+/// Entries without a checkpoint, at most: 16 batches. While the publisher is behind, writing waits; when it cannot
+/// publish (a full disk), nothing is taken until it can, so that memory and the next start stay bounded.
+const MAX_UNPUBLISHED: u64 = 65_536;
+
+/// Tells one caller how it went.
+pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
+
+/// Records that are written together or not at all, and who waits for them.
+pub(super) struct Group {
+    pub records: Vec<Prepared>,
+    pub reply: Reply<Vec<Appended>>,
+}
+
+/// What the committer does next.
+pub(super) enum Work {
+    /// Write these groups.
+    Write(Vec<Group>),
+    /// Hand over to the publisher: the time has come, or these want a checkpoint.
+    Publish(Vec<Reply<Checkpoint>>),
+    /// Close in order, and answer.
+    Close(Reply<()>),
+    /// End at once, as if the power had gone: every handle was dropped, or the publisher failed.
+    End,
+}
+
+/// The queue between callers and the committer, and what it tells of the log.
+pub(super) struct Queue {
+    state: Mutex<State>,
+    changed: Condvar,
+    size: AtomicU64,
+    published: AtomicU64,
+    failed: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    groups: VecDeque<Group>,
+    waiting: usize,
+    checkpoints: Vec<Reply<Checkpoint>>,
+    close: Option<Reply<()>>,
+    abandoned: bool,
+    /// How long the publisher waits before it tries again; set while it works.
+    publishing: Option<Duration>,
+    /// What kept it from publishing the last time, and when it is to try again.
+    unpublished: Option<(LogError, Instant)>,
+    /// Why nothing more is taken.
+    ended: Option<LogError>,
+}
+
+impl Queue {
+    /// A queue before a log of `size` entries, of which the first `published` are under a checkpoint.
+    pub fn new(size: u64, published: u64) -> Self {
+        Self {
+            state: Mutex::default(),
+            changed: Condvar::new(),
+            size: AtomicU64::new(size),
+            published: AtomicU64::new(published),
+            failed: AtomicBool::new(false),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // Each change under the lock is one step, so a panic elsewhere leaves nothing half done.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a group. Its reply comes later, or never when this fails.
+    pub fn push(&self, group: Group) -> Result<(), LogError> {
+        let mut state = self.state();
+        state.open()?;
+        if state.waiting + group.records.len() > MAX_WAITING {
+            return Err(LogError::Busy);
+        }
+        state.waiting += group.records.len();
+        state.groups.push_back(group);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Asks for a checkpoint over everything that waits now.
+    pub fn publish(&self, reply: Reply<Checkpoint>) -> Result<(), LogError> {
+        let mut state = self.state();
+        state.open()?;
+        state.checkpoints.push(reply);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Asks for the end, after everything that waits now.
+    pub fn close(&self, reply: Reply<()>) -> Result<(), LogError> {
+        let mut state = self.state();
+        state.open()?;
+        state.close = Some(reply);
+        self.changed.notify_one();
+        Ok(())
+    }
+
+    /// Ends the committer at once.
+    pub fn abandon(&self) {
+        self.state().abandoned = true;
+        self.changed.notify_one();
+    }
+
+    /// Waits for work; a hand-over is due at `due`.
+    pub fn next(&self, due: Option<Instant>) -> Work {
+        let mut state = self.state();
+        loop {
+            if state.abandoned {
+                return Work::End;
+            }
+            let idle = state.publishing.is_none();
+            let retry = state.unpublished.as_ref().map(|(_, at)| *at);
+            let due = due.into_iter().chain(retry).min().filter(|_| idle);
+            let now = Instant::now();
+            // First what is due, or a busy log would never publish; then what waits; then what wants a checkpoint
+            // over it.
+            if due.is_some_and(|due| due <= now) {
+                return Work::Publish(std::mem::take(&mut state.checkpoints));
+            }
+            if !state.groups.is_empty() && (idle || !self.is_far_ahead()) {
+                return Work::Write(state.take_batch());
+            }
+            if !state.checkpoints.is_empty() && idle {
+                return Work::Publish(std::mem::take(&mut state.checkpoints));
+            }
+            if state.groups.is_empty()
+                && let Some(reply) = state.close.take_if(|_| idle)
+            {
+                return Work::Close(reply);
+            }
+            state = match due {
+                None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(due) => {
+                    let waited = self.changed.wait_timeout(state, due - now);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+
+    fn is_far_ahead(&self) -> bool {
+        self.size() - self.published.load(Ordering::SeqCst) > MAX_UNPUBLISHED
+    }
+
+    /// Whether more may be written, or what keeps too much from being published.
+    pub fn may_write(&self) -> Result<(), LogError> {
+        if !self.is_far_ahead() {
+            return Ok(());
+        }
+        let state = self.state();
+        Err(state.unpublished.as_ref().map_or(LogError::Busy, |(error, _)| error.clone()))
+    }
+
+    /// The publisher has work; should it fail, it tries again after `retry`.
+    pub fn publishing(&self, retry: Duration) {
+        self.state().publishing = Some(retry);
+    }
+
+    /// The publisher has done its work, or could not.
+    pub fn published(&self, outcome: Result<Checkpoint, LogError>) {
+        let mut state = self.state();
+        let retry = state.publishing.take().unwrap_or_default();
+        state.unpublished = None;
+        match outcome {
+            Ok(checkpoint) => self.published.store(checkpoint.size, Ordering::SeqCst),
+            Err(error) if error.is_fatal() => {
+                drop(state);
+                return self.end(&error);
+            }
+            Err(error) => state.unpublished = Some((error, Instant::now() + retry)),
+        }
+        self.changed.notify_one();
+    }
+
+    /// Takes nothing more, and tells everybody who waits why.
+    pub fn end(&self, why: &LogError) {
+        let mut state = self.state();
+        // The first end is the one that counts.
+        state.ended.get_or_insert(if why.is_fatal() { LogError::Failed } else { why.clone() });
+        state.abandoned = true;
+        self.failed.fetch_or(why.is_fatal(), Ordering::SeqCst);
+        let (groups, checkpoints) = (std::mem::take(&mut state.groups), std::mem::take(&mut state.checkpoints));
+        let close = state.close.take();
+        drop(state);
+        for group in groups {
+            (group.reply)(Err(why.clone()));
+        }
+        for reply in checkpoints {
+            reply(Err(why.clone()));
+        }
+        if let Some(reply) = close {
+            reply(Err(why.clone()));
+        }
+        self.changed.notify_one();
+    }
+
+    pub fn set_size(&self, size: u64) {
+        self.size.store(size, Ordering::SeqCst);
+    }
+
+    pub fn size(&self) -> u64 {
+        self.size.load(Ordering::SeqCst)
+    }
+
+    pub fn is_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+impl State {
+    fn open(&self) -> Result<(), LogError> {
+        if self.close.is_some() {
+            return Err(LogError::Closed);
+        }
+        self.ended.clone().map_or(Ok(()), Err)
+    }
+
+    /// As many groups as one batch takes, at least one.
+    fn take_batch(&mut self) -> Vec<Group> {
+        let (mut batch, mut records) = (Vec::new(), 0);
+        while let Some(group) = self.groups.front() {
+            records += group.records.len();
+            if records > MAX_BATCH && !batch.is_empty() {
+                break;
+            }
+            if let Some(group) = self.groups.pop_front() {
+                self.waiting -= group.records.len();
+                batch.push(group);
+            }
+        }
+        batch
+    }
+}

@@ -1,0 +1,220 @@
+//! What tests of the log and of its index need: a log in a directory of its own, and one of every event.
+
+use std::{path::PathBuf, time::Duration};
+
+use jiff::{Timestamp, civil::date};
+use tempfile::TempDir;
+
+use super::{
+    Actor, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, Index,
+    IndexError, ListAnswered, ListReceived, ListRefused, LogError, LogRecovered, LogSettings, LogSize, Login,
+    LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
+    RegisterLoaded, RegisterRefused, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
+};
+use crate::{domain::Kind, durable::Clock};
+
+pub(crate) const ORIGIN: &str = "groeikluis.example/2026";
+
+/// A log's two directories and its key.
+pub(crate) struct Place {
+    root: TempDir,
+    pub key: NoteKey,
+}
+
+impl Place {
+    pub fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap(), key: NoteKey::generate(ORIGIN).unwrap() }
+    }
+
+    pub fn dir(&self) -> PathBuf {
+        self.root.path().join("log")
+    }
+
+    pub fn high_water_dir(&self) -> PathBuf {
+        self.root.path().join("high-water")
+    }
+
+    pub fn high_water(&self) -> PathBuf {
+        self.high_water_dir().join("groeikluis.example_2026.checkpoint")
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    /// Checkpoints only when they are asked for.
+    pub fn settings(&self) -> LogSettings {
+        LogSettings {
+            dir: self.dir(),
+            high_water_dir: self.high_water_dir(),
+            origin: ORIGIN.to_owned(),
+            key: self.key.clone(),
+            checkpoint_every: Duration::from_hours(1),
+        }
+    }
+
+    pub fn try_open(&self) -> Result<TransferLog, LogError> {
+        TransferLog::open(self.settings(), clock(), Box::new(Follower::default()))
+    }
+
+    pub fn open(&self) -> TransferLog {
+        self.try_open().unwrap()
+    }
+
+    pub fn verify(&self) -> Result<Verified, Vec<VerifyFault>> {
+        verify(&self.dir(), self.key.verifier())
+    }
+}
+
+pub(crate) fn clock() -> Clock {
+    let noon: Timestamp = "2026-11-21T11:00:00.123456789Z".parse().unwrap();
+    Clock::fixed(noon)
+}
+
+/// An index that remembers only how far it has come, and makes sure that nothing is left out.
+#[derive(Default)]
+pub(crate) struct Follower(Position);
+
+impl Follower {
+    pub fn of(position: Position) -> Self {
+        Self(position)
+    }
+}
+
+impl Index for Follower {
+    fn position(&self) -> Result<Position, IndexError> {
+        Ok(self.0)
+    }
+
+    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError> {
+        for entry in entries {
+            assert_eq!(entry.seq, self.0.size);
+            self.0 = Position::after(entry);
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), IndexError> {
+        self.0 = Position::default();
+        Ok(())
+    }
+}
+
+pub(crate) fn context() -> Context {
+    Context {
+        tenant: Some("bree".parse().unwrap()),
+        protocol: Some("OPG-2026-017".parse().unwrap()),
+        key: Some("ict-bree".to_owned()),
+        session: Some("5f0c8a1e".to_owned()),
+        correlation: Some(hex::encode([1; 16])),
+        ..Context::of(Actor::Tenant)
+    }
+}
+
+pub(crate) fn any_record() -> Record {
+    Record::success(Event::ListReceived(ListReceived { rows: 3, size: 40 }), context())
+}
+
+pub(crate) fn upload() -> Event {
+    let ciphertext_sha256 = hex::encode([2; 32]);
+    Event::Upload(Upload { size: 2_048, ciphertext_sha256, file_kind: FileKind::Plain, test: false, complete: true })
+}
+
+pub(crate) fn delivery() -> DeliveryCreated {
+    DeliveryCreated {
+        delivery_id: hex::encode([3; 16]),
+        file: "sociale-toeslag_72004_OPG-2026-017_20261121_0007.csv.age".to_owned(),
+        kind: Kind::SocialeToeslag,
+        rows: 12,
+        amount_total: Some("75.00".to_owned()),
+        recipients: vec!["age1qqq".to_owned()],
+        purpose: "toelage".to_owned(),
+        legal_basis: "decreet".to_owned(),
+        columns: vec!["niss".to_owned(), "aandeel".to_owned()],
+        ciphertext_sha256: hex::encode([4; 32]),
+        ciphertext_size: 900,
+        answers: Some(hex::encode([1; 16])),
+        manifest_sha256: Some(hex::encode([5; 32])),
+        test: false,
+    }
+}
+
+pub(crate) fn answered() -> ListAnswered {
+    ListAnswered {
+        rows: 20,
+        distinct: 18,
+        valid: 19,
+        repaired: 1,
+        invalid: 1,
+        duplicate: 1,
+        outside_age: 2,
+        outside_municipality: 3,
+        unknown_date: 1,
+        matched: 13,
+        entitled: 12,
+        register_month: "2026-10".to_owned(),
+        list_fingerprint: hex::encode([6; 32]),
+        delivery_id: hex::encode([3; 16]),
+        test: false,
+    }
+}
+
+/// One of every event, in an order that could be.
+pub(crate) fn every_event() -> Vec<Event> {
+    let submission = hex::encode([1; 16]);
+    let step = || DeliveryStep { delivery_id: hex::encode([3; 16]) };
+    let delivery_id = || Some(hex::encode([3; 16]));
+    vec![
+        Event::Login(Login { method: LoginMethod::PublicKey, attempts: 1 }),
+        Event::LoginRefused(LoginRefused { method: LoginMethod::None, attempts: 6 }),
+        upload(),
+        Event::Rename(Rename { complete: true }),
+        Event::ListReceived(ListReceived { rows: 20, size: 300 }),
+        Event::ListAnswered(answered()),
+        Event::ProtocolUsed(ProtocolUsed { submission, day: date(2026, 11, 21) }),
+        Event::DeliveryCreated(delivery()),
+        Event::DeliveryAvailable(step()),
+        Event::DownloadStart(DownloadStart { size: 900, offset: 0, delivery_id: delivery_id() }),
+        Event::DownloadEnd(DownloadEnd {
+            size: 900,
+            bytes: 900,
+            complete: true,
+            duration_ms: 7,
+            delivery_id: delivery_id(),
+        }),
+        Event::DeliveryFetched(step()),
+        Event::Delete {},
+        Event::ListRefused(ListRefused {
+            rows: None,
+            delivery_id: hex::encode([7; 16]),
+            file: "weigering_72004_OPG-2026-017_20261121_0008.txt.age".to_owned(),
+        }),
+        Event::PolicyRefused(PolicyRefused { rule: "use-left".to_owned(), stage: Stage::Answer }),
+        Event::ConfigChanged(ConfigChanged { sha256_before: None, sha256_after: hex::encode([8; 32]) }),
+        Event::RegisterLoaded(RegisterLoaded {
+            month: "2026-10".to_owned(),
+            rows: 1_600_000,
+            source_sha256: hex::encode([9; 32]),
+        }),
+        Event::RegisterRefused(RegisterRefused { line: Some(17), column: None, source_sha256: hex::encode([10; 32]) }),
+        Event::Redacted(Redacted { count: 1 }),
+        Event::LogStarted(LogSize { size: 4 }),
+        Event::LogStopped(LogSize { size: 5 }),
+        Event::LogRecovered(LogRecovered { entries: 2, torn_bytes: 3 }),
+        Event::Logout(Logout { duration_ms: 1_000, bytes_received: 2_048, bytes_sent: 900, regular: true }),
+    ]
+}
+
+/// Copies a directory and everything under it.
+pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}

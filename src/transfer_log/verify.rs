@@ -1,0 +1,426 @@
+//! Checking a whole log, offline, with nothing but its directory and its public key.
+//!
+//! Everything is hashed again from the entries up: each entry in canonical form and in its place, each tile of each
+//! level equal to what the entries make it, the root equal to the signed one. Memory stays that of one bundle and one
+//! tile a level. What a running daemon writes meanwhile does not disturb: everything that it would replace is read
+//! first.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    Checkpoint, LogError, NoteFault, VerifierKey,
+    checkpoint::MAX_CHECKPOINT_BYTES,
+    entry, files,
+    journal::{self, Groups},
+    merkle::{Edge, FullTile, Hash, TILE_WIDTH, leaf_hash},
+    recovery::CHECKPOINT,
+    tile,
+};
+
+/// Faults after which checking ends: enough to see what kind of damage it is.
+const MAX_FAULTS: usize = 100;
+
+/// How often the right edge may change while it is read, once a second at most, before that is a fault.
+const MAX_RETRIES: u32 = 5;
+
+/// What was found right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The checkpoint that all of it is under.
+    pub checkpoint: Checkpoint,
+    /// Entries in the journal that are under no checkpoint yet: whole and in place, but not signed for.
+    pub unsigned: u64,
+}
+
+/// Something that is not right.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum VerifyFault {
+    /// There is no checkpoint.
+    #[error("{path} is missing")]
+    NoCheckpoint {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// The checkpoint does not verify.
+    #[error("the checkpoint does not verify")]
+    Checkpoint(#[source] NoteFault),
+    /// A file cannot be read.
+    #[error("a file of the log cannot be read")]
+    Unreadable(#[source] LogError),
+    /// A tile is not what the entries make it.
+    #[error("the tile {path} is not that of the entries")]
+    Tile {
+        /// The tile.
+        path: String,
+    },
+    /// A bundle is torn, or has too many or too few entries.
+    #[error("the bundle {path} has not the {width} entries that it should have")]
+    Bundle {
+        /// The bundle.
+        path: String,
+        /// Entries that it should have.
+        width: usize,
+    },
+    /// An entry is not canonical, or not in its place.
+    #[error("entry {seq} is at fault: {problem}")]
+    Entry {
+        /// Where it stands.
+        seq: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The root over the entries is not the signed one.
+    #[error("the root over {size} entries is not that of the checkpoint")]
+    Root {
+        /// Entries.
+        size: u64,
+    },
+    /// Checking ended here: there were too many faults, or neither entries nor tiles to go on from.
+    #[error("checking ended here; there may be more faults")]
+    More,
+}
+
+/// Checks everything.
+///
+/// # Errors
+/// What is wrong, in the order of the log, at most 100 faults and [`VerifyFault::More`].
+pub fn verify(directory: &Path, key: &VerifierKey) -> Result<Verified, Vec<VerifyFault>> {
+    let snapshot = Snapshot::read(directory, key).map_err(|fault| vec![fault])?;
+    let size = snapshot.checkpoint.size;
+    let mut check = Check { directory, snapshot: &snapshot, edge: Edge::default(), faults: Vec::new() };
+    for index in 0..size.div_ceil(TILE_WIDTH as u64) {
+        if !check.bundle(index) || check.faults.len() >= MAX_FAULTS {
+            check.faults.push(VerifyFault::More);
+            return Err(check.faults);
+        }
+    }
+    check.partial_tiles();
+    if check.edge.root() != snapshot.checkpoint.root {
+        check.faults.push(VerifyFault::Root { size });
+    }
+    let mut faults = check.faults;
+    faults.extend(snapshot.journal_faults);
+    if faults.is_empty() {
+        Ok(Verified { checkpoint: snapshot.checkpoint, unsigned: snapshot.unsigned })
+    } else {
+        Err(faults)
+    }
+}
+
+/// What a running daemon would replace, read at one moment.
+struct Snapshot {
+    checkpoint: Checkpoint,
+    /// The partial tiles by level, where there is one.
+    tiles: Vec<Option<Vec<u8>>>,
+    bundle: Option<Vec<u8>>,
+    unsigned: u64,
+    journal_faults: Vec<VerifyFault>,
+}
+
+impl Snapshot {
+    fn read(directory: &Path, key: &VerifierKey) -> Result<Self, VerifyFault> {
+        let mut retries = 0;
+        loop {
+            match Self::try_read(directory, key) {
+                // A newer checkpoint took the place of the one just read.
+                Err(VerifyFault::Unreadable(error)) if error.is_not_found() && retries < MAX_RETRIES => retries += 1,
+                read => return read,
+            }
+        }
+    }
+
+    fn try_read(directory: &Path, key: &VerifierKey) -> Result<Self, VerifyFault> {
+        let path = directory.join(CHECKPOINT);
+        let note = files::read_if_there(&path, MAX_CHECKPOINT_BYTES).map_err(VerifyFault::Unreadable)?;
+        let note = note.ok_or(VerifyFault::NoCheckpoint { path })?;
+        let checkpoint = Checkpoint::parse(&note, key).map_err(VerifyFault::Checkpoint)?;
+        let size = checkpoint.size;
+        let mut tiles = Vec::new();
+        for level in 0.. {
+            let hashes = tile::hashes_at(level, size);
+            if hashes == 0 {
+                break;
+            }
+            let partial = tile::tile(level, hashes / TILE_WIDTH as u64, size);
+            let read = partial.map(|(path, _)| files::read(&directory.join(path), tile::MAX_TILE_BYTES));
+            tiles.push(read.transpose().map_err(VerifyFault::Unreadable)?);
+        }
+        let bundle = tile::bundle(size / TILE_WIDTH as u64, size)
+            .map(|(path, _)| files::read(&directory.join(path), tile::MAX_BUNDLE_BYTES))
+            .transpose()
+            .map_err(VerifyFault::Unreadable)?;
+        let mut snapshot = Self { checkpoint, tiles, bundle, unsigned: 0, journal_faults: Vec::new() };
+        snapshot.read_journal(directory).map_err(VerifyFault::Unreadable)?;
+        Ok(snapshot)
+    }
+
+    /// Counts and checks what the journal adds. Its torn end is no fault: nobody was told of it.
+    fn read_journal(&mut self, directory: &Path) -> Result<(), LogError> {
+        let size = self.checkpoint.size;
+        let mut seq = 0;
+        for (at, (first, path)) in journal::list_from(directory, size)?.into_iter().enumerate() {
+            if at == 0 {
+                seq = first;
+            } else if seq != first {
+                let problem = "the journal lacks what is before its next file".to_owned();
+                self.journal_faults.push(VerifyFault::Entry { seq, problem });
+                break;
+            }
+            let mut groups = Groups::open(first, &path)?;
+            while let Some(group) = groups.next_group()? {
+                for bytes in group {
+                    self.journal_entry(seq, &bytes);
+                    seq += 1;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn journal_entry(&mut self, seq: u64, bytes: &[u8]) {
+        if seq < self.checkpoint.size {
+            return;
+        }
+        self.unsigned += 1;
+        if let Err(problem) = entry::check(seq, bytes)
+            && self.journal_faults.len() < MAX_FAULTS
+        {
+            self.journal_faults.push(VerifyFault::Entry { seq, problem });
+        }
+    }
+}
+
+/// The check of the published part, bundle by bundle.
+struct Check<'a> {
+    directory: &'a Path,
+    snapshot: &'a Snapshot,
+    edge: Edge,
+    faults: Vec<VerifyFault>,
+}
+
+impl Check<'_> {
+    /// Checks a bundle and the tiles that it fills. Says whether there is anything to go on from.
+    fn bundle(&mut self, index: u64) -> bool {
+        let size = self.snapshot.checkpoint.size;
+        let Some((path, width)) = tile::bundle(index, size) else { return false };
+        let leaves = self.leaves(index, &path, width).or_else(|| {
+            // The tile stands in for entries that are gone, so that the rest can still be checked.
+            let (path, width) = tile::tile(0, index, size)?;
+            let bytes = files::read(&self.directory.join(path), tile::MAX_TILE_BYTES).ok()?;
+            tile::tile_hashes(&bytes, width)
+        });
+        let Some(leaves) = leaves else { return false };
+        let mut full = Vec::new();
+        for leaf in leaves {
+            self.edge.push(leaf, &mut full);
+        }
+        for tile in full {
+            self.full_tile(&tile);
+        }
+        true
+    }
+
+    /// The leaf hashes of a bundle's entries, each entry checked.
+    fn leaves(&mut self, index: u64, path: &str, width: usize) -> Option<Vec<Hash>> {
+        let partial = self.snapshot.bundle.as_ref().filter(|_| width < TILE_WIDTH);
+        let read = match partial {
+            Some(bytes) => Ok(bytes.clone()),
+            None => files::read(&self.directory.join(path), tile::MAX_BUNDLE_BYTES),
+        };
+        let bytes = read.map_err(|error| self.faults.push(VerifyFault::Unreadable(error))).ok()?;
+        let Some(entries) = tile::bundle_entries(&bytes, width) else {
+            self.faults.push(VerifyFault::Bundle { path: path.to_owned(), width });
+            return None;
+        };
+        for (seq, bytes) in (index * TILE_WIDTH as u64..).zip(&entries) {
+            if let Err(problem) = entry::check(seq, bytes) {
+                self.faults.push(VerifyFault::Entry { seq, problem });
+            }
+        }
+        Some(entries.iter().map(|entry| leaf_hash(entry)).collect())
+    }
+
+    fn full_tile(&mut self, full: &FullTile) {
+        let Some((path, _)) = tile::tile(full.level, full.index, self.snapshot.checkpoint.size) else { return };
+        match files::read(&self.directory.join(&path), tile::MAX_TILE_BYTES) {
+            Err(error) => self.faults.push(VerifyFault::Unreadable(error)),
+            Ok(bytes) if bytes != tile::tile_bytes(&full.hashes) => self.faults.push(VerifyFault::Tile { path }),
+            Ok(_) => {}
+        }
+    }
+
+    fn partial_tiles(&mut self) {
+        let size = self.snapshot.checkpoint.size;
+        for (level, bytes) in (0_u8..).zip(&self.snapshot.tiles) {
+            let hashes = self.edge.levels().get(usize::from(level)).map_or(&[][..], Vec::as_slice);
+            let partial = tile::tile(level, tile::hashes_at(level, size) / TILE_WIDTH as u64, size);
+            if let (Some((path, _)), Some(bytes)) = (partial, bytes)
+                && *bytes != tile::tile_bytes(hashes)
+            {
+                self.faults.push(VerifyFault::Tile { path });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::transfer_log::{
+        NoteKey, entries,
+        support::{Place, any_record},
+    };
+
+    /// A log with two full bundles and a partial one.
+    fn log() -> Place {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 600]).unwrap();
+        log.close().unwrap();
+        assert_eq!(place.verify().unwrap().checkpoint.size, 602);
+        place
+    }
+
+    fn faults(place: &Place) -> Vec<String> {
+        place.verify().unwrap_err().iter().map(ToString::to_string).collect()
+    }
+
+    /// Writes entries as a published, signed log: what somebody with the log's key could do.
+    fn publish(directory: &Path, key: &NoteKey, entries: &[Vec<u8>]) {
+        let size = entries.len() as u64;
+        let (mut edge, mut full) = (Edge::default(), Vec::new());
+        for entry in entries {
+            edge.push(leaf_hash(entry), &mut full);
+        }
+        let put = |path: &str, bytes: &[u8]| {
+            let path = directory.join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, bytes).unwrap();
+        };
+        for tile in full {
+            put(&tile::tile(tile.level, tile.index, size).unwrap().0, &tile::tile_bytes(&tile.hashes));
+        }
+        for (level, hashes) in (0..).zip(edge.levels()) {
+            let index = tile::hashes_at(level, size) / 256;
+            if let Some((path, _)) = tile::tile(level, index, size) {
+                put(&path, &tile::tile_bytes(hashes));
+            }
+        }
+        for (index, entries) in (0..).zip(entries.chunks(256)) {
+            put(&tile::bundle(index, size).unwrap().0, &tile::bundle_bytes(entries));
+        }
+        put(CHECKPOINT, Checkpoint::sign(key, size, edge.root()).note.as_bytes());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_is_caught() {
+        let place = log();
+        let published = ["tile/0/000", "tile/0/001", "tile/0/002.p/90", "tile/1/000.p/2", CHECKPOINT];
+        for path in published.iter().chain(&["tile/entries/000", "tile/entries/001", "tile/entries/002.p/90"]) {
+            let file = place.dir().join(path);
+            let bytes = fs::read(&file).unwrap();
+            for at in (0..bytes.len()).step_by(bytes.len() / 3) {
+                let mut flipped = bytes.clone();
+                flipped[at] ^= 1;
+                fs::write(&file, flipped).unwrap();
+                assert!(place.verify().is_err(), "bit flipped at {at} of {path}");
+            }
+            fs::write(&file, &bytes[..bytes.len() - 1]).unwrap();
+            assert!(place.verify().is_err(), "{path} torn");
+            fs::remove_file(&file).unwrap();
+            assert!(place.verify().is_err(), "{path} missing");
+            fs::write(&file, bytes).unwrap();
+        }
+        place.verify().unwrap();
+    }
+
+    #[test]
+    fn a_fault_is_told_where_it_is() {
+        let place = log();
+        let bundle = place.dir().join("tile/entries/001");
+        let bytes = fs::read(&bundle).unwrap();
+        let mut entries = tile::bundle_entries(&bytes, 256).unwrap();
+        entries.swap(3, 4);
+        fs::write(&bundle, tile::bundle_bytes(&entries)).unwrap();
+        assert_eq!(
+            faults(&place),
+            [
+                "entry 259 is at fault: it says that it is entry 260",
+                "entry 260 is at fault: it says that it is entry 259",
+                "the tile tile/0/001 is not that of the entries",
+                "the tile tile/1/000.p/2 is not that of the entries",
+                "the root over 602 entries is not that of the checkpoint",
+            ]
+        );
+        fs::write(&bundle, &bytes[..9_000]).unwrap();
+        assert_eq!(faults(&place), ["the bundle tile/entries/001 has not the 256 entries that it should have"]);
+        fs::write(&bundle, bytes).unwrap();
+        let tile = place.dir().join("tile/0/000");
+        fs::write(&tile, fs::read(place.dir().join("tile/0/001")).unwrap()).unwrap();
+        assert_eq!(faults(&place), ["the tile tile/0/000 is not that of the entries"]);
+    }
+
+    #[test]
+    fn an_edited_size_is_caught() {
+        let place = log();
+        let file = place.dir().join(CHECKPOINT);
+        let note = fs::read_to_string(&file).unwrap();
+        fs::write(&file, note.replace("\n602\n", "\n601\n")).unwrap();
+        assert!(matches!(place.verify().unwrap_err()[..], [VerifyFault::Checkpoint(NoteFault::Signature)]));
+        // Signed again, over the same root.
+        let root = Checkpoint::parse(note.as_bytes(), place.key.verifier()).unwrap().root;
+        fs::write(&file, Checkpoint::sign(&place.key, 512, root).note).unwrap();
+        assert!(faults(&place).contains(&"the root over 512 entries is not that of the checkpoint".to_owned()));
+    }
+
+    #[test]
+    fn the_key_does_not_help_to_write_what_is_no_entry() {
+        let place = log();
+        let good: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
+        let elsewhere = place.path("elsewhere");
+        publish(&elsewhere, &place.key, &good);
+        let verified = verify(&elsewhere, place.key.verifier()).unwrap();
+        assert_eq!(verified.checkpoint, place.verify().unwrap().checkpoint);
+        let text = String::from_utf8(good[300].clone()).unwrap();
+        for changed in [
+            text.replace("\"seq\":300", "\"seq\":300,\"seq\":300"),
+            text.replace("\"seq\":300", "\"seq\":299"),
+            text.replace("\"rows\":3", "\"rows\":3.0"),
+            text.replace("\"rows\":3", "\"rows\": 3"),
+            format!("{text} "),
+        ] {
+            let mut entries = good.clone();
+            entries[300] = changed.clone().into_bytes();
+            publish(&elsewhere, &place.key, &entries);
+            let faults = verify(&elsewhere, place.key.verifier()).unwrap_err();
+            assert!(matches!(faults[..], [VerifyFault::Entry { seq: 300, .. }]), "{changed}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn faults_are_bounded() {
+        let place = log();
+        let good: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
+        publish(&place.dir(), &place.key, &vec![good[0].clone(); 1_000]);
+        let faults = place.verify().unwrap_err();
+        assert!(faults.len() < 400);
+        assert!(matches!(faults.last(), Some(VerifyFault::More)));
+    }
+
+    #[test]
+    fn the_journal_is_checked_too() {
+        let place = log();
+        let log = place.open();
+        log.append(vec![any_record(); 2]).unwrap();
+        drop(log);
+        assert_eq!(place.verify().unwrap().unsigned, 2);
+        let (_, journal) = journal::list(&place.dir()).unwrap().pop().unwrap();
+        let mut batch = fs::read(&journal).unwrap();
+        journal::frame(b"{\"seq\":9}", false, &mut batch);
+        batch.extend_from_slice(b"torn");
+        fs::write(&journal, batch).unwrap();
+        assert_eq!(faults(&place), ["entry 605 is at fault: it says that it is entry 9"]);
+    }
+}
