@@ -1,52 +1,42 @@
-//! From a list to its answer: the pipeline against age alone, against DuckDB, and through the running daemon.
+//! From a list to its answer: the pipeline file to file against age alone and against `DuckDB`, then through the
+//! running daemon.
 //!
 //! `cargo bench --bench answer -- [--children 1600000] [--rows 165000]`. The floor is age decrypting the list and
-//! encrypting the answer, the same bytes and nothing else. For the peer, `GROEIKLUIS_PYTHON` names a Python with the
-//! `duckdb` package, and `age` is on the path; without either it is left out by name.
+//! encrypting the answer: the same bytes and nothing else. For the peer, `GROEIKLUIS_PYTHON` names a Python with the
+//! `duckdb` package, and `age` is on the path; without them it is left out by name.
 
-#![expect(clippy::cast_precision_loss, reason = "figures for people, far below 2^52")]
+#[path = "answer/daemon.rs"]
+mod daemon;
+#[path = "answer/peer.rs"]
+mod peer;
+#[path = "answer/pipeline.rs"]
+mod pipeline;
+#[path = "answer/work.rs"]
+mod work;
 
-use std::{
-    env, fs,
-    hint::black_box,
-    io::{Read, Write},
-    path::{Path, PathBuf},
-    process::{Command, Stdio},
-    time::{Duration, Instant},
-};
+use std::{env, time::Duration};
 
-use groeikluis::{
-    documents::answer::{self, AnswerRow, Beneficiary},
-    domain::{
-        ByteSize, Clearance, Ground, Kind, Municipalities, Niss, SourceCatalogue, Tenant, TenantKind, brussels_date,
-        protocol::{Outside, Reply},
-        release::{Request, release},
-        source::Source,
-        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
-    },
-    exchange::{FingerprintKey, Terms, match_list},
-    lists,
-    register::{
-        Household, ReferenceMonth, Register,
-        synth::{SOURCE_CODES, Synth},
-    },
-    seal::{Keyring, Recipient, StorageSealer, TenantSealer},
-};
-use jiff::{Timestamp, civil::Date};
+use work::Work;
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
-/// Runs of each, alternating; the median counts.
-const RUNS: usize = 15;
+fn main() -> Outcome<()> {
+    let arguments: Vec<String> = env::args().collect();
+    let after = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
+    let children = after("--children").map_or(Ok(1_600_000), |count| count.parse())?;
+    let rows = after("--rows").map_or(Ok(165_000), |count| count.parse())?;
+    let work = Work::prepare(children, rows)?;
+    let pipeline = pipeline::measure(&work)?;
+    peer::measure(&work, pipeline)?;
+    daemon::measure(&work)
+}
 
-/// What both sides work on.
-struct Ground_ {
-    directory: PathBuf,
-    register: Register,
-    exchange: Keyring,
-    municipality: Keyring,
-    fingerprints: FingerprintKey,
-    clearance: Clearance,
-    today: Date,
-    rows: usize,
+/// The middle one.
+fn median(times: &mut [Duration]) -> Duration {
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn milliseconds(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
