@@ -1,13 +1,13 @@
 //! The product as its users meet it: the real program, over real SSH, with real keys. A module per behaviour.
 
-#[cfg(test)]
-mod support;
-
+// Clippy lets tests unwrap where they stand under this attribute, helpers included.
 #[cfg(test)]
 mod answers;
-
-#[cfg(test)]
-mod rooms;
-
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rooms;
+#[cfg(test)]
+mod sftp_room;
+#[cfg(test)]
+mod support;
