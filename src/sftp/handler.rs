@@ -42,6 +42,8 @@ pub(super) struct Handler {
     /// Who has proven a key, until the login is entered.
     proven: Option<Login>,
     waiting: HashMap<ChannelId, Waiting>,
+    /// SFTP sessions that were begun.
+    begun: u32,
     places: Arc<Semaphore>,
     sessions: mpsc::Sender<()>,
 }
@@ -60,6 +62,7 @@ impl Handler {
             rejections: 0,
             proven: None,
             waiting: HashMap::new(),
+            begun: 0,
             places: Arc::new(Semaphore::new(MOST_CHANNELS)),
             sessions,
         }
@@ -252,10 +255,11 @@ impl russh::server::Handler for Handler {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
+        self.begun = self.begun.saturating_add(1);
         let begun = session::Begin {
             server: Arc::clone(&self.server),
             connection: Arc::clone(&self.connection),
-            login,
+            login: named(&login, self.begun),
             channel: waiting.channel,
             handle: session.handle(),
         };
@@ -315,4 +319,13 @@ impl russh::server::Handler for Handler {
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
     }
+}
+
+/// The login of a connection's first SFTP session, or of a later one under a name of its own: the drop-box tells by it
+/// which uploads are still being written when a session ends.
+fn named(login: &Arc<Login>, session: u32) -> Arc<Login> {
+    if session <= 1 {
+        return Arc::clone(login);
+    }
+    Arc::new(Login { session: format!("{}.{session}", login.session), ..Login::clone(login) })
 }

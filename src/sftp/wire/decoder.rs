@@ -104,6 +104,11 @@ impl Decoder {
         }
     }
 
+    /// Whether nothing has come of a packet that is not whole yet.
+    pub(in crate::sftp) fn is_between_packets(&self) -> bool {
+        matches!(self.state, State::Packet) && self.gathered.is_empty()
+    }
+
     fn packet(&mut self) -> Result<Option<Item>, Fatal> {
         if !self.gather(HEAD) {
             return self.check_length().map(|_| None);

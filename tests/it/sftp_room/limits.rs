@@ -97,6 +97,11 @@ fn channels_are_counted_and_their_places_come_back() {
             while channel.wait().await.is_some() {}
         }
         wait_until_opened(&connection).await;
+        let mut names = server.seen.sessions.lock().unwrap().clone();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 10, "each session has a name of its own");
+        assert!(names.iter().all(|name| name.starts_with(&names[0])));
         let other = connection.channel_open_direct_tcpip("127.0.0.1", 22, "127.0.0.1", 1).await;
         assert!(other.is_err());
         assert!(connection.tcpip_forward("127.0.0.1", 0).await.is_err());

@@ -29,6 +29,8 @@ pub struct Seen {
     pub finished: Mutex<Vec<String>>,
     /// Uploads that were let go without.
     pub dropped: Mutex<Vec<String>>,
+    /// Names of the sessions that were begun.
+    pub sessions: Mutex<Vec<String>>,
     /// Ends of sessions: regular or not.
     pub ended: Mutex<Vec<bool>>,
     reads: AtomicU64,
@@ -47,7 +49,8 @@ pub struct Storage {
 }
 
 impl DropBoxes for Storage {
-    fn open(&self, _: &Login) -> Option<Arc<dyn DropBox>> {
+    fn open(&self, login: &Login) -> Option<Arc<dyn DropBox>> {
+        self.seen.sessions.lock().unwrap().push(login.session.clone());
         Some(Arc::new(self.clone()))
     }
 }
