@@ -40,7 +40,7 @@ pub enum Reason {
     },
     /// A list with the same content was answered already.
     Duplicate {
-        /// The name of the upload that was answered.
+        /// The name of the answer.
         file: String,
         /// The day of that answer.
         day: Date,

@@ -73,6 +73,7 @@ fn each_ground_that_does_not_hold_is_named() {
     let long_ago = today.saturating_sub(1.year());
     let protocol = || Protocol::new("OPG-2026-017");
     let daemon = Plan::new()
+        .children(10_000)
         .tenant(Tenant::municipality("over", "11001").protocol(protocol().valid(long_ago, yesterday)))
         .tenant(Tenant::municipality("gestopt", "11002").protocol(protocol().status("ended")))
         .tenant(Tenant::municipality("straks", "11004").protocol(protocol().valid(tomorrow, tomorrow)))
@@ -195,7 +196,6 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
     // age cannot tell a last chunk that is cut from one that was changed.
     let cut = sealed[..sealed.len() - 40].to_vec();
     let half_wrong = good.replace('7', "1").into_bytes();
-    let rows = "x".repeat(2) + "\n";
     let many: String = (0..1001).map(|at| format!("{at}\n")).collect();
     let case = |name, bytes: Vec<u8>, status, code, why, remedy| Case { name, bytes, status, code, why, remedy };
     let text = good.as_bytes().to_vec();
@@ -298,12 +298,12 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
             "Controleer of de lijst alleen kinderen",
         ),
         case(
-            "gekozen.csv",
-            [b"niss\n".as_slice(), &[0xff, 0, 0xfe, 0x81], rows.as_bytes()].concat(),
+            "gegevens.csv",
+            [b"niss\n".as_slice(), &[0xff, 0, 0xfe, 0x81]].concat(),
             None,
-            "list-encoding",
-            "kan niet gelezen worden",
-            "CSV UTF-8",
+            "list-wrong-type",
+            "lijkt een binair bestand te zijn",
+            "Stuur een lijst als .csv, .txt of .xlsx",
         ),
     ]
 }
@@ -325,7 +325,7 @@ fn after_the_answer(daemon: &TestDaemon, good: &str) -> Vec<Case> {
             bytes,
             status: None,
             code: "duplicate",
-            why: "(bestand \"kinderen.csv\")",
+            why: "(bestand \"sociale-toeslag_72004_OPG-2026-017_",
             remedy: "U vindt dat antwoord in de map /outbox",
         },
         // The same children in another shape are the same list.
@@ -334,7 +334,7 @@ fn after_the_answer(daemon: &TestDaemon, good: &str) -> Vec<Case> {
             bytes: daemon.seal(good.replace("niss\n", "INSZ\r\n").as_bytes()),
             status: None,
             code: "duplicate",
-            why: "(bestand \"kinderen.csv\")",
+            why: "(bestand \"sociale-toeslag_72004_OPG-2026-017_",
             remedy: "U vindt dat antwoord in de map /outbox",
         },
     ]
