@@ -292,9 +292,9 @@ fn check(out: &mut String) {
 fn log(out: &mut String) {
     heading(out, "8. Het logboek in /log");
     let log = "Elke verzending wordt opgetekend in een logboek dat achteraf niet ongemerkt gewijzigd kan worden. In /log \
-        vindt u de laatste ondertekende stand (checkpoint), de publieke sleutel van het logboek en een ontvangstbewijs voor \
-        elk bestand dat u verstuurd of gekregen hebt. Bewaar die bewijzen: uw bestuur kan er later mee aantonen wat er \
-        uitgewisseld is. Nummers en namen van burgers staan er niet in.";
+        vindt u de laatste ondertekende stand (checkpoint) en de publieke sleutel van het logboek. Bewaar nu en dan een \
+        kopie van de stand: daarmee kan uw bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen \
+        van burgers staan er niet in.";
     paragraph(out, "", 0, log);
 }
 

@@ -298,7 +298,8 @@ mod tests {
             Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3) },
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
-            Reason::CutOff,
+            Reason::NotAge,
+            Reason::OutboxFull { limit: ByteSize(5 << 30) },
         ];
         reasons.extend(RULES.map(|rule| Reason::Gate(Refusal { rule })));
         reasons

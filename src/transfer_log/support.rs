@@ -9,7 +9,7 @@ use super::{
     Actor, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, Index,
     IndexError, ListAnswered, ListReceived, ListRefused, LogError, LogRecovered, LogSettings, LogSize, Login,
     LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
-    RegisterLoaded, RegisterRefused, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
+    RegisterLoaded, RegisterRefused, Rename, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
 };
 use crate::{domain::Kind, durable::Clock};
 
