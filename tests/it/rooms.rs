@@ -1,0 +1,1 @@
+//! The direction of the rooms, and who may name which crate.

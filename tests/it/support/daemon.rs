@@ -1,0 +1,266 @@
+//! The daemon under test.
+
+use std::{
+    collections::HashSet,
+    fs,
+    io::Write,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Command, ExitStatus},
+};
+
+use groeikluis::{
+    documents::manifest::Manifest,
+    domain::{Kind, SshPublicKey},
+    seal::{Keyring, StorageSealer},
+    sftp::client::ClientError,
+};
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::{
+    Extract, Ran, Session, Tenant,
+    openssh::run,
+    plan::{self, LaidOut},
+    process::Process,
+    wait_for,
+};
+
+/// A deployment with its daemon. When it is dropped, the daemon must stop well and its log must verify.
+pub struct TestDaemon {
+    laid_out: LaidOut,
+    process: Option<Process>,
+    address: Option<SocketAddr>,
+}
+
+/// A file from an outbox, opened by the tenant.
+pub struct Opened {
+    pub manifest: Manifest,
+    pub text: String,
+}
+
+impl TestDaemon {
+    /// Over files that were laid out; nothing runs yet.
+    pub fn over(laid_out: LaidOut) -> Self {
+        Self { laid_out, process: None, address: None }
+    }
+
+    /// Starts it and waits until it listens.
+    #[track_caller]
+    pub fn start(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let mut process = Process::start(&self.config());
+        let Some(address) = process.listening() else { panic!("the daemon did not start ({:?}):\n{}", process.wait(), process.said()) };
+        let listed = fs::read_to_string(self.path("state/listen")).unwrap();
+        assert_eq!(listed.trim(), address.to_string(), "state_dir/listen");
+        let line = format!("[{}]:{} {}\n", address.ip(), address.port(), self.laid_out.host_line);
+        fs::write(self.known_hosts(), line).unwrap();
+        (self.process, self.address) = (Some(process), Some(address));
+    }
+
+    /// Waits until lists can be answered.
+    pub fn wait_for_register(&self) {
+        wait_for("the register", || self.events("register.loaded").pop());
+    }
+
+    /// Kills it as a power cut would end it.
+    pub fn kill9(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.signal(Signal::KILL);
+        process.wait();
+    }
+
+    /// Asks it to end, and gives its exit status and all that it said.
+    pub fn terminate(&mut self) -> (ExitStatus, String) {
+        let mut process = self.process.take().expect("it runs");
+        process.signal(Signal::TERM);
+        let status = process.wait();
+        (status, process.said())
+    }
+
+    /// Kills it and starts it again.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.kill9();
+        self.start();
+    }
+
+    /// The process, while it runs.
+    pub fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("it runs")
+    }
+
+    /// A place in the deployment.
+    pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
+        self.laid_out.root.path().join(inside)
+    }
+
+    pub fn config(&self) -> PathBuf {
+        self.path("groeikluis.yaml")
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.address.expect("it was started")
+    }
+
+    pub fn host_key(&self) -> SshPublicKey {
+        self.laid_out.host_key.clone()
+    }
+
+    pub fn known_hosts(&self) -> PathBuf {
+        self.path("known_hosts")
+    }
+
+    /// What a tenant logs in with; the public part is beside it, with `.pub`.
+    pub fn login_key(&self, tenant: &str) -> PathBuf {
+        self.path(format!("keys/{tenant}_ed25519"))
+    }
+
+    /// What a tenant opens its files with.
+    pub fn age_key(&self, tenant: &str) -> PathBuf {
+        self.path(format!("keys/{tenant}.agekey"))
+    }
+
+    /// What lists may be sealed to.
+    pub fn exchange_recipient(&self) -> String {
+        fs::read_to_string(self.path("keys/exchange.pub")).unwrap()
+    }
+
+    /// The register in clear.
+    pub fn extract(&self) -> &Extract {
+        &self.laid_out.extract
+    }
+
+    /// Writes a tenant's file anew, as ops would.
+    pub fn write_tenant(&self, tenant: &Tenant) {
+        plan::write_tenant(self.laid_out.root.path(), tenant);
+    }
+
+    /// Replaces the register in use.
+    pub fn write_register(&self, text: &str) {
+        plan::write_register(self.laid_out.root.path(), text);
+    }
+
+    /// A tenant's session.
+    #[track_caller]
+    pub fn session(&self, tenant: &str) -> Session {
+        self.try_session(tenant, tenant).unwrap_or_else(|error| panic!("{tenant} cannot log in: {error:?}"))
+    }
+
+    pub fn try_session(&self, user: &str, key_of: &str) -> Result<Session, ClientError> {
+        Session::connect(self, user, key_of)
+    }
+
+    /// Uploads a list to the tenant's inbox, in a session of its own.
+    #[track_caller]
+    pub fn put(&self, tenant: &str, name: &str, bytes: &[u8]) {
+        let session = self.session(tenant);
+        session.upload(&format!("/inbox/{name}"), bytes).unwrap();
+        session.close();
+    }
+
+    /// The manifests in a directory of the tenant's, `/outbox` or `/test/outbox`.
+    #[track_caller]
+    pub fn manifests(&self, tenant: &str, directory: &str) -> Vec<Manifest> {
+        let session = self.session(tenant);
+        let names = session.names(directory).unwrap();
+        let manifests = names.iter().filter(|name| name.ends_with(".manifest.json")).map(|name| {
+            let bytes = session.download(&format!("{directory}/{name}")).unwrap();
+            Manifest::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap()
+        });
+        let manifests = manifests.collect();
+        session.close();
+        manifests
+    }
+
+    /// Waits for the file of this kind that answers an upload, and opens it.
+    #[track_caller]
+    pub fn wait_for_file(&self, tenant: &str, directory: &str, upload: &str, kind: Kind) -> Opened {
+        let session = self.session(tenant);
+        let mut seen = HashSet::new();
+        let what = format!("{kind} about {upload} for {tenant}");
+        let manifest = wait_for(&what, || {
+            let names = session.names(directory).unwrap();
+            let fresh: Vec<_> = names.into_iter().filter(|name| name.ends_with(".manifest.json")).collect();
+            fresh.into_iter().filter(|name| seen.insert(name.clone())).find_map(|name| {
+                let bytes = session.download(&format!("{directory}/{name}")).unwrap();
+                let manifest = Manifest::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap();
+                (manifest.answers.as_deref() == Some(upload) && manifest.kind == kind).then_some(manifest)
+            })
+        });
+        let sealed = session.download(&format!("{directory}/{}", manifest.file)).unwrap();
+        session.close();
+        Opened { text: self.open(tenant, &sealed), manifest }
+    }
+
+    /// The answer to an upload.
+    #[track_caller]
+    pub fn answer(&self, tenant: &str, upload: &str) -> Opened {
+        self.wait_for_file(tenant, "/outbox", upload, Kind::SocialeToeslag)
+    }
+
+    /// The rejection of an upload.
+    #[track_caller]
+    pub fn rejection(&self, tenant: &str, upload: &str) -> Opened {
+        self.wait_for_file(tenant, "/outbox", upload, Kind::Weigering)
+    }
+
+    /// Opens what was sealed to a tenant.
+    #[track_caller]
+    pub fn open(&self, tenant: &str, sealed: &[u8]) -> String {
+        let keyring = Keyring::parse(&fs::read_to_string(self.age_key(tenant)).unwrap()).unwrap();
+        let opened = keyring.open_whole(sealed, u64::MAX).unwrap();
+        String::from_utf8(opened.to_vec()).unwrap()
+    }
+
+    /// Seals a list to the exchange.
+    pub fn seal(&self, text: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        let mut sealer = StorageSealer::new(&[self.exchange_recipient().parse().unwrap()], &mut sealed).unwrap();
+        sealer.write_all(text).unwrap();
+        sealer.finish().unwrap();
+        sealed
+    }
+
+    /// Runs the program with this deployment's configuration.
+    pub fn groeikluis(&self, arguments: &[&str]) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.args(arguments).arg("--config").arg(self.config());
+        run(&mut command, b"")
+    }
+
+    /// The entries of the transfer log with this event.
+    #[track_caller]
+    pub fn events(&self, event: &str) -> Vec<Value> {
+        let ran = self.groeikluis(&["audit", "show", "--json", "--event", event]).well();
+        ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Verifies the log from its files alone.
+    pub fn verify_log(&self) -> Ran {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.args(["audit", "verify", "--log"]).arg(self.path("state/log"));
+        command.arg("--key").arg(self.path("keys/log.vkey"));
+        run(&mut command, b"")
+    }
+}
+
+impl Drop for TestDaemon {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            if let Some(process) = &self.process {
+                eprintln!("--- the daemon said:\n{}---", process.said());
+            }
+            return;
+        }
+        if let Some(process) = &mut self.process {
+            assert!(!process.has_ended(), "the daemon ended by itself:\n{}", process.said());
+            let (status, said) = self.terminate();
+            assert!(status.success(), "the daemon ended with {status}:\n{said}");
+        }
+        if self.path("state/log").exists() {
+            let ran = self.verify_log();
+            assert_eq!(ran.code, Some(0), "the transfer log does not verify:\n{}{}", ran.stdout, ran.stderr);
+        }
+    }
+}

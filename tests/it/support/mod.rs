@@ -1,0 +1,46 @@
+//! A daemon of one test, with what its clients and its operators have.
+//!
+//! Everything is as in production: keys made for the occasion, the program itself as a process of its own, port 0. A
+//! test that ends with a [`TestDaemon`] has also shown that the daemon stops as it should and that its log verifies.
+
+mod daemon;
+mod extract;
+mod openssh;
+mod plan;
+mod process;
+mod session;
+mod tenant;
+
+use std::time::{Duration, Instant};
+
+pub use daemon::{Opened, TestDaemon};
+pub use extract::{Extract, Row};
+pub use openssh::Ran;
+pub use plan::Plan;
+pub use session::Session;
+pub use tenant::{Protocol, Tenant};
+
+/// For anything that must come about: far above what it takes, so that a busy machine fails no test.
+pub const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Between two looks at a state that nothing announces.
+const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// Looks until there is something; fails the test after [`PATIENCE`].
+#[track_caller]
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let began = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(began.elapsed() < PATIENCE, "{what}: not within {} s", PATIENCE.as_secs());
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// [`wait_for`] something to be so.
+#[track_caller]
+pub fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
+    wait_for(what, || look().then_some(()));
+}

@@ -1,0 +1,56 @@
+//! A logged-in session, without the test having to be asynchronous.
+
+use std::sync::{Arc, LazyLock};
+
+use groeikluis::sftp::client::{Client, ClientError, RemoteFile};
+use tokio::runtime::Runtime;
+
+use super::TestDaemon;
+
+/// Sessions of all tests of the process; connections are kept alive by it.
+static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
+    Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
+});
+
+/// A session over SSH, by the program's own small client.
+pub struct Session(Client);
+
+impl Session {
+    /// Logs in as `user` with the key of `key_of`, which need not be the same tenant.
+    pub fn connect(daemon: &TestDaemon, user: &str, key_of: &str) -> Result<Self, ClientError> {
+        let key = std::fs::read_to_string(daemon.login_key(key_of)).unwrap();
+        RUNTIME.block_on(Client::connect(daemon.address(), user, &key, daemon.host_key())).map(Self)
+    }
+
+    pub fn list(&self, directory: &str) -> Result<Vec<RemoteFile>, ClientError> {
+        RUNTIME.block_on(self.0.list(directory))
+    }
+
+    /// The names in a directory, in order.
+    pub fn names(&self, directory: &str) -> Result<Vec<String>, ClientError> {
+        let mut names: Vec<String> = self.list(directory)?.into_iter().map(|file| file.name).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    pub fn upload(&self, path: &str, bytes: &[u8]) -> Result<(), ClientError> {
+        RUNTIME.block_on(self.0.upload(path, bytes))
+    }
+
+    pub fn download(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        RUNTIME.block_on(self.0.download(path))
+    }
+
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), ClientError> {
+        RUNTIME.block_on(self.0.rename(from, to))
+    }
+
+    pub fn remove(&self, path: &str) -> Result<(), ClientError> {
+        RUNTIME.block_on(self.0.remove(path))
+    }
+
+    pub fn close(self) {
+        // The daemon may be gone before its client.
+        let _ = RUNTIME.block_on(self.0.close());
+    }
+}
