@@ -226,18 +226,13 @@ const ENVELOPE: [&str; 14] = [
     "_sd",
 ];
 
-/// Details of a table's row at most, characters.
-const DETAILS_WIDTH: usize = 100;
+/// Details of a table's row at most, characters: what a wide terminal has left.
+const DETAILS_WIDTH: usize = 160;
 
 fn row(entry: &StoredEntry) -> anyhow::Result<Vec<String>> {
     let members: Map<String, Value> = serde_json::from_slice(&entry.bytes)?;
     let own = members.iter().filter(|(name, _)| !ENVELOPE.contains(&name.as_str()));
-    let details: Vec<String> = own
-        .map(|(name, value)| match value {
-            Value::String(text) => format!("{name}={text}"),
-            other => format!("{name}={other}"),
-        })
-        .collect();
+    let details: Vec<String> = own.filter_map(|(name, value)| detail(name, value)).collect();
     let details: String = details.join(" ").chars().take(DETAILS_WIDTH).collect();
     let outcome = match &entry.reason {
         Some(reason) => format!("{} ({reason})", entry.outcome),
@@ -253,6 +248,21 @@ fn row(entry: &StoredEntry) -> anyhow::Result<Vec<String>> {
         entry.context.key.clone().unwrap_or_default(),
         details,
     ])
+}
+
+/// A field in a table's row: digests are left to `--json`, ids are shortened, and counts of nothing say nothing.
+fn detail(name: &str, value: &Value) -> Option<String> {
+    match value {
+        _ if name.ends_with("sha256") || name.ends_with("fingerprint") => None,
+        Value::Null | Value::Bool(false) => None,
+        Value::Bool(true) => Some(name.to_owned()),
+        Value::Number(number) if number.as_u64() == Some(0) => None,
+        Value::String(text) if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
+            Some(format!("{name}={}…", text.get(..8).unwrap_or(text)))
+        }
+        Value::String(text) => Some(format!("{name}={text}")),
+        other => Some(format!("{name}={other}")),
+    }
 }
 
 fn time(at: Timestamp) -> String {

@@ -46,7 +46,7 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 
 /// The operator's log. `RUST_LOG` chooses what is in it.
 pub(super) fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=warn"));
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=error"));
     let registry = tracing_subscriber::registry().with(filter);
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {

@@ -20,8 +20,7 @@ pub fn two_texts(out: &mut Vec<u8>, first: &str, second: &str) {
 }
 
 fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
-    let bytes = || parts.iter().flat_map(|part| part.bytes());
-    let plain = bytes().all(|byte| byte >= b' ' && !matches!(byte, b';' | b'"' | 0x7F));
+    let plain = parts.iter().all(|part| is_plain(part.as_bytes()));
     let edges =
         parts.first().is_some_and(|part| part.starts_with(' ')) || parts.last().is_some_and(|part| part.ends_with(' '));
     let quotes = !plain || edges;
@@ -31,21 +30,28 @@ fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
     if is_formula(parts) {
         out.push(b'\'');
     }
-    if plain {
-        for part in parts {
+    for part in parts {
+        if plain {
             out.extend_from_slice(part.as_bytes());
-        }
-    } else {
-        for byte in bytes() {
-            match byte {
-                b'"' => out.extend_from_slice(b"\"\""),
-                0..b' ' | 0x7F => out.push(b' '),
-                other => out.push(other),
-            }
+        } else {
+            part.bytes().for_each(|byte| escaped(out, byte));
         }
     }
     if quotes {
         out.push(b'"');
+    }
+}
+
+/// Whether nothing in a text needs quotes.
+fn is_plain(bytes: &[u8]) -> bool {
+    bytes.iter().all(|byte| *byte >= b' ' && !matches!(byte, b';' | b'"' | 0x7F))
+}
+
+fn escaped(out: &mut Vec<u8>, byte: u8) {
+    match byte {
+        b'"' => out.extend_from_slice(b"\"\""),
+        0..b' ' | 0x7F => out.push(b' '),
+        other => out.push(other),
     }
 }
 

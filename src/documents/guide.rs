@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::{
     rejection::date_nl,
-    wording::{line, paragraph, repeatable},
+    wording::{line, paragraph, repeatable, size},
 };
 use crate::domain::{
     ByteSize, ProtocolId, Tenant,
@@ -112,7 +112,7 @@ impl Guide<'_> {
         ] {
             paragraph(out, "- ", 2, text);
         }
-        paragraph(out, "- ", 2, &format!("Een bestand mag ten hoogste {limit} groot zijn."));
+        paragraph(out, "- ", 2, &format!("Een bestand mag ten hoogste {} groot zijn.", size(limit)));
         let names = "Zet nooit een naam of een nummer van een persoon in de bestandsnaam.";
         paragraph(out, "- ", 2, names);
         line(out, "");
@@ -123,7 +123,7 @@ impl Guide<'_> {
                  uitwisseling is:"
             }
             UploadRule::SealedOnly => {
-                "Uw bestuur heeft gekozen om alleen verzegelde bestanden op te laden. Verzegel de lijst dus altijd met \
+                "Voor uw bestuur is ingesteld dat alleen verzegelde bestanden aanvaard worden. Verzegel de lijst dus altijd met \
                  age (bestandsnaam eindigt op .age). De publieke sleutel van de uitwisseling is:"
             }
         };
@@ -224,7 +224,7 @@ impl Guide<'_> {
     fn try_out(&self, out: &mut String) {
         heading(out, "7. Uitproberen in /test");
         let test = "In /test/inbox en /test/outbox probeert u alles uit met fictieve gegevens. Er wordt nooit een echt \
-            persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf geen echte lijst.";
+            persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf nooit een echte lijst.";
         paragraph(out, "", 0, test);
         line(out, "");
         let passed = |day: Option<Date>| {
@@ -262,8 +262,8 @@ fn heading(out: &mut String, text: &str) {
 fn open(out: &mut String) {
     heading(out, "4. Een bestand openen");
     let program = "Elk bestand in /outbox is verzegeld met age. Het programma is vrij te verkrijgen op \
-        https://age-encryption.org. Openen doet u met de geheime sleutel die hoort bij de publieke sleutel die u ons \
-        bezorgd hebt:";
+        https://age-encryption.org. Openen doet u met de geheime sleutel (van age of van SSH) die hoort bij de publieke \
+        sleutel die u ons bezorgd hebt:";
     paragraph(out, "", 0, program);
     line(out, "");
     line(out, "  age -d -i sleutel.txt -o antwoord.csv antwoord.csv.age");
@@ -292,9 +292,9 @@ fn check(out: &mut String) {
 fn log(out: &mut String) {
     heading(out, "8. Het logboek in /log");
     let log = "Elke verzending wordt opgetekend in een logboek dat achteraf niet ongemerkt gewijzigd kan worden. In /log \
-        vindt u de laatste ondertekende stand (checkpoint), de publieke sleutel van het logboek en een ontvangstbewijs voor \
-        elk bestand dat u verstuurd of gekregen hebt. Bewaar die bewijzen: uw bestuur kan er later mee aantonen wat er \
-        uitgewisseld is. Nummers en namen van burgers staan er niet in.";
+        vindt u de laatste ondertekende stand (checkpoint) en de publieke sleutel van het logboek. Bewaar nu en dan een \
+        kopie van de stand: daarmee kan uw bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen \
+        van burgers staan er niet in.";
     paragraph(out, "", 0, log);
 }
 
@@ -339,8 +339,8 @@ mod tests {
             legal_basis: String::new(),
             council_decision: None,
             regulation: None,
-            dpo_advice: BothParties::default(),
-            signed: BothParties::default(),
+            dpo_advice: BothParties { agency: None, authority: None },
+            signed: BothParties { agency: None, authority: None },
             publication_url: None,
             valid: Some(Validity { from: date(2026, 9, 2), until: date(2027, 9, 1) }),
             usage,
@@ -400,12 +400,15 @@ mod tests {
         let mut tenant = tenant();
         tenant.protocols.push(protocol("OPG-2026-018", Use::Periodic { times: 12, per: Period::Year }));
         tenant.uploads = UploadRule::SealedOnly;
-        let text = text(&tenant);
-        for part in ["alleen verzegelde bestanden", "ten hoogste 12 lijsten per kalenderjaar", "OPG-2026-017_lijst.csv"]
-        {
+        let text = text(&tenant).split_whitespace().collect::<Vec<_>>().join(" ");
+        for part in [
+            "alleen verzegelde bestanden aanvaard",
+            "ten hoogste 12 lijsten per kalenderjaar",
+            "OPG-2026-017_lijst.csv",
+        ] {
             assert!(text.contains(part), "{part}");
         }
         tenant.protocols.clear();
-        assert!(self::text(&tenant).contains("geen protocol van kracht"));
+        assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
     }
 }

@@ -10,6 +10,7 @@ pub mod guide;
 pub mod manifest;
 pub mod rejection;
 pub mod report;
+mod rule;
 mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};

@@ -2,9 +2,12 @@
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
-use super::wording::{line, paragraph, repeatable};
+use super::{
+    rule,
+    wording::{line, paragraph, repeatable, size},
+};
 use crate::{
-    domain::{ByteSize, ProtocolId, Refusal, Rule, date::ZONE},
+    domain::{ByteSize, ProtocolId, Refusal, date::ZONE},
     lists::{ListFault, Remark},
 };
 
@@ -83,7 +86,7 @@ impl Reason {
     pub fn explanation_nl(&self) -> String {
         let text = match self {
             Self::List(fault) => return fault.explanation_nl(),
-            Self::Gate(refusal) => return rule_nl(refusal.rule).to_owned(),
+            Self::Gate(refusal) => return rule::explanation_nl(refusal.rule).to_owned(),
             Self::AmbiguousProtocol(protocols) => return ambiguous_nl(protocols),
             Self::UnknownProtocol(reference) => {
                 return format!(
@@ -110,8 +113,9 @@ impl Reason {
             }
             Self::TooLarge { limit } => {
                 return format!(
-                    "Het bestand is groter dan de {limit} die voor uw bestuur toegelaten is.\nStuur een lijst met \
-                     alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op."
+                    "Het bestand is groter dan de {} die voor uw bestuur toegelaten is.\nStuur een lijst met \
+                     alleen de kolom van de rijksregister- of bisnummers. Is dat al zo, neem dan contact met ons op.",
+                    size(*limit)
                 );
             }
             Self::OutboxFull { limit } => {
@@ -123,7 +127,7 @@ impl Reason {
             Self::NotDecryptable => {
                 "Het bestand is met age verzegeld, maar kan hier niet geopend worden: het is voor een andere sleutel \
                  verzegeld of het is beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in LEESMIJ.txt \
-                 staat, of stuur ze zonder age: de verzending zelf is altijd versleuteld."
+                 staat en stuur ze opnieuw."
             }
             Self::TruncatedAge => {
                 "Het verzegelde bestand is onvolledig: het einde ontbreekt. De verzending is wellicht onderbroken.\n\
@@ -138,7 +142,7 @@ impl Reason {
                  Neem contact met ons op om na te gaan of een protocol ondertekend, begonnen en niet verstreken is."
             }
             Self::SealedOnly => {
-                "Uw bestuur heeft gekozen om alleen verzegelde bestanden op te laden. Dit bestand was niet verzegeld.\n\
+                "Voor uw bestuur is ingesteld dat alleen verzegelde bestanden aanvaard worden. Dit bestand was niet verzegeld.\n\
                  Verzegel de lijst met age, met de publieke sleutel die in LEESMIJ.txt staat, en stuur ze opnieuw."
             }
             Self::NotAge => {
@@ -166,89 +170,6 @@ fn ambiguous_nl(protocols: &[ProtocolId]) -> String {
          \"{example}_lijst.csv\", en stuur de lijst opnieuw.",
         names.join(", ")
     )
-}
-
-/// What a rule of the gate means for the sender, and what to do.
-fn rule_nl(rule: Rule) -> &'static str {
-    match rule {
-        Rule::Recipients => {
-            "Voor uw bestuur is geen publieke sleutel bekend, zodat een antwoord niet verzegeld kan worden.\nBezorg ons \
-             de publieke age- of SSH-sleutel van uw dienst."
-        }
-        Rule::GroundFitsKind => {
-            "Dit soort antwoord kan niet gegeven worden op de rechtsgrond waarop uw bestuur zich beroept.\nNeem contact \
-             met ons op om na te gaan welk protocol of welke overeenkomst nodig is."
-        }
-        Rule::KnownReference => {
-            "Het protocol waarnaar de lijst verwijst, is hier voor uw bestuur niet bekend.\nControleer de referentie in \
-             de bestandsnaam. LEESMIJ.txt noemt de protocollen van uw bestuur."
-        }
-        Rule::RouteFitsKind => {
-            "Het protocol laat geen antwoord op een lijst toe: het hoort bij een ander aanbod.\nNeem contact met ons op \
-             om na te gaan welk protocol nodig is."
-        }
-        Rule::StatusSigned => {
-            "Het protocol is niet van kracht: het is nog niet ondertekend, of het is stopgezet.\nNeem contact met ons \
-             op om na te gaan hoever de ondertekening staat."
-        }
-        Rule::SignedByAgency => {
-            "Het protocol is door ons nog niet ondertekend.\nStuur de lijst opnieuw zodra wij u de ondertekening \
-             bevestigd hebben."
-        }
-        Rule::SignedByAuthority => {
-            "Het protocol is door uw bestuur nog niet ondertekend, of de ondertekening is bij ons nog niet \
-             geregistreerd.\nLaat het protocol ondertekenen en bezorg het ons. Stuur de lijst daarna opnieuw."
-        }
-        Rule::Started => {
-            "De geldigheid van het protocol is nog niet begonnen.\nStuur de lijst opnieuw vanaf de eerste dag van het \
-             protocol. Die datum staat in het protocol en in LEESMIJ.txt."
-        }
-        Rule::NotEnded => {
-            "De geldigheid van het protocol is verstreken.\nNeem contact met ons op over een verlenging of een nieuw \
-             protocol."
-        }
-        Rule::AdviceOfAgency => {
-            "Het positieve advies van onze functionaris voor gegevensbescherming ontbreekt nog.\nWij brengen u op de \
-             hoogte zodra het er is. Stuur de lijst daarna opnieuw."
-        }
-        Rule::AdviceOfAuthority => {
-            "Het positieve advies van de functionaris voor gegevensbescherming van uw bestuur ontbreekt nog.\nBezorg ons \
-             dat advies en stuur de lijst daarna opnieuw."
-        }
-        Rule::CouncilDecision => {
-            "De collegebeslissing van uw bestuur ontbreekt nog.\nBezorg ons die beslissing en stuur de lijst daarna \
-             opnieuw."
-        }
-        Rule::Regulation => {
-            "Het gemeentelijke reglement ontbreekt nog.\nBezorg ons het goedgekeurde reglement en stuur de lijst daarna \
-             opnieuw."
-        }
-        Rule::Publication => {
-            "De bekendmaking van het protocol op uw website ontbreekt nog.\nMaak het protocol bekend, bezorg ons het \
-             webadres en stuur de lijst daarna opnieuw."
-        }
-        Rule::KindAllowed => {
-            "Het protocol laat dit soort antwoord niet toe.\nNeem contact met ons op om na te gaan of het protocol \
-             aangevuld moet worden."
-        }
-        Rule::ColumnsAllowed => {
-            "Het antwoord zou gegevens bevatten die het protocol niet toelaat.\nNeem contact met ons op om na te gaan \
-             of het protocol aangevuld moet worden."
-        }
-        Rule::TechnicalTest => {
-            "De technische test (verbinden en een testbestand ophalen) is nog niet geslaagd.\nVoer die test eerst uit, \
-             zoals LEESMIJ.txt uitlegt, en laat ons weten dat ze gelukt is."
-        }
-        Rule::FunctionalTest => {
-            "De functionele test (een testbestand inlezen in uw toepassing) is nog niet geslaagd.\nVoer die test eerst \
-             uit, zoals LEESMIJ.txt uitlegt, en laat ons weten dat ze gelukt is."
-        }
-        Rule::UseLeft => {
-            "Het protocol laat geen antwoord meer toe: het aantal lijsten waarvoor het geldt, is al beantwoord.\nHet \
-             eerdere antwoord staat in de map /outbox zolang de bewaartermijn loopt. Hebt u een nieuw antwoord nodig, \
-             neem dan contact met ons op over een nieuw protocol."
-        }
-    }
 }
 
 /// What a rejection tells beside the reason.
@@ -301,7 +222,7 @@ fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
         line(out, &format!("regel {}, kolom {}: {}", remark.line, remark.column, remark.problem.short_nl()));
     }
     if at_fault.len() > MOST_LINES {
-        line(out, &format!("en nog {} andere regels.", at_fault.len() - MOST_LINES));
+        line(out, &format!("en nog {} andere regels", at_fault.len() - MOST_LINES));
     }
 }
 
@@ -340,16 +261,16 @@ mod tests {
     use super::*;
     use crate::{
         documents::{golden, wording::WIDTH},
-        domain::niss::find_in,
+        domain::{Rule, niss::find_in},
         lists::{Problem, Seems},
     };
     use jiff::civil::date;
 
     fn reasons() -> Vec<Reason> {
-        let remarks: Vec<Remark> = (2..=230)
-            .zip(Problem::ALL.into_iter().cycle())
+        let remarks: Vec<Remark> = (2..=11)
+            .zip(Problem::ALL)
             .map(|(line, problem)| Remark { line, column: 1, problem })
-            .chain((231..=400).map(|line| Remark { line, column: 1, problem: Problem::CheckDigits }))
+            .chain([Remark { line: 17, column: 1, problem: Problem::CheckDigits }])
             .collect();
         let id = |text: &str| text.parse::<ProtocolId>().unwrap();
         let mut reasons = vec![
@@ -365,7 +286,7 @@ mod tests {
             Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
-            Reason::List(ListFault::TooManyInvalid { invalid: 285, rows: 399, percent: 10, remarks }),
+            Reason::List(ListFault::TooManyInvalid { invalid: 6, rows: 16, percent: 10, remarks }),
             Reason::List(ListFault::CutOff { line: 17 }),
             Reason::NotDecryptable,
             Reason::TruncatedAge,
@@ -377,7 +298,8 @@ mod tests {
             Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3) },
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
-            Reason::CutOff,
+            Reason::NotAge,
+            Reason::OutboxFull { limit: ByteSize(5 << 30) },
         ];
         reasons.extend(RULES.map(|rule| Reason::Gate(Refusal { rule })));
         reasons
@@ -422,6 +344,16 @@ mod tests {
             assert!(text.contains("21 november 2026 om 10.30 uur"));
             golden::compare(&format!("weigering-{}.txt", reason.code()), &text);
         }
+    }
+
+    #[test]
+    fn only_so_many_lines_are_named() {
+        let rejection = Rejection { tenant: "x", upload: "x", received: Timestamp::UNIX_EPOCH, contact: "x" };
+        let remarks = (1..=300).map(|line| Remark { line, column: 2, problem: Problem::Format }).collect();
+        let fault = ListFault::TooManyInvalid { invalid: 300, rows: 300, percent: 10, remarks };
+        let text = weigering(&rejection, &Reason::List(fault));
+        assert_eq!(text.matches("regel ").count(), MOST_LINES);
+        assert!(text.contains("regel 200, kolom 2: geen nummer van elf cijfers\r\nen nog 100 andere regels\r\n"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Lines end in CR LF: programs on Windows of any age show them right, and everything else copes.
 
-use crate::domain::niss;
+use crate::domain::{ByteSize, niss};
 
 /// Longest line, characters: fits a terminal and a printed page.
 pub const WIDTH: usize = 78;
@@ -38,6 +38,16 @@ pub fn line(out: &mut String, text: &str) {
     out.push_str("\r\n");
 }
 
+/// A size as people write it: `16 MiB`, or in bytes where no unit divides it.
+pub fn size(size: ByteSize) -> String {
+    let text = size.to_string();
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    match text.split_at_checked(digits) {
+        Some((number, unit)) if !unit.is_empty() => format!("{number} {unit}"),
+        _ => format!("{text} bytes"),
+    }
+}
+
 /// A name or text of the sender's, fit to be repeated: on one line, and with `…` for what could be a number.
 pub fn repeatable(text: &str) -> String {
     let mut text: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).collect();
@@ -60,6 +70,11 @@ mod tests {
         assert!(lines.iter().all(|line| line.chars().count() <= WIDTH || !line.contains(' ')), "{lines:?}");
         assert!(lines[0].starts_with("- woord") && lines[1].starts_with("  woord"));
         assert!(lines.iter().all(|line| !line.ends_with(' ')));
+    }
+
+    #[test]
+    fn sizes_have_a_unit() {
+        assert_eq!((size(ByteSize(16 << 20)), size(ByteSize(1000))), ("16 MiB".to_owned(), "1000 bytes".to_owned()));
     }
 
     #[test]

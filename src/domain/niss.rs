@@ -21,7 +21,7 @@ pub const DIGITS: usize = 11;
 const NINE_DIGITS: u32 = 1_000_000_000;
 
 /// The number that the first nine digits get as a prefix from the year 2000 on.
-const PREFIX_2000: u64 = 2_000_000_000;
+const PREFIX_2000: u32 = 2_000_000_000;
 
 /// A valid number: its shape, check digits, month and serial were checked.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -86,14 +86,14 @@ impl Niss {
     /// [`NissFault`], the first that holds, in the order format, check digits, month, serial.
     pub fn from_digits(digits: &[u8]) -> Result<Self, NissFault> {
         let digits: &[u8; DIGITS] = digits.try_into().map_err(|_| NissFault::Format)?;
-        let mut number = 0_u64;
-        for digit in digits {
-            if !digit.is_ascii_digit() {
-                return Err(NissFault::Format);
-            }
-            number = number * 10 + u64::from(digit - b'0');
+        // All digits are looked at before the one decision, and 32 bits hold each part: lists have hundreds of
+        // thousands of them.
+        if !digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit()) {
+            return Err(NissFault::Format);
         }
-        Self::from_number(number)
+        let (nine, check) = digits.split_at(DIGITS - 2);
+        let number = |part: &[u8]| part.iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'));
+        Self::from_parts(number(nine), number(check))
     }
 
     /// Reads a number as people write it: `YY.MM.DD-SSS.CC`, with spaces, dots, dashes, slashes, or bare.
@@ -129,8 +129,8 @@ impl Niss {
         Self::from_digits(&padded).ok().filter(|niss| niss.is_2000s())
     }
 
-    fn from_number(number: u64) -> Result<Self, NissFault> {
-        let (nine, check) = (number / 100, number % 100);
+    /// `nine` is below [`NINE_DIGITS`], so that it fits with the prefix.
+    fn from_parts(nine: u32, check: u32) -> Result<Self, NissFault> {
         let is_2000s = if check == 97 - nine % 97 {
             false
         } else if check == 97 - (nine + PREFIX_2000) % 97 {
@@ -145,7 +145,6 @@ impl Niss {
         if matches!(nine % 1000, 0 | 999) {
             return Err(NissFault::Serial);
         }
-        let nine = u32::try_from(nine).map_err(|_| NissFault::Format)?;
         Ok(Self(nine + if is_2000s { NINE_DIGITS } else { 0 }))
     }
 
@@ -156,21 +155,25 @@ impl Niss {
 
     /// The number that [`Niss::key`] gave, when it was one.
     pub fn from_key(key: u32) -> Option<Self> {
-        let nine = u64::from(key % NINE_DIGITS);
+        let nine = key % NINE_DIGITS;
         let prefix = if key >= NINE_DIGITS { PREFIX_2000 } else { 0 };
         let check = 97 - (nine + prefix) % 97;
-        Self::from_number(nine * 100 + check).ok().filter(|niss| niss.0 == key)
+        Self::from_parts(nine, check).ok().filter(|niss| niss.0 == key)
     }
 
     /// The eleven digits of the exchange form. Personal data: wipe what holds them.
     pub fn digits(self) -> [u8; DIGITS] {
-        let nine = u64::from(self.nine());
+        let nine = self.nine();
         let prefix = if self.is_2000s() { PREFIX_2000 } else { 0 };
-        let mut rest = nine * 100 + (97 - (nine + prefix) % 97);
+        let check = 97 - (nine + prefix) % 97;
         let mut digits = [b'0'; DIGITS];
-        for digit in digits.iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
+        let (first, last) = digits.split_at_mut(DIGITS - 2);
+        // 32 bits each: half the work of one number of eleven digits, and answers write hundreds of thousands.
+        for (part, mut rest) in [(first, nine), (last, check)] {
+            for digit in part.iter_mut().rev() {
+                *digit = b'0' + (rest % 10) as u8;
+                rest /= 10;
+            }
         }
         digits
     }
@@ -277,7 +280,7 @@ pub fn find_in(text: &str) -> Option<std::ops::Range<usize>> {
             between.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b' ' | b'/' | b'_'));
         let number = window.iter().fold(0_u64, |number, (_, digit)| number * 10 + u64::from(*digit));
         let (nine, check) = (number / 100, number % 100);
-        let fits = check == 97 - nine % 97 || check == 97 - (nine + PREFIX_2000) % 97;
+        let fits = check == 97 - nine % 97 || check == 97 - (nine + u64::from(PREFIX_2000)) % 97;
         (joined && fits).then_some(first..last + 1)
     })
 }
@@ -417,7 +420,7 @@ mod tests {
 
         #[test]
         fn any_nine_digits_with_their_check_are_read(nine in 0_u64..1_000_000_000, later in any::<bool>()) {
-            let check = 97 - (nine + if later { PREFIX_2000 } else { 0 }) % 97;
+            let check = 97 - (nine + if later { u64::from(PREFIX_2000) } else { 0 }) % 97;
             let text = format!("{nine:09}{check:02}");
             match Niss::parse(&text) {
                 Ok(niss) => prop_assert_eq!(Niss::from_key(niss.key()), Some(niss)),

@@ -99,12 +99,18 @@ pub struct Advice {
 }
 
 /// Something that both parties give, or have yet to give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BothParties<T> {
     /// The agency's.
     pub agency: Option<T>,
     /// The local authority's.
     pub authority: Option<T>,
+}
+
+impl<T> Default for BothParties<T> {
+    fn default() -> Self {
+        Self { agency: None, authority: None }
+    }
 }
 
 /// The days on which a ground holds, both included, in Brussels.

@@ -84,7 +84,8 @@ pub trait DropBox: Send + Sync {
     /// How much the tenant may still store, for `statvfs`.
     fn space(&self) -> Space;
 
-    /// The session is over. `regular` when the client closed it, not when the connection broke.
+    /// The session is over, and whatever it had open is closed. `regular` when the client ended it with nothing open or
+    /// unanswered, not when the connection broke in the midst of something.
     fn ended(&self, regular: bool);
 }
 
@@ -105,7 +106,8 @@ pub trait Download: Send + Sync {
     /// The disk's.
     fn read(&self, offset: u64, buffer: &mut [u8]) -> std::io::Result<usize>;
 
-    /// These bytes were handed to the transport: for the account of what was fetched.
+    /// These bytes were handed to the transport: for the account of what was fetched. Unlike the other calls it must
+    /// not wait, since it is made for each piece.
     fn sent(&self, offset: u64, length: u64);
 }
 

@@ -160,7 +160,8 @@ impl ListFault {
 }
 
 fn ambiguous_nl(columns: &[u32], headers: &[String]) -> String {
-    let places: Vec<String> = columns.iter().map(u32::to_string).collect();
+    let (last, first) = columns.split_last().unwrap_or((&0, &[]));
+    let places = first.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
     let named = if headers.is_empty() {
         String::new()
     } else {
@@ -168,8 +169,7 @@ fn ambiguous_nl(columns: &[u32], headers: &[String]) -> String {
         format!(" ({})", quoted.join(", "))
     };
     format!(
-        "Meer dan één kolom van de lijst kan de nummers van de kinderen bevatten: de kolommen {}{named}.\n\
-        Geef alleen de kolom van de kinderen de titel \"niss\", of stuur een lijst met alleen die kolom.",
-        places.join(", ")
+        "Meer dan één kolom van de lijst kan de nummers van de kinderen bevatten: de kolommen {places} en {last}{named}.\n\
+        Geef alleen de kolom van de kinderen de titel \"niss\", of stuur een lijst met alleen die kolom."
     )
 }

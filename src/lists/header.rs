@@ -41,70 +41,21 @@ const HEADER_SEARCH: usize = 10;
 const LONGEST_HEADER: usize = 40;
 
 /// Names of the number, as one word without accents, spaces and punctuation.
-const NAMES: [&str; 24] = [
-    "niss",
-    "insz",
-    "rrn",
-    "rr",
-    "rrnr",
-    "ssin",
-    "inss",
-    "rijksregisternummer",
-    "rijksregisternr",
-    "rijksregisternummers",
-    "rijksregister",
-    "rijksreg",
-    "rijksregnr",
-    "rijksregnummer",
-    "bisnummer",
-    "bisnr",
-    "nissnummer",
-    "nissnr",
-    "insznummer",
-    "insznr",
-    "rrnummer",
-    "nationaalnummer",
-    "rijksregisterbisnummer",
-    "identificatienummersocialezekerheid",
-];
+const NAMES: &str = "niss insz rrn rr rrnr ssin inss rijksregisternummer rijksregisternr rijksregisternummers rijksregister \
+    rijksreg rijksregnr rijksregnummer bisnummer bisnr nissnummer nissnr insznummer insznr rrnummer \
+    nationaalnummer rijksregisterbisnummer identificatienummersocialezekerheid";
 
 /// Words that say whose number it is: the child's.
-const CHILD: [&str; 10] =
-    ["kind", "kinderen", "kinds", "leerling", "jongere", "jongeren", "rechtgevend", "enfant", "child", "zoonofdochter"];
+const CHILD: &str = "kind kinderen kinds leerling jongere jongeren rechtgevend enfant child zoonofdochter";
 
 /// Words that say that it is another person's.
-const OTHER: [&str; 26] = [
-    "ouder",
-    "ouders",
-    "ouder1",
-    "ouder2",
-    "moeder",
-    "vader",
-    "mama",
-    "papa",
-    "partner",
-    "begunstigde",
-    "begunstigden",
-    "aanvrager",
-    "referentiepersoon",
-    "refpersoon",
-    "gezinshoofd",
-    "voogd",
-    "grootouder",
-    "echtgenoot",
-    "echtgenote",
-    "rechthebbende",
-    "bijslagtrekkende",
-    "pleegouder",
-    "samenwonende",
-    "parent",
-    "titularis",
-    "rekeninghouder",
-];
+const OTHER: &str = "ouder ouders ouder1 ouder2 moeder vader mama papa partner begunstigde begunstigden aanvrager \
+    referentiepersoon refpersoon gezinshoofd voogd grootouder echtgenoot echtgenote rechthebbende \
+    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder";
 
 /// Words without a meaning of their own beside a name.
-const FILLERS: [&str; 14] =
-    ["nummer", "nr", "no", "het", "de", "van", "of", "en", "bis", "sociale", "zekerheid", "num", "code", "id"];
+const FILLERS: &str =
+    "nationaal identificatienummer rijks register nummer nr no het de van of en bis sociale zekerheid num code id";
 
 /// How well a header names the child's number; the best wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -228,6 +179,11 @@ fn shown(header: &str) -> String {
 /// Longest text that is taken for a header, bytes; titles and remarks are longer.
 const LONGEST_NAME: usize = 80;
 
+/// Whether a word stands in one of the lists above.
+fn among(list: &str, word: &str) -> bool {
+    list.split(' ').any(|listed| listed == word)
+}
+
 /// The words of a header in lower case, without accents.
 fn words(header: &str) -> Vec<String> {
     if header.len() > LONGEST_NAME {
@@ -259,7 +215,7 @@ fn words(header: &str) -> Vec<String> {
 fn has_name(words: &[String]) -> bool {
     (0..words.len()).any(|from| {
         (from + 1..=words.len().min(from + 4))
-            .any(|to| words.get(from..to).is_some_and(|part| NAMES.contains(&part.concat().as_str())))
+            .any(|to| words.get(from..to).is_some_and(|part| among(NAMES, &part.concat())))
     })
 }
 
@@ -267,9 +223,9 @@ fn has_name(words: &[String]) -> bool {
 fn split_words(header: &str) -> Vec<String> {
     let mut split = Vec::new();
     for word in words(header) {
-        let glued = CHILD.iter().chain(&OTHER).find_map(|person| {
+        let glued = CHILD.split(' ').chain(OTHER.split(' ')).find_map(|person| {
             let rest = word.strip_suffix(person).or_else(|| word.strip_prefix(person))?;
-            NAMES.contains(&rest).then(|| [rest.to_owned(), (*person).to_owned()])
+            among(NAMES, rest).then(|| [rest.to_owned(), person.to_owned()])
         });
         match glued {
             Some(parts) => split.extend(parts),
@@ -281,19 +237,18 @@ fn split_words(header: &str) -> Vec<String> {
 
 fn is_other(header: &str) -> bool {
     let words = split_words(header);
-    has_name(&words) && words.iter().any(|word| OTHER.contains(&word.as_str()))
+    has_name(&words) && words.iter().any(|word| among(OTHER, word))
 }
 
 fn rank(header: &str) -> Option<Rank> {
     let words = split_words(header);
-    if !has_name(&words) || words.iter().any(|word| OTHER.contains(&word.as_str())) {
+    if !has_name(&words) || words.iter().any(|word| among(OTHER, word)) {
         return None;
     }
-    if words.iter().any(|word| CHILD.contains(&word.as_str())) {
+    if words.iter().any(|word| among(CHILD, word)) {
         return Some(Rank::Child);
     }
-    let plain =
-        words.iter().all(|word| NAMES.contains(&word.as_str()) || FILLERS.contains(&word.as_str()) || word.len() == 1);
+    let plain = words.iter().all(|word| among(NAMES, word) || among(FILLERS, word) || word.len() == 1);
     Some(if plain { Rank::Exact } else { Rank::Loose })
 }
 

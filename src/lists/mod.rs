@@ -12,10 +12,12 @@ mod fault;
 mod header;
 mod problem;
 mod seems;
+mod seen;
 mod sheet;
 mod tally;
 mod text;
 mod workbook;
+mod xml;
 
 use jiff::civil::Date;
 

@@ -1,17 +1,20 @@
 //! Gathering rows into a list: first places, duplicates, ages, remarks, counts, and the limits on them.
 
 use jiff::civil::Date;
-use rustc_hash::FxHashSet;
 
-use super::{AGE_LIMIT_YEARS, Counts, Limits, Line, List, ListFault, Problem, Remark, cell::Cell, header::Layout};
-use crate::domain::{AgeCheck, niss::Birth};
+use super::{
+    Counts, Limits, Line, List, ListFault, Problem, Remark,
+    cell::Cell,
+    header::Layout,
+    seen::{BirthFacts, Seen},
+};
+use crate::domain::{AgeCheck, Niss};
 
 /// A list in the making.
 pub struct Tally {
     limits: Limits,
-    today: Date,
     column: u32,
-    seen: FxHashSet<u32>,
+    seen: Seen,
     children: Vec<Line>,
     remarks: Vec<Remark>,
     counts: Counts,
@@ -23,9 +26,8 @@ impl Tally {
         let room = rows_expected.min(limits.rows);
         Self {
             limits: *limits,
-            today,
             column: u32::try_from(layout.column + 1).unwrap_or(u32::MAX),
-            seen: FxHashSet::with_capacity_and_hasher(room, rustc_hash::FxBuildHasher),
+            seen: Seen::new(today),
             children: Vec::with_capacity(room),
             remarks: Vec::new(),
             counts: Counts { ignored_columns: layout.columns.saturating_sub(1), ..Counts::default() },
@@ -39,37 +41,37 @@ impl Tally {
             return;
         }
         match cell {
-            Cell::Valid { niss, .. } if niss.is_future(self.today) => self.invalid(line, Problem::BirthDate),
-            Cell::Valid { niss, restored } => {
-                self.counts.valid += 1;
-                if restored {
-                    self.counts.repaired += 1;
-                    self.remark(line, Problem::Restored);
-                }
-                if self.seen.insert(niss.key()) {
-                    self.child(Line { niss, line, age: niss.age_check(AGE_LIMIT_YEARS, self.today) });
-                } else {
-                    self.counts.duplicate += 1;
-                    self.remark(line, Problem::Duplicate);
-                }
-            }
+            Cell::Valid { niss, restored } => self.number(line, niss, restored),
             Cell::Invalid(problem) => self.invalid(line, problem),
             // Something stands on the row, but not where the number should be.
             Cell::Empty => self.invalid(line, Problem::Format),
         }
     }
 
-    fn child(&mut self, child: Line) {
+    fn number(&mut self, line: u32, niss: Niss, restored: bool) {
+        let (BirthFacts { future, age, incomplete }, new) = self.seen.meet(niss);
+        if future {
+            return self.invalid(line, Problem::BirthDate);
+        }
+        self.counts.valid += 1;
+        if restored {
+            self.counts.repaired += 1;
+            self.remark(line, Problem::Restored);
+        }
+        if !new {
+            self.counts.duplicate += 1;
+            return self.remark(line, Problem::Duplicate);
+        }
         self.counts.distinct += 1;
-        if child.age == AgeCheck::Reached {
+        if age == AgeCheck::Reached {
             self.counts.outside_age += 1;
-            self.remark(child.line, Problem::OutsideAge);
+            self.remark(line, Problem::OutsideAge);
         }
-        if !matches!(child.niss.birth(), Birth::Day(_)) {
+        if incomplete {
             self.counts.unknown_date += 1;
-            self.remark(child.line, Problem::UnknownDate);
+            self.remark(line, Problem::UnknownDate);
         }
-        self.children.push(child);
+        self.children.push(Line { niss, line, age });
     }
 
     fn invalid(&mut self, line: u32, problem: Problem) {

@@ -1,7 +1,8 @@
 //! Lists that are text: encoding, line ends, delimiter, quotes (RFC 4180).
 //!
 //! Cells are slices of the text, quotes included; nothing is copied for a row. A quote that is not closed within
-//! [`LONGEST_QUOTED`] is an ordinary character: otherwise one stray quote would swallow the rows after it.
+//! [`LONGEST_QUOTED`], or is closed where no cell ends, is an ordinary character: otherwise one stray quote would
+//! swallow the rows after it.
 
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use jiff::civil::Date;
@@ -72,7 +73,7 @@ impl<'a> Text<'a> {
     fn decode(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
         let text = Self::by_encoding(bytes, name)?;
         // Nothing that writes lists writes other control characters.
-        if text.as_str().trim_end_matches(DOS_END).bytes().any(|byte| byte < b'\t' || (0x0E..0x20).contains(&byte)) {
+        if holds_control(text.as_str().trim_end_matches(DOS_END).as_bytes()) {
             return Err(ListFault::NotAList { seems: Seems::by_name(name) });
         }
         Ok(text)
@@ -119,6 +120,13 @@ impl<'a> Text<'a> {
             Self::Decoded(text) => text,
         }
     }
+}
+
+/// Whether bytes hold a control character other than tabs and line ends. Whole chunks are looked at without stopping
+/// in between, which the compiler turns into wide instructions.
+fn holds_control(bytes: &[u8]) -> bool {
+    let control = |byte: u8| byte < b'\t' || (byte > b'\r' && byte < b' ');
+    bytes.chunks(1024).any(|chunk| chunk.iter().fold(false, |found, byte| found | control(*byte)))
 }
 
 /// How a text divides into rows and cells.
@@ -211,7 +219,8 @@ impl Shape {
         self.cells(row).nth(column).unwrap_or_default()
     }
 
-    /// Where the quoted cell that begins at the start of `bytes` ends: after its closing quote.
+    /// Where the quoted cell that begins at the start of `bytes` ends: after its closing quote, which only counts when
+    /// the cell or row ends there.
     fn quoted_end(self, bytes: &[u8]) -> Option<usize> {
         if !self.quotes || bytes.first() != Some(&b'"') {
             return None;
@@ -220,9 +229,12 @@ impl Shape {
         let mut quotes = memchr_iter(b'"', reach).peekable();
         while let Some(at) = quotes.next() {
             // Two quotes are one character of the cell.
-            if quotes.next_if_eq(&(at + 1)).is_none() {
-                return Some(at + 2);
+            if quotes.next_if_eq(&(at + 1)).is_some() {
+                continue;
             }
+            let after = bytes.get(at + 2..)?.iter().find(|byte| **byte != b' ');
+            let closes = after.is_none_or(|byte| Some(*byte) == self.delimiter || matches!(byte, b'\r' | b'\n'));
+            return closes.then_some(at + 2);
         }
         None
     }

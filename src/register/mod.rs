@@ -128,3 +128,6 @@ impl fmt::Debug for Register {
 fn child_hash(niss: Niss) -> u64 {
     FxBuildHasher.hash_one(niss.key())
 }
+
+#[cfg(test)]
+mod tests;

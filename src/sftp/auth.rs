@@ -139,7 +139,7 @@ pub(super) struct Attempts {
 
 impl Attempts {
     /// The client names a user. Another name than before begins anew; what was refused until then is returned.
-    pub(super) fn name(&mut self, user: &str, peer: SocketAddr) -> Option<RefusedLogin> {
+    pub(super) fn name(&mut self, user: &str, peer: SocketAddr, client_banner: &str) -> Option<RefusedLogin> {
         let user: String = user
             .chars()
             .scan(0, |length, letter| {
@@ -151,7 +151,7 @@ impl Attempts {
             return None;
         }
         let before = std::mem::replace(self, Self { user: Some(user), ..Self::default() });
-        before.refusal(None, peer, "")
+        before.refusal(None, peer, client_banner)
     }
 
     /// An attempt was rejected.
@@ -267,11 +267,11 @@ pub(super) mod tests {
     fn another_user_name_begins_from_nothing() {
         let peer = "192.0.2.7:5000".parse().unwrap();
         let mut attempts = Attempts::default();
-        assert_eq!(attempts.name("bree", peer), None);
+        assert_eq!(attempts.name("bree", peer, ""), None);
         attempts.reject(RefusalReason::UnknownKey, Some("SHA256:a".to_owned()));
         attempts.reject(RefusalReason::UnknownKey, Some("SHA256:b".to_owned()));
-        assert_eq!(attempts.name("bree", peer), None);
-        let before = attempts.name("peer", peer).unwrap();
+        assert_eq!(attempts.name("bree", peer, ""), None);
+        let before = attempts.name("peer", peer, "").unwrap();
         assert_eq!((before.user.as_str(), before.attempts, before.reason), ("bree", 2, RefusalReason::UnknownKey));
         assert_eq!(before.fingerprint.as_deref(), Some("SHA256:b"));
         assert_eq!(attempts.rejected(), 0);
@@ -284,7 +284,7 @@ pub(super) mod tests {
     fn long_user_names_are_cut_and_silence_is_not_reported() {
         let peer = "192.0.2.7:5000".parse().unwrap();
         let mut attempts = Attempts::default();
-        attempts.name(&"é".repeat(1000), peer);
+        attempts.name(&"é".repeat(1000), peer, "");
         attempts.reject(RefusalReason::UnknownUser, None);
         assert_eq!(attempts.refusal(None, peer, "").unwrap().user.len(), LONGEST_USER);
         assert_eq!(Attempts::default().refusal(Some(RefusalReason::Grace), peer, ""), None);

@@ -4,13 +4,19 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use bytes::BytesMut;
 use russh::{
-    client::{self, AuthResult},
+    Channel, ChannelMsg,
+    client::{self, AuthResult, Msg},
     keys::{HashAlg, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
 };
 use russh_sftp::{
     client::{RawSftpSession, error::Error as Fault},
     protocol::{FileAttributes, OpenFlags, StatusCode},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
+    task::JoinHandle,
 };
 
 use super::{
@@ -22,6 +28,9 @@ use crate::domain::SshPublicKey;
 
 /// For the server to answer one request; storing a large file takes its time.
 const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What is under way between the session and its channel.
+const CARRIED_BYTES: usize = 64 * 1024;
 
 /// Why something did not work; a refusal carries the server's own words.
 #[derive(Debug, thiserror::Error)]
@@ -83,6 +92,7 @@ pub struct RemoteFile {
 pub struct Client {
     connection: client::Handle<Trust>,
     sftp: RawSftpSession,
+    carrying: JoinHandle<()>,
 }
 
 /// Accepts one host key.
@@ -122,10 +132,12 @@ impl Client {
         }
         let channel = connection.channel_open_session().await.map_err(ClientError::NoSftp)?;
         channel.request_subsystem(true, "sftp").await.map_err(ClientError::NoSftp)?;
-        let sftp = RawSftpSession::new(channel.into_stream());
+        let (near, far) = tokio::io::duplex(CARRIED_BYTES);
+        let carrying = tokio::spawn(carry(channel, far));
+        let sftp = RawSftpSession::new(near);
         sftp.set_timeout(PATIENCE.as_secs());
         sftp.init().await.map_err(|source| fault("begin SFTP".to_owned(), source))?;
-        Ok(Self { connection, sftp })
+        Ok(Self { connection, sftp, carrying })
     }
 
     /// The entries of a directory, without `.` and `..`.
@@ -218,8 +230,39 @@ impl Client {
     pub async fn close(self) -> Result<(), ClientError> {
         self.sftp.close_session().map_err(|source| fault("close".to_owned(), source))?;
         drop(self.sftp);
+        // The end of the channel goes before the end of the connection: the server tells a closing from a break by it.
+        let _ended = self.carrying.await;
         let farewell = self.connection.disconnect(russh::Disconnect::ByApplication, "", "nl");
         farewell.await.map_err(ClientError::NoSftp)
+    }
+}
+
+/// Carries bytes between the session and its channel, and ends the channel when the session ends.
+async fn carry(mut channel: Channel<Msg>, mut session: DuplexStream) {
+    let mut outgoing = BytesMut::with_capacity(CARRIED_BYTES);
+    let mut all_sent = false;
+    loop {
+        let going = tokio::select! {
+            read = session.read_buf(&mut outgoing), if !all_sent => match read {
+                Ok(0) | Err(_) => {
+                    all_sent = true;
+                    channel.eof().await
+                }
+                Ok(_) => channel.data_bytes(outgoing.split().freeze()).await,
+            },
+            message = channel.wait() => match message {
+                Some(ChannelMsg::Data { data }) => {
+                    // After the session's end nobody reads any more.
+                    let _ended = session.write_all(&data).await;
+                    Ok(())
+                }
+                Some(ChannelMsg::Close) | None => return,
+                Some(_) => Ok(()),
+            },
+        };
+        if going.is_err() {
+            return;
+        }
     }
 }
 

@@ -78,7 +78,6 @@ pub(super) struct Connection {
     regular: AtomicBool,
     login: OnceLock<Arc<Login>>,
     attempts: Mutex<Attempts>,
-    client_banner: OnceLock<String>,
     /// Why a login that was proven was refused all the same.
     turned_away: OnceLock<RefusalReason>,
     ending: watch::Sender<Option<Ending>>,
@@ -96,7 +95,6 @@ impl Connection {
             regular: AtomicBool::new(true),
             login: OnceLock::new(),
             attempts: Mutex::default(),
-            client_banner: OnceLock::new(),
             turned_away: OnceLock::new(),
             ending: watch::Sender::new(None),
         }
@@ -150,15 +148,13 @@ impl Connection {
     }
 
     /// Somebody logged in.
-    pub(super) fn log_in(&self, login: Arc<Login>, client_banner: String) {
+    pub(super) fn log_in(&self, login: Arc<Login>) {
         self.touch();
-        let _only_once = self.client_banner.set(client_banner);
         let _only_once = self.login.set(login);
     }
 
     /// A proven login is refused.
-    pub(super) fn turn_away(&self, reason: RefusalReason, client_banner: String) {
-        let _only_once = self.client_banner.set(client_banner);
+    pub(super) fn turn_away(&self, reason: RefusalReason) {
         let _only_once = self.turned_away.set(reason);
     }
 
@@ -183,7 +179,7 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     let socket = Socket::new(stream);
     // Each session's task holds a sender: when the receiver finds none left, all have ended.
     let (sessions, mut sessions_ended) = mpsc::channel::<()>(1);
-    let handler = Handler::new(Arc::clone(&server), Arc::clone(&connection), sessions);
+    let handler = Handler::new(Arc::clone(&server), Arc::clone(&connection), socket.clone(), sessions);
     let grace = connection.started + server.limits().login_grace;
     let opening = server::run_stream(server.transport(), socket.clone(), handler);
     let ended = match timeout_at(grace, opening).await {
@@ -196,7 +192,7 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     };
     socket.cut();
     while sessions_ended.recv().await.is_some() {}
-    account(server, connection, ended).await;
+    account(server, connection, ended, socket.client_banner()).await;
 }
 
 /// Waits for the end of the transport, and brings it about where it is due.
@@ -244,9 +240,8 @@ async fn guide(
 }
 
 /// Tells the witness how it ended.
-async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option<Ending>) {
+async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option<Ending>, client_banner: String) {
     let told = tokio::task::spawn_blocking(move || {
-        let banner = connection.client_banner.get().map_or("", String::as_str);
         if let Some(login) = connection.login.get() {
             server.witness().logged_out(
                 login,
@@ -265,7 +260,7 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
             .copied()
             .or(too_many.then_some(RefusalReason::TooManyAttempts))
             .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace));
-        if let Some(refused) = attempts.refusal(reason, connection.peer, banner) {
+        if let Some(refused) = attempts.refusal(reason, connection.peer, &client_banner) {
             server.penalise(&refused);
             server.witness().refused(&refused);
         }

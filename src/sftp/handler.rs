@@ -12,7 +12,7 @@ use russh::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{LoginMethod, RefusalReason, auth, connection::Connection, server::Shared, session};
+use super::{LoginMethod, RefusalReason, auth, connection::Connection, server::Shared, session, transport::Socket};
 use crate::{domain::ssh_key::fingerprint, dropbox::view::Login};
 
 /// Channels of one connection at once: as many as OpenSSH allows (`MaxSessions`). Each bounds its own memory, see
@@ -21,9 +21,6 @@ const MOST_CHANNELS: usize = 10;
 
 /// Smallest packet that a client must take: below it each reply would go out in crumbs, each encrypted on its own.
 const SMALLEST_PACKET: usize = 256;
-
-/// Longest client identification that is kept (RFC 4253, section 4.2).
-const LONGEST_BANNER: usize = 255;
 
 /// Whoever asks for a shell or a command reads this.
 const NO_SHELL: &str = "Deze server biedt alleen SFTP: geen shell en geen opdrachten.\r\n\
@@ -39,23 +36,33 @@ struct Waiting {
 pub(super) struct Handler {
     server: Arc<Shared>,
     connection: Arc<Connection>,
+    socket: Socket,
     /// Rejections under every user name that was tried.
     rejections: usize,
     /// Who has proven a key, until the login is entered.
     proven: Option<Login>,
     waiting: HashMap<ChannelId, Waiting>,
+    /// SFTP sessions that were begun.
+    begun: u32,
     places: Arc<Semaphore>,
     sessions: mpsc::Sender<()>,
 }
 
 impl Handler {
-    pub(super) fn new(server: Arc<Shared>, connection: Arc<Connection>, sessions: mpsc::Sender<()>) -> Self {
+    pub(super) fn new(
+        server: Arc<Shared>,
+        connection: Arc<Connection>,
+        socket: Socket,
+        sessions: mpsc::Sender<()>,
+    ) -> Self {
         Self {
             server,
             connection,
+            socket,
             rejections: 0,
             proven: None,
             waiting: HashMap::new(),
+            begun: 0,
             places: Arc::new(Semaphore::new(MOST_CHANNELS)),
             sessions,
         }
@@ -64,7 +71,7 @@ impl Handler {
     /// The client names a user.
     fn user(&mut self, user: &str) {
         self.proven = None;
-        let before = self.connection.attempts().name(user, self.connection.peer);
+        let before = self.connection.attempts().name(user, self.connection.peer, &self.socket.client_banner());
         if let Some(refused) = before {
             let server = Arc::clone(&self.server);
             tokio::task::spawn_blocking(move || server.witness().refused(&refused));
@@ -186,27 +193,26 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let banner: String = String::from_utf8_lossy(session.remote_sshid()).chars().take(LONGEST_BANNER).collect();
         let Some(login) = self.proven.take().map(Arc::new) else {
             return Err(russh::Error::Inconsistent);
         };
         if !self.server.admit(&self.connection, &login) {
-            self.connection.turn_away(RefusalReason::TooManySessions, banner);
+            self.connection.turn_away(RefusalReason::TooManySessions);
             let text = "te veel verbindingen tegelijk voor deze gebruiker";
             return session.disconnect(Disconnect::TooManyConnections, text, "nl");
         }
         let (server, attempts) = (Arc::clone(&self.server), self.connection.attempts().rejected());
-        let (entry, client) = (Arc::clone(&login), banner.clone());
+        let (entry, client) = (Arc::clone(&login), self.socket.client_banner());
         let entered = tokio::task::spawn_blocking(move || {
             server.witness().logged_in(&entry, LoginMethod::PublicKey, attempts, &client)
         });
         if matches!(entered.await, Ok(Ok(()))) {
             self.server.spare(self.connection.peer);
-            self.connection.log_in(login, banner);
+            self.connection.log_in(login);
             return Ok(());
         }
         tracing::error!(tenant = %login.tenant, "a login could not be entered in the transfer log");
-        self.connection.turn_away(RefusalReason::Unavailable, banner);
+        self.connection.turn_away(RefusalReason::Unavailable);
         let text = "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw";
         session.disconnect(Disconnect::ServiceNotAvailable, text, "nl")
     }
@@ -249,10 +255,11 @@ impl russh::server::Handler for Handler {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
+        self.begun = self.begun.saturating_add(1);
         let begun = session::Begin {
             server: Arc::clone(&self.server),
             connection: Arc::clone(&self.connection),
-            login,
+            login: named(&login, self.begun),
             channel: waiting.channel,
             handle: session.handle(),
         };
@@ -312,4 +319,13 @@ impl russh::server::Handler for Handler {
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
     }
+}
+
+/// The login of a connection's first SFTP session, or of a later one under a name of its own: the drop-box tells by it
+/// which uploads are still being written when a session ends.
+fn named(login: &Arc<Login>, session: u32) -> Arc<Login> {
+    if session <= 1 {
+        return Arc::clone(login);
+    }
+    Arc::new(Login { session: format!("{}.{session}", login.session), ..Login::clone(login) })
 }

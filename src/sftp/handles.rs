@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::upload::{OpenUpload, UploadWork};
-use crate::dropbox::view::{Download, Entry};
+use crate::dropbox::view::{Attributes, Download, Entry};
 
 /// Handles of one session, by number. Numbers are never used again, and never 0.
 #[derive(Default)]
@@ -39,7 +39,8 @@ pub(super) enum Source {
         /// Bytes that a job brought, and where they begin.
         fetched: Option<(u64, Vec<u8>)>,
     },
-    Directory(VecDeque<Entry>),
+    /// With the entries that were not listed yet.
+    Directory { own: Attributes, entries: VecDeque<Entry> },
 }
 
 /// A request to a reader.
@@ -106,7 +107,7 @@ impl Handles {
     /// Directories among them.
     pub(super) fn directories(&self) -> usize {
         let directory =
-            |file: &&OpenFile| matches!(file, OpenFile::Reader(Reader { source: Source::Directory(_), .. }));
+            |file: &&OpenFile| matches!(file, OpenFile::Reader(Reader { source: Source::Directory { .. }, .. }));
         self.open.values().filter(directory).count()
     }
 
@@ -162,5 +163,66 @@ pub(super) fn fill(
         Some(Ok(0)) => Err(NotNow::Broken(io::ErrorKind::UnexpectedEof.into())),
         Some(Ok(read)) => Ok(read.min(buffer.len())),
         Some(Err(error)) => Err(NotNow::Broken(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// A file of which only the first half is in memory.
+    struct HalfCold(Vec<u8>);
+
+    impl Download for HalfCold {
+        fn length(&self) -> u64 {
+            u64::try_from(self.0.len()).unwrap()
+        }
+
+        fn attributes(&self) -> Attributes {
+            Attributes { directory: false, size: self.length(), modified: Timestamp::UNIX_EPOCH, writable: false }
+        }
+
+        fn read_now(&self, offset: u64, buffer: &mut [u8]) -> Option<io::Result<usize>> {
+            (offset < self.length() / 2).then(|| self.read(offset, buffer))
+        }
+
+        fn read(&self, offset: u64, buffer: &mut [u8]) -> io::Result<usize> {
+            let rest = &self.0[usize::try_from(offset).unwrap().min(self.0.len())..];
+            let length = rest.len().min(buffer.len());
+            buffer[..length].copy_from_slice(&rest[..length]);
+            Ok(length)
+        }
+
+        fn sent(&self, _: u64, _: u64) {}
+    }
+
+    #[test]
+    fn bytes_come_from_memory_or_from_what_a_job_brought() {
+        let file = HalfCold(b"abcdefgh".to_vec());
+        let fetched = (4, b"efgh".to_vec());
+        let at = |offset, fetched| {
+            let mut buffer = [0; 3];
+            fill(&file, fetched, offset, &mut buffer).map(|length| buffer[..length].to_vec())
+        };
+        assert_eq!(at(0, None).unwrap(), b"abc");
+        assert!(matches!(at(4, None), Err(NotNow::Cold)));
+        assert_eq!(at(4, Some(&fetched)).unwrap(), b"efg");
+        assert_eq!(at(7, Some(&fetched)).unwrap(), b"h");
+        assert!(matches!(at(8, Some(&fetched)), Err(NotNow::Cold)));
+        assert_eq!(at(2, Some(&fetched)).unwrap(), b"cde");
+        assert!(matches!(at(0, None).and(fill(&HalfCold(Vec::new()), None, 0, &mut [0])), Err(NotNow::Cold)));
+    }
+
+    #[test]
+    fn numbers_of_handles_are_not_used_again_and_the_oldest_write_is_known() {
+        let mut handles = Handles::default();
+        let reader = || OpenFile::reader(Source::Download { file: Arc::new(HalfCold(Vec::new())), fetched: None });
+        let first = handles.add(reader());
+        handles.remove(first);
+        let second = handles.add(reader());
+        assert!(first != 0 && second != first && handles.reader(first).is_none());
+        assert_eq!((handles.len(), handles.directories(), handles.first_unwritten()), (1, 0, None));
     }
 }

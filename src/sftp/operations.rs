@@ -26,8 +26,11 @@ pub(super) struct Scene {
 pub(super) enum Opened {
     Download(Arc<dyn Download>),
     Upload(Box<dyn Upload>),
-    /// The entries of a directory, `.` and `..` first.
-    Directory(Vec<Entry>),
+    /// A directory and its entries, `.` and `..` first.
+    Directory {
+        own: Attributes,
+        entries: Vec<Entry>,
+    },
 }
 
 /// What an operation came to.
@@ -131,8 +134,8 @@ impl Scene {
         let own = self.drop_box.attributes(&path)?;
         let above = self.drop_box.attributes(&path.parent())?;
         let named = |name: &str, attributes| Entry { name: name.to_owned(), attributes };
-        entries.splice(0..0, [named(".", own), named("..", above)]);
-        Ok(Opened::Directory(entries))
+        entries.splice(0..0, [named(".", own.clone()), named("..", above)]);
+        Ok(Opened::Directory { own, entries })
     }
 
     fn set_attributes(&self, path: &VirtualPath, wanted: SetAttributes) -> Result<(), Denied> {

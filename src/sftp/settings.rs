@@ -104,7 +104,8 @@ pub trait Witness: Send + Sync {
     /// A connection ended without a login, or with another user name than before.
     fn refused(&self, refused: &RefusedLogin);
 
-    /// A logged-in connection ended. `regular` when each of its sessions was closed by the client.
+    /// A logged-in connection ended. `regular` when the client ended it, with nothing open or unanswered in any of its
+    /// sessions.
     fn logged_out(&self, login: &Login, bytes_in: u64, bytes_out: u64, duration: Duration, regular: bool);
 }
 

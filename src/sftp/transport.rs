@@ -8,7 +8,7 @@ use std::{
     io::{self, IoSlice},
     net::Shutdown,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -121,26 +121,61 @@ pub(super) fn client_preferred() -> Preferred {
 ///
 /// The transport has no way to be stopped while it waits for a peer that takes nothing; shutting the socket down has.
 #[derive(Debug, Clone)]
-pub(super) struct Socket(Arc<TcpStream>);
+pub(super) struct Socket {
+    stream: Arc<TcpStream>,
+    /// What the client sent first, up to the end of its identification.
+    greeting: Arc<Mutex<Greeting>>,
+}
+
+/// The client's identification, as far as it came.
+#[derive(Debug, Default)]
+struct Greeting {
+    bytes: Vec<u8>,
+    complete: bool,
+}
+
+/// Longest identification of a client (RFC 4253, section 4.2).
+const LONGEST_GREETING: usize = 255;
 
 impl Socket {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self(Arc::new(stream))
+        Self { stream: Arc::new(stream), greeting: Arc::default() }
+    }
+
+    /// The client's identification, such as `SSH-2.0-OpenSSH_9.2`; what is not readable in it is replaced.
+    pub(super) fn client_banner(&self) -> String {
+        let greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = greeting.bytes.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
+        String::from_utf8_lossy(line).chars().map(|letter| if letter.is_control() { '?' } else { letter }).collect()
+    }
+
+    /// Keeps the first line. The transport does not show it before somebody is logged in.
+    fn greet(&self, bytes: &[u8]) {
+        let mut greeting = self.greeting.lock().unwrap_or_else(PoisonError::into_inner);
+        if !greeting.complete {
+            let room = LONGEST_GREETING.saturating_sub(greeting.bytes.len());
+            greeting.bytes.extend(bytes.iter().take(room));
+            greeting.complete = greeting.bytes.len() >= LONGEST_GREETING || bytes.contains(&b'\n');
+        }
     }
 
     /// Ends both directions: whoever reads or writes is woken with an end or an error.
     pub(super) fn cut(&self) {
         // A socket that is closed already needs no cutting.
-        let _closed_already = socket2::SockRef::from(&*self.0).shutdown(Shutdown::Both);
+        let _closed_already = socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Both);
     }
 }
 
 impl AsyncRead for Socket {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         loop {
-            ready!(self.0.poll_read_ready(context))?;
-            match self.0.try_read_buf(buffer) {
-                Ok(_) => return Poll::Ready(Ok(())),
+            ready!(self.stream.poll_read_ready(context))?;
+            let before = buffer.filled().len();
+            match self.stream.try_read_buf(buffer) {
+                Ok(_) => {
+                    self.greet(buffer.filled().get(before..).unwrap_or_default());
+                    return Poll::Ready(Ok(()));
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
@@ -159,8 +194,8 @@ impl AsyncWrite for Socket {
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         loop {
-            ready!(self.0.poll_write_ready(context))?;
-            match self.0.try_write_vectored(slices) {
+            ready!(self.stream.poll_write_ready(context))?;
+            match self.stream.try_write_vectored(slices) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 done => return Poll::Ready(done),
             }
@@ -176,6 +211,6 @@ impl AsyncWrite for Socket {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(socket2::SockRef::from(&*self.0).shutdown(Shutdown::Write))
+        Poll::Ready(socket2::SockRef::from(&*self.stream).shutdown(Shutdown::Write))
     }
 }

@@ -106,3 +106,93 @@ fn set(file: &mut dyn Upload, wanted: SetAttributes) -> Result<(), Denied> {
     }
     if wanted == SetAttributes::default() { may_be_set(&file.attributes()) } else { Ok(()) }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::dropbox::view::Attributes;
+
+    /// An upload that takes four bytes and then fails, and says when it was closed.
+    struct Short {
+        taken: Vec<u8>,
+        finished: Arc<Mutex<bool>>,
+    }
+
+    impl Upload for Short {
+        fn write(&mut self, _: u64, bytes: &[u8]) -> Result<(), Denied> {
+            if self.taken.len() + bytes.len() > 4 {
+                return Err(Denied::Limit("vol".to_owned()));
+            }
+            self.taken.extend_from_slice(bytes);
+            Ok(())
+        }
+
+        fn read(&mut self, _: u64, _: &mut [u8]) -> Result<usize, Denied> {
+            Err(Denied::Unsupported("verzegeld"))
+        }
+
+        fn attributes(&self) -> Attributes {
+            let size = u64::try_from(self.taken.len()).unwrap();
+            Attributes { directory: false, size, modified: Timestamp::UNIX_EPOCH, writable: true }
+        }
+
+        fn set_length(&mut self, length: u64) -> Result<(), Denied> {
+            self.taken.resize(usize::try_from(length).unwrap(), 0);
+            Ok(())
+        }
+
+        fn set_modified(&mut self, _: Timestamp) {}
+
+        fn sync(&mut self) -> Result<(), Denied> {
+            Ok(())
+        }
+
+        fn finish(self: Box<Self>) -> Result<(), Denied> {
+            *self.finished.lock().unwrap() = true;
+            Ok(())
+        }
+    }
+
+    /// The id and code of each status in these replies.
+    fn statuses(mut replies: &[u8]) -> Vec<(u8, u8)> {
+        let mut found = Vec::new();
+        while let Some((length, rest)) = replies.split_first_chunk::<4>() {
+            let (packet, rest) = rest.split_at(usize::try_from(u32::from_be_bytes(*length)).unwrap());
+            assert_eq!(packet[0], 101);
+            found.push((packet[4], packet[8]));
+            replies = rest;
+        }
+        found
+    }
+
+    #[test]
+    fn a_write_in_pieces_has_one_result_and_the_close_comes_after_all() {
+        let finished = Arc::new(Mutex::new(false));
+        let mut upload = OpenUpload::new(Box::new(Short { taken: Vec::new(), finished: Arc::clone(&finished) }));
+        let mut replies = Vec::new();
+        let piece = |id, offset, last| UploadWork::Write { id, offset, bytes: Bytes::from_static(b"ab"), last };
+        for work in [
+            piece(1, 0, false),
+            piece(1, 2, true),
+            piece(2, 4, false),
+            piece(2, 6, true),
+            UploadWork::Read { id: 3, offset: 0, length: 10 },
+            UploadWork::Sync { id: 4 },
+            UploadWork::SetAttributes { id: 5, attributes: SetAttributes { size: Some(2), modified: Some(7) } },
+            piece(6, 2, true),
+        ] {
+            upload.perform(work, &mut replies);
+        }
+        assert_eq!(statuses(&replies), [(1, 0), (2, 4), (3, 8), (4, 0), (5, 0), (6, 0)]);
+        assert!(upload.is_open() && !*finished.lock().unwrap());
+        replies.clear();
+        upload.perform(UploadWork::Close { id: 7 }, &mut replies);
+        upload.perform(piece(8, 0, true), &mut replies);
+        assert_eq!(statuses(&replies), [(7, 0), (8, 3)]);
+        assert!(!upload.is_open() && *finished.lock().unwrap());
+    }
+}

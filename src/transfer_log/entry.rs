@@ -256,7 +256,7 @@ mod tests {
             String::from_utf8(stored.bytes.clone()).unwrap(),
             format!(
                 "{{\"@timestamp\":\"2026-11-21T11:00:00.123456Z\",\"_sd\":[\"{one}\",\"{two}\"],\"actor\":\"tenant\",\
-                 \"ciphertext_sha256\":\"{}\",\"correlation\":\"{}\",\"event\":\"file.upload\",\
+                 \"ciphertext_sha256\":\"{}\",\"complete\":true,\"correlation\":\"{}\",\"event\":\"file.upload\",\
                  \"file_kind\":\"plain\",\"key\":\"ict-bree\",\"outcome\":\"success\",\
                  \"protocol\":\"OPG-2026-017\",\"seq\":12,\"session\":\"5f0c8a1e\",\"size\":2048,\
                  \"sw\":\"groeikluis/{}\",\"tenant\":\"bree\",\"test\":false,\"v\":1}}",

@@ -103,7 +103,7 @@ pub enum LoginMethod {
 pub struct Login {
     /// The last step that was taken.
     pub method: LoginMethod,
-    /// Tries in this connection, this one included.
+    /// Attempts that were rejected in this connection before.
     pub attempts: u32,
 }
 
@@ -113,7 +113,7 @@ pub struct Login {
 pub struct LoginRefused {
     /// What was tried.
     pub method: LoginMethod,
-    /// Tries in this connection, this one included.
+    /// Attempts that were rejected in this connection.
     pub attempts: u32,
 }
 

@@ -9,7 +9,7 @@ use super::{
     Actor, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, Index,
     IndexError, ListAnswered, ListReceived, ListRefused, LogError, LogRecovered, LogSettings, LogSize, Login,
     LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
-    RegisterLoaded, RegisterRefused, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
+    RegisterLoaded, RegisterRefused, Rename, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
 };
 use crate::{domain::Kind, durable::Clock};
 
@@ -117,7 +117,7 @@ pub(crate) fn any_record() -> Record {
 
 pub(crate) fn upload() -> Event {
     let ciphertext_sha256 = hex::encode([2; 32]);
-    Event::Upload(Upload { size: 2_048, ciphertext_sha256, file_kind: FileKind::Plain, test: false })
+    Event::Upload(Upload { size: 2_048, ciphertext_sha256, file_kind: FileKind::Plain, test: false, complete: true })
 }
 
 pub(crate) fn delivery() -> DeliveryCreated {
@@ -168,7 +168,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::Login(Login { method: LoginMethod::PublicKey, attempts: 1 }),
         Event::LoginRefused(LoginRefused { method: LoginMethod::None, attempts: 6 }),
         upload(),
-        Event::Rename {},
+        Event::Rename(Rename { complete: true }),
         Event::ListReceived(ListReceived { rows: 20, size: 300 }),
         Event::ListAnswered(answered()),
         Event::ProtocolUsed(ProtocolUsed { submission, day: date(2026, 11, 21) }),

@@ -1,10 +1,12 @@
 //! The product as its users meet it: the real program, over real SSH, with real keys. A module per behaviour.
 
+// Clippy lets tests unwrap where they stand under this attribute, helpers included.
 #[cfg(test)]
 mod support;
 
 #[cfg(test)]
-mod rooms;
-
-#[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod rooms;
+#[cfg(test)]
+mod sftp_room;

@@ -87,6 +87,7 @@ impl Session {
                 self.outbox.append(&replies);
                 self.take_back(handle, file);
             }
+            Done::Closed => {}
             Done::Fetched { handle, offset, bytes } => self.fetched(handle, offset, bytes)?,
         }
         Ok(())
@@ -96,10 +97,10 @@ impl Session {
         let file = match opened {
             Opened::Download(file) => OpenFile::reader(Source::Download { file, fetched: None }),
             Opened::Upload(file) => OpenFile::writer(OpenUpload::new(file)),
-            Opened::Directory(_) if self.handles.directories() >= MOST_DIRECTORIES => {
+            Opened::Directory { .. } if self.handles.directories() >= MOST_DIRECTORIES => {
                 return refuse(&mut self.outbox.reply(), id, &Denied::Limit(text::TOO_MANY_HANDLES.to_owned()));
             }
-            Opened::Directory(entries) => OpenFile::reader(Source::Directory(entries.into())),
+            Opened::Directory { own, entries } => OpenFile::reader(Source::Directory { own, entries: entries.into() }),
         };
         let handle = self.handles.add(file);
         self.outbox.reply().handle(id, handle);

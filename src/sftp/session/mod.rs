@@ -80,6 +80,7 @@ type Broken = Option<Ending>;
 enum Done {
     Paths(Vec<Outcome>, usize),
     Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
+    Closed,
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
 }
 
@@ -189,6 +190,11 @@ impl Session {
                 Event::Message(Some(ChannelMsg::Eof)) => all_asked = true,
                 Event::Message(Some(ChannelMsg::Close)) => return Ok(()),
                 Event::Message(Some(_)) => {}
+                // Some clients end the connection without a word (rclone, lftp): with nothing open, nothing
+                // unanswered and no request cut short, that is an end like any other.
+                Event::Message(None) if idle && self.handles.len() == 0 && self.decoder.is_between_packets() => {
+                    return Ok(());
+                }
                 Event::Message(None) | Event::Sent(None) => return Err(None),
                 Event::Sent(Some((bytes, handed))) => self.handed_over(bytes, handed),
                 Event::Done(Ok(done)) => self.job_done(done)?,
@@ -265,8 +271,10 @@ impl Session {
         }
         if !closed.is_empty() {
             // Closing a file may write to the transfer log.
-            let close = tokio::task::spawn_blocking(move || drop(closed));
-            drop(close);
+            self.jobs.spawn_blocking(move || {
+                drop(closed);
+                Done::Closed
+            });
         }
     }
 

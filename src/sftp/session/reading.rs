@@ -49,7 +49,7 @@ impl Session {
                 }
                 outbox.reply().end_of_file(id);
             }
-            (Ask::Entries { id }, Source::Directory(entries)) => {
+            (Ask::Entries { id }, Source::Directory { entries, .. }) => {
                 if entries.is_empty() {
                     outbox.reply().end_of_file(id);
                 } else {
@@ -61,6 +61,9 @@ impl Session {
             }
             (Ask::Attributes { id }, Source::Download { file, .. }) => {
                 outbox.reply().attributes(id, &wire_attributes(&file.attributes()));
+            }
+            (Ask::Attributes { id }, Source::Directory { own, .. }) => {
+                outbox.reply().attributes(id, &wire_attributes(own));
             }
             (Ask::Close { .. }, _) => {
                 self.close_reader(handle);
@@ -114,10 +117,7 @@ impl Session {
                     return Ok(true);
                 }
                 self.reading = None;
-                if fetched.take().is_some() {
-                    self.fetches -= 1;
-                    self.ready.extend(self.parked.pop_front());
-                }
+                self.forget_fetched(handle);
                 self.answered(handle);
                 Ok(true)
             }
@@ -146,10 +146,21 @@ impl Session {
     }
 
     pub(super) fn fail_read(&mut self, handle: u64) {
+        self.forget_fetched(handle);
         let id = self.handles.reader(handle).and_then(|reader| reader.waiting.front().map(|ask| ask.id()));
         if let Some(id) = id {
             refuse(&mut self.outbox.reply(), id, &Denied::Unavailable);
             self.answered(handle);
+        }
+    }
+
+    /// Lets go of what a job brought for a READ that is answered: another reader may have a job.
+    fn forget_fetched(&mut self, handle: u64) {
+        if let Some(Reader { source: Source::Download { fetched, .. }, .. }) = self.handles.reader(handle)
+            && fetched.take().is_some()
+        {
+            self.fetches -= 1;
+            self.ready.extend(self.parked.pop_front());
         }
     }
 
@@ -204,7 +215,7 @@ impl Session {
                 }
                 self.fail_read(handle);
             }
-            (Ok(_), Source::Directory(_)) => {}
+            (Ok(_), Source::Directory { .. }) => {}
         }
         Ok(())
     }

@@ -47,9 +47,9 @@ enum State {
     /// Gathering a packet.
     #[default]
     Packet,
-    /// Within a WRITE: payload bytes to come.
-    Payload(usize),
-    /// Within a packet that does not decode: bytes to pass over.
+    /// Within a WRITE: payload bytes to come, and bytes after them to pass over.
+    Payload(usize, usize),
+    /// Behind what is understood of a packet: bytes to pass over.
     Skip(usize),
 }
 
@@ -81,13 +81,13 @@ impl Decoder {
     pub(in crate::sftp) fn next(&mut self) -> Result<Option<Item>, Fatal> {
         loop {
             match self.state {
-                State::Payload(left) => {
+                State::Payload(left, after) => {
                     if self.input.is_empty() && left > 0 {
                         return Ok(None);
                     }
                     let bytes = self.input.split_to(left.min(self.input.len()));
                     let left = left - bytes.len();
-                    self.state = if left == 0 { State::Packet } else { State::Payload(left) };
+                    self.state = if left == 0 { State::Skip(after) } else { State::Payload(left, after) };
                     return Ok(Some(Item::Payload { bytes, last: left == 0 }));
                 }
                 State::Skip(left) => {
@@ -102,6 +102,11 @@ impl Decoder {
                 State::Packet => return self.packet(),
             }
         }
+    }
+
+    /// Whether nothing has come of a packet that is not whole yet.
+    pub(in crate::sftp) fn is_between_packets(&self) -> bool {
+        matches!(self.state, State::Packet) && self.gathered.is_empty()
     }
 
     fn packet(&mut self) -> Result<Option<Item>, Fatal> {
@@ -148,10 +153,13 @@ impl Decoder {
         let (Some(handle), Some(offset), Some(length)) = (fields.handle(), fields.u64(), fields.u32()) else {
             return Some(self.undecodable(id, whole));
         };
-        if usize::try_from(length).ok() != whole.checked_sub(header) {
+        // Some clients (those of Go among them) send their whole buffer and say how much of it is payload.
+        let split =
+            usize::try_from(length).ok().and_then(|length| Some((length, (whole - header).checked_sub(length)?)));
+        let Some((length, after)) = split else {
             return Some(self.undecodable(id, whole));
-        }
-        self.state = State::Payload(whole - header);
+        };
+        self.state = State::Payload(length, after);
         self.forget();
         Some(Item::Write { id, handle, offset })
     }
@@ -264,6 +272,17 @@ mod tests {
                     .chain([Item::Request { id: 9, request: Request::ReadLink }])
                     .collect::<Vec<_>>()
             );
+        }
+    }
+
+    #[test]
+    fn what_follows_a_payload_in_its_packet_is_passed_over() {
+        let long = packet(kind::WRITE, 5, &[&string(b"12345678")[..], &[0; 8], &string(b"abc"), b"rubbish"].concat());
+        let stream = [long, packet(kind::READLINK, 9, b"")].concat();
+        for pieces in [usize::MAX, 1, 5] {
+            let got = items(&stream, &[pieces]).unwrap();
+            assert_eq!(got.get(1), Some(&Item::Payload { bytes: Bytes::from_static(b"abc"), last: true }));
+            assert_eq!(got.get(2), Some(&Item::Request { id: 9, request: Request::ReadLink }));
         }
     }
 

@@ -1,5 +1,7 @@
 //! Every shape of a list, through the front door.
 
+mod workbooks;
+
 use jiff::civil::date;
 use proptest::prelude::*;
 
@@ -68,6 +70,15 @@ fn shapes() -> Vec<(&'static str, Vec<u8>, [u32; 4])> {
         ("parents too", format!("NISS;NISS ouder\n{}", rows("", ";85073003328")).into(), from_2),
         ("header with accents", format!("Numéro;Rijksregister-nummer\n{}", rows("x;", "")).into(), from_2),
         ("stray quote", format!("naam;niss\n{}", rows("\"Jan;", "")).into(), from_2),
+        (
+            "quotes at odds",
+            format!(
+                "naam;niss\n\"Jan;{}\n\"An\";{}\nJo;{}\n\"Li\" ;{}",
+                NUMBERS[0], NUMBERS[1], NUMBERS[2], NUMBERS[3]
+            )
+            .into(),
+            from_2,
+        ),
         ("inner quote", format!("naam;niss\n{}", rows("Jan \"Jo\" P;", "")).into(), from_2),
     ];
     let printed = |number: &str, dot: &str, dash: &str| {
@@ -106,7 +117,7 @@ fn spreadsheet_losses_are_restored_and_told() {
     let list = read_bytes(b"INSZ;naam\r\n5060700261;a\r\n30400126;b\r\n17073003384;c\r\n").unwrap();
     assert_eq!(numbers(&list), ["05060700261", "00030400126", "17073003384"]);
     let remarks: Vec<_> = list.remarks.iter().map(|remark| (remark.line, remark.column, remark.problem)).collect();
-    assert_eq!(remarks, [(2, 1, Problem::Restored), (3, 1, Problem::Restored)]);
+    assert_eq!(remarks, [(2, 1, Problem::Restored), (3, 1, Problem::Restored), (3, 1, Problem::OutsideAge)]);
     assert_eq!((list.counts.repaired, list.counts.ignored_columns), (2, 1));
 }
 
@@ -134,7 +145,7 @@ fn what_is_no_list_is_refused_by_name() {
         (b"\xFF\xFEn\0i\0s", "list-encoding"),
         (b"%PDF-1.4\n", "list-wrong-type"),
         (b"\x89PNG\r\n\x1A\n\0", "list-wrong-type"),
-        (b"niss\n1707\0003384\n", "list-wrong-type"),
+        (b"niss\n1707\x003384\n", "list-wrong-type"),
         (b"niss\n\x02\n", "list-wrong-type"),
         (b"<html><table></table></html>", "list-wrong-type"),
         (b"{\"niss\": []}", "list-wrong-type"),

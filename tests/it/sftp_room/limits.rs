@@ -1,0 +1,180 @@
+//! Limits on connections, times and channels, and the end of the server.
+
+use std::{
+    fs,
+    io::Read,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use groeikluis::sftp::{RefusalReason, ServerEnd};
+use russh::client;
+
+use super::{
+    raw::{Raw, connect},
+    support::{TestServer, pattern, roomy, wait_for},
+};
+
+/// Everything the server says until it closes.
+fn until_closed(mut stream: TcpStream) -> String {
+    stream.set_read_timeout(Some(Duration::from_mins(1))).unwrap();
+    let mut said = Vec::new();
+    // A reset is an end too.
+    stream.read_to_end(&mut said).ok();
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[test]
+fn who_says_nothing_is_let_go_after_the_grace() {
+    let (mut limits, penalties) = roomy();
+    limits.login_grace = Duration::from_millis(300);
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    let start = Instant::now();
+    let silent = TcpStream::connect(server.address).unwrap();
+    let mut greeted = TcpStream::connect(server.address).unwrap();
+    std::io::Write::write_all(&mut greeted, b"SSH-2.0-slow\r\n").unwrap();
+    assert_eq!(until_closed(silent), "SSH-2.0-groeikluis\r\n");
+    until_closed(greeted);
+    assert!(start.elapsed() >= Duration::from_millis(300));
+    wait_for("the ends", || server.sessions.connections() == 0);
+    assert!(server.account.refused.lock().unwrap().is_empty(), "nobody named a user");
+    // Who does log in stays beyond it.
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        tokio::time::sleep(Duration::from_millis(600)).await;
+        client.list("/").await.unwrap();
+    });
+}
+
+#[test]
+fn idle_sessions_end_and_keepalives_do_not_count() {
+    let (mut limits, penalties) = roomy();
+    limits.idle = Duration::from_millis(500);
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    server.runtime.block_on(async {
+        let keepalive = client::Config {
+            keepalive_interval: Some(Duration::from_millis(50)),
+            keepalive_max: 0,
+            ..client::Config::default()
+        };
+        let mut raw = Raw::new(&server, keepalive).await;
+        assert_eq!(raw.reply().await, None);
+    });
+    wait_for("the account", || server.account.logged_out.lock().unwrap().len() == 1);
+    assert!(!server.account.logged_out.lock().unwrap()[0].2);
+}
+
+#[test]
+fn connections_are_counted_per_source_and_in_all() {
+    let (mut limits, penalties) = roomy();
+    limits.connections_per_source = 3;
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    let held: Vec<TcpStream> = (0..3).map(|_| TcpStream::connect(server.address).unwrap()).collect();
+    wait_for("the connections", || server.sessions.connections() == 3);
+    assert!(until_closed(TcpStream::connect(server.address).unwrap()).starts_with("Te veel verbindingen"));
+    drop(held);
+    wait_for("the ends", || server.sessions.connections() == 0);
+    server.runtime.block_on(async { server.client().await.close().await }).unwrap();
+}
+
+#[test]
+fn channels_are_counted_and_their_places_come_back() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let connection = connect(&server, client::Config::default()).await;
+        let mut channels = Vec::new();
+        for _ in 0..10 {
+            channels.push(connection.channel_open_session().await.unwrap());
+        }
+        for _ in 0..54 {
+            assert!(connection.channel_open_session().await.is_err());
+        }
+        for channel in &channels {
+            channel.request_subsystem(true, "sftp").await.unwrap();
+        }
+        for mut channel in channels {
+            channel.eof().await.unwrap();
+            while channel.wait().await.is_some() {}
+        }
+        wait_until_opened(&connection).await;
+        let mut names = server.seen.sessions.lock().unwrap().clone();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), 10, "each session has a name of its own");
+        assert!(names.iter().all(|name| name.starts_with(&names[0])));
+        let other = connection.channel_open_direct_tcpip("127.0.0.1", 22, "127.0.0.1", 1).await;
+        assert!(other.is_err());
+        assert!(connection.tcpip_forward("127.0.0.1", 0).await.is_err());
+    });
+}
+
+/// A place is given back when the session's task has ended, which is a moment after the channel has.
+async fn wait_until_opened(connection: &client::Handle<super::raw::AnyHost>) {
+    let start = Instant::now();
+    while connection.channel_open_session().await.is_err() {
+        assert!(start.elapsed() < Duration::from_mins(1));
+    }
+}
+
+#[test]
+fn attempts_are_counted_across_user_names() {
+    let (mut limits, penalties) = roomy();
+    limits.auth_attempts = 3;
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    server.runtime.block_on(async {
+        let config = std::sync::Arc::new(client::Config::default());
+        let mut connection = client::connect(config, server.address, super::raw::AnyHost).await.unwrap();
+        let mut tried = 0;
+        while connection.authenticate_password(format!("user{tried}"), "x").await.is_ok_and(|_| tried < 100) {
+            tried += 1;
+        }
+        // The last one may see the end of the connection or take it for a refusal.
+        assert!((3..=4).contains(&tried), "{tried}");
+    });
+    let refusals = server.refusals(4);
+    assert_eq!(refusals[0], ("user0".to_owned(), RefusalReason::UnknownUser));
+}
+
+#[test]
+fn the_server_drains_what_transfers_and_ends_what_idles() {
+    let mut server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), pattern(1 << 20)).unwrap();
+    let (idle, mut busy) = server.runtime.block_on(async {
+        let mut busy = Raw::new(&server, client::Config::default()).await;
+        let handle = busy.open("/inbox/a", 2 | 8).await;
+        (server.client().await, (busy, handle))
+    });
+    let address = server.address;
+    let (stopping, working) = std::thread::scope(|scope| {
+        let handle = server.runtime.handle().clone();
+        let working = scope.spawn(move || {
+            handle.block_on(async {
+                // The idle one ends although the drain time is not over.
+                while idle.list("/").await.is_ok() {}
+                assert!(TcpStream::connect(address).is_err());
+                let (raw, handle) = &mut busy;
+                let closed = raw.ask(4, 9, &super::raw::string(handle)).await;
+                assert_eq!(closed[0], 101);
+            });
+        });
+        (server.stop(), working.join())
+    });
+    working.unwrap();
+    assert_eq!(stopping, ServerEnd { connections_cut: 0 });
+    assert_eq!(*server.seen.finished.lock().unwrap(), ["/inbox/a"]);
+}
+
+#[test]
+fn what_does_not_end_in_time_is_cut_with_its_upload_unfinished() {
+    let (mut limits, penalties) = roomy();
+    limits.drain = Duration::from_millis(200);
+    let mut server = TestServer::start_with(limits, penalties, |_| ());
+    let _busy = server.runtime.block_on(async {
+        let mut busy = Raw::new(&server, client::Config::default()).await;
+        busy.open("/inbox/a", 2 | 8).await;
+        busy
+    });
+    assert_eq!(server.stop(), ServerEnd { connections_cut: 1 });
+    assert_eq!(*server.seen.dropped.lock().unwrap(), ["/inbox/a"]);
+    assert!(server.seen.finished.lock().unwrap().is_empty());
+}

@@ -1,0 +1,164 @@
+//! Who gets in, and what those who do not are told.
+
+use std::process::{Command, Output, Stdio};
+
+use groeikluis::{domain::tenant::LoginStep, sftp::RefusalReason};
+
+use super::support::{TestServer, roomy, succeeded, wait_for};
+
+fn login(server: &TestServer, user: &str, key: &str, extra: &[&str]) -> Output {
+    let mut sftp = Command::new("sftp");
+    sftp.args(server.ssh_options(key)).args(extra).arg("-P").arg(server.address.port().to_string());
+    sftp.args(["-b", "/dev/null"]).arg(format!("{user}@127.0.0.1")).stdin(Stdio::null());
+    sftp.output().unwrap()
+}
+
+fn refused(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stderr).replace("nobody-at-all", "bree")
+}
+
+#[test]
+fn a_wrong_key_and_an_unknown_user_are_told_the_same() {
+    let server = TestServer::start();
+    let wrong_key = refused(&login(&server, "bree", "other_key", &[]));
+    let unknown_user = refused(&login(&server, "nobody-at-all", "key", &[]));
+    assert!(wrong_key.contains("Permission denied (publickey)"), "{wrong_key}");
+    assert_eq!(wrong_key, unknown_user);
+    let expected =
+        [("bree".to_owned(), RefusalReason::UnknownKey), ("nobody-at-all".to_owned(), RefusalReason::UnknownUser)];
+    assert_eq!(server.refusals(2), expected);
+    let refused = server.account.refused.lock().unwrap();
+    assert!(refused[0].client_banner.starts_with("SSH-2.0-OpenSSH"), "{}", refused[0].client_banner);
+    assert_eq!(server.account.logged_in.lock().unwrap().len(), 0);
+    assert!(server.seen.ended.lock().unwrap().is_empty());
+}
+
+#[test]
+fn expired_keys_wrong_sources_and_missing_steps_are_named_in_the_account_only() {
+    let (limits, penalties) = roomy();
+    for (reason, change) in [
+        (
+            RefusalReason::ExpiredKey,
+            (|tenant| tenant.keys[0].expires = Some(jiff::civil::date(2020, 1, 1)))
+                as fn(&mut groeikluis::domain::Tenant),
+        ),
+        (RefusalReason::WrongSource, |tenant| tenant.allow_from = vec!["192.0.2.0/24".parse().unwrap()]),
+        (RefusalReason::StepMissing, |tenant| tenant.require = vec![LoginStep::PublicKey, LoginStep::Password]),
+        (RefusalReason::StepMissing, |tenant| tenant.require = vec![LoginStep::Password]),
+    ] {
+        let server = TestServer::start_with(limits, penalties.clone(), change);
+        let said = refused(&login(&server, "bree", "key", &[]));
+        assert!(said.contains("Permission denied (publickey)"), "{said}");
+        assert_eq!(server.refusals(1), [("bree".to_owned(), reason)]);
+    }
+}
+
+#[test]
+fn the_key_that_signed_is_the_one_in_the_account() {
+    let server = TestServer::start();
+    let other = format!("IdentityFile={}", server.path("other_key").display());
+    succeeded(&login(&server, "bree", "key", &["-o", &other]));
+    let logged_in = server.account.logged_in.lock().unwrap();
+    assert_eq!((logged_in[0].tenant.as_str(), logged_in[0].key_label.as_str()), ("bree", "ict-bree"));
+    let key = groeikluis::domain::SshPublicKey::parse(&server.client_key.public_line).unwrap();
+    assert_eq!(logged_in[0].fingerprint.as_deref(), Some(key.fingerprint().as_str()));
+}
+
+#[test]
+fn nothing_old_is_spoken_and_everything_current_is() {
+    let server = TestServer::start();
+    for option in [
+        "KexAlgorithms=diffie-hellman-group14-sha256",
+        "KexAlgorithms=diffie-hellman-group-exchange-sha256",
+        "Ciphers=aes256-cbc",
+        "Ciphers=3des-cbc",
+        "MACs=hmac-sha1",
+        "HostKeyAlgorithms=ssh-rsa",
+    ] {
+        let extra: &[&str] =
+            if option.starts_with("MACs") { &["-o", option, "-o", "Ciphers=aes256-ctr"] } else { &["-o", option] };
+        let said = refused(&login(&server, "bree", "key", extra));
+        assert!(said.contains("no matching"), "{option}: {said}");
+    }
+    for option in [
+        "KexAlgorithms=curve25519-sha256",
+        "KexAlgorithms=curve25519-sha256@libssh.org",
+        "Ciphers=aes256-gcm@openssh.com",
+        "Ciphers=aes128-gcm@openssh.com",
+        "Ciphers=chacha20-poly1305@openssh.com",
+        "Ciphers=aes256-ctr",
+    ] {
+        let said = succeeded(&login(&server, "bree", "key", &["-v", "-o", option]));
+        assert!(said.contains("compression: none"), "{said}");
+    }
+}
+
+#[test]
+fn rsa_keys_sign_with_sha_2_only() {
+    let (limits, penalties) = roomy();
+    let keys = tempfile::tempdir().unwrap();
+    let file = keys.path().join("rsa");
+    let made =
+        Command::new("ssh-keygen").args(["-q", "-t", "rsa", "-b", "2048", "-N", "", "-f"]).arg(&file).output().unwrap();
+    succeeded(&made);
+    let public = std::fs::read_to_string(file.with_extension("pub")).unwrap();
+    let server = TestServer::start_with(limits, penalties, |tenant| {
+        tenant.keys[0].key = groeikluis::domain::SshPublicKey::parse(&public).unwrap();
+    });
+    std::fs::copy(&file, server.path("rsa")).unwrap();
+    for (algorithm, accepted) in [("rsa-sha2-512", true), ("rsa-sha2-256", true), ("ssh-rsa", false)] {
+        let option = format!("PubkeyAcceptedAlgorithms={algorithm}");
+        assert_eq!(login(&server, "bree", "rsa", &["-o", &option]).status.success(), accepted, "{algorithm}");
+    }
+}
+
+#[test]
+fn a_login_that_cannot_be_entered_is_refused() {
+    let server = TestServer::start();
+    *server.account.fails.lock().unwrap() = true;
+    let said = refused(&login(&server, "bree", "key", &[]));
+    assert!(said.contains("tijdelijk probleem"), "{said}");
+    assert_eq!(server.refusals(1), [("bree".to_owned(), RefusalReason::Unavailable)]);
+    assert!(server.seen.ended.lock().unwrap().is_empty());
+}
+
+#[test]
+fn sessions_of_a_tenant_are_counted_and_ended() {
+    let (mut limits, penalties) = roomy();
+    limits.sessions_per_tenant = 2;
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    server.runtime.block_on(async {
+        let (one, two) = (server.client().await, server.client().await);
+        let said = refused(&login(&server, "bree", "key", &[]));
+        assert!(said.contains("te veel verbindingen"), "{said}");
+        assert_eq!(server.sessions.logged_in(), 2);
+        assert_eq!(server.sessions.disconnect_tenant(&"lubbeek".parse().unwrap()), 0);
+        assert_eq!(server.sessions.disconnect_tenant(&"bree".parse().unwrap()), 2);
+        assert!(one.list("/").await.is_err() && two.list("/").await.is_err());
+    });
+    assert_eq!(server.refusals(1), [("bree".to_owned(), RefusalReason::TooManySessions)]);
+    wait_for("the ends", || server.sessions.connections() == 0);
+    server.runtime.block_on(async { server.client().await.close().await }).unwrap();
+}
+
+#[test]
+fn strangers_are_kept_out_after_a_while_and_good_logins_are_spared() {
+    let (limits, mut penalties) = roomy();
+    penalties.exempt.clear();
+    let server = TestServer::start_with(limits, penalties.clone(), |_| ());
+    for _ in 0..penalties.after {
+        assert!(refused(&login(&server, "bree", "other_key", &[])).contains("Permission denied"));
+    }
+    wait_for("the account", || server.account.refused.lock().unwrap().len() == 5);
+    let said = refused(&login(&server, "bree", "key", &["-v"]));
+    assert!(said.contains("mislukte aanmeldingen"), "{said}");
+
+    let spared = TestServer::start_with(limits, penalties.clone(), |_| ());
+    succeeded(&login(&spared, "bree", "key", &[]));
+    for _ in 0..=penalties.after {
+        refused(&login(&spared, "bree", "other_key", &[]));
+    }
+    wait_for("the account", || spared.account.refused.lock().unwrap().len() == 6);
+    succeeded(&login(&spared, "bree", "key", &[]));
+}

@@ -1,0 +1,10 @@
+//! The SFTP server on a loopback port, before real clients and before bytes that no client sends.
+//!
+//! The drop-box behind it is a directory that stands in for the product's storage and counts what is read of it.
+
+mod clients;
+mod limits;
+mod logins;
+mod raw;
+mod storage;
+mod support;

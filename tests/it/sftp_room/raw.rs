@@ -1,0 +1,347 @@
+//! Bytes on an SFTP channel that no client sends, and answers that no client leaves unread.
+
+use std::{fs, sync::Arc};
+
+use russh::{
+    Channel, ChannelMsg, Preferred,
+    client::{self, Handle, Msg},
+    keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
+};
+
+use super::support::{TestServer, pattern, wait_for};
+
+pub struct AnyHost;
+
+impl client::Handler for AnyHost {
+    type Error = russh::Error;
+
+    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
+        Ok(true)
+    }
+}
+
+/// A channel with the SFTP subsystem, of which nothing is read but on demand.
+pub struct Raw {
+    /// Held so that it stays.
+    _connection: Handle<AnyHost>,
+    pub channel: Channel<Msg>,
+    received: Vec<u8>,
+}
+
+pub async fn connect(server: &TestServer, config: client::Config) -> Handle<AnyHost> {
+    let config = client::Config { preferred: Preferred::default(), nodelay: true, ..config };
+    let mut connection = client::connect(Arc::new(config), server.address, AnyHost).await.unwrap();
+    let key = PrivateKey::from_openssh(server.client_key.private.as_str()).unwrap();
+    let signer = PrivateKeyWithHashAlg::new(Arc::new(key), None);
+    assert!(connection.authenticate_publickey("bree", signer).await.unwrap().success());
+    connection
+}
+
+impl Raw {
+    /// Without INIT.
+    pub async fn bare(server: &TestServer, config: client::Config) -> Self {
+        let connection = connect(server, config).await;
+        let channel = connection.channel_open_session().await.unwrap();
+        channel.request_subsystem(true, "sftp").await.unwrap();
+        Self { _connection: connection, channel, received: Vec::new() }
+    }
+
+    pub async fn new(server: &TestServer, config: client::Config) -> Self {
+        let mut raw = Self::bare(server, config).await;
+        raw.send(&[&[0, 0, 0, 5, 1][..], &3_u32.to_be_bytes()].concat()).await;
+        assert_eq!(raw.reply().await.unwrap()[0], 2);
+        raw
+    }
+
+    pub async fn send(&self, bytes: &[u8]) {
+        self.channel.data(bytes).await.unwrap();
+    }
+
+    /// The next packet without its length; `None` when the channel has ended.
+    pub async fn reply(&mut self) -> Option<Vec<u8>> {
+        loop {
+            if let Some((length, rest)) = self.received.split_first_chunk::<4>() {
+                let length = u32::from_be_bytes(*length) as usize;
+                if rest.len() >= length {
+                    let packet = rest[..length].to_vec();
+                    self.received.drain(..4 + length);
+                    return Some(packet);
+                }
+            }
+            match self.channel.wait().await {
+                Some(ChannelMsg::Data { data }) => self.received.extend_from_slice(&data),
+                Some(ChannelMsg::Close) | None => return None,
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// Sends a request and returns the reply, whose id must be that of the request.
+    pub async fn ask(&mut self, kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
+        self.send(&packet(kind, id, body)).await;
+        let reply = self.reply().await.unwrap();
+        assert_eq!(reply[1..5], id.to_be_bytes(), "{reply:?}");
+        reply
+    }
+
+    pub async fn open(&mut self, path: &str, flags: u32) -> Vec<u8> {
+        let body = [string(path.as_bytes()), flags.to_be_bytes().to_vec(), vec![0; 4]].concat();
+        let reply = self.ask(3, 1, &body).await;
+        assert_eq!(reply[0], 102, "{}", String::from_utf8_lossy(&reply));
+        reply[9..].to_vec()
+    }
+}
+
+pub fn string(bytes: &[u8]) -> Vec<u8> {
+    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
+}
+
+pub fn packet(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(5 + body.len()).unwrap();
+    [&length.to_be_bytes()[..], &[kind], &id.to_be_bytes(), body].concat()
+}
+
+fn read(id: u32, handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
+    packet(5, id, &[string(handle), offset.to_be_bytes().to_vec(), length.to_be_bytes().to_vec()].concat())
+}
+
+fn write(id: u32, handle: &[u8], offset: u64, payload: &[u8]) -> Vec<u8> {
+    packet(6, id, &[string(handle), offset.to_be_bytes().to_vec(), string(payload)].concat())
+}
+
+/// A status reply: its code and text.
+fn status(reply: &[u8]) -> (u32, String) {
+    assert_eq!(reply[0], 101);
+    let length = u32::from_be_bytes(reply[9..13].try_into().unwrap()) as usize;
+    let text = String::from_utf8(reply[13..13 + length].to_vec()).unwrap();
+    (u32::from_be_bytes(reply[5..9].try_into().unwrap()), text)
+}
+
+/// A client whose window and queues hold little, so that the server's replies stay with the server.
+fn closed_window() -> client::Config {
+    client::Config { window_size: 32 * 1024, channel_buffer_size: 1, ..client::Config::default() }
+}
+
+#[test]
+fn a_thousand_reads_at_a_closed_window_keep_little_in_memory_and_are_all_answered_when_it_opens() {
+    const LENGTH: usize = 255 * 1024;
+    let server = TestServer::start();
+    let body = pattern(LENGTH);
+    fs::write(server.root.join("outbox/x"), &body).unwrap();
+    fs::write(server.root.join("outbox/y"), pattern(8 << 20)).unwrap();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, closed_window()).await;
+        let handle = raw.open("/outbox/x", 1).await;
+        let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
+        raw.send(&burst).await;
+        // Another tenant's worth of work goes through meanwhile.
+        let client = server.client().await;
+        assert_eq!(client.download("/outbox/y").await.unwrap().len(), 8 << 20);
+        client.close().await.unwrap();
+        let read = server.seen.read.lock().unwrap().get("/outbox/x").copied().unwrap_or_default();
+        assert!(read < 4 << 20, "{read} bytes were read ahead of a client that takes none");
+        for id in 0..1000_u32 {
+            let reply = raw.reply().await.unwrap();
+            assert_eq!((reply[0], &reply[1..5]), (103, &id.to_be_bytes()[..]));
+            assert!(reply[9..] == body);
+        }
+    });
+}
+
+#[test]
+fn who_asks_on_and_on_without_taking_replies_is_cut() {
+    let server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, closed_window()).await;
+        let handle = raw.open("/outbox/x", 1).await;
+        let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
+        // 8 MiB of waiting requests are the bound; each counts 128 bytes.
+        for _ in 0..80 {
+            if raw.channel.data(&burst[..]).await.is_err() {
+                break;
+            }
+        }
+        while raw.reply().await.is_some() {}
+    });
+    wait_for("the end", || server.seen.ended.lock().unwrap().len() == 1);
+    assert_eq!(*server.seen.ended.lock().unwrap(), [false]);
+}
+
+#[test]
+fn packets_out_of_bounds_end_the_session() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        for bytes in [&[0, 4, 4, 1][..], &[255; 5], &[0; 4], &[0, 0, 0, 4, 5, 0, 0, 0]] {
+            let mut raw = Raw::new(&server, client::Config::default()).await;
+            raw.send(bytes).await;
+            assert_eq!(raw.reply().await, None, "{bytes:?}");
+        }
+        let mut raw = Raw::bare(&server, client::Config::default()).await;
+        raw.send(&packet(16, 1, &string(b"."))).await;
+        assert_eq!(raw.reply().await, None, "a session begins with INIT");
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        raw.send(&packet(1, 3, b"")).await;
+        assert_eq!(raw.reply().await, None, "INIT comes once");
+    });
+    wait_for("the ends", || server.sessions.connections() == 0);
+    assert!(server.seen.ended.lock().unwrap().iter().all(|regular| !regular));
+}
+
+#[test]
+fn what_does_not_decode_is_answered_with_its_id() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        for (kind, body) in [(3, &b"\0\0\0\x09x"[..]), (5, b""), (6, b"\0\0\0\x08"), (9, b"\0\0\0\x01/"), (200, b"x")] {
+            let (code, text) = status(&raw.ask(kind, 77, body).await);
+            assert_eq!((code, text.as_str()), (5, "dit verzoek is niet te lezen"), "{kind}");
+        }
+        let (code, _) = status(&raw.ask(99, 78, b"").await);
+        assert_eq!(code, 8);
+        let (code, _) = status(&raw.ask(200, 79, &string(b"copy-data")).await);
+        assert_eq!(code, 8);
+        let (code, text) = status(&raw.ask(17, 80, &string(b"/inbox/\xff")).await);
+        assert_eq!((code, text.as_str()), (4, "de bestandsnaam is geen UTF-8"));
+        for (kind, body) in [(4, string(b"12345678")), (5, [string(b"x"), vec![0; 12]].concat())] {
+            let (code, text) = status(&raw.ask(kind, 81, &body).await);
+            assert_eq!((code, text.as_str()), (4, "dit bestand is niet geopend"));
+        }
+    });
+}
+
+#[test]
+fn requests_that_do_not_wait_for_replies_keep_their_order() {
+    let server = TestServer::start();
+    let body = pattern(300_000);
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let handle = raw.open("/inbox/a", 2 | 8 | 16).await;
+        let mut burst = Vec::new();
+        for (id, piece) in (10..).zip(body.chunks(1000)) {
+            burst.extend(write(id, &handle, u64::from(id - 10) * 1000, piece));
+        }
+        // Size as seen by path, close, rename and size again, in one breath.
+        burst.extend(packet(17, 1000, &string(b"/inbox/a")));
+        burst.extend(packet(4, 1001, &string(&handle)));
+        burst.extend(packet(18, 1002, &[string(b"/inbox/a"), string(b"/inbox/b")].concat()));
+        burst.extend(packet(17, 1003, &string(b"/inbox/b")));
+        raw.send(&burst).await;
+        let mut replies = std::collections::HashMap::new();
+        for _ in 0..304 {
+            let reply = raw.reply().await.unwrap();
+            replies.insert(u32::from_be_bytes(reply[1..5].try_into().unwrap()), reply);
+        }
+        for id in (10..310).chain([1001, 1002]) {
+            assert_eq!(status(&replies[&id]).0, 0, "{id}");
+        }
+        for id in [1000, 1003] {
+            assert_eq!((replies[&id][0], &replies[&id][9..17]), (105, &300_000_u64.to_be_bytes()[..]));
+        }
+    });
+    assert!(fs::read(server.root.join("inbox/b")).unwrap() == body);
+    assert_eq!(*server.seen.finished.lock().unwrap(), ["/inbox/a"]);
+}
+
+#[test]
+fn handles_are_counted_and_do_not_come_back() {
+    let server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), "x").unwrap();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut handles = Vec::new();
+        for _ in 0..256 {
+            handles.push(raw.open("/outbox/x", 1).await);
+        }
+        let body = [string(b"/outbox/x"), vec![0, 0, 0, 1, 0, 0, 0, 0]].concat();
+        let (code, text) = status(&raw.ask(3, 5, &body).await);
+        assert_eq!((code, text.as_str()), (4, "te veel bestanden tegelijk geopend"));
+        let closed = handles.pop().unwrap();
+        assert_eq!(status(&raw.ask(4, 6, &string(&closed)).await).0, 0);
+        assert_eq!(status(&raw.ask(4, 7, &string(&closed)).await).0, 4);
+        assert_ne!(raw.open("/outbox/x", 1).await, closed);
+        let mut directories = 0;
+        loop {
+            let handle = handles.pop().unwrap();
+            assert_eq!(status(&raw.ask(4, 8, &string(&handle)).await).0, 0);
+            if raw.ask(11, 9, &string(b"/")).await[0] == 101 {
+                break;
+            }
+            directories += 1;
+        }
+        assert_eq!(directories, 16);
+    });
+}
+
+#[test]
+fn an_upload_that_is_cut_off_is_never_finished() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let handle = raw.open("/inbox/a", 2 | 8 | 16).await;
+        let reply = raw.ask(6, 2, &write(2, &handle, 0, b"half")[9..]).await;
+        assert_eq!(status(&reply).0, 0);
+        // Half a WRITE, and then nothing any more.
+        raw.send(&write(3, &handle, 4, b"the rest")[..30]).await;
+        drop(raw);
+    });
+    wait_for("the end", || server.seen.ended.lock().unwrap().len() == 1);
+    assert_eq!(*server.seen.dropped.lock().unwrap(), ["/inbox/a"]);
+    assert!(server.seen.finished.lock().unwrap().is_empty());
+    wait_for("the account", || server.account.logged_out.lock().unwrap().len() == 1);
+    assert!(!server.account.logged_out.lock().unwrap()[0].2);
+}
+
+#[test]
+fn a_file_that_is_open_for_both_is_written_and_read_back() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let handle = raw.open("/inbox/a", 1 | 2 | 8).await;
+        raw.ask(6, 2, &write(2, &handle, 0, b"abcdef")[9..]).await;
+        let reply = raw.ask(5, 3, &read(3, &handle, 2, 100)[9..]).await;
+        assert_eq!((reply[0], &reply[9..]), (103, &b"cdef"[..]));
+        let reply = raw.ask(5, 4, &read(4, &handle, 6, 100)[9..]).await;
+        assert_eq!(status(&reply).0, 1);
+        let size = [string(&handle), 1_u32.to_be_bytes().to_vec(), 3_u64.to_be_bytes().to_vec()].concat();
+        assert_eq!(status(&raw.ask(10, 5, &size).await).0, 0);
+        let reply = raw.ask(8, 6, &string(&handle)).await;
+        assert_eq!((reply[0], &reply[9..17]), (105, &3_u64.to_be_bytes()[..]));
+        let sync = [string(b"fsync@openssh.com"), string(&handle)].concat();
+        assert_eq!(status(&raw.ask(200, 7, &sync).await).0, 0);
+        assert_eq!(status(&raw.ask(4, 8, &string(&handle)).await).0, 0);
+    });
+    assert_eq!(fs::read(server.root.join("inbox/a")).unwrap(), b"abc");
+}
+
+#[test]
+fn extensions_answer_what_clients_ask() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let limits = raw.ask(200, 1, &string(b"limits@openssh.com")).await;
+        assert_eq!(limits[0], 201);
+        let numbers: Vec<u64> =
+            limits[5..].chunks(8).map(|number| u64::from_be_bytes(number.try_into().unwrap())).collect();
+        assert_eq!(numbers, [262_144, 261_120, 261_120, 256]);
+        for (request, path) in [
+            ([string(b"expand-path@openssh.com"), string(b"~/inbox/../outbox")].concat(), "/outbox"),
+            ([string(b"home-directory"), string(b"bree")].concat(), "/"),
+            ([string(b"expand-path@openssh.com"), string(b"~bree")].concat(), "/"),
+        ] {
+            let reply = raw.ask(200, 2, &request).await;
+            assert_eq!((reply[0], &reply[13..13 + path.len()]), (104, path.as_bytes()));
+        }
+        let stranger = [string(b"home-directory"), string(b"root")].concat();
+        assert_eq!(status(&raw.ask(200, 3, &stranger).await).0, 2);
+        let reply = raw.ask(16, 4, &string(b"../no/such//thing")).await;
+        assert_eq!((reply[0], &reply[13..27]), (104, &b"/no/such/thing"[..]));
+        let ids =
+            [string(b"users-groups-by-id@openssh.com"), string(&[0, 0, 3, 232, 0, 0, 0, 0]), string(&[])].concat();
+        let reply = raw.ask(200, 5, &ids).await;
+        assert_eq!(
+            (reply[0], &reply[5..]),
+            (201, &[string(&[string(b"bree"), string(b"")].concat()), string(b"")].concat()[..])
+        );
+    });
+}
