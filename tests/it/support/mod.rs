@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 pub use daemon::{Opened, TestDaemon};
 pub use extract::{Extract, Row};
-pub use openssh::Ran;
+pub use openssh::{Ran, run};
 pub use plan::Plan;
 pub use session::Session;
 pub use tenant::{Protocol, Tenant};
