@@ -2,11 +2,12 @@
 
 // Clippy lets tests unwrap where they stand under this attribute, helpers included.
 #[cfg(test)]
-mod support;
-
+mod answers;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
 mod sftp_room;
+#[cfg(test)]
+mod support;

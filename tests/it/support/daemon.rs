@@ -49,8 +49,10 @@ impl TestDaemon {
     #[track_caller]
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "it runs already");
-        let process = Process::start(&self.config());
-        let Some(address) = process.listening() else { panic!("the daemon did not start:\n{}", process.said()) };
+        let mut process = Process::start(&self.config());
+        let Some(address) = process.listening() else {
+            panic!("the daemon did not start ({:?}):\n{}", process.wait(), process.said())
+        };
         let listed = fs::read_to_string(self.path("state/listen")).unwrap();
         assert_eq!(listed.trim(), address.to_string(), "state_dir/listen");
         let line = format!("[{}]:{} {}\n", address.ip(), address.port(), self.laid_out.host_line);

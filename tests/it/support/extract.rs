@@ -35,7 +35,6 @@ impl Extract {
         Self::read(String::from_utf8(text).unwrap())
     }
 
-    /// Reads one without quotes, as the generator writes them.
     pub fn read(text: String) -> Self {
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap().split(';').collect();
@@ -44,11 +43,11 @@ impl Extract {
         let names = ["beneficiary_last_name", "beneficiary_first_name", "sources"].map(place);
         let rows = lines
             .map(|line| {
-                let cells: Vec<&str> = line.split(';').collect();
-                let [child, birth_date, nis_code, beneficiary] = places.map(|place| cells[place].to_owned());
-                let [last, first, sources] = names.map(|place| cells[place]);
+                let cells = cells(line);
+                let [child, birth_date, nis_code, beneficiary] = places.map(|place| cells[place].clone());
+                let [last, first, sources] = names.map(|place| cells[place].clone());
                 let beneficiary_name = format!("{last} {first}");
-                Row { child, birth_date, nis_code, beneficiary, beneficiary_name, sources: sources.to_owned() }
+                Row { child, birth_date, nis_code, beneficiary, beneficiary_name, sources }
             })
             .collect();
         Self { text, rows }
@@ -69,4 +68,18 @@ impl Extract {
         let here = self.rows.iter().filter(|row| row.nis_code == nis_code);
         here.map(|row| row.child.as_str()).filter(|child| seen.insert(*child)).collect()
     }
+}
+
+/// The cells of a line; a `;` within quotes is text.
+fn cells(line: &str) -> Vec<String> {
+    let mut cells = vec![String::new()];
+    let mut quoted = false;
+    for character in line.chars() {
+        match character {
+            '"' => quoted = !quoted,
+            ';' if !quoted => cells.push(String::new()),
+            _ => cells.last_mut().unwrap().push(character),
+        }
+    }
+    cells
 }

@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 pub use daemon::{Opened, TestDaemon};
 pub use extract::{Extract, Row};
-pub use openssh::Ran;
+pub use openssh::{Ran, run};
 pub use plan::Plan;
 pub use session::Session;
 pub use tenant::{Protocol, Tenant};
 
 /// For anything that must come about: far above what it takes, so that a busy machine fails no test.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Between two looks at a state that nothing announces.
 const LOOK_EVERY: Duration = Duration::from_millis(10);

@@ -1,0 +1,150 @@
+//! Lists in all shapes, made by another program, are answered exactly.
+//!
+//! `make_lists.py` writes the lists and works out, by itself, what their answers must be; OpenSSH's `sftp` carries
+//! them and `age` opens what comes back.
+
+use std::{collections::BTreeMap, fs, path::Path, process::Command};
+
+use groeikluis::{documents::manifest::Manifest, domain::Kind, durable::Clock};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, run, wait_for};
+
+/// What a list must be answered with.
+#[derive(Deserialize)]
+struct Expected {
+    name: String,
+    /// The rows of each child, in the list's order; those of one child sorted.
+    answer: Vec<Vec<String>>,
+    /// Line and problem.
+    problems: Vec<(u64, String)>,
+}
+
+/// `EX_UNAVAILABLE`: the script lacks openpyxl.
+const UNAVAILABLE: i32 = 69;
+
+const HEADER: &str = "niss;sociale_toeslag;begunstigde_niss;begunstigde_naam;aandeel";
+
+#[test]
+fn lists_of_every_shape_are_answered_exactly_for_entitled_children() {
+    exchange("lokeren", "46029", false);
+}
+
+#[test]
+fn lists_of_every_shape_are_answered_exactly_for_every_child() {
+    exchange("gent", "44021", true);
+}
+
+fn exchange(tenant: &str, nis_code: &str, every_child: bool) {
+    let protocol = Protocol::new("OPG-2026-017");
+    let protocol = if every_child { protocol.every_child() } else { protocol };
+    let daemon = Plan::new().children(20_000).tenant(Tenant::municipality(tenant, nis_code).protocol(protocol)).start();
+    let Some(lists) = make_lists(&daemon, nis_code, every_child) else { return };
+    assert!(lists.len() >= 20, "only {} lists", lists.len());
+    let puts =
+        lists.iter().map(|list| format!("put \"{}\" /inbox/\n", daemon.path("lists").join(&list.name).display()));
+    daemon.sftp(tenant, &puts.collect::<String>()).well();
+    let session = daemon.session(tenant);
+    wait_for("an answer or a rejection of each list", || {
+        let names = session.names("/outbox").unwrap();
+        let count = |kind| {
+            let ours = |name: &&String| name.starts_with(kind) && name.ends_with(".manifest.json");
+            names.iter().filter(ours).count()
+        };
+        (count("verslag_") + count("weigering_") == lists.len()).then_some(())
+    });
+    session.close();
+    let received = daemon.path("received");
+    daemon.sftp(tenant, &format!("lcd {}\nget /outbox/*\n", received.display())).well();
+    let manifests = read_manifests(&received);
+    for list in &lists {
+        let of_kind = |kind| {
+            let found: Vec<&Manifest> =
+                manifests.iter().filter(|m| m.kind == kind && m.answers.as_deref() == Some(&list.name)).collect();
+            let rejected =
+                manifests.iter().find(|m| m.kind == Kind::Weigering && m.answers.as_deref() == Some(&list.name));
+            let why = rejected.map(|manifest| open(&daemon, tenant, manifest)).unwrap_or_default();
+            assert_eq!(found.len(), 1, "{kind} about {}\n{why}", list.name);
+            found[0]
+        };
+        compare_answer(list, of_kind(Kind::SocialeToeslag), &open(&daemon, tenant, of_kind(Kind::SocialeToeslag)));
+        compare_report(list, &open(&daemon, tenant, of_kind(Kind::Verslag)));
+    }
+    assert_eq!(manifests.len(), 2 * lists.len());
+}
+
+/// Runs the script; none when it cannot run here, which is said.
+fn make_lists(daemon: &TestDaemon, nis_code: &str, every_child: bool) -> Option<Vec<Expected>> {
+    let python = std::env::var("GROEIKLUIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
+    let mut command = Command::new(python);
+    command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/make_lists.py"));
+    command.arg("--out").arg(daemon.path("lists"));
+    command.args(["--nis-code", nis_code, "--recipient", &daemon.exchange_recipient()]);
+    command.args(["--today", &Clock::system().today().to_string()]);
+    if every_child {
+        command.arg("--every-child");
+    }
+    let ran = run(&mut command, daemon.extract().text().as_bytes());
+    if ran.code == Some(UNAVAILABLE) {
+        eprintln!("skipped: openpyxl is not installed");
+        return None;
+    }
+    let ran = ran.well();
+    Some(serde_json::from_str(&ran.stdout).unwrap())
+}
+
+fn read_manifests(received: &Path) -> Vec<Manifest> {
+    let names = fs::read_dir(received).unwrap().map(|entry| entry.unwrap().path());
+    let manifests = names.filter(|path| path.to_string_lossy().ends_with(".manifest.json"));
+    manifests.map(|path| Manifest::from_json(&fs::read_to_string(path).unwrap()).unwrap()).collect()
+}
+
+/// Opens a file with the `age` command, and checks it against its manifest.
+fn open(daemon: &TestDaemon, tenant: &str, manifest: &Manifest) -> String {
+    let path = daemon.path("received").join(&manifest.file);
+    let sealed = fs::read(&path).unwrap();
+    assert_eq!(sealed.len() as u64, manifest.ciphertext_size, "{}", manifest.file);
+    assert_eq!(<[u8; 32]>::from(Sha256::digest(&sealed)), manifest.ciphertext_sha256, "{}", manifest.file);
+    let mut command = Command::new("age");
+    command.arg("-d").arg("-i").arg(daemon.age_key(tenant)).arg(&path);
+    let opened = run(&mut command, b"").well().stdout;
+    assert_eq!(<[u8; 32]>::from(Sha256::digest(&opened)), manifest.plaintext_sha256, "{}", manifest.file);
+    opened
+}
+
+fn compare_answer(list: &Expected, manifest: &Manifest, text: &str) {
+    let name = &list.name;
+    let mut lines = text.lines();
+    assert_eq!(lines.next(), Some(HEADER), "{name}");
+    // A child's rows stand together; which of its households comes first is not said.
+    let mut answer: Vec<Vec<String>> = Vec::new();
+    for line in lines {
+        let child = &line[..11];
+        match answer.last_mut().filter(|rows| rows[0].starts_with(child)) {
+            Some(rows) => rows.push(line.to_owned()),
+            None => answer.push(vec![line.to_owned()]),
+        }
+    }
+    answer.iter_mut().for_each(|rows| rows.sort());
+    assert_eq!(answer, list.answer, "{name}");
+    let rows: usize = answer.iter().map(Vec::len).sum();
+    assert_eq!(manifest.rows, rows as u64, "{name}");
+}
+
+fn compare_report(list: &Expected, text: &str) {
+    let (counts, rows) = text.split_once("\n\nregel;probleem;uitleg\n").unwrap();
+    let mut problems: Vec<(u64, String)> = rows
+        .lines()
+        .map(|line| {
+            let cells: Vec<&str> = line.splitn(3, ';').collect();
+            (cells[0].parse().unwrap(), cells[1].to_owned())
+        })
+        .collect();
+    problems.sort();
+    assert_eq!(problems, list.problems, "{}", list.name);
+    let counts: BTreeMap<&str, &str> = counts.lines().filter_map(|line| line.split_once(';')).collect();
+    let of = |problem: &str| list.problems.iter().filter(|(_, found)| found == problem).count().to_string();
+    assert_eq!(counts["regels met herstelde voorloopnullen"], of("hersteld"), "{}", list.name);
+    assert_eq!(counts["kinderen in een andere gemeente"], of("andere-gemeente"), "{}", list.name);
+}
