@@ -2,6 +2,9 @@
 //!
 //! Until its first bytes show whether it is sealed, and for as long as it is not, an upload lives in memory. A sealed
 //! one goes to disk as it comes. Whatever way it ends, what lies on disk afterwards is ciphertext.
+//!
+//! The ways in which an upload begins, grows and ends stand in one file, above the usual length: each must be read
+//! beside the others.
 
 use std::{
     fs::File,
