@@ -139,6 +139,8 @@ impl Writing {
         match self.record.stored {
             Stored::AsItCame => {
                 let file = directory.open_to_write(&name).map_err(storage)?;
+                // Bytes beyond what the record knows were written by a session that a crash ended.
+                file.set_len(self.record.size).map_err(|source| self.fault("resize", source))?;
                 self.content =
                     Content::Disk(DiskContent { file, length: self.record.size, digest: Sha256::new(), digested: 0 });
             }
@@ -397,6 +399,10 @@ impl Drop for Writing {
             return;
         }
         self.settled = true;
+        if !self.changed {
+            self.inbox.settle(&self.record);
+            return;
+        }
         match self.store(false) {
             Ok(()) => {
                 self.inbox.settle(&self.record);
