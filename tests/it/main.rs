@@ -6,6 +6,8 @@ mod answers;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod no_plaintext;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rooms;
