@@ -10,6 +10,8 @@ mod no_plaintext;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod restart;
+#[cfg(test)]
 mod rooms;
 #[cfg(test)]
 mod sftp_room;
