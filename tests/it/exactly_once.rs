@@ -17,10 +17,15 @@ use groeikluis::{documents::manifest::Manifest, domain::Kind, sftp::client::Clie
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, niss, wait_until};
+use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, niss, wait_for, wait_until};
 
 const TENANTS: [(&str, &str); 4] =
     [("antwerpen", "11002"), ("gent", "44021"), ("beveren", "46030"), ("mechelen", "12025")];
+
+/// Sessions of a client between two kills at most, and lists of a session: as much as is answered meanwhile, so that
+/// an inbox never fills.
+const SESSIONS: usize = 3;
+const LISTS: usize = 2;
 
 /// A list, and whether the daemon ever said that it has it.
 struct List {
@@ -55,7 +60,7 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     for _ in 0..kills {
         let running: Vec<JoinHandle<Client>> =
             clients.into_iter().map(|client| client.start(daemon.access())).collect();
-        std::thread::sleep(Duration::from_millis(random.below(600)));
+        std::thread::sleep(Duration::from_millis(random.below(400)));
         daemon.kill9();
         clients = running.into_iter().map(|thread| thread.join().unwrap()).collect();
         while random.below(4) == 0 {
@@ -69,17 +74,7 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     let sent: usize = clients.iter().map(|client| client.confirmed.len()).sum();
     eprintln!("{sent} lists were confirmed");
     assert!(sent >= TENANTS.len());
-    for client in &clients {
-        let session = daemon.session(client.tenant);
-        wait_until("an answer to each list", || {
-            let names = session.names("/outbox").unwrap();
-            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
-            reports.count() >= client.confirmed.len()
-        });
-        session.close();
-    }
-    // What was sent twice is refused, if it is not answered yet.
-    wait_until("an end to all that waits", || nothing_waits(&status(&daemon)));
+    wait_for_the_answers(&daemon, &clients);
     let created: HashMap<u64, Value> =
         daemon.events("delivery.created").into_iter().map(|entry| (entry["seq"].as_u64().unwrap(), entry)).collect();
     for client in &clients {
@@ -106,7 +101,11 @@ impl Client {
 
     fn start(mut self, access: Access) -> JoinHandle<Self> {
         std::thread::spawn(move || {
-            while self.send_next(&access).is_ok() {}
+            for _ in 0..SESSIONS {
+                if self.send_next(&access).is_err() {
+                    break;
+                }
+            }
             self
         })
     }
@@ -119,7 +118,7 @@ impl Client {
     /// A session in which lists are sent; the daemon's end ends it.
     fn send_next(&mut self, access: &Access) -> Result<(), ClientError> {
         let session = access.connect(self.tenant, self.tenant)?;
-        for _ in 0..3 {
+        for _ in 0..LISTS {
             let list = match self.unconfirmed.take() {
                 Some(list) => list,
                 None => self.next_list(),
@@ -171,6 +170,29 @@ fn send(session: &Session, list: &List, access: &Access) -> Result<(), ClientErr
     }
 }
 
+/// Waits for as long as the daemon goes on answering.
+fn wait_for_the_answers(daemon: &TestDaemon, clients: &[Client]) {
+    let waiting = || {
+        let status = status(daemon);
+        let tenants = status["tenants"].as_object().unwrap().values();
+        tenants.map(|tenant| tenant["waiting"].as_u64().unwrap()).sum::<u64>()
+    };
+    let mut left = waiting();
+    while left > 0 {
+        left = wait_for("another answer", || Some(waiting()).filter(|now| *now < left));
+    }
+    // The last ones are in the log, and soon in the outbox.
+    for client in clients {
+        let session = daemon.session(client.tenant);
+        wait_until("the report on each list", || {
+            let names = session.names("/outbox").unwrap();
+            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
+            reports.count() >= client.confirmed.len()
+        });
+        session.close();
+    }
+}
+
 /// Each list has one answer and one report; each file has its manifest, and each manifest its entry of the log.
 fn check_outbox(daemon: &TestDaemon, client: &Client, created: &HashMap<u64, Value>) {
     let tenant = client.tenant;
@@ -213,10 +235,6 @@ fn check_after_the_end(daemon: &mut TestDaemon) {
     assert_eq!(before["running"], false);
     daemon.groeikluis(&["ledger", "rebuild"]).well();
     assert_eq!(status(daemon), before);
-}
-
-fn nothing_waits(status: &Value) -> bool {
-    status["tenants"].as_object().unwrap().values().all(|tenant| tenant["waiting"] == 0)
 }
 
 fn status(daemon: &TestDaemon) -> Value {

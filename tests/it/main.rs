@@ -2,6 +2,8 @@
 
 // Clippy lets tests unwrap where they stand under this attribute, helpers included.
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod exactly_once;
