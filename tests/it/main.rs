@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
 mod refusals;
