@@ -69,9 +69,17 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     let sent: usize = clients.iter().map(|client| client.confirmed.len()).sum();
     eprintln!("{sent} lists were confirmed");
     assert!(sent >= TENANTS.len());
-    let waiting =
-        |daemon: &TestDaemon| status(daemon)["tenants"].as_object().unwrap().values().any(|t| t["waiting"] != 0);
-    wait_until("an answer to each list", || !waiting(&daemon));
+    for client in &clients {
+        let session = daemon.session(client.tenant);
+        wait_until("an answer to each list", || {
+            let names = session.names("/outbox").unwrap();
+            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
+            reports.count() >= client.confirmed.len()
+        });
+        session.close();
+    }
+    // What was sent twice is refused, if it is not answered yet.
+    wait_until("an end to all that waits", || nothing_waits(&status(&daemon)));
     let created: HashMap<u64, Value> =
         daemon.events("delivery.created").into_iter().map(|entry| (entry["seq"].as_u64().unwrap(), entry)).collect();
     for client in &clients {
@@ -166,15 +174,15 @@ fn send(session: &Session, list: &List, access: &Access) -> Result<(), ClientErr
 /// Each list has one answer and one report; each file has its manifest, and each manifest its entry of the log.
 fn check_outbox(daemon: &TestDaemon, client: &Client, created: &HashMap<u64, Value>) {
     let tenant = client.tenant;
-    let session = daemon.session(tenant);
-    let names = session.names("/outbox").unwrap();
+    let outbox = daemon.path(format!("state/boxes/{tenant}/outbox"));
+    let names: Vec<String> =
+        fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     let (described, files): (Vec<&String>, Vec<&String>) =
         names.iter().partition(|name| name.ends_with(".manifest.json"));
     let mut about: HashMap<(String, &str), Vec<Manifest>> = HashMap::new();
     for name in &described {
-        let bytes = session.download(&format!("/outbox/{name}")).unwrap();
-        let manifest = Manifest::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap();
-        let sealed = session.download(&format!("/outbox/{}", manifest.file)).unwrap();
+        let manifest = Manifest::from_json(&fs::read_to_string(outbox.join(name)).unwrap()).unwrap();
+        let sealed = fs::read(outbox.join(&manifest.file)).unwrap();
         assert_eq!(<[u8; 32]>::from(Sha256::digest(&sealed)), manifest.ciphertext_sha256, "{}", manifest.file);
         let entry = &created[&manifest.log_index];
         assert_eq!((&entry["file"], &entry["tenant"]), (&Value::from(&*manifest.file), &Value::from(tenant)));
@@ -186,7 +194,6 @@ fn check_outbox(daemon: &TestDaemon, client: &Client, created: &HashMap<u64, Val
         }
         about.entry((manifest.answers.clone().unwrap(), manifest.kind.name())).or_default().push(manifest);
     }
-    session.close();
     assert_eq!(described.len(), files.len(), "{tenant}: each file has a manifest");
     for list in &client.confirmed {
         for kind in [Kind::SocialeToeslag, Kind::Verslag] {
@@ -206,6 +213,10 @@ fn check_after_the_end(daemon: &mut TestDaemon) {
     assert_eq!(before["running"], false);
     daemon.groeikluis(&["ledger", "rebuild"]).well();
     assert_eq!(status(daemon), before);
+}
+
+fn nothing_waits(status: &Value) -> bool {
+    status["tenants"].as_object().unwrap().values().all(|tenant| tenant["waiting"] == 0)
 }
 
 fn status(daemon: &TestDaemon) -> Value {

@@ -269,6 +269,10 @@ impl Drop for TestDaemon {
             if let Some(process) = &self.process {
                 eprintln!("--- the daemon said:\n{}---", process.said());
             }
+            if std::env::var_os("GROEIKLUIS_KEEP").is_some() {
+                self.laid_out.root.disable_cleanup(true);
+                eprintln!("--- its files are kept: {}", self.laid_out.root.path().display());
+            }
             return;
         }
         if let Some(process) = &mut self.process {
