@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use jiff::Timestamp;
 
 use super::{
-    Area, DropBoxError,
+    Area, DropBoxError, ListName, RefusedUpload, UploadFault,
     account::{Account, Fetched},
     download::{FileDownload, TextDownload},
     inbox::{Beginning, unavailable},
@@ -230,6 +230,13 @@ impl DropBox for TenantView {
         Self::check_upload_name(&name)?;
         let fresh = fresh_record(area, &name, self.shared.clock.now());
         let inbox = self.boxes.inbox.clone();
+        if mode.create && !is_temporary(&name) && ListName::parse(&name).is_none() {
+            // Before anything is sent: several clients show nothing of a close that fails.
+            let (submission, fault) = (inbox.submission(&fresh.id), UploadFault::WrongType);
+            let denied = fault.denied();
+            self.shared.host.refused_upload(RefusedUpload { submission, area, name, fault });
+            return Err(denied);
+        }
         let (shared, account) = (self.shared.clone(), self.account.clone());
         let rules = self.rules(mode.append);
         match inbox.begin(area, &name, mode, fresh, &self.account.login.session)? {
@@ -273,7 +280,7 @@ impl DropBox for TenantView {
         let complete = !is_temporary(&new);
         if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
             inbox.remove(area, &new)?;
-            self.shared.host.refused_upload(super::RefusedUpload {
+            self.shared.host.refused_upload(RefusedUpload {
                 submission: inbox.submission(&record.id),
                 area,
                 name: new,

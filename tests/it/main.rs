@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
 mod no_plaintext;

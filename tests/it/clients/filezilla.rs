@@ -4,7 +4,7 @@
 //! sets times, deletes, and shows refusals.
 
 use super::{
-    program::{Program, skip},
+    program::{Expect, Program, skip},
     stage::{FEW, Stage, USER, list},
 };
 

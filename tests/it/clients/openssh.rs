@@ -93,7 +93,7 @@ fn sftp_shows_refusals() {
     stage.write("a.csv", list(FEW));
     for (command, shown) in [
         ("put a.csv /a.csv", "dest open \"/a.csv\": Permission denied"),
-        ("put a.csv /test/inbox/a.pdf", "Failure"),
+        ("put a.csv /test/inbox/a.pdf", "dest open \"/test/inbox/a.pdf\": Failure"),
         ("rm /LEESMIJ.txt", "remote delete /LEESMIJ.txt: Permission denied"),
         ("mkdir /map", "remote mkdir \"/map\": Permission denied"),
         ("get /niets.csv", "File \"/niets.csv\" not found."),

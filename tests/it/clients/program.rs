@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use super::super::support::{Ran, wait_for};
+use crate::support::{Ran, wait_for};
 
 /// A program of this machine.
 pub struct Program(PathBuf);

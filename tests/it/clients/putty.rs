@@ -81,7 +81,7 @@ fn shows_refusals() {
     stage.write("a.csv", list(FEW));
     for (command, shown) in [
         ("put a.csv /a.csv\n", "/a.csv: open for write: permission denied"),
-        ("put a.csv /test/inbox/a.pdf\n", "error while closing: failure"),
+        ("put a.csv /test/inbox/a.pdf\n", "/test/inbox/a.pdf: open for write: failure"),
         ("rm /LEESMIJ.txt\n", "rm /LEESMIJ.txt: permission denied"),
         ("get /niets.csv\n", "/niets.csv: open for read: no such file or directory"),
     ] {

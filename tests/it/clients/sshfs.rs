@@ -78,11 +78,9 @@ fn files_of_a_directory() {
         fs::rename(at("test/inbox/d.csv.part"), at("test/inbox/d.csv")).unwrap();
         put("weg.csv.part", FEW);
         fs::remove_file(at("test/inbox/weg.csv.part")).unwrap();
-        for refused in [
-            File::create(at("a.csv")).map(drop),
-            fs::create_dir(at("map")),
-            fs::remove_file(at("LEESMIJ.txt")),
-        ] {
+        for refused in
+            [File::create(at("a.csv")).map(drop), fs::create_dir(at("map")), fs::remove_file(at("LEESMIJ.txt"))]
+        {
             assert_eq!(refused.unwrap_err().kind(), ErrorKind::PermissionDenied);
         }
         assert!(File::create(at("test/inbox/a.pdf")).is_err());

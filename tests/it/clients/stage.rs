@@ -162,7 +162,8 @@ impl Stage {
 /// A list of so many numbers of children, all valid and different.
 pub fn list(numbers: usize) -> String {
     let mut text = "rijksregisternummer\n".to_owned();
-    let days = (2012..2022).flat_map(|year| (1..=12).flat_map(move |month| (1..=28).map(move |day| (year, month, day))));
+    let days =
+        (2012..2022).flat_map(|year| (1..=12).flat_map(move |month| (1..=28).map(move |day| (year, month, day))));
     let digits = days.flat_map(|(year, month, day)| {
         let date = u64::from(year % 100_u32) * 10_000 + month * 100 + day;
         (1..=997).map(move |serial| date * 1000 + serial)
