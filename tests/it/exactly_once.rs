@@ -30,9 +30,18 @@ const LISTS: usize = 2;
 /// A list, and whether the daemon ever said that it has it.
 struct List {
     name: String,
+    way: Way,
     /// A number that is in no other list.
     mark: String,
     text: String,
+}
+
+/// How a client sends.
+#[derive(Clone, Copy)]
+enum Way {
+    AtOnce,
+    Sealed,
+    UnderTemporaryName,
 }
 
 /// A client that sends one list after another, until the connection breaks.
@@ -143,30 +152,30 @@ impl Client {
         let number = self.confirmed.len();
         let rows = self.children.iter().skip(number % 10).take(5).chain([&mark]);
         let text = rows.fold("niss\n".to_owned(), |text, row| text + row + "\n");
-        let name = match number % 3 {
-            0 => format!("lijst-{number}.csv"),
-            1 => format!("lijst-{number}.csv.age"),
-            _ => format!("lijst-{number}.txt"),
+        let (way, ending) = match number % 3 {
+            0 => (Way::AtOnce, "csv"),
+            1 => (Way::Sealed, "csv.age"),
+            _ => (Way::UnderTemporaryName, "txt"),
         };
-        List { name, mark, text }
+        List { name: format!("lijst-{number}.{ending}"), way, mark, text }
     }
 }
 
 /// Sends a list as municipalities' clients do: sealed or not, at once or under a temporary name.
 fn send(session: &Session, list: &List, access: &Access) -> Result<(), ClientError> {
     let path = format!("/inbox/{}", list.name);
-    if list.name.ends_with(".age") {
-        return session.upload(&path, &access.seal(list.text.as_bytes()));
-    }
-    if list.name.ends_with(".csv") {
-        return session.upload(&path, list.text.as_bytes());
-    }
-    let temporary = format!("{path}.filepart");
-    session.upload(&temporary, list.text.as_bytes())?;
-    // As WinSCP does; most often there is nothing to remove.
-    match session.remove(&path) {
-        Ok(()) | Err(ClientError::Refused { .. }) => session.rename(&temporary, &path),
-        Err(gone) => Err(gone),
+    match list.way {
+        Way::AtOnce => session.upload(&path, list.text.as_bytes()),
+        Way::Sealed => session.upload(&path, &access.seal(list.text.as_bytes())),
+        Way::UnderTemporaryName => {
+            let temporary = format!("{path}.filepart");
+            session.upload(&temporary, list.text.as_bytes())?;
+            // As WinSCP does; most often there is nothing to remove.
+            match session.remove(&path) {
+                Ok(()) | Err(ClientError::Refused { .. }) => session.rename(&temporary, &path),
+                Err(gone) => Err(gone),
+            }
+        }
     }
 }
 
