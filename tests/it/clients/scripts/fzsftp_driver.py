@@ -1,15 +1,18 @@
 """Drives `fzsftp` as FileZilla does: one command at a time, each after the reply to the one before.
 
-What it says begins with a character for its kind, from `0`: reply, done, error. In between it asks for leave to send and
-to receive, and whether the server's key is trusted.
+What it says begins with a character for its kind, from `0`: reply, done, error. In between it asks, by a single
+character, how much it may receive and send, and whether the server's key is trusted.
 """
 
 import subprocess
 import sys
 
-REPLY, DONE, ERROR = "0", "1", "2"
-ASKS_KEY = "9"
-ASKS_TO_SEND, ASKS_TO_RECEIVE = "@", "A"
+REPLY, DONE = "0", "1"
+# An entry of a listing goes on with its time and its name, on lines of their own; a key with the server's port.
+ENTRY, ASKS_KEY = "8", "9"
+LINES_MORE = {ENTRY: 2, ASKS_KEY: 1}
+# The answer to each: no limit.
+QUOTAS = {"@": "-0-", "A": "-1-"}
 
 process = subprocess.Popen(["fzsftp", "-v"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -19,23 +22,17 @@ def say(line):
     process.stdin.flush()
 
 
-def hear():
-    line = process.stdout.readline()
-    print(line, end="")
-    return line
-
-
 def settle():
     """Reads until a command is answered."""
-    while line := hear():
-        kind = line[0]
+    while kind := process.stdout.read(1):
+        if kind in QUOTAS:
+            say(QUOTAS[kind])
+            continue
+        print(kind + process.stdout.readline(), end="")
+        for _ in range(LINES_MORE.get(kind, 0)):
+            print(process.stdout.readline(), end="")
         if kind == ASKS_KEY:
-            hear()
             say("y")
-        elif kind == ASKS_TO_RECEIVE:
-            say("-0-")
-        elif kind == ASKS_TO_SEND:
-            say("-1-")
         elif kind in (REPLY, DONE):
             return
 
