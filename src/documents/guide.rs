@@ -178,8 +178,8 @@ impl Guide<'_> {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). U mag ze eerder \
              verwijderen."
         } else {
-            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna worden ze \
-             automatisch verwijderd; zelf kunt u ze niet verwijderen."
+            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna kunnen wij \
+             ze verwijderen; zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
     }

@@ -40,7 +40,7 @@ pub enum Reason {
     },
     /// A list with the same content was answered already.
     Duplicate {
-        /// The name of the upload that was answered.
+        /// The name of the answer.
         file: String,
         /// The day of that answer.
         day: Date,
@@ -126,8 +126,8 @@ impl Reason {
             }
             Self::NotDecryptable => {
                 "Het bestand is met age verzegeld, maar kan hier niet geopend worden: het is voor een andere sleutel \
-                 verzegeld of het is beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in LEESMIJ.txt \
-                 staat en stuur ze opnieuw."
+                 verzegeld, onvolledig of beschadigd.\nVerzegel de lijst opnieuw met de publieke sleutel die in \
+                 LEESMIJ.txt staat en stuur ze opnieuw."
             }
             Self::TruncatedAge => {
                 "Het verzegelde bestand is onvolledig: het einde ontbreekt. De verzending is wellicht onderbroken.\n\

@@ -87,6 +87,13 @@ impl Iban {
     /// # Errors
     /// [`IbanFault`], the first that holds.
     pub fn parse(text: &str) -> Result<Self, IbanFault> {
+        match belgian_digits(text.as_bytes()) {
+            Some(digits) => Self::from_belgian(digits),
+            None => Self::parse_any(text),
+        }
+    }
+
+    fn parse_any(text: &str) -> Result<Self, IbanFault> {
         let mut buffer = [0_u8; LONGEST];
         let mut length = 0;
         for byte in text.bytes().filter(|byte| *byte != b' ') {
@@ -114,7 +121,17 @@ impl Iban {
             return Ok(Self(Compact::Foreign(bare.into())));
         }
         let digits: u64 = rest.parse().map_err(|_| IbanFault::Format)?;
-        let (base, last) = (digits % 1_000_000_000_000 / 100, digits % 100);
+        Self::from_belgian(digits)
+    }
+
+    /// Checks the fourteen digits after `BE`.
+    fn from_belgian(digits: u64) -> Result<Self, IbanFault> {
+        let (check, account) = (digits / 1_000_000_000_000, digits % 1_000_000_000_000);
+        // ISO 7064 over the account, BE as 11 and 14, and the check digits: eighteen digits, which fit.
+        if (account * 1_000_000 + 111_400 + check) % 97 != 1 {
+            return Err(IbanFault::CheckDigits);
+        }
+        let (base, last) = (account / 100, account % 100);
         let expected = if base % 97 == 0 { 97 } else { base % 97 };
         if last == expected { Ok(Self(Compact::Belgian(digits))) } else { Err(IbanFault::BelgianCheck) }
     }
@@ -134,6 +151,13 @@ impl Iban {
             Compact::Foreign(text) => text.to_string(),
         }
     }
+}
+
+/// The digits of a Belgian number as nearly all are written, `BE` and fourteen digits: a register has a million.
+fn belgian_digits(text: &[u8]) -> Option<u64> {
+    let digits: &[u8; 14] = text.strip_prefix(b"BE")?.try_into().ok()?;
+    let next = |number, byte: &u8| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0'));
+    digits.iter().try_fold(0, next)
 }
 
 /// ISO 7064 mod 97, letters counting as 10 to 35.
@@ -174,6 +198,18 @@ mod tests {
             assert_eq!(Iban::parse(text).map(|iban| iban.electronic()), Ok(text.to_owned()));
         }
         assert_eq!(Iban::parse("be68 5390 0754 7034").map(|iban| iban.electronic()), Ok("BE68539007547034".to_owned()));
+    }
+
+    #[test]
+    fn both_ways_of_reading_a_belgian_number_agree() {
+        for number in (0..200_000_u64).map(|n| n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 100_000_000_000_000) {
+            // One in 97 has the right check digits, and one of those in 97 the right account.
+            let account = number % 1_000_000_000_000;
+            let check = 98 - (account * 1_000_000 + 111_400) % 97;
+            for text in [format!("BE{number:014}"), format!("BE{check:02}{account:012}")] {
+                assert_eq!(Iban::parse(&text), Iban::parse_any(&text), "{text}");
+            }
+        }
     }
 
     #[test]

@@ -170,19 +170,19 @@ mod tests {
     proptest! {
         #[test]
         fn writes_in_any_order_read_back_as_a_file_would(
-            writes in proptest::collection::vec((0_u64..200_000, proptest::collection::vec(1_u8.., 1..5_000)), 1..20),
-            length in proptest::option::of(0_u64..200_000),
+            writes in proptest::collection::vec((0_u32..200_000, proptest::collection::vec(1_u8.., 1..5_000)), 1..20),
+            length in proptest::option::of(0_u32..200_000),
         ) {
             let mut content = MemoryContent::new(&MemoryBudget::new(1 << 24));
             let mut expected: Vec<u8> = Vec::new();
             for (offset, bytes) in &writes {
-                content.write(*offset, bytes).unwrap();
+                content.write(u64::from(*offset), bytes).unwrap();
                 let (start, end) = (*offset as usize, *offset as usize + bytes.len());
                 expected.resize(expected.len().max(end), 0);
                 expected[start..end].copy_from_slice(bytes);
             }
             if let Some(length) = length {
-                content.set_length(length);
+                content.set_length(u64::from(length));
                 expected.resize(length as usize, 0);
             }
             let mut copied = Vec::new();

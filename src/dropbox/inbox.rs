@@ -61,12 +61,26 @@ enum State {
 
 /// How an upload begins.
 pub(super) enum Beginning {
-    /// A new one with that id.
-    New(Record),
+    /// A new one, in the place of one that was not taken yet.
+    New {
+        /// The new one.
+        record: Record,
+        /// The one that had the name, and is gone.
+        replaced: Option<Record>,
+    },
     /// More of one that is kept.
     Resumed(Record),
     /// One that is finished: nothing can be written to it, but clients open it to look.
     Settled(Record),
+}
+
+/// What a rename came to.
+#[derive(Default)]
+pub(super) struct Renamed {
+    /// The upload under its new name; none when only the listing changed, since the exchange has the upload already.
+    pub record: Option<Record>,
+    /// What had the new name before, and is gone.
+    pub replaced: Option<Record>,
 }
 
 /// A finished upload, waiting for the exchange.
@@ -173,19 +187,19 @@ impl Inbox {
             }
             None => {
                 slots.by_name.insert(key, slot(fresh.clone()));
-                Ok(Beginning::New(fresh))
+                Ok(Beginning::New { record: fresh, replaced: None })
             }
             Some(_) if mode.exclusive => Err(Denied::Exists),
             Some(found) => match (found.state, mode.truncate) {
                 (State::Writing, _) => Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
                 (State::Kept | State::Waiting, true) => {
                     found.record.delete(&self.directory).map_err(unavailable)?;
-                    *found = slot(fresh.clone());
-                    Ok(Beginning::New(fresh))
+                    let replaced = std::mem::replace(found, slot(fresh.clone())).record;
+                    Ok(Beginning::New { record: fresh, replaced: Some(replaced) })
                 }
                 (State::Taken | State::Done, true) => {
                     *found = slot(fresh.clone());
-                    Ok(Beginning::New(fresh))
+                    Ok(Beginning::New { record: fresh, replaced: None })
                 }
                 (State::Kept, false) => {
                     found.state = State::Writing;
@@ -228,20 +242,23 @@ impl Inbox {
         slots.by_name.get_mut(&(record.area, record.name.clone())).filter(|slot| slot.record.id == record.id)
     }
 
-    /// Renames within an inbox. Gives the record and whether it is finished by that; `None` when only the listing
-    /// changed, since the exchange has the upload already.
-    pub fn rename(&self, area: Area, from: &str, to: &str, replace: bool) -> Result<Option<(Record, bool)>, Denied> {
+    /// Renames within an inbox.
+    pub fn rename(&self, area: Area, from: &str, to: &str, replace: bool) -> Result<Renamed, Denied> {
         let mut slots = self.lock();
         let (old, new) = ((area, from.to_owned()), (area, to.to_owned()));
         let state = slots.by_name.get(&old).ok_or(Denied::NotFound)?.state;
+        let mut renamed = Renamed::default();
         if old == new {
-            return Ok(None);
+            return Ok(renamed);
         }
         if let Some(target) = slots.by_name.get(&new) {
             match target.state {
                 _ if !replace => return Err(Denied::Exists),
                 State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
-                State::Kept | State::Waiting => target.record.delete(&self.directory).map_err(unavailable)?,
+                State::Kept | State::Waiting => {
+                    target.record.delete(&self.directory).map_err(unavailable)?;
+                    renamed.replaced = Some(target.record.clone());
+                }
                 State::Taken | State::Done => {}
             }
             slots.by_name.remove(&new);
@@ -267,9 +284,9 @@ impl Inbox {
             }
             slot.state = State::Kept;
         }
-        let record = slot.record.clone();
+        renamed.record = (!listing_only).then(|| slot.record.clone());
         slots.by_name.insert(new, slot);
-        Ok((!listing_only).then(|| (record, !is_temporary(to))))
+        Ok(renamed)
     }
 
     /// Removes an upload that was not taken; of one that was, only the name. Gives what was removed from disk.

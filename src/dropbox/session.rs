@@ -240,7 +240,15 @@ impl DropBox for TenantView {
         let (shared, account) = (self.shared.clone(), self.account.clone());
         let rules = self.rules(mode.append);
         match inbox.begin(area, &name, mode, fresh, &self.account.login.session)? {
-            Beginning::New(record) => Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules))),
+            Beginning::New { record, replaced } => {
+                let logged =
+                    replaced.map_or(Ok(()), |replaced| self.account.deleted(Some(&replaced.id), path.as_str()));
+                if let Err(error) = logged {
+                    inbox.forget(&record);
+                    return Err(unavailable(error));
+                }
+                Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules)))
+            }
             Beginning::Resumed(record) => Ok(Box::new(Writing::resumed(shared, inbox, account, record, rules)?)),
             Beginning::Settled(record) => Ok(Box::new(Settled {
                 attributes: Attributes {
@@ -264,7 +272,12 @@ impl DropBox for TenantView {
         }
         Self::check_upload_name(&new)?;
         let inbox = &self.boxes.inbox;
-        let Some((record, complete)) = inbox.rename(area, &old, &new, replace)? else { return Ok(()) };
+        let renamed = inbox.rename(area, &old, &new, replace)?;
+        if let Some(replaced) = renamed.replaced {
+            self.account.deleted(Some(&replaced.id), to.as_str()).map_err(unavailable)?;
+        }
+        let Some(record) = renamed.record else { return Ok(()) };
+        let complete = !is_temporary(&new);
         if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
             inbox.remove(area, &new)?;
             self.shared.host.refused_upload(RefusedUpload {
@@ -275,7 +288,11 @@ impl DropBox for TenantView {
             });
             return Err(fault.denied());
         }
-        self.account.renamed(&record, complete).map_err(unavailable)?;
+        if let Err(error) = self.account.renamed(&record, complete) {
+            // Not in the log, so not done: the client finds it under its old name.
+            inbox.rename(area, &new, &old, false)?;
+            return Err(unavailable(error));
+        }
         if inbox.settle(&record) {
             self.shared.host.submitted(inbox.submission(&record.id));
         }

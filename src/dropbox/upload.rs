@@ -2,6 +2,9 @@
 //!
 //! Until its first bytes show whether it is sealed, and for as long as it is not, an upload lives in memory. A sealed
 //! one goes to disk as it comes. Whatever way it ends, what lies on disk afterwards is ciphertext.
+//!
+//! The ways in which an upload begins, grows and ends stand in one file, above the usual length: each must be read
+//! beside the others.
 
 use std::{
     fs::File,
@@ -136,6 +139,8 @@ impl Writing {
         match self.record.stored {
             Stored::AsItCame => {
                 let file = directory.open_to_write(&name).map_err(storage)?;
+                // Bytes beyond what the record knows were written by a session that a crash ended.
+                file.set_len(self.record.size).map_err(|source| self.fault("resize", source))?;
                 self.content =
                     Content::Disk(DiskContent { file, length: self.record.size, digest: Sha256::new(), digested: 0 });
             }
@@ -394,6 +399,10 @@ impl Drop for Writing {
             return;
         }
         self.settled = true;
+        if !self.changed {
+            self.inbox.settle(&self.record);
+            return;
+        }
         match self.store(false) {
             Ok(()) => {
                 self.inbox.settle(&self.record);

@@ -25,19 +25,21 @@ type Buffer = Zeroizing<Vec<u8>>;
 
 enum Piece {
     /// Whole lines in the first so many bytes; without a line end only when there is none in a whole buffer, or at
-    /// the end of the input.
-    Lines(Buffer, usize),
+    /// the end of the input. And what the look at them gave.
+    Lines(Buffer, usize, bool),
     /// The input ended as it should.
     End,
 }
 
-/// Hands all of the input to `take`, in order, in pieces that end at a line's end wherever there is one.
+/// Hands all of the input to `take`, in order, in pieces that end at a line's end wherever there is one, each with
+/// what `look` said of it on the reading thread, which has time to spare.
 ///
 /// # Errors
 /// What `take` returned, or [`RegisterFault::Input`]; in either case the rest of the input is not looked at.
 pub(super) fn for_each(
     input: impl Read + Send,
-    mut take: impl FnMut(&mut [u8]) -> Result<(), RegisterFault>,
+    look: fn(&[u8]) -> bool,
+    mut take: impl FnMut(&mut [u8], bool) -> Result<(), RegisterFault>,
 ) -> Result<(), RegisterFault> {
     let (filled, pieces) = sync_channel(CHUNKS);
     let (emptied, buffers) = sync_channel(CHUNKS);
@@ -49,7 +51,7 @@ pub(super) fn for_each(
         let reader = thread::Builder::new()
             .name("register-read".to_owned())
             .spawn_scoped(scope, move || {
-                if let Err(fault) = read(input, &buffers, &filled) {
+                if let Err(fault) = read(input, look, &buffers, &filled) {
                     let _ = filled.send(Err(fault));
                 }
             })
@@ -67,13 +69,13 @@ pub(super) fn for_each(
 fn work(
     pieces: &Receiver<io::Result<Piece>>,
     emptied: &SyncSender<Buffer>,
-    take: &mut impl FnMut(&mut [u8]) -> Result<(), RegisterFault>,
+    take: &mut impl FnMut(&mut [u8], bool) -> Result<(), RegisterFault>,
 ) -> Result<(), RegisterFault> {
     loop {
         let stopped = |_| RegisterFault::Input(io::ErrorKind::UnexpectedEof.into());
         match pieces.recv().map_err(stopped)?.map_err(RegisterFault::Input)? {
-            Piece::Lines(mut buffer, end) => {
-                take(buffer.get_mut(..end).unwrap_or_default())?;
+            Piece::Lines(mut buffer, end, looked) => {
+                take(buffer.get_mut(..end).unwrap_or_default(), looked)?;
                 // The reader may have reached the end and be gone: then the buffer is wiped here.
                 let _ = emptied.send(buffer);
             }
@@ -83,7 +85,12 @@ fn work(
 }
 
 /// Reads to the end of the input, or until nobody takes the pieces any more.
-fn read(mut input: impl Read, buffers: &Receiver<Buffer>, filled: &SyncSender<io::Result<Piece>>) -> io::Result<()> {
+fn read(
+    mut input: impl Read,
+    look: fn(&[u8]) -> bool,
+    buffers: &Receiver<Buffer>,
+    filled: &SyncSender<io::Result<Piece>>,
+) -> io::Result<()> {
     let mut begun = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES));
     while let Ok(mut buffer) = buffers.recv() {
         let (start, room) = buffer.split_at_mut(begun.len());
@@ -96,7 +103,8 @@ fn read(mut input: impl Read, buffers: &Receiver<Buffer>, filled: &SyncSender<io
         let lines = if ended { length } else { lines };
         begun.clear();
         begun.extend_from_slice(whole.get(lines..).unwrap_or_default());
-        if filled.send(Ok(Piece::Lines(buffer, lines))).is_err() {
+        let looked = whole.get(..lines).is_some_and(look);
+        if filled.send(Ok(Piece::Lines(buffer, lines, looked))).is_err() {
             return Ok(());
         }
         if ended {
@@ -156,7 +164,8 @@ mod tests {
         assert!(text.len() > 3 * CHUNK_BYTES);
         let mut seen = Vec::new();
         let input = Uneven { rest: &text, step: 0, then: None };
-        for_each(input, |piece| {
+        for_each(input, <[u8]>::is_empty, |piece, empty| {
+            assert_eq!(piece.is_empty(), empty);
             assert!(piece.is_empty() || piece.ends_with(b"\n"));
             seen.extend_from_slice(piece);
             Ok(())
@@ -170,7 +179,7 @@ mod tests {
         for length in [10, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
             let text = vec![b'x'; length];
             let mut seen = 0;
-            for_each(&*text, |piece| {
+            for_each(&*text, <[u8]>::is_empty, |piece, _| {
                 seen += piece.len();
                 Ok(())
             })
@@ -183,13 +192,13 @@ mod tests {
     fn a_failing_input_is_told() {
         let text = lines(3000);
         let input = Uneven { rest: &text, step: 0, then: Some(io::ErrorKind::InvalidData) };
-        let outcome = for_each(input, |_| Ok(()));
+        let outcome = for_each(input, <[u8]>::is_empty, |_, _| Ok(()));
         assert!(matches!(outcome, Err(RegisterFault::Input(fault)) if fault.kind() == io::ErrorKind::InvalidData));
     }
 
     #[test]
     fn the_reader_stops_when_the_work_fails() {
-        let outcome = for_each(io::repeat(b'\n'), |_| Err(RegisterFault::Empty));
+        let outcome = for_each(io::repeat(b'\n'), <[u8]>::is_empty, |_, _| Err(RegisterFault::Empty));
         assert!(matches!(outcome, Err(RegisterFault::Empty)));
     }
 }

@@ -1,7 +1,7 @@
 //! From lines to rows: every value is checked, or the extract is refused.
 //!
 //! What neighbouring rows share (month, dossier, household) is compared before it is looked up, and a household's
-//! values are checked once, when its text is first met.
+//! values are checked when its text is first met.
 
 use hashbrown::HashTable;
 use jiff::civil::Date;
@@ -14,9 +14,9 @@ use super::{
     month::ReferenceMonth,
     row::{Flags, PackedDate, Row, RowAt, Rows},
     sources::{SourceSet, SourceSets},
-    text::{Full, Interner, TextAt, Texts},
+    text::{Full, Interner, Recent, TextAt, Texts},
 };
-use crate::domain::{Iban, Municipalities, NisCode, Niss, SourceCatalogue, municipality::parse_postcode};
+use crate::domain::{Iban, Municipalities, NisCode, Niss, SourceCatalogue};
 
 /// The line of the first row: the header is line 1.
 const FIRST_ROW_LINE: u64 = 2;
@@ -26,6 +26,9 @@ const NIS_CODES: usize = 100_000;
 
 /// Marks a code that no municipality has.
 const NO_MUNICIPALITY: u16 = u16::MAX;
+
+/// From here on stand the numbers of dossiers that are no plain numbers of up to nine digits.
+const OTHER_DOSSIERS: u32 = 1 << 31;
 
 /// Takes lines and keeps rows.
 pub(super) struct Loader<'a> {
@@ -42,13 +45,13 @@ struct RowLoader<'a> {
     by_nis_code: Vec<u16>,
     rows: Rows,
     texts: Texts,
-    households: Interner,
-    /// Dossiers are numbered; their texts are not kept after loading.
+    households: Recent,
+    /// The dossiers that are no plain numbers; their texts are not kept after loading.
     dossier_texts: Texts,
     dossiers: Interner,
     sources: SourceSets,
     month: Option<([u8; 7], ReferenceMonth)>,
-    latest: Option<(TextAt, TextAt)>,
+    latest_household: Option<TextAt>,
 }
 
 /// A fault inside a line.
@@ -87,36 +90,36 @@ impl<'a> Loader<'a> {
             by_nis_code,
             rows: Rows::default(),
             texts: Texts::default(),
-            households: Interner::default(),
+            households: Recent::new(),
             dossier_texts: Texts::default(),
             dossiers: Interner::default(),
             sources: SourceSets::default(),
             month: None,
-            latest: None,
+            latest_household: None,
         };
         Self { catalogue, layout: None, rows }
     }
 
-    /// Takes the next lines.
-    pub(super) fn take(&mut self, lines: &mut [u8]) -> Result<(), RegisterFault> {
-        let clean = simdutf8::basic::from_utf8(lines).is_ok() && !lines.iter().any(|byte| is_odd(*byte));
+    /// Takes the next lines; `clean` is what [`is_clean`] said of them.
+    pub(super) fn take(&mut self, lines: &mut [u8], clean: bool) -> Result<(), RegisterFault> {
+        let mut to_quote = memchr(b'"', lines);
         let mut rest = lines;
         while !rest.is_empty() {
             let number = if self.layout.is_some() { FIRST_ROW_LINE + u64::from(self.rows.rows.len()) } else { 1 };
             let fault = |problem| RegisterFault::Line { line: number, problem };
             let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            if end > LINE_LIMIT_BYTES {
-                return Err(fault(LineProblem::TooLong));
-            }
             let (line, after) = rest.split_at_mut(end);
-            rest = after.get_mut(1..).ok_or(fault(LineProblem::NoLineEnd))?;
+            let problem = if end > LINE_LIMIT_BYTES { LineProblem::TooLong } else { LineProblem::NoLineEnd };
+            rest = after.get_mut(1..).ok_or(fault(problem))?;
+            let has_quote = to_quote.is_some_and(|quote| quote < end);
+            to_quote = if has_quote { memchr(b'"', rest) } else { to_quote.map(|quote| quote.saturating_sub(end + 1)) };
             let length = line.len() - usize::from(line.ends_with(b"\r"));
             let line = line.get_mut(..length).unwrap_or_default();
             let Some(layout) = &mut self.layout else {
                 self.layout = Some(Layout::read(line).map_err(RegisterFault::Header)?);
                 continue;
             };
-            let line = layout.split(line).map_err(fault)?;
+            let line = layout.split(line, has_quote).map_err(fault)?;
             let taken = if clean { Ok(()) } else { check_bytes(&line) };
             taken.and_then(|()| self.rows.take(&line)).map_err(|fault| fault.at(number))?;
         }
@@ -158,9 +161,11 @@ impl<'a> Loader<'a> {
     }
 }
 
-/// A byte that no value may hold and no line feed: found quickly, so that the usual lines need no closer look.
-fn is_odd(byte: u8) -> bool {
-    byte < b' ' && byte != b'\n' || byte == 0x7f
+/// Whether lines hold nothing but UTF-8 without control characters, so that they need no closer look.
+pub(super) fn is_clean(lines: &[u8]) -> bool {
+    // Without an early end inside a block, so that the compiler looks at many bytes at once.
+    let odd = |odd: u8, byte: &u8| odd | u8::from(*byte < b' ') & u8::from(*byte != b'\n') | u8::from(*byte == 0x7f);
+    lines.chunks(4096).all(|block| block.iter().fold(0, odd) == 0) && simdutf8::basic::from_utf8(lines).is_ok()
 }
 
 /// The closer look, value by value.
@@ -190,8 +195,7 @@ impl RowLoader<'_> {
         let birth = birth.ok_or(Fault::Cell(Field::BirthDate, CellProblem::Date))?;
         let municipality = self.municipality(line.value(Field::ChildNisCode));
         let municipality = municipality.map_err(|problem| Fault::Cell(Field::ChildNisCode, problem))?;
-        let postcode = std::str::from_utf8(line.value(Field::ChildPostcode)).ok();
-        let postcode = postcode.and_then(|text| parse_postcode(text).ok());
+        let postcode = postcode(line.value(Field::ChildPostcode));
         let postcode = postcode.ok_or(Fault::Cell(Field::ChildPostcode, CellProblem::Postcode))?;
         let (rank, family_size) = (number(Field::Rank)?, number(Field::FamilySize)?);
         let mut flags = Flags::default();
@@ -202,10 +206,9 @@ impl RowLoader<'_> {
         }
         let sources = self.sources.number(line.value(Field::Sources), self.catalogue);
         let sources = sources.map_err(|problem| Fault::Cell(Field::Sources, problem))?;
-        let (dossier, household) = self.dossier_and_household(line)?;
+        let (dossier, household) = (self.dossier(line)?, self.household(line)?);
         not_empty(line, Field::ChildLastName)?;
         let names = self.texts.push(line.values(Field::ChildLastName, Field::ChildFirstName))?;
-        let dossier = dossier.number();
         self.rows.push(Row {
             child,
             beneficiary,
@@ -243,22 +246,26 @@ impl RowLoader<'_> {
         place.filter(|place| *place != NO_MUNICIPALITY).ok_or(CellProblem::UnknownMunicipality)
     }
 
-    /// Where the dossier and the household of a row are kept; those of the row before, where they are the same.
-    fn dossier_and_household(&mut self, line: &Line<'_>) -> Result<(TextAt, TextAt), Fault> {
-        let dossier = line.value(Field::Dossier);
-        let household = line.values(Field::BeneficiaryLastName, Field::Iban);
-        let same_dossier = self.latest.filter(|(at, _)| self.dossier_texts.text(*at) == dossier);
-        let same_household = self.latest.filter(|(_, at)| self.texts.text(*at) == household);
-        let dossier = match same_dossier {
-            Some((at, _)) => at,
-            None => self.dossiers.intern(&mut self.dossier_texts, dossier, || not_empty(line, Field::Dossier))?,
-        };
-        let household = match same_household {
-            Some((_, at)) => at,
-            None => self.households.intern(&mut self.texts, household, || check_household(line))?,
-        };
-        self.latest = Some((dossier, household));
-        Ok((dossier, household))
+    /// The number of a row's dossier: itself if it is a plain number, and one beyond those for any other text.
+    fn dossier(&mut self, line: &Line<'_>) -> Result<u32, Fault> {
+        let text = line.value(Field::Dossier);
+        if let Some(number) = digits(text).filter(|_| !text.starts_with(b"0") && !text.is_empty()) {
+            return Ok(number);
+        }
+        not_empty(line, Field::Dossier)?;
+        let at = self.dossiers.intern(&mut self.dossier_texts, text)?.number();
+        if at < OTHER_DOSSIERS { Ok(OTHER_DOSSIERS | at) } else { Err(Full.into()) }
+    }
+
+    /// Where the household of a row is kept: where that of the row before is, if it is the same.
+    fn household(&mut self, line: &Line<'_>) -> Result<TextAt, Fault> {
+        let text = line.values(Field::BeneficiaryLastName, Field::Iban);
+        if let Some(at) = self.latest_household.filter(|at| self.texts.text(*at) == text) {
+            return Ok(at);
+        }
+        let at = self.households.intern(&mut self.texts, text, || check_household(line))?;
+        self.latest_household = Some(at);
+        Ok(at)
     }
 }
 
@@ -280,7 +287,11 @@ fn check_household(line: &Line<'_>) -> Result<(), Fault> {
     Ok(())
 }
 
+/// Up to nine digits as a number.
 fn digits(text: &[u8]) -> Option<u32> {
+    if text.len() > 9 {
+        return None;
+    }
     text.iter().try_fold(0_u32, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u32::from(byte - b'0')))
 }
 
@@ -288,6 +299,12 @@ fn digits(text: &[u8]) -> Option<u32> {
 fn small_number(text: &[u8]) -> Option<u8> {
     let number = digits(text).filter(|_| text.len() <= 2)?;
     u8::try_from(number).ok().filter(|number| *number > 0)
+}
+
+/// As `domain::municipality::parse_postcode`, of bytes.
+fn postcode(text: &[u8]) -> Option<u16> {
+    let number = digits(text).filter(|number| text.len() == 4 && *number >= 1000)?;
+    u16::try_from(number).ok()
 }
 
 fn birth_date(text: &[u8]) -> Option<PackedDate> {

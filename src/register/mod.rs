@@ -67,7 +67,7 @@ impl Register {
         municipalities: &Municipalities,
     ) -> Result<Self, RegisterFault> {
         let mut loader = load::Loader::new(catalogue, municipalities);
-        chunks::for_each(input, |lines| loader.take(lines))?;
+        chunks::for_each(input, load::is_clean, |lines, clean| loader.take(lines, clean))?;
         loader.finish()
     }
 

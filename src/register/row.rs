@@ -23,7 +23,7 @@ pub(super) struct Row {
     pub(super) names: TextAt,
     /// Names, address and account of the beneficiary.
     pub(super) household: TextAt,
-    /// Unique per dossier, in no meaningful order.
+    /// Unique per dossier.
     pub(super) dossier: u32,
     pub(super) birth: PackedDate,
     /// Place in the register's list of municipalities.
@@ -97,6 +97,7 @@ pub(super) struct Rows {
 
 impl Rows {
     /// Adds a row.
+    #[inline]
     pub(super) fn push(&mut self, row: Row) {
         match self.segments.last_mut() {
             Some(segment) if segment.len() < SEGMENT_ROWS => segment.push(row),

@@ -1,8 +1,8 @@
 //! Names and addresses, packed.
 //!
 //! Texts stand behind one another in segments of a fixed size, each with its length before it, so that a million of
-//! them cost no allocation each, nothing is moved when more come, and all of it is wiped when it goes. An
-//! [`Interner`] keeps equal texts once: brothers and sisters share their household.
+//! them cost no allocation each, nothing is moved when more come, and all of it is wiped when it goes. Equal texts are
+//! kept once, or nearly so: brothers and sisters share their household.
 
 use std::hash::Hasher;
 
@@ -76,7 +76,7 @@ impl Texts {
     }
 }
 
-/// Finds the texts that are already there; needed only while loading.
+/// Finds texts that came before, while loading: exactly, at the cost of a table that grows with the texts.
 #[derive(Default)]
 pub(super) struct Interner {
     /// The hash is kept, so that growing does not read every text again.
@@ -84,7 +84,36 @@ pub(super) struct Interner {
 }
 
 impl Interner {
-    /// The place of an equal text, or that of the text itself once `check` let it in.
+    /// The place of an equal text, or else of the text itself, which is added.
+    pub(super) fn intern(&mut self, texts: &mut Texts, text: &[u8]) -> Result<TextAt, Full> {
+        let hash = short_hash(text);
+        let found = self.table.find(spread(hash), |(other, at)| *other == hash && texts.text(*at) == text);
+        if let Some((_, at)) = found {
+            return Ok(*at);
+        }
+        let at = texts.push(text)?;
+        self.table.insert_unique(spread(hash), (hash, at), |(hash, _)| spread(*hash));
+        Ok(at)
+    }
+}
+
+/// Finds texts that came before, while loading: nearly always, at the cost of one look at a table of fixed size.
+///
+/// A text is forgotten when another one takes its slot. It is then kept twice, which costs room and nothing else.
+pub(super) struct Recent {
+    slots: Vec<(u32, TextAt)>,
+}
+
+/// Slots: 8 MiB, which a third-level cache holds. Neighbours are found always, and of a million households in no
+/// order at all most are.
+const RECENT_SLOTS: usize = 1 << 20;
+
+impl Recent {
+    pub(super) fn new() -> Self {
+        Self { slots: vec![(0, TextAt::default()); RECENT_SLOTS] }
+    }
+
+    /// The place of an equal text, or else of the text itself, which is added once `check` let it in.
     pub(super) fn intern<E: From<Full>>(
         &mut self,
         texts: &mut Texts,
@@ -92,13 +121,14 @@ impl Interner {
         check: impl FnOnce() -> Result<(), E>,
     ) -> Result<TextAt, E> {
         let hash = short_hash(text);
-        let found = self.table.find(spread(hash), |(other, at)| *other == hash && texts.text(*at) == text);
-        if let Some((_, at)) = found {
-            return Ok(*at);
+        let slot = self.slots.get_mut(hash as usize % RECENT_SLOTS).ok_or(Full)?;
+        // An empty slot names the first text: if that one is equal, it is right all the same.
+        if slot.0 == hash && texts.text(slot.1) == text {
+            return Ok(slot.1);
         }
         check()?;
         let at = texts.push(text)?;
-        self.table.insert_unique(spread(hash), (hash, at), |(hash, _)| spread(*hash));
+        *slot = (hash, at);
         Ok(at)
     }
 }
@@ -134,21 +164,37 @@ mod tests {
     }
 
     #[test]
-    fn equal_texts_are_kept_once_and_checked_once() {
+    fn equal_texts_get_one_place() {
         let (mut texts, mut interner) = (Texts::default(), Interner::default());
-        let mut checks = 0;
-        let mut places = Vec::new();
-        for n in 0..3000 {
-            let text = format!("text {}", n % 1000);
+        let mut place = |n: u32| interner.intern(&mut texts, format!("text {n}").as_bytes()).unwrap();
+        let first: Vec<TextAt> = (0..3000).map(&mut place).collect();
+        let again: Vec<TextAt> = (0..3000).map(&mut place).collect();
+        assert_eq!(first, again);
+        assert!(first.is_sorted_by_key(|at| at.number()));
+    }
+
+    #[test]
+    fn recent_texts_are_kept_once_and_checked_once() {
+        let (mut texts, mut recent, mut checks) = (Texts::default(), Recent::new(), 0);
+        let mut place = |n: u32| {
             let check = || {
                 checks += 1;
                 Ok::<(), Full>(())
             };
-            places.push(interner.intern(&mut texts, text.as_bytes(), check).unwrap());
+            recent.intern(&mut texts, format!("text {n}").as_bytes(), check).unwrap()
+        };
+        for n in 0..3000 {
+            assert_eq!(place(n), place(n));
         }
-        assert_eq!(checks, 1000);
-        assert_eq!((&places[..1000], &places[..1000]), (&places[1000..2000], &places[2000..]));
-        assert_eq!(interner.intern(&mut texts, b"new", || Err(Full)), Err(Full));
-        assert!(interner.intern(&mut texts, b"new", || Ok::<(), Full>(())).is_ok(), "a refused text is not kept");
+        // Slots are taken by others now and then, and a text always comes back as itself.
+        let mut moved = 0;
+        let first: Vec<TextAt> = (0..3000).map(&mut place).collect();
+        for (n, at) in (0..).zip(&first) {
+            moved += usize::from(place(n) != *at);
+        }
+        assert!(moved < 30 && checks < 3000 + 60, "{moved} {checks}");
+        assert_eq!(texts.text(first[7]), b"text 7");
+        assert_eq!(recent.intern(&mut texts, b"new", || Err(Full)), Err(Full));
+        assert!(recent.intern(&mut texts, b"new", || Ok::<(), Full>(())).is_ok(), "a refused text is not kept");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Trusts exactly one host key. Files are held in memory, so it is for files that fit there.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use russh::{
@@ -14,6 +14,7 @@ use russh_sftp::{
     client::{RawSftpSession, error::Error as Fault},
     protocol::{FileAttributes, OpenFlags, StatusCode},
 };
+use tokio::sync::watch;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream},
     task::JoinHandle,
@@ -66,6 +67,9 @@ pub enum ClientError {
         /// The status code of SFTP.
         code: u32,
     },
+    /// The connection ended while something was asked; whether it was done is not known.
+    #[error("the connection ended")]
+    Ended,
     /// The session broke while something was asked.
     #[error("{action}")]
     Broken {
@@ -93,17 +97,23 @@ pub struct Client {
     connection: client::Handle<Trust>,
     sftp: RawSftpSession,
     carrying: JoinHandle<()>,
+    open: watch::Receiver<()>,
 }
 
-/// Accepts one host key.
-struct Trust(SshPublicKey);
+/// Accepts one host key. The connection has it for as long as it stands.
+struct Trust {
+    host_key: SshPublicKey,
+    _open: watch::Sender<()>,
+}
 
 impl client::Handler for Trust {
     type Error = russh::Error;
 
     async fn check_server_key(&mut self, server: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
         Ok(match server {
-            PublicKeyOrCertificate::PublicKey { key, .. } => key.to_bytes().is_ok_and(|blob| blob == self.0.blob()),
+            PublicKeyOrCertificate::PublicKey { key, .. } => {
+                key.to_bytes().is_ok_and(|blob| blob == self.host_key.blob())
+            }
             PublicKeyOrCertificate::Certificate(_) => false,
         })
     }
@@ -123,7 +133,9 @@ impl Client {
         let key = Arc::new(private_key(key).map_err(ClientError::Key)?);
         let config = client::Config { preferred: client_preferred(), nodelay: true, ..client::Config::default() };
         let broken = |source| ClientError::Connection { address, source };
-        let mut connection = client::connect(Arc::new(config), address, Trust(host_key)).await.map_err(broken)?;
+        let (_open, open) = watch::channel(());
+        let trust = Trust { host_key, _open };
+        let mut connection = client::connect(Arc::new(config), address, trust).await.map_err(broken)?;
         let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
         let signer = PrivateKeyWithHashAlg::new(key, hash);
         match connection.authenticate_publickey(user, signer).await.map_err(broken)? {
@@ -136,8 +148,21 @@ impl Client {
         let carrying = tokio::spawn(carry(channel, far));
         let sftp = RawSftpSession::new(near);
         sftp.set_timeout(PATIENCE.as_secs());
-        sftp.init().await.map_err(|source| fault("begin SFTP".to_owned(), source))?;
-        Ok(Self { connection, sftp, carrying })
+        let client = Self { connection, sftp, carrying, open };
+        let begun = async { client.sftp.init().await.map_err(|source| fault("begin SFTP".to_owned(), source)) };
+        client.while_open(begun).await?;
+        Ok(client)
+    }
+
+    /// Does something as long as the connection stands. The session alone does not notice its end, and would wait for
+    /// answers that cannot come any more.
+    async fn while_open<T>(&self, doing: impl Future<Output = Result<T, ClientError>>) -> Result<T, ClientError> {
+        let mut open = self.open.clone();
+        tokio::select! {
+            biased;
+            done = doing => done,
+            _ = open.changed() => Err(ClientError::Ended),
+        }
     }
 
     /// The entries of a directory, without `.` and `..`.
@@ -145,6 +170,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn list(&self, directory: &str) -> Result<Vec<RemoteFile>, ClientError> {
+        self.while_open(self.list_whole(directory)).await
+    }
+
+    async fn list_whole(&self, directory: &str) -> Result<Vec<RemoteFile>, ClientError> {
         let say = |source| fault(format!("list {directory}"), source);
         let handle = self.sftp.opendir(directory).await.map_err(say)?.handle;
         let mut files = Vec::new();
@@ -171,6 +200,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn upload(&self, path: &str, bytes: &[u8]) -> Result<(), ClientError> {
+        self.while_open(self.write_whole(path, bytes)).await
+    }
+
+    async fn write_whole(&self, path: &str, bytes: &[u8]) -> Result<(), ClientError> {
         let say = |source| fault(format!("upload {path}"), source);
         let flags = OpenFlags::WRITE | OpenFlags::CREATE | OpenFlags::TRUNCATE;
         let handle = self.sftp.open(path, flags, FileAttributes::empty()).await.map_err(say)?.handle;
@@ -192,6 +225,10 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn download(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        self.while_open(self.read_whole(path)).await
+    }
+
+    async fn read_whole(&self, path: &str) -> Result<Vec<u8>, ClientError> {
         let say = |source| fault(format!("download {path}"), source);
         let handle = self.sftp.open(path, OpenFlags::READ, FileAttributes::empty()).await.map_err(say)?.handle;
         let mut bytes = Vec::new();
@@ -212,7 +249,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn rename(&self, from: &str, to: &str) -> Result<(), ClientError> {
-        self.sftp.rename(from, to).await.map(drop).map_err(|source| fault(format!("rename {from}"), source))
+        let renamed = async { self.sftp.rename(from, to).await.map(drop) };
+        self.while_open(async { renamed.await.map_err(|source| fault(format!("rename {from}"), source)) }).await
     }
 
     /// Removes a file.
@@ -220,7 +258,8 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn remove(&self, path: &str) -> Result<(), ClientError> {
-        self.sftp.remove(path).await.map(drop).map_err(|source| fault(format!("remove {path}"), source))
+        let removed = async { self.sftp.remove(path).await.map(drop) };
+        self.while_open(async { removed.await.map_err(|source| fault(format!("remove {path}"), source)) }).await
     }
 
     /// Ends the session as a client should: the server takes it for a regular end.

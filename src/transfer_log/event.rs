@@ -3,6 +3,8 @@
 //! Fields are integers below 2^53, booleans, or text; there are no floats and no personal data. What identifies an
 //! official (address, user name, fingerprint, banner, path) is no field: it is disclosed apart
 //! ([`super::Disclosed`]). Text that somebody typed is listed in [`Event::free_text_mut`], so that the guard reads it.
+//!
+//! The events stand in one file, above the usual length: the closed set is read as one table.
 
 use serde::{Deserialize, Serialize};
 

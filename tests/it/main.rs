@@ -6,6 +6,8 @@ mod answers;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod exactly_once;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rooms;

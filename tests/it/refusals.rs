@@ -1,16 +1,341 @@
-//! What is refused, and how it is told.
+//! What is refused, how it is told, and that nothing is used up by it.
 
-use crate::support::{Plan, Protocol, Tenant};
+use std::fs::File;
+
+use groeikluis::{
+    domain::Kind,
+    durable::Clock,
+    seal::{Keyring, StorageSealer},
+    sftp::client::ClientError,
+};
+use jiff::ToSpan;
+use serde_json::Value;
+use std::io::Write;
+
+use crate::support::{Plan, Protocol, Tenant, TestDaemon};
+
+/// An upload that is refused.
+struct Case {
+    name: &'static str,
+    bytes: Vec<u8>,
+    /// A part of the status that the close gets; none where the upload itself succeeds.
+    status: Option<&'static str>,
+    code: &'static str,
+    /// A part of the rejection that says what was wrong.
+    why: &'static str,
+    /// A part of the rejection that says what to do.
+    remedy: &'static str,
+}
+
+const BREE: &str = "72004";
+
+/// The limit of uploads in these tests, small enough to pass quickly.
+const UPLOAD_LIMIT: usize = 64 * 1024;
 
 #[test]
-fn a_list_is_answered() {
+fn every_fault_of_a_list_is_told_and_uses_nothing_up() {
     let daemon = Plan::new()
         .children(20_000)
-        .tenant(Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child()))
+        .line("limits: {list_rows: 1000}")
+        .tenant(
+            Tenant::municipality("bree", BREE)
+                .limits("upload_bytes: 64KiB")
+                .protocol(Protocol::new("OPG-2026-017").once()),
+        )
         .start();
-    let list: String = daemon.extract().children_of("72004").iter().map(|niss| format!("{niss}\n")).collect();
-    daemon.sftp("bree", "ls -l /").well();
-    daemon.put("bree", "lijst.csv", format!("niss\n{list}").as_bytes());
-    let answer = daemon.answer("bree", "lijst.csv");
-    assert_eq!(answer.text.lines().next(), Some("niss;sociale_toeslag;begunstigde_niss;begunstigde_naam;aandeel"));
+    let good = list(&daemon.extract().children_of(BREE));
+    for case in faulty_lists(&daemon, &good) {
+        refuse(&daemon, "bree", &case);
+    }
+    // A trial is answered, and is no use of the protocol either.
+    let session = daemon.session("bree");
+    let example = session.download("/test/outbox/voorbeeldlijst.csv").unwrap();
+    session.upload("/test/inbox/proef.csv", &example).unwrap();
+    session.close();
+    let trial = daemon.wait_for_file("bree", "/test/outbox", "proef.csv", Kind::SocialeToeslag);
+    assert!(trial.manifest.rows > 0, "the example list has no entitled child");
+    assert_eq!(daemon.events("protocol.used"), Vec::<Value>::new());
+
+    daemon.put("bree", "kinderen.csv", good.as_bytes());
+    assert!(daemon.answer("bree", "kinderen.csv").manifest.rows > 0);
+    let used = daemon.events("protocol.used");
+    assert_eq!((used.len(), &used[0]["protocol"]), (1, &Value::from("OPG-2026-017")));
+    for case in after_the_answer(&daemon, &good) {
+        refuse(&daemon, "bree", &case);
+    }
+    assert_eq!(daemon.events("protocol.used").len(), 1);
+}
+
+#[test]
+fn each_ground_that_does_not_hold_is_named() {
+    let today = Clock::system().today();
+    let (yesterday, tomorrow) = (today.yesterday().unwrap(), today.tomorrow().unwrap());
+    let long_ago = today.saturating_sub(1.year());
+    let protocol = || Protocol::new("OPG-2026-017");
+    let daemon = Plan::new()
+        .children(10_000)
+        .tenant(Tenant::municipality("over", "11001").protocol(protocol().valid(long_ago, yesterday)))
+        .tenant(Tenant::municipality("gestopt", "11002").protocol(protocol().status("ended")))
+        .tenant(Tenant::municipality("straks", "11004").protocol(protocol().valid(tomorrow, tomorrow)))
+        .tenant(Tenant::municipality("zonder", "11005"))
+        .tenant(Tenant::municipality("twee", "11008").protocol(protocol()).protocol(Protocol::new("OPG-2026-018")))
+        .tenant(Tenant::municipality("laatste", "11009").protocol(protocol().valid(long_ago, today)))
+        .start();
+    for (tenant, code, why, remedy) in [
+        ("over", "not-ended", "is verstreken", "verlenging of een nieuw protocol"),
+        ("gestopt", "status-signed", "nog niet ondertekend, of het is stopgezet", "Neem contact met ons op"),
+        ("straks", "started", "nog niet begonnen", "vanaf de eerste dag van het protocol"),
+        ("zonder", "no-protocol", "geen protocol van kracht", "Neem contact met ons op"),
+        ("twee", "ambiguous-protocol", "(OPG-2026-017, OPG-2026-018)", "vooraan in de bestandsnaam"),
+    ] {
+        let bytes = list(&daemon.extract().children_of("11001")).into_bytes();
+        refuse(&daemon, tenant, &Case { name: "kinderen.csv", bytes, status: None, code, why, remedy });
+    }
+    // The name may say which protocol; and a protocol holds on its last day.
+    for (tenant, name) in [("twee", "OPG-2026-018_kinderen.csv"), ("laatste", "kinderen.csv")] {
+        daemon.put(tenant, name, list(&daemon.extract().children_of("11001")).as_bytes());
+        daemon.answer(tenant, name);
+    }
+}
+
+#[test]
+fn who_seals_everything_is_refused_what_is_not_sealed() {
+    let tenant = Tenant::municipality("bree", BREE).sealed_only().protocol(Protocol::new("OPG-2026-017"));
+    let daemon = Plan::new().children(20_000).tenant(tenant).start();
+    let good = list(&daemon.extract().children_of(BREE));
+    let case = Case {
+        name: "kinderen.csv",
+        bytes: good.clone().into_bytes(),
+        status: Some("alleen bestanden die met age verzegeld zijn"),
+        code: "sealed-only",
+        why: "Dit bestand was niet verzegeld",
+        remedy: "Verzegel de lijst met age",
+    };
+    refuse(&daemon, "bree", &case);
+    daemon.put("bree", "kinderen.csv.age", &daemon.seal(good.as_bytes()));
+    assert!(daemon.answer("bree", "kinderen.csv.age").manifest.rows > 0);
+}
+
+#[test]
+fn a_file_of_five_gigabytes_is_refused_long_before_its_end() {
+    let tenant = Tenant::municipality("bree", BREE).protocol(Protocol::new("OPG-2026-017"));
+    let daemon = Plan::new().tenant(tenant).start();
+    let huge = daemon.path("huge.csv");
+    File::create(&huge).unwrap().set_len(5 << 30).unwrap();
+    let ran = daemon.sftp("bree", &format!("put {} /inbox/huge.csv\n", huge.display()));
+    assert_ne!(ran.code, Some(0));
+    assert!(ran.stderr.contains("Failure") || ran.stderr.contains("groter"), "{}", ran.stderr);
+    let rejection = daemon.rejection("bree", "huge.csv");
+    assert!(rejection.text.contains("Code:      too-large"), "{}", rejection.text);
+    assert!(rejection.text.contains("64 MiB"), "{}", rejection.text);
+    assert_eq!(daemon.session("bree").names("/inbox").unwrap(), Vec::<String>::new());
+}
+
+#[test]
+fn who_does_not_show_the_right_key_is_not_let_in() {
+    let daemon =
+        Plan::new().tenant(Tenant::municipality("bree", BREE)).tenant(Tenant::municipality("lokeren", "46029")).start();
+    for (user, key_of) in [("bree", "lokeren"), ("nobody", "bree"), ("root", "bree"), ("BREE", "bree")] {
+        let refused = daemon.try_session(user, key_of).err();
+        assert!(matches!(refused, Some(ClientError::NotLetIn { .. })), "{user} with {key_of}'s key: {refused:?}");
+        let ran = daemon.sftp_as(user, key_of, "ls\n");
+        assert!(ran.stderr.contains("Permission denied"), "{user}: {}", ran.stderr);
+    }
+    let refused = daemon.events("auth.refused");
+    let reasons: Vec<&str> = refused.iter().map(|entry| entry["reason"].as_str().unwrap()).collect();
+    assert_eq!(reasons.len(), 8, "{reasons:?}");
+    assert_eq!(refused[0]["tenant"], "bree");
+    assert!(reasons[2..].iter().all(|reason| *reason != reasons[0]), "a stranger is told apart: {reasons:?}");
+    // Neither the key nor the user name of a stranger is in the log.
+    assert!(refused.iter().all(|entry| !entry.to_string().contains("nobody")));
+    daemon.sftp("bree", "ls\n").well();
+}
+
+/// Uploads, and compares status, rejection and log with what is expected.
+#[track_caller]
+fn refuse(daemon: &TestDaemon, tenant: &str, case: &Case) {
+    let Case { name, bytes, status, code, why, remedy } = case;
+    let session = daemon.session(tenant);
+    let uploaded = session.upload(&format!("/inbox/{name}"), bytes);
+    match (uploaded, status) {
+        (Ok(()), None) => {}
+        (Err(ClientError::Refused { text, .. }), Some(part)) => assert!(text.contains(part), "{name}: {text}"),
+        (other, _) => panic!("{name}: {other:?}"),
+    }
+    session.close();
+    let rejection = daemon.rejection(tenant, name);
+    // Paragraphs are broken into lines.
+    let text = rejection.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for part in [&format!("Code: {code} "), &(*why).to_owned(), &(*remedy).to_owned(), &format!("Bestand: {name}")] {
+        assert!(text.contains(part.as_str()), "{name}: no {part:?} in\n{}", rejection.text);
+    }
+    let digits = |text: &str| text.chars().collect::<Vec<_>>().windows(11).any(|w| w.iter().all(char::is_ascii_digit));
+    assert!(!digits(&text), "{name} repeats a number:\n{}", rejection.text);
+    let entries = daemon.events("list.refused");
+    let entry = entries.iter().find(|entry| entry["file"] == rejection.manifest.file).unwrap();
+    assert_eq!((&entry["reason"], &entry["outcome"]), (&Value::from(*code), &Value::from("failure")), "{name}");
+}
+
+fn list(numbers: &[&str]) -> String {
+    format!("niss\n{}\n", numbers.join("\n"))
+}
+
+fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
+    let stranger = {
+        let mut sealed = Vec::new();
+        let mut sealer = StorageSealer::new(&Keyring::generate().recipients(), &mut sealed).unwrap();
+        sealer.write_all(good.as_bytes()).unwrap();
+        sealer.finish().unwrap();
+        sealed
+    };
+    let sealed = daemon.seal(good.as_bytes());
+    // The header, the nonce of sixteen bytes, and nothing of the list.
+    let header = sealed.windows(5).position(|window| window == b"\n--- ").unwrap();
+    let line = sealed[header + 1..].iter().position(|byte| *byte == b'\n').unwrap();
+    let without_list = sealed[..header + 1 + line + 1 + 16].to_vec();
+    // age cannot tell a last chunk that is cut from one that was changed.
+    let cut = sealed[..sealed.len() - 40].to_vec();
+    let half_wrong = good.replace('7', "1").into_bytes();
+    let many: String = (0..1001).map(|at| format!("{at}\n")).collect();
+    let case = |name, bytes: Vec<u8>, status, code, why, remedy| Case { name, bytes, status, code, why, remedy };
+    let text = good.as_bytes().to_vec();
+    vec![
+        case(
+            "OPG-2026-999_x.csv",
+            text.clone(),
+            None,
+            "unknown-protocol",
+            "\"OPG-2026-999\"",
+            "Controleer de referentie in de bestandsnaam",
+        ),
+        case(
+            "beleid.pdf",
+            b"%PDF-1.7 beleid".to_vec(),
+            Some("alleen lijsten in .csv, .txt of .xlsx"),
+            "wrong-file-type",
+            "Dit soort bestand wordt hier niet verwerkt",
+            "Stuur de lijst als .csv, .txt of .xlsx",
+        ),
+        case(
+            "zonder-einde.csv.age",
+            without_list,
+            None,
+            "truncated-age",
+            "het einde ontbreekt",
+            "Stuur het volledige bestand",
+        ),
+        case(
+            "afgebroken.csv.age",
+            cut,
+            None,
+            "not-decryptable",
+            "onvolledig of beschadigd",
+            "Verzegel de lijst opnieuw",
+        ),
+        case(
+            "andere-sleutel.csv.age",
+            stranger,
+            None,
+            "not-decryptable",
+            "voor een andere sleutel verzegeld",
+            "Verzegel de lijst opnieuw",
+        ),
+        case(
+            "leeg.csv",
+            Vec::new(),
+            Some("het bestand is leeg"),
+            "list-empty",
+            "De lijst is leeg",
+            "stuur de lijst opnieuw",
+        ),
+        case("alleen-kop.csv", b"niss\n".to_vec(), None, "list-empty", "De lijst is leeg", "stuur de lijst opnieuw"),
+        case(
+            "te-groot.csv",
+            vec![b'1'; UPLOAD_LIMIT + 1],
+            Some("groter dan toegelaten"),
+            "too-large",
+            "groter dan de 64 KiB",
+            "Stuur een lijst met alleen de kolom",
+        ),
+        case(
+            "fouten.csv",
+            half_wrong,
+            None,
+            "list-too-many-invalid",
+            "regel 2, kolom 1: ",
+            "Verbeter de regels hieronder",
+        ),
+        case(
+            "niet-verzegeld.csv.age",
+            text,
+            Some("niet met age verzegeld"),
+            "not-age",
+            "niet met age verzegeld",
+            "stuur ze zonder .age in de naam",
+        ),
+        case(
+            "zonder-nummers.csv",
+            b"naam;plaats\nJan;Bree\nPiet;Bree\n".to_vec(),
+            None,
+            "list-no-niss-column",
+            "geen kolom met rijksregister- of bisnummers",
+            "Geef de kolom een titel",
+        ),
+        case(
+            "kapot.xlsx",
+            [b"PK\x03\x04".as_slice(), &[7; 400]].concat(),
+            None,
+            "list-workbook",
+            "beschadigd of onvolledig",
+            "bewaar het opnieuw als .xlsx",
+        ),
+        case(
+            "te-veel.csv",
+            format!("niss\n{many}").into_bytes(),
+            None,
+            "list-too-many-rows",
+            "1001 regels, meer dan de 1000",
+            "Controleer of de lijst alleen kinderen",
+        ),
+        case(
+            "gegevens.csv",
+            [b"niss\n".as_slice(), &[0xff, 0, 0xfe, 0x81]].concat(),
+            None,
+            "list-wrong-type",
+            "lijkt een binair bestand te zijn",
+            "Stuur een lijst als .csv, .txt of .xlsx",
+        ),
+    ]
+}
+
+fn after_the_answer(daemon: &TestDaemon, good: &str) -> Vec<Case> {
+    let fewer = list(&daemon.extract().children_of(BREE)[1..]).into_bytes();
+    let bytes = good.as_bytes().to_vec();
+    vec![
+        Case {
+            name: "andere.csv",
+            bytes: fewer,
+            status: None,
+            code: "used-up",
+            why: "Het protocol OPG-2026-017 laat geen antwoord meer toe",
+            remedy: "contact met ons op over een nieuw protocol",
+        },
+        Case {
+            name: "nog-eens.csv",
+            bytes,
+            status: None,
+            code: "duplicate",
+            why: "(bestand \"sociale-toeslag_72004_OPG-2026-017_",
+            remedy: "U vindt dat antwoord in de map /outbox",
+        },
+        // The same children in another shape are the same list.
+        Case {
+            name: "nog-eens.csv.age",
+            bytes: daemon.seal(good.replace("niss\n", "INSZ\r\n").as_bytes()),
+            status: None,
+            code: "duplicate",
+            why: "(bestand \"sociale-toeslag_72004_OPG-2026-017_",
+            remedy: "U vindt dat antwoord in de map /outbox",
+        },
+    ]
 }

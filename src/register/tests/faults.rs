@@ -72,6 +72,7 @@ fn a_value_at_fault_is_told_by_line_and_column() {
         (F::Rank, "0", P::Number),
         (F::Rank, "", P::Number),
         (F::Rank, "100", P::Number),
+        (F::Rank, "99999999999999999999", P::Number),
         (F::FamilySize, "-1", P::Number),
         (F::SingleParent, "ja", P::Flag),
         (F::SingleParent, "", P::Flag),
@@ -98,6 +99,23 @@ fn a_value_at_fault_is_told_by_line_and_column() {
     }
     let outcome = read(extract(&[&with(FIRST, F::ReferenceMonth, "11/2026")]));
     assert_eq!(cell(outcome), (2, F::ReferenceMonth, P::Month));
+}
+
+#[test]
+fn dossiers_of_any_shape_are_told_apart() {
+    let dossiers = ["123456789", "0123456789", "1234567890", "D-1", "1", "01", "2147483649", "123456789"];
+    let rows: Vec<String> = (0..)
+        .zip(dossiers)
+        .map(|(n, dossier)| {
+            let child = Niss::from_key(1_170_730_601 + 2 * n).unwrap();
+            with(&with(FIRST, Field::Dossier, dossier), Field::ChildNiss, &text(child.digits()))
+        })
+        .collect();
+    let rows: Vec<&str> = rows.iter().map(String::as_str).collect();
+    let register = read(extract(&rows)).unwrap();
+    let numbers: Vec<u32> = register.households().map(Household::dossier).collect();
+    assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), 7);
+    assert_eq!(numbers[0], numbers[7]);
 }
 
 #[test]

@@ -56,7 +56,7 @@ enum State {
 /// Bytes of length, type and id.
 const HEAD: usize = 9;
 
-/// Longest handle in a WRITE that is looked at; ours have eight bytes (section 6.2 allows 256).
+/// Longest handle in a WRITE that is looked at; ours have sixteen bytes (section 6.2 allows 256).
 const LONGEST_HANDLE: usize = 256;
 
 /// What stays allocated between packets: a request with a usual path.
@@ -210,7 +210,8 @@ mod tests {
     }
 
     fn write(id: u32, handle: u64, offset: u64, payload: &[u8]) -> Vec<u8> {
-        let body = [string(&handle.to_be_bytes()), offset.to_be_bytes().to_vec(), string(payload)].concat();
+        let body =
+            [string(format!("{handle:016x}").as_bytes()), offset.to_be_bytes().to_vec(), string(payload)].concat();
         packet(kind::WRITE, id, &body)
     }
 

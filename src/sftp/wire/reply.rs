@@ -79,9 +79,10 @@ impl Reply<'_> {
         self.status(id, StatusCode::BadMessage, text);
     }
 
-    /// HANDLE.
+    /// HANDLE, in hexadecimal digits: the protocol allows any bytes, but clients exist that take a handle for text
+    /// (russh-sftp), and they would give back another one.
     pub(in crate::sftp) fn handle(&mut self, id: u32, handle: u64) {
-        self.packet(kind::HANDLE, id, |out| string(out, &handle.to_be_bytes()));
+        self.packet(kind::HANDLE, id, |out| string(out, format!("{handle:016x}").as_bytes()));
     }
 
     /// The head of DATA; `length` bytes must follow it.

@@ -135,7 +135,8 @@ impl<'a> Fields<'a> {
 
     /// A handle. What was never given out becomes 0, which never is.
     pub(super) fn handle(&mut self) -> Option<u64> {
-        self.string().map(|bytes| bytes.try_into().map_or(0, u64::from_be_bytes))
+        let digits = std::str::from_utf8(self.string()?).unwrap_or_default();
+        Some(u64::from_str_radix(digits, 16).unwrap_or(0))
     }
 
     fn ids(&mut self) -> Option<Vec<u32>> {

@@ -3,23 +3,23 @@
 use std::{
     collections::HashSet,
     fs,
-    io::Write,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
+    time::Duration,
 };
 
 use groeikluis::{
     documents::manifest::Manifest,
     domain::{Kind, SshPublicKey},
-    seal::{Keyring, StorageSealer},
+    seal::Keyring,
     sftp::client::ClientError,
 };
 use rustix::process::Signal;
 use serde_json::Value;
 
 use super::{
-    Extract, Ran, Session, Tenant,
+    Access, Extract, Ran, Session, Tenant,
     openssh::run,
     plan::{self, LaidOut},
     process::Process,
@@ -68,6 +68,15 @@ impl TestDaemon {
     /// Kills it as a power cut would end it.
     pub fn kill9(&mut self) {
         let mut process = self.process.take().expect("it runs");
+        process.signal(Signal::KILL);
+        process.wait();
+    }
+
+    /// Starts it and kills it after a while, most often before it listens.
+    pub fn kill_while_starting(&mut self, after: Duration) {
+        assert!(self.process.is_none(), "it runs already");
+        let mut process = Process::start(&self.config());
+        std::thread::sleep(after);
         process.signal(Signal::KILL);
         process.wait();
     }
@@ -143,6 +152,12 @@ impl TestDaemon {
         plan::write_register(self.laid_out.root.path(), text);
     }
 
+    /// For clients that outlive the daemon.
+    pub fn access(&self) -> Access {
+        let exchange = self.exchange_recipient().parse().unwrap();
+        Access { address: self.address(), host_key: self.host_key(), keys: self.path("keys"), exchange }
+    }
+
     /// A tenant's session.
     #[track_caller]
     pub fn session(&self, tenant: &str) -> Session {
@@ -150,7 +165,7 @@ impl TestDaemon {
     }
 
     pub fn try_session(&self, user: &str, key_of: &str) -> Result<Session, ClientError> {
-        Session::connect(self, user, key_of)
+        self.access().connect(user, key_of)
     }
 
     /// Uploads a list to the tenant's inbox, in a session of its own.
@@ -187,7 +202,12 @@ impl TestDaemon {
             fresh.into_iter().filter(|name| seen.insert(name.clone())).find_map(|name| {
                 let bytes = session.download(&format!("{directory}/{name}")).unwrap();
                 let manifest = Manifest::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap();
-                (manifest.answers.as_deref() == Some(upload) && manifest.kind == kind).then_some(manifest)
+                let about_it = manifest.answers.as_deref() == Some(upload);
+                if about_it && manifest.kind == Kind::Weigering && kind != Kind::Weigering {
+                    let sealed = session.download(&format!("{directory}/{}", manifest.file)).unwrap();
+                    panic!("{upload} of {tenant} was refused:\n{}", self.open(tenant, &sealed));
+                }
+                (about_it && manifest.kind == kind).then_some(manifest)
             })
         });
         let sealed = session.download(&format!("{directory}/{}", manifest.file)).unwrap();
@@ -217,11 +237,7 @@ impl TestDaemon {
 
     /// Seals a list to the exchange.
     pub fn seal(&self, text: &[u8]) -> Vec<u8> {
-        let mut sealed = Vec::new();
-        let mut sealer = StorageSealer::new(&[self.exchange_recipient().parse().unwrap()], &mut sealed).unwrap();
-        sealer.write_all(text).unwrap();
-        sealer.finish().unwrap();
-        sealed
+        self.access().seal(text)
     }
 
     /// Runs the program with this deployment's configuration.
@@ -252,6 +268,10 @@ impl Drop for TestDaemon {
         if std::thread::panicking() {
             if let Some(process) = &self.process {
                 eprintln!("--- the daemon said:\n{}---", process.said());
+            }
+            if std::env::var_os("GROEIKLUIS_KEEP").is_some() {
+                self.laid_out.root.disable_cleanup(true);
+                eprintln!("--- its files are kept: {}", self.laid_out.root.path().display());
             }
             return;
         }

@@ -17,7 +17,7 @@ pub use daemon::{Opened, TestDaemon};
 pub use extract::{Extract, Row};
 pub use openssh::{Ran, run};
 pub use plan::Plan;
-pub use session::Session;
+pub use session::{Access, Session};
 pub use tenant::{Protocol, Tenant};
 
 /// For anything that must come about: far above what it takes, so that a busy machine fails no test.

@@ -1,11 +1,18 @@
 //! A logged-in session, without the test having to be asynchronous.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    io::Write,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{Arc, LazyLock},
+};
 
-use groeikluis::sftp::client::{Client, ClientError, RemoteFile};
+use groeikluis::{
+    domain::SshPublicKey,
+    seal::{Recipient, StorageSealer},
+    sftp::client::{Client, ClientError, RemoteFile},
+};
 use tokio::runtime::Runtime;
-
-use super::TestDaemon;
 
 /// Sessions of all tests of the process; connections are kept alive by it.
 static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
@@ -15,13 +22,33 @@ static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
 /// A session over SSH, by the program's own small client.
 pub struct Session(Client);
 
-impl Session {
+/// What clients know of a daemon, whether it runs or not.
+#[derive(Clone)]
+pub struct Access {
+    pub address: SocketAddr,
+    pub host_key: SshPublicKey,
+    pub keys: PathBuf,
+    pub exchange: Recipient,
+}
+
+impl Access {
     /// Logs in as `user` with the key of `key_of`, which need not be the same tenant.
-    pub fn connect(daemon: &TestDaemon, user: &str, key_of: &str) -> Result<Self, ClientError> {
-        let key = std::fs::read_to_string(daemon.login_key(key_of)).unwrap();
-        RUNTIME.block_on(Client::connect(daemon.address(), user, &key, daemon.host_key())).map(Self)
+    pub fn connect(&self, user: &str, key_of: &str) -> Result<Session, ClientError> {
+        let key = std::fs::read_to_string(self.keys.join(format!("{key_of}_ed25519"))).unwrap();
+        RUNTIME.block_on(Client::connect(self.address, user, &key, self.host_key.clone())).map(Session)
     }
 
+    /// Seals a list to the exchange.
+    pub fn seal(&self, text: &[u8]) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        let mut sealer = StorageSealer::new(std::slice::from_ref(&self.exchange), &mut sealed).unwrap();
+        sealer.write_all(text).unwrap();
+        sealer.finish().unwrap();
+        sealed
+    }
+}
+
+impl Session {
     pub fn list(&self, directory: &str) -> Result<Vec<RemoteFile>, ClientError> {
         RUNTIME.block_on(self.0.list(directory))
     }

@@ -1,0 +1,242 @@
+//! Killed at any instant, the daemon answers each upload that it confirmed once, and nothing twice.
+//!
+//! Clients of several municipalities upload without a pause, each list another; the daemon is killed at a random
+//! moment, started again (and at times killed while it starts), and what a client was not told to be there is sent
+//! again. At the end every list has one answer and one report, each with its manifest and its entry of the log.
+//!
+//! `GROEIKLUIS_KILLS` says how often (25), `GROEIKLUIS_SEED` repeats the moments of an earlier run.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fs,
+    thread::JoinHandle,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use groeikluis::{documents::manifest::Manifest, domain::Kind, sftp::client::ClientError};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, wait_until};
+
+const TENANTS: [(&str, &str); 4] =
+    [("antwerpen", "11002"), ("gent", "44021"), ("beveren", "46030"), ("mechelen", "12025")];
+
+/// A list, and whether the daemon ever said that it has it.
+struct List {
+    name: String,
+    /// A number that is in no other list.
+    mark: String,
+    text: String,
+}
+
+/// A client that sends one list after another, until the connection breaks.
+struct Client {
+    tenant: &'static str,
+    children: Vec<String>,
+    marks: Box<dyn Iterator<Item = String> + Send>,
+    confirmed: Vec<List>,
+    unconfirmed: Option<List>,
+}
+
+#[test]
+fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
+    let kills: u32 = std::env::var("GROEIKLUIS_KILLS").map_or(25, |kills| kills.parse().unwrap());
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let seed: u64 = std::env::var("GROEIKLUIS_SEED").map_or(clock, |seed| seed.parse().unwrap());
+    eprintln!("GROEIKLUIS_SEED={seed} repeats these {kills} kills");
+    let mut random = Random(seed);
+    let protocol = || Protocol::new("OPG-2026-017").every_child();
+    let plan = TENANTS
+        .iter()
+        .fold(Plan::new(), |plan, (id, nis_code)| plan.tenant(Tenant::municipality(id, nis_code).protocol(protocol())));
+    let mut daemon = plan.start();
+    let mut clients: Vec<Client> = (0..TENANTS.len()).map(|at| Client::new(&daemon, at)).collect();
+    for _ in 0..kills {
+        let running: Vec<JoinHandle<Client>> =
+            clients.into_iter().map(|client| client.start(daemon.access())).collect();
+        std::thread::sleep(Duration::from_millis(random.below(600)));
+        daemon.kill9();
+        clients = running.into_iter().map(|thread| thread.join().unwrap()).collect();
+        while random.below(4) == 0 {
+            daemon.kill_while_starting(Duration::from_millis(random.below(150)));
+        }
+        daemon.start();
+    }
+    for client in &mut clients {
+        client.send_again(&daemon.access()).unwrap();
+    }
+    let sent: usize = clients.iter().map(|client| client.confirmed.len()).sum();
+    eprintln!("{sent} lists were confirmed");
+    assert!(sent >= TENANTS.len());
+    for client in &clients {
+        let session = daemon.session(client.tenant);
+        wait_until("an answer to each list", || {
+            let names = session.names("/outbox").unwrap();
+            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
+            reports.count() >= client.confirmed.len()
+        });
+        session.close();
+    }
+    // What was sent twice is refused, if it is not answered yet.
+    wait_until("an end to all that waits", || nothing_waits(&status(&daemon)));
+    let created: HashMap<u64, Value> =
+        daemon.events("delivery.created").into_iter().map(|entry| (entry["seq"].as_u64().unwrap(), entry)).collect();
+    for client in &clients {
+        check_outbox(&daemon, client, &created);
+    }
+    // A list that was sent again although the daemon had it is told so; nothing else was wrong with any.
+    let refused = daemon.events("list.refused");
+    assert!(refused.iter().all(|entry| entry["reason"] == "duplicate"), "{refused:?}");
+    assert_eq!(daemon.events("protocol.used").len(), sent);
+    check_after_the_end(&mut daemon);
+}
+
+impl Client {
+    fn new(daemon: &TestDaemon, at: usize) -> Self {
+        let (tenant, nis_code) = TENANTS[at];
+        let known: HashSet<String> = daemon.extract().rows().iter().map(|row| row.child.clone()).collect();
+        let children = daemon.extract().children_of(nis_code).into_iter().map(str::to_owned).collect();
+        let year = 8 + at;
+        let marks = (0..28 * 998)
+            .map(move |number: usize| niss(&format!("{year:02}03{:02}{:03}", 1 + number / 998, 1 + number % 998)));
+        let marks = Box::new(marks.filter(move |mark| !known.contains(mark)));
+        Self { tenant, children, marks, confirmed: Vec::new(), unconfirmed: None }
+    }
+
+    fn start(mut self, access: Access) -> JoinHandle<Self> {
+        std::thread::spawn(move || {
+            while self.send_next(&access).is_ok() {}
+            self
+        })
+    }
+
+    /// Sends what was not confirmed, if there is something.
+    fn send_again(&mut self, access: &Access) -> Result<(), ClientError> {
+        if self.unconfirmed.is_some() { self.send_next(access) } else { Ok(()) }
+    }
+
+    /// A session in which lists are sent; the daemon's end ends it.
+    fn send_next(&mut self, access: &Access) -> Result<(), ClientError> {
+        let session = access.connect(self.tenant, self.tenant)?;
+        for _ in 0..3 {
+            let list = match self.unconfirmed.take() {
+                Some(list) => list,
+                None => self.next_list(),
+            };
+            let sent = send(&session, &list, access);
+            match sent {
+                Ok(()) => self.confirmed.push(list),
+                Err(error) => {
+                    self.unconfirmed = Some(list);
+                    // The daemon may be gone; it may not refuse.
+                    assert!(!matches!(error, ClientError::Refused { .. }), "{}: {error:?}", self.tenant);
+                    return Err(error);
+                }
+            }
+        }
+        session.close();
+        Ok(())
+    }
+
+    fn next_list(&mut self) -> List {
+        let mark = self.marks.next().unwrap();
+        let number = self.confirmed.len();
+        let rows = self.children.iter().skip(number % 10).take(5).chain([&mark]);
+        let text = rows.fold("niss\n".to_owned(), |text, row| text + row + "\n");
+        let name = match number % 3 {
+            0 => format!("lijst-{number}.csv"),
+            1 => format!("lijst-{number}.csv.age"),
+            _ => format!("lijst-{number}.txt"),
+        };
+        List { name, mark, text }
+    }
+}
+
+/// Sends a list as municipalities' clients do: sealed or not, at once or under a temporary name.
+fn send(session: &Session, list: &List, access: &Access) -> Result<(), ClientError> {
+    let path = format!("/inbox/{}", list.name);
+    if list.name.ends_with(".age") {
+        return session.upload(&path, &access.seal(list.text.as_bytes()));
+    }
+    if list.name.ends_with(".csv") {
+        return session.upload(&path, list.text.as_bytes());
+    }
+    let temporary = format!("{path}.filepart");
+    session.upload(&temporary, list.text.as_bytes())?;
+    // As WinSCP does; most often there is nothing to remove.
+    match session.remove(&path) {
+        Ok(()) | Err(ClientError::Refused { .. }) => session.rename(&temporary, &path),
+        Err(gone) => Err(gone),
+    }
+}
+
+/// Each list has one answer and one report; each file has its manifest, and each manifest its entry of the log.
+fn check_outbox(daemon: &TestDaemon, client: &Client, created: &HashMap<u64, Value>) {
+    let tenant = client.tenant;
+    let outbox = daemon.path(format!("state/boxes/{tenant}/outbox"));
+    let names: Vec<String> =
+        fs::read_dir(&outbox).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let (described, files): (Vec<&String>, Vec<&String>) =
+        names.iter().partition(|name| name.ends_with(".manifest.json"));
+    let mut about: HashMap<(String, &str), Vec<Manifest>> = HashMap::new();
+    for name in &described {
+        let manifest = Manifest::from_json(&fs::read_to_string(outbox.join(name)).unwrap()).unwrap();
+        let sealed = fs::read(outbox.join(&manifest.file)).unwrap();
+        assert_eq!(<[u8; 32]>::from(Sha256::digest(&sealed)), manifest.ciphertext_sha256, "{}", manifest.file);
+        let entry = &created[&manifest.log_index];
+        assert_eq!((&entry["file"], &entry["tenant"]), (&Value::from(&*manifest.file), &Value::from(tenant)));
+        if manifest.kind == Kind::SocialeToeslag {
+            let list = client.confirmed.iter().find(|list| manifest.answers.as_deref() == Some(&list.name));
+            let list = list.unwrap_or_else(|| panic!("{} answers {:?}", manifest.file, manifest.answers));
+            let text = daemon.open(tenant, &sealed);
+            assert!(text.contains(&format!("\n{};nee;;;\n", list.mark)), "{} has another list's answer", manifest.file);
+        }
+        about.entry((manifest.answers.clone().unwrap(), manifest.kind.name())).or_default().push(manifest);
+    }
+    assert_eq!(described.len(), files.len(), "{tenant}: each file has a manifest");
+    for list in &client.confirmed {
+        for kind in [Kind::SocialeToeslag, Kind::Verslag] {
+            let found = about.get(&(list.name.clone(), kind.name())).map_or(0, Vec::len);
+            assert_eq!(found, 1, "{tenant}: {kind} about {}", list.name);
+        }
+    }
+}
+
+/// Nothing is left half done, and the ledger can be made again from the log.
+fn check_after_the_end(daemon: &mut TestDaemon) {
+    let (ended, said) = daemon.terminate();
+    assert!(ended.success(), "{said}");
+    let left: Vec<_> = fs::read_dir(daemon.path("state/staging")).unwrap().collect();
+    assert!(left.is_empty(), "left in staging: {left:?}");
+    let before = status(daemon);
+    assert_eq!(before["running"], false);
+    daemon.groeikluis(&["ledger", "rebuild"]).well();
+    assert_eq!(status(daemon), before);
+}
+
+fn nothing_waits(status: &Value) -> bool {
+    status["tenants"].as_object().unwrap().values().all(|tenant| tenant["waiting"] == 0)
+}
+
+fn status(daemon: &TestDaemon) -> Value {
+    serde_json::from_str(&daemon.groeikluis(&["status", "--json"]).well().stdout).unwrap()
+}
+
+/// The number of who was born in 2000 or later, for its first nine digits.
+fn niss(nine: &str) -> String {
+    let number: u64 = nine.parse().unwrap();
+    format!("{nine}{:02}", 97 - (2_000_000_000 + number) % 97)
+}
+
+/// `SplitMix64`: the same moments for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
+    }
+}
