@@ -17,7 +17,7 @@ use groeikluis::{documents::manifest::Manifest, domain::Kind, sftp::client::Clie
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, wait_until};
+use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, niss, wait_until};
 
 const TENANTS: [(&str, &str); 4] =
     [("antwerpen", "11002"), ("gent", "44021"), ("beveren", "46030"), ("mechelen", "12025")];
@@ -221,12 +221,6 @@ fn nothing_waits(status: &Value) -> bool {
 
 fn status(daemon: &TestDaemon) -> Value {
     serde_json::from_str(&daemon.groeikluis(&["status", "--json"]).well().stdout).unwrap()
-}
-
-/// The number of who was born in 2000 or later, for its first nine digits.
-fn niss(nine: &str) -> String {
-    let number: u64 = nine.parse().unwrap();
-    format!("{nine}{:02}", 97 - (2_000_000_000 + number) % 97)
 }
 
 /// `SplitMix64`: the same moments for the same seed.

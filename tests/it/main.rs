@@ -8,6 +8,8 @@ mod clients;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod no_plaintext;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod rooms;

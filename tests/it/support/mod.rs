@@ -44,3 +44,9 @@ pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
 pub fn wait_until(what: &str, mut look: impl FnMut() -> bool) {
     wait_for(what, || look().then_some(()));
 }
+
+/// The number of who was born in 2000 or later, for its first nine digits.
+pub fn niss(nine: &str) -> String {
+    let number: u64 = nine.parse().unwrap();
+    format!("{nine}{:02}", 97 - (2_000_000_000 + number) % 97)
+}

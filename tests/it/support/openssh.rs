@@ -45,8 +45,13 @@ impl TestDaemon {
 
     /// The same with another tenant's key.
     pub fn sftp_as(&self, user: &str, key_of: &str, batch: &str) -> Ran {
+        run(&mut self.sftp_command(user, key_of, &["-b", "-"]), batch.as_bytes())
+    }
+
+    /// `sftp` with these options, and those that keep it from asking and from this machine's configuration.
+    pub fn sftp_command(&self, user: &str, key_of: &str, options: &[&str]) -> Command {
         let mut command = Command::new("sftp");
-        command.args(["-F", "/dev/null", "-b", "-", "-P", &self.address().port().to_string()]);
+        command.args(["-F", "/dev/null", "-P", &self.address().port().to_string()]).args(options);
         for option in
             ["IdentitiesOnly=yes", "BatchMode=yes", "StrictHostKeyChecking=yes", "GlobalKnownHostsFile=/dev/null"]
         {
@@ -55,6 +60,6 @@ impl TestDaemon {
         command.arg("-o").arg(format!("UserKnownHostsFile={}", self.known_hosts().display()));
         command.arg("-i").arg(self.login_key(key_of));
         command.arg(format!("{user}@{}", self.address().ip()));
-        run(&mut command, batch.as_bytes())
+        command
     }
 }

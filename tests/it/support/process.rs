@@ -90,6 +90,10 @@ impl Process {
         self.output.said.lock().unwrap().text.clone()
     }
 
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     pub fn signal(&self, signal: Signal) {
         // A process that is gone already needs no signal.
         let _ = kill_process(Pid::from_child(&self.child), signal);
