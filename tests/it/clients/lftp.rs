@@ -17,7 +17,7 @@ fn lftp(program: &Program, stage: &Stage, port: u16, commands: &str) -> Ran {
         stage.known_hosts().display()
     );
     let script = format!(
-        "set sftp:connect-program \"{connect}\"; set cmd:fail-exit yes; set net:max-retries 1; \
+        "set sftp:connect-program \"{connect}\"; set cmd:fail-exit yes; set net:max-retries 1; set net:reconnect-interval-base 1; \
          open -u {USER}, sftp://127.0.0.1:{port}; {commands}"
     );
     program.run_in(stage.desk()).args(["--norc", "-c", &script]).run()

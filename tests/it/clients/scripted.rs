@@ -148,6 +148,24 @@ fn libssh2_resumes() {
     }
 }
 
+fn libcurl() -> Option<Library> {
+    Library::python("libcurl (pycurl)", "pycurl", "libcurl_client.py")
+}
+
+#[test]
+fn libcurl_transfers() {
+    if let Some(library) = libcurl() {
+        library.transfers(&["denied", "failed", "denied"]);
+    }
+}
+
+#[test]
+fn libcurl_resumes() {
+    if let Some(library) = libcurl() {
+        library.resumes("lijst.csv.age");
+    }
+}
+
 fn node() -> Option<Library> {
     const CLIENT: &str = "node ssh2-sftp-client";
     Program::installed(CLIENT, "node/node_modules/ssh2-sftp-client/package.json")?;
@@ -192,7 +210,7 @@ fn perl_resumes() {
     }
 }
 
-/// `WinSCP` runs on Windows only: its calls, in their order.
+/// WinSCP runs on Windows only: its calls, in their order.
 #[test]
 fn calls_of_winscp() {
     if let Some(library) = Library::python("WinSCP (its calls)", "asyncssh", "winscp_calls.py") {

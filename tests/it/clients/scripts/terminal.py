@@ -1,4 +1,4 @@
-"""Runs a program at a terminal and types the lines of standard input, each at its prompt. Shows what it said."""
+"""Runs `sftp` at a terminal and types the lines of standard input, each at its prompt. Shows what it said."""
 
 import os
 import pty

@@ -78,8 +78,9 @@ async def transfer(sftp):
     await download(sftp, "/test/outbox/voorbeeldlijst.csv", "voorbeeldlijst.csv")
     await upload(sftp, "a.csv", f"{INBOX}/a.csv")
     # The way of large files, with small ones; the second time its target is there.
-    await upload(sftp, "half.csv", f"{INBOX}/c.csv", partial_above=0)
-    await upload(sftp, "a.csv", f"{INBOX}/c.csv", partial_above=0)
+    await upload(sftp, "half.csv", f"{INBOX}/c.csv.part", partial_above=0)
+    await upload(sftp, "a.csv", f"{INBOX}/c.csv.part", partial_above=0)
+    await sftp.rename(f"{INBOX}/c.csv.part", f"{INBOX}/c.csv")
     await upload(sftp, "a.csv", f"{INBOX}/b.csv.part")
     await sftp.rename(f"{INBOX}/b.csv.part", f"{INBOX}/b.csv")
     await upload(sftp, "a.csv", f"{INBOX}/weg.csv.part")
