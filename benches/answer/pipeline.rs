@@ -17,7 +17,7 @@ use groeikluis::{
         tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
     },
     durable::Directory,
-    exchange::{FingerprintKey, Terms, match_list},
+    exchange::{FingerprintKey, Matching, Terms},
     lists,
     register::Register,
     seal::{Recipient, TenantSealer},
@@ -32,7 +32,7 @@ const RUNS: usize = 15;
 const TODAY: Date = date(2026, 11, 21);
 
 /// Steps of one run, in order.
-const STEPS: [&str; 5] = ["open", "parse and check", "recognise", "match", "write and seal"];
+const STEPS: [&str; 4] = ["open", "parse and check", "recognise", "match, write, seal"];
 
 /// What one run took.
 struct Run {
@@ -106,13 +106,12 @@ fn answer_once(
     let source = register.catalogue().id("sociale_toeslag").ok_or("no such source")?;
     let terms =
         Terms { reply: Reply::EntitledOnly, outside_municipality: Outside::Answer, nis_code: nis_code()?, source };
-    let matches = match_list(&list, register, terms);
-    lap(3);
+    let mut matches = Matching::new(&list, register, terms);
     let columns = clearance.columns().to_vec();
     let mut sealer = TenantSealer::new(clearance, recipients, File::create(output)?)?;
-    let answer_rows = answer::write(&mut sealer, &columns, matches.rows.iter().copied())?;
+    let answer_rows = answer::write(&mut sealer, &columns, &mut matches)?;
     sealer.finish()?;
-    lap(4);
+    lap(3);
     Ok(Run { steps, answer_rows })
 }
 

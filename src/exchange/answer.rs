@@ -6,9 +6,9 @@ use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use super::{
-    Exchange, ExchangeError, Matches, SelectionFault, Terms,
+    Exchange, ExchangeError, Matching, SelectionFault, Terms,
     delivery::{Outgoing, write_text},
-    match_list, select,
+    select,
 };
 use crate::{
     documents::{
@@ -80,11 +80,10 @@ pub struct Checked {
     fingerprint: String,
 }
 
-/// A list with its answer.
+/// A list with the register that it is answered from.
 pub struct Matched<'register> {
     checked: Checked,
-    matches: Matches<'register>,
-    register_month: String,
+    register: &'register Register,
 }
 
 /// The reference in the names of files that answer trials.
@@ -114,8 +113,7 @@ impl Opened {
 
 impl Checked {
     fn match_with(self, register: &Register) -> Matched<'_> {
-        let matches = match_list(&self.list, register, self.terms);
-        Matched { checked: self, matches, register_month: register.month().to_string() }
+        Matched { checked: self, register }
     }
 }
 
@@ -224,8 +222,10 @@ impl Exchange {
 
     /// Seals answer and report, enters both in the log with the use of the protocol, and shows them.
     fn deliver_answer(&self, case: &Case<'_>, matched: Matched<'_>) -> Result<(), ExchangeError> {
-        let Matched { checked, matches, register_month } = matched;
-        let Checked { list, size, clearance, fingerprint, .. } = checked;
+        let Matched { checked, register } = matched;
+        let Checked { list, size, clearance, terms, fingerprint } = checked;
+        let register_month = register.month().to_string();
+        let mut matches = Matching::new(&list, register, terms);
         let submission = &case.received.submission().id;
         let area = case.received.area();
         let sequence = self.next_sequence(&case.tenant.id)?;
@@ -240,11 +240,10 @@ impl Exchange {
             extension: "csv",
             answers: Some((submission, case.received.name())),
         };
-        let answer = self.stage(outgoing(clearance, sequence), |output| {
-            answer::write(output, &columns, matches.rows.iter().copied())
-        })?;
+        let answer =
+            self.stage(outgoing(clearance, sequence), |output| answer::write(output, &columns, &mut matches))?;
         let mut remarks = list.remarks.clone();
-        remarks.extend_from_slice(&matches.outside);
+        remarks.extend_from_slice(matches.outside());
         remarks.sort_by_key(|remark| remark.line);
         let text = verslag(
             &Report {
@@ -255,7 +254,7 @@ impl Exchange {
                 day: case.today,
                 counts: list.counts,
                 answer_rows: answer.staged.manifest.rows,
-                entitled: usize::try_from(matches.entitled).unwrap_or(usize::MAX),
+                entitled: usize::try_from(matches.entitled()).unwrap_or(usize::MAX),
             },
             &remarks,
         );
@@ -273,10 +272,10 @@ impl Exchange {
                     invalid: counts.invalid as u64,
                     duplicate: counts.duplicate as u64,
                     outside_age: counts.outside_age as u64,
-                    outside_municipality: matches.outside.len() as u64,
+                    outside_municipality: matches.outside().len() as u64,
                     unknown_date: counts.unknown_date as u64,
-                    matched: matches.matched,
-                    entitled: matches.entitled,
+                    matched: matches.matched(),
+                    entitled: matches.entitled(),
                     register_month,
                     list_fingerprint: fingerprint,
                     delivery_id: answer.staged.id.clone(),
