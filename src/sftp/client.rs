@@ -103,7 +103,7 @@ pub struct Client {
 /// Accepts one host key. The connection has it for as long as it stands.
 struct Trust {
     host_key: SshPublicKey,
-    _open: watch::Sender<()>,
+    _stands: watch::Sender<()>,
 }
 
 impl client::Handler for Trust {
@@ -133,8 +133,8 @@ impl Client {
         let key = Arc::new(private_key(key).map_err(ClientError::Key)?);
         let config = client::Config { preferred: client_preferred(), nodelay: true, ..client::Config::default() };
         let broken = |source| ClientError::Connection { address, source };
-        let (standing, open) = watch::channel(());
-        let trust = Trust { host_key, _open: standing };
+        let (stands, open) = watch::channel(());
+        let trust = Trust { host_key, _stands: stands };
         let mut connection = client::connect(Arc::new(config), address, trust).await.map_err(broken)?;
         let hash = key.algorithm().is_rsa().then_some(HashAlg::Sha512);
         let signer = PrivateKeyWithHashAlg::new(key, hash);

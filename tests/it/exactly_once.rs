@@ -17,17 +17,31 @@ use groeikluis::{documents::manifest::Manifest, domain::Kind, sftp::client::Clie
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, niss, wait_until};
+use crate::support::{Access, Plan, Protocol, Session, Tenant, TestDaemon, niss, wait_for, wait_until};
 
 const TENANTS: [(&str, &str); 4] =
     [("antwerpen", "11002"), ("gent", "44021"), ("beveren", "46030"), ("mechelen", "12025")];
 
+/// Sessions of a client between two kills at most, and lists of a session: as much as is answered meanwhile, so that
+/// an inbox never fills.
+const SESSIONS: usize = 3;
+const LISTS: usize = 2;
+
 /// A list, and whether the daemon ever said that it has it.
 struct List {
     name: String,
+    way: Way,
     /// A number that is in no other list.
     mark: String,
     text: String,
+}
+
+/// How a client sends.
+#[derive(Clone, Copy)]
+enum Way {
+    AtOnce,
+    Sealed,
+    UnderTemporaryName,
 }
 
 /// A client that sends one list after another, until the connection breaks.
@@ -55,7 +69,7 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     for _ in 0..kills {
         let running: Vec<JoinHandle<Client>> =
             clients.into_iter().map(|client| client.start(daemon.access())).collect();
-        std::thread::sleep(Duration::from_millis(random.below(600)));
+        std::thread::sleep(Duration::from_millis(random.below(400)));
         daemon.kill9();
         clients = running.into_iter().map(|thread| thread.join().unwrap()).collect();
         while random.below(4) == 0 {
@@ -69,17 +83,7 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     let sent: usize = clients.iter().map(|client| client.confirmed.len()).sum();
     eprintln!("{sent} lists were confirmed");
     assert!(sent >= TENANTS.len());
-    for client in &clients {
-        let session = daemon.session(client.tenant);
-        wait_until("an answer to each list", || {
-            let names = session.names("/outbox").unwrap();
-            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
-            reports.count() >= client.confirmed.len()
-        });
-        session.close();
-    }
-    // What was sent twice is refused, if it is not answered yet.
-    wait_until("an end to all that waits", || nothing_waits(&status(&daemon)));
+    wait_for_the_answers(&daemon, &clients);
     let created: HashMap<u64, Value> =
         daemon.events("delivery.created").into_iter().map(|entry| (entry["seq"].as_u64().unwrap(), entry)).collect();
     for client in &clients {
@@ -106,7 +110,11 @@ impl Client {
 
     fn start(mut self, access: Access) -> JoinHandle<Self> {
         std::thread::spawn(move || {
-            while self.send_next(&access).is_ok() {}
+            for _ in 0..SESSIONS {
+                if self.send_next(&access).is_err() {
+                    break;
+                }
+            }
             self
         })
     }
@@ -119,7 +127,7 @@ impl Client {
     /// A session in which lists are sent; the daemon's end ends it.
     fn send_next(&mut self, access: &Access) -> Result<(), ClientError> {
         let session = access.connect(self.tenant, self.tenant)?;
-        for _ in 0..3 {
+        for _ in 0..LISTS {
             let list = match self.unconfirmed.take() {
                 Some(list) => list,
                 None => self.next_list(),
@@ -144,30 +152,53 @@ impl Client {
         let number = self.confirmed.len();
         let rows = self.children.iter().skip(number % 10).take(5).chain([&mark]);
         let text = rows.fold("niss\n".to_owned(), |text, row| text + row + "\n");
-        let name = match number % 3 {
-            0 => format!("lijst-{number}.csv"),
-            1 => format!("lijst-{number}.csv.age"),
-            _ => format!("lijst-{number}.txt"),
+        let (way, ending) = match number % 3 {
+            0 => (Way::AtOnce, "csv"),
+            1 => (Way::Sealed, "csv.age"),
+            _ => (Way::UnderTemporaryName, "txt"),
         };
-        List { name, mark, text }
+        List { name: format!("lijst-{number}.{ending}"), way, mark, text }
     }
 }
 
 /// Sends a list as municipalities' clients do: sealed or not, at once or under a temporary name.
 fn send(session: &Session, list: &List, access: &Access) -> Result<(), ClientError> {
     let path = format!("/inbox/{}", list.name);
-    if list.name.ends_with(".age") {
-        return session.upload(&path, &access.seal(list.text.as_bytes()));
+    match list.way {
+        Way::AtOnce => session.upload(&path, list.text.as_bytes()),
+        Way::Sealed => session.upload(&path, &access.seal(list.text.as_bytes())),
+        Way::UnderTemporaryName => {
+            let temporary = format!("{path}.filepart");
+            session.upload(&temporary, list.text.as_bytes())?;
+            // As WinSCP does; most often there is nothing to remove.
+            match session.remove(&path) {
+                Ok(()) | Err(ClientError::Refused { .. }) => session.rename(&temporary, &path),
+                Err(gone) => Err(gone),
+            }
+        }
     }
-    if list.name.ends_with(".csv") {
-        return session.upload(&path, list.text.as_bytes());
+}
+
+/// Waits for as long as the daemon goes on answering.
+fn wait_for_the_answers(daemon: &TestDaemon, clients: &[Client]) {
+    let waiting = || {
+        let status = status(daemon);
+        let tenants = status["tenants"].as_object().unwrap().values();
+        tenants.map(|tenant| tenant["waiting"].as_u64().unwrap()).sum::<u64>()
+    };
+    let mut left = waiting();
+    while left > 0 {
+        left = wait_for("another answer", || Some(waiting()).filter(|now| *now < left));
     }
-    let temporary = format!("{path}.filepart");
-    session.upload(&temporary, list.text.as_bytes())?;
-    // As WinSCP does; most often there is nothing to remove.
-    match session.remove(&path) {
-        Ok(()) | Err(ClientError::Refused { .. }) => session.rename(&temporary, &path),
-        Err(gone) => Err(gone),
+    // The last ones are in the log, and soon in the outbox.
+    for client in clients {
+        let session = daemon.session(client.tenant);
+        wait_until("the report on each list", || {
+            let names = session.names("/outbox").unwrap();
+            let reports = names.iter().filter(|name| name.starts_with("verslag_") && name.ends_with(".manifest.json"));
+            reports.count() >= client.confirmed.len()
+        });
+        session.close();
     }
 }
 
@@ -213,10 +244,6 @@ fn check_after_the_end(daemon: &mut TestDaemon) {
     assert_eq!(before["running"], false);
     daemon.groeikluis(&["ledger", "rebuild"]).well();
     assert_eq!(status(daemon), before);
-}
-
-fn nothing_waits(status: &Value) -> bool {
-    status["tenants"].as_object().unwrap().values().all(|tenant| tenant["waiting"] == 0)
 }
 
 fn status(daemon: &TestDaemon) -> Value {

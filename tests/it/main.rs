@@ -2,6 +2,8 @@
 
 // Clippy lets tests unwrap where they stand under this attribute, helpers included.
 #[cfg(test)]
+mod access;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod clients;
@@ -11,6 +13,8 @@ mod exactly_once;
 mod no_plaintext;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod restart;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What is refused, how it is told, and that nothing is used up by it.
 
-use std::fs::File;
+use std::{fs::File, io::Write};
 
 use groeikluis::{
     domain::Kind,
@@ -10,7 +10,6 @@ use groeikluis::{
 };
 use jiff::ToSpan;
 use serde_json::Value;
-use std::io::Write;
 
 use crate::support::{Plan, Protocol, Tenant, TestDaemon};
 
@@ -181,6 +180,53 @@ fn list(numbers: &[&str]) -> String {
 }
 
 fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
+    let mut cases = faults_of_the_file(good.as_bytes().to_vec());
+    cases.extend(faults_of_the_seal(daemon, good));
+    cases.extend(faults_of_the_content(good));
+    cases
+}
+
+fn case(
+    name: &'static str,
+    bytes: Vec<u8>,
+    status: Option<&'static str>,
+    code: &'static str,
+    why: &'static str,
+    remedy: &'static str,
+) -> Case {
+    Case { name, bytes, status, code, why, remedy }
+}
+
+fn faults_of_the_file(text: Vec<u8>) -> Vec<Case> {
+    vec![
+        case(
+            "OPG-2026-999_x.csv",
+            text,
+            None,
+            "unknown-protocol",
+            "\"OPG-2026-999\"",
+            "Controleer de referentie in de bestandsnaam",
+        ),
+        case(
+            "beleid.pdf",
+            b"%PDF-1.7 beleid".to_vec(),
+            Some("alleen lijsten in .csv, .txt of .xlsx"),
+            "wrong-file-type",
+            "Dit soort bestand wordt hier niet verwerkt",
+            "Stuur de lijst als .csv, .txt of .xlsx",
+        ),
+        case(
+            "te-groot.csv",
+            vec![b'1'; UPLOAD_LIMIT + 1],
+            Some("groter dan toegelaten"),
+            "too-large",
+            "groter dan de 64 KiB",
+            "Stuur een lijst met alleen de kolom",
+        ),
+    ]
+}
+
+fn faults_of_the_seal(daemon: &TestDaemon, good: &str) -> Vec<Case> {
     let stranger = {
         let mut sealed = Vec::new();
         let mut sealer = StorageSealer::new(&Keyring::generate().recipients(), &mut sealed).unwrap();
@@ -195,27 +241,7 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
     let without_list = sealed[..header + 1 + line + 1 + 16].to_vec();
     // age cannot tell a last chunk that is cut from one that was changed.
     let cut = sealed[..sealed.len() - 40].to_vec();
-    let half_wrong = good.replace('7', "1").into_bytes();
-    let many: String = (0..1001).map(|at| format!("{at}\n")).collect();
-    let case = |name, bytes: Vec<u8>, status, code, why, remedy| Case { name, bytes, status, code, why, remedy };
-    let text = good.as_bytes().to_vec();
     vec![
-        case(
-            "OPG-2026-999_x.csv",
-            text.clone(),
-            None,
-            "unknown-protocol",
-            "\"OPG-2026-999\"",
-            "Controleer de referentie in de bestandsnaam",
-        ),
-        case(
-            "beleid.pdf",
-            b"%PDF-1.7 beleid".to_vec(),
-            Some("alleen lijsten in .csv, .txt of .xlsx"),
-            "wrong-file-type",
-            "Dit soort bestand wordt hier niet verwerkt",
-            "Stuur de lijst als .csv, .txt of .xlsx",
-        ),
         case(
             "zonder-einde.csv.age",
             without_list,
@@ -241,6 +267,20 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
             "Verzegel de lijst opnieuw",
         ),
         case(
+            "niet-verzegeld.csv.age",
+            good.as_bytes().to_vec(),
+            Some("niet met age verzegeld"),
+            "not-age",
+            "niet met age verzegeld",
+            "stuur ze zonder .age in de naam",
+        ),
+    ]
+}
+
+fn faults_of_the_content(good: &str) -> Vec<Case> {
+    let half_wrong = good.replace('7', "1").into_bytes();
+    vec![
+        case(
             "leeg.csv",
             Vec::new(),
             Some("het bestand is leeg"),
@@ -250,28 +290,12 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
         ),
         case("alleen-kop.csv", b"niss\n".to_vec(), None, "list-empty", "De lijst is leeg", "stuur de lijst opnieuw"),
         case(
-            "te-groot.csv",
-            vec![b'1'; UPLOAD_LIMIT + 1],
-            Some("groter dan toegelaten"),
-            "too-large",
-            "groter dan de 64 KiB",
-            "Stuur een lijst met alleen de kolom",
-        ),
-        case(
             "fouten.csv",
             half_wrong,
             None,
             "list-too-many-invalid",
             "regel 2, kolom 1: ",
             "Verbeter de regels hieronder",
-        ),
-        case(
-            "niet-verzegeld.csv.age",
-            text,
-            Some("niet met age verzegeld"),
-            "not-age",
-            "niet met age verzegeld",
-            "stuur ze zonder .age in de naam",
         ),
         case(
             "zonder-nummers.csv",
@@ -291,7 +315,7 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
         ),
         case(
             "te-veel.csv",
-            format!("niss\n{many}").into_bytes(),
+            format!("niss\n{}", "1\n".repeat(1001)).into_bytes(),
             None,
             "list-too-many-rows",
             "1001 regels, meer dan de 1000",

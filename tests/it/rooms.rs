@@ -149,13 +149,14 @@ fn sources() -> Vec<Source> {
 
 /// Takes line comments away; `//` within a text, as in an address, stays.
 fn without_comments(text: &str) -> String {
-    text.lines()
-        .map(|line| {
-            let starts = line.match_indices("//").map(|(at, _)| at);
-            let comment = starts.into_iter().find(|at| line[..*at].matches('"').count() % 2 == 0);
-            format!("{}\n", &line[..comment.unwrap_or(line.len())])
-        })
-        .collect()
+    let mut code = String::new();
+    for line in text.lines() {
+        let mut starts = line.match_indices("//").map(|(at, _)| at);
+        let comment = starts.find(|at| line[..*at].matches('"').count() % 2 == 0);
+        code.push_str(&line[..comment.unwrap_or(line.len())]);
+        code.push('\n');
+    }
+    code
 }
 
 /// The first names after each `crate::`, those of a group too.

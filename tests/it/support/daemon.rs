@@ -89,13 +89,6 @@ impl TestDaemon {
         (status, process.said())
     }
 
-    /// Kills it and starts it again.
-    #[track_caller]
-    pub fn restart(&mut self) {
-        self.kill9();
-        self.start();
-    }
-
     /// The process, while it runs.
     pub fn process(&mut self) -> &mut Process {
         self.process.as_mut().expect("it runs")
@@ -174,20 +167,6 @@ impl TestDaemon {
         let session = self.session(tenant);
         session.upload(&format!("/inbox/{name}"), bytes).unwrap();
         session.close();
-    }
-
-    /// The manifests in a directory of the tenant's, `/outbox` or `/test/outbox`.
-    #[track_caller]
-    pub fn manifests(&self, tenant: &str, directory: &str) -> Vec<Manifest> {
-        let session = self.session(tenant);
-        let names = session.names(directory).unwrap();
-        let manifests = names.iter().filter(|name| name.ends_with(".manifest.json")).map(|name| {
-            let bytes = session.download(&format!("{directory}/{name}")).unwrap();
-            Manifest::from_json(std::str::from_utf8(&bytes).unwrap()).unwrap()
-        });
-        let manifests = manifests.collect();
-        session.close();
-        manifests
     }
 
     /// Waits for the file of this kind that answers an upload, and opens it.

@@ -17,7 +17,6 @@ pub struct Extract {
 #[derive(Debug, Clone)]
 pub struct Row {
     pub child: String,
-    pub birth_date: String,
     pub nis_code: String,
     pub beneficiary: String,
     pub beneficiary_name: String,
@@ -39,15 +38,15 @@ impl Extract {
         let mut lines = text.lines();
         let header: Vec<&str> = lines.next().unwrap().split(';').collect();
         let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
-        let places = ["child_niss", "birth_date", "child_nis_code", "beneficiary_niss"].map(place);
+        let places = ["child_niss", "child_nis_code", "beneficiary_niss"].map(place);
         let names = ["beneficiary_last_name", "beneficiary_first_name", "sources"].map(place);
         let rows = lines
             .map(|line| {
                 let cells = cells(line);
-                let [child, birth_date, nis_code, beneficiary] = places.map(|place| cells[place].clone());
+                let [child, nis_code, beneficiary] = places.map(|place| cells[place].clone());
                 let [last, first, sources] = names.map(|place| cells[place].clone());
                 let beneficiary_name = format!("{last} {first}");
-                Row { child, birth_date, nis_code, beneficiary, beneficiary_name, sources }
+                Row { child, nis_code, beneficiary, beneficiary_name, sources }
             })
             .collect();
         Self { text, rows }

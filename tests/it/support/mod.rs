@@ -13,8 +13,8 @@ mod tenant;
 
 use std::time::{Duration, Instant};
 
-pub use daemon::{Opened, TestDaemon};
-pub use extract::{Extract, Row};
+pub use daemon::TestDaemon;
+pub use extract::Extract;
 pub use openssh::{Ran, run};
 pub use plan::Plan;
 pub use session::{Access, Session};

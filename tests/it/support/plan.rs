@@ -18,7 +18,6 @@ use super::{Extract, Tenant, TestDaemon};
 pub struct Plan {
     tenants: Vec<Tenant>,
     children: u32,
-    seed: u64,
     more: Vec<String>,
 }
 
@@ -30,6 +29,8 @@ pub struct LaidOut {
     pub host_line: String,
 }
 
+/// What the register of every deployment follows from.
+const SEED: u64 = 1;
 const ORIGIN: &str = "groeikluis.test/2026";
 const SOURCES: &str = include_str!("../../../config/sources.yaml");
 const MUNICIPALITIES: &str = include_str!("../../../config/municipalities.csv");
@@ -37,7 +38,7 @@ const MUNICIPALITIES: &str = include_str!("../../../config/municipalities.csv");
 impl Plan {
     /// A few children, and no tenant yet.
     pub fn new() -> Self {
-        Self { tenants: Vec::new(), children: 2000, seed: 1, more: Vec::new() }
+        Self { tenants: Vec::new(), children: 2000, more: Vec::new() }
     }
 
     #[must_use]
@@ -50,11 +51,6 @@ impl Plan {
     #[must_use]
     pub fn children(self, children: u32) -> Self {
         Self { children, ..self }
-    }
-
-    #[must_use]
-    pub fn seed(self, seed: u64) -> Self {
-        Self { seed, ..self }
     }
 
     /// A line of the main file, as `limits: {list_rows: 100}`.
@@ -96,7 +92,7 @@ impl Plan {
             write_tenant(root.path(), tenant);
         }
         let month = ReferenceMonth::from(Clock::system().today());
-        let extract = Extract::synthetic(self.children, self.seed, month);
+        let extract = Extract::synthetic(self.children, SEED, month);
         write_register(root.path(), extract.text());
         let words: Vec<&str> = host.public_line.split(' ').take(2).collect();
         let host_key = SshPublicKey::parse(&host.public_line).unwrap();
