@@ -4,12 +4,12 @@ use std::{
     fs,
     fs::File,
     hint::black_box,
-    io::Write,
+    io::{BufReader, Read, Write},
     time::{Duration, Instant},
 };
 
 use groeikluis::{
-    documents::answer::{self, AnswerRow, Beneficiary},
+    documents::answer,
     domain::{
         Clearance, Ground, Kind, Tenant, TenantKind,
         protocol::{Outside, Reply},
@@ -20,7 +20,7 @@ use groeikluis::{
     exchange::{FingerprintKey, Terms, match_list},
     lists,
     register::Register,
-    seal::{Recipient, StorageSealer, TenantSealer},
+    seal::{Recipient, TenantSealer},
 };
 use jiff::civil::{Date, date};
 
@@ -110,32 +110,37 @@ fn answer_once(
     lap(3);
     let columns = clearance.columns().to_vec();
     let mut sealer = TenantSealer::new(clearance, recipients, File::create(output)?)?;
-    let rows = matches.rows.iter().map(|row| AnswerRow {
-        niss: row.niss,
-        entitled: row.entitlement.is_some(),
-        beneficiary: row.entitlement.map(|entitlement| {
-            let (last_name, first_name) = entitlement.household.beneficiary_name();
-            Beneficiary { niss: entitlement.household.beneficiary(), last_name, first_name, share: entitlement.share }
-        }),
-    });
-    let answer_rows = answer::write(&mut sealer, &columns, rows)?;
+    let answer_rows = answer::write(&mut sealer, &columns, matches.rows.iter().copied())?;
     sealer.finish()?;
     lap(4);
     Ok(Run { steps, answer_rows })
 }
 
-/// Decrypts the list and encrypts the answer, from file to file.
+/// Decrypts the list and encrypts the answer with the `age` crate alone, from file to file.
 fn floor(work: &Work, answer: &std::path::Path, recipients: &[Recipient]) -> Outcome<Duration> {
     let plaintext = work.municipality.open_whole(File::open(answer)?, 1 << 30)?;
     let output = work.directory.join("floor.age");
+    let identity: age::x25519::Identity = secret_key(work)?.parse()?;
+    let recipients: Result<Vec<age::x25519::Recipient>, _> = recipients.iter().map(|r| r.to_string().parse()).collect();
+    let recipients = recipients?;
     let began = Instant::now();
-    black_box(work.exchange.open_whole(File::open(work.list())?, 1 << 30)?);
-    let mut sealer = StorageSealer::new(recipients, File::create(&output)?)?;
+    let list = age::Decryptor::new_buffered(BufReader::with_capacity(1 << 18, File::open(work.list())?))?;
+    let mut content = Vec::new();
+    list.decrypt(std::iter::once(&identity as &dyn age::Identity))?.read_to_end(&mut content)?;
+    black_box(content);
+    let encryptor =
+        age::Encryptor::with_recipients(recipients.iter().map(|recipient| recipient as &dyn age::Recipient))?;
+    let mut sealer = encryptor.wrap_output(File::create(&output)?)?;
     sealer.write_all(&plaintext)?;
     sealer.finish()?;
     let time = began.elapsed();
     fs::remove_file(output)?;
     Ok(time)
+}
+
+fn secret_key(work: &Work) -> Outcome<String> {
+    let text = work.exchange.to_file();
+    Ok(text.lines().find(|line| !line.starts_with('#')).unwrap_or_default().to_owned())
 }
 
 /// The gate's yes for a file of the size and columns of an answer; what it is asked is not measured here.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     documents::{
-        answer::{self, AnswerRow, Beneficiary},
+        answer,
         rejection::Reason,
         report::{Report, verslag},
     },
@@ -241,16 +241,7 @@ impl Exchange {
             answers: Some((submission, case.received.name())),
         };
         let answer = self.stage(outgoing(clearance, sequence), |output| {
-            let rows = matches.rows.iter().map(|row| AnswerRow {
-                niss: row.niss,
-                entitled: row.entitlement.is_some(),
-                beneficiary: row.entitlement.map(|entitlement| {
-                    let (last_name, first_name) = entitlement.household.beneficiary_name();
-                    let niss = entitlement.household.beneficiary();
-                    Beneficiary { niss, last_name, first_name, share: entitlement.share }
-                }),
-            });
-            answer::write(output, &columns, rows)
+            answer::write(output, &columns, matches.rows.iter().copied())
         })?;
         let mut remarks = list.remarks.clone();
         remarks.extend_from_slice(&matches.outside);

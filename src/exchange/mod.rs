@@ -21,7 +21,7 @@ mod worker;
 
 pub use answer::{Checked, Matched, Opened};
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
-pub use matching::{MatchedRow, Matches, Terms, match_list};
+pub use matching::{Matches, Terms, match_list};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use selection::{SelectionFault, select};
 pub use worker::{Exchange, ExchangeParts, Tenants};

@@ -3,13 +3,13 @@
 //! What neighbouring rows share (month, dossier, household) is compared before it is looked up, and a household's
 //! values are checked when its text is first met.
 
-use hashbrown::HashTable;
 use jiff::civil::Date;
 use memchr::memchr;
 
 use super::{
-    Register, child_hash,
+    Register,
     fault::{CellProblem, Field, LineProblem, RegisterFault},
+    index::Index,
     layout::{LINE_LIMIT_BYTES, Layout, Line, MOST_HOUSEHOLDS, MOST_ROWS, SEPARATOR},
     month::ReferenceMonth,
     row::{Flags, PackedDate, Row, RowAt, Rows},
@@ -319,24 +319,15 @@ fn birth_date(text: &[u8]) -> Option<PackedDate> {
 }
 
 /// The first row of each child, and behind it the later ones: (first, later).
-fn index(rows: &Rows) -> (HashTable<RowAt>, Vec<(RowAt, RowAt)>) {
-    let mut table = HashTable::with_capacity(rows.len() as usize);
+fn index(rows: &Rows) -> (Index, Vec<(RowAt, RowAt)>) {
+    let mut index = Index::with_capacity(rows.len() as usize);
     let mut later = Vec::new();
-    let child = |at: RowAt| rows.row(at).map(|row| row.child);
     for (at, row) in (0..).zip(rows.iter()) {
-        let known = table.entry(
-            child_hash(row.child),
-            |first| child(*first) == Some(row.child),
-            |first| child(*first).map_or(0, child_hash),
-        );
-        match known {
-            hashbrown::hash_table::Entry::Occupied(first) => later.push((*first.get(), at)),
-            hashbrown::hash_table::Entry::Vacant(free) => {
-                free.insert(at);
-            }
+        if let Some(first) = index.insert(row.child, at) {
+            later.push((first, at));
         }
     }
-    (table, later)
+    (index, later)
 }
 
 /// What has to hold between the rows of one child.

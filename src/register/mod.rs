@@ -10,15 +10,13 @@
 //! Refuses: an extract with anything at fault, by line and column and without telling the value ([`RegisterFault`]).
 //! It does not refuse a birth date other than that of the NISS: a date is corrected sooner than a number is replaced.
 
-use std::{fmt, hash::BuildHasher, io::Read};
-
-use hashbrown::HashTable;
-use rustc_hash::FxBuildHasher;
+use std::{fmt, io::Read};
 
 use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue};
 
 mod chunks;
 mod fault;
+mod index;
 mod layout;
 mod load;
 mod month;
@@ -34,6 +32,7 @@ pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
 pub use month::{MonthFault, ReferenceMonth};
 pub use view::{Address, Child, Entitlement, Household};
 
+use index::{BLOCK, Index};
 use row::{RowAt, Rows};
 use sources::SourceSet;
 use text::Texts;
@@ -47,7 +46,7 @@ pub struct Register {
     rows: Rows,
     texts: Texts,
     /// The first row of each child, by its number.
-    index: HashTable<RowAt>,
+    index: Index,
     /// The other rows of a child: (first row, later row), sorted.
     later: Vec<(RowAt, RowAt)>,
 }
@@ -96,14 +95,31 @@ impl Register {
         let sets: usize = self.source_sets.iter().map(|set| size_of_val(&*set.shares) + size_of::<SourceSet>()).sum();
         let later = self.later.capacity() * size_of::<(RowAt, RowAt)>();
         let municipalities = self.municipalities.capacity() * size_of::<NisCode>();
-        self.rows.heap_bytes() + self.texts.heap_bytes() + self.index.allocation_size() + sets + later + municipalities
+        self.rows.heap_bytes() + self.texts.heap_bytes() + self.index.heap_bytes() + sets + later + municipalities
     }
 
     /// The child with that number.
     pub fn find(&self, niss: Niss) -> Option<Child<'_>> {
-        let is_it = |at: &RowAt| self.rows.row(*at).is_some_and(|row| row.child == niss);
-        let at = *self.index.find(child_hash(niss), is_it)?;
+        let at = self.index.find(niss)?;
         self.rows.row(at).map(|first| Child { register: self, first, at })
+    }
+
+    /// Looks up many numbers, several times as fast as one after another: `each` gets every number's place in
+    /// `numbers`, in order, and its child, if the register has it.
+    pub fn find_each<'a>(&'a self, numbers: &[Niss], mut each: impl FnMut(usize, Option<Child<'a>>)) {
+        let mut rows = [None; BLOCK];
+        let mut at = 0;
+        for block in numbers.chunks(BLOCK) {
+            self.index.find_block(block, &mut rows);
+            // The rows are all asked for before any is looked at, as in the index.
+            let found = rows.iter().take(block.len()).flatten().filter_map(|row| self.rows.row(*row));
+            std::hint::black_box(found.fold(0, |mixed, row| mixed ^ row.sources));
+            for row in rows.iter().take(block.len()) {
+                let child = row.and_then(|at| self.rows.row(at).map(|first| Child { register: self, first, at }));
+                each(at, child);
+                at += 1;
+            }
+        }
     }
 
     /// All rows, in the order of the extract.
@@ -122,11 +138,6 @@ impl fmt::Debug for Register {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "Register({}, {} rows, {} children)", self.month, self.rows(), self.children())
     }
-}
-
-/// Where a child stands in the index.
-fn child_hash(niss: Niss) -> u64 {
-    FxBuildHasher.hash_one(niss.key())
 }
 
 #[cfg(test)]

@@ -69,6 +69,13 @@ impl Texts {
         found.unwrap_or_default()
     }
 
+    /// The length of the text that [`Texts::push`] put there.
+    pub(super) fn text_bytes(&self, at: TextAt) -> usize {
+        let (segment, start) = at.parts();
+        let prefix = self.segments.get(segment).and_then(|segment| segment.get(start..)?.first_chunk::<PREFIX_BYTES>());
+        prefix.map_or(0, |prefix| usize::from(u16::from_le_bytes(*prefix)))
+    }
+
     /// Bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
         let segments: usize = self.segments.iter().map(|segment| segment.capacity()).sum();

@@ -147,6 +147,11 @@ impl<'a> Household<'a> {
         self.row.beneficiary
     }
 
+    /// How much text is kept of the household, bytes. Asking for it brings the text near, for who reads many.
+    pub fn text_bytes(self) -> usize {
+        self.register.texts.text_bytes(self.row.household)
+    }
+
     /// The beneficiary's last and first name; the first may be empty.
     pub fn beneficiary_name(self) -> (&'a str, &'a str) {
         let [last, first] = self.text_values();
