@@ -1,7 +1,7 @@
 //! The YAML files and the settings made of them.
 //!
-//! Owns what the files may say ([`keys`]), reading them with the place of each value ([`tree`], [`fields`]), and
-//! [`Settings`], which holds checked domain values only. Nobody can make settings but [`load`], and it gives either
+//! Owns what the files may say (`keys`), reading them with the place of each value (`tree`, `fields`), and
+//! [`Settings`], which holds checked domain values only. Nobody can make settings but [`load()`], and it gives either
 //! settings without a fault or every fault of every file.
 //!
 //! Refused: unknown keys, values of another type than expected, YAML that unfolds (aliases) or nests deeply, files

@@ -1,7 +1,7 @@
 //! A synthetic extract: what tests, the demo and benchmarks load, and what trial lists are answered from.
 //!
 //! The same seed gives the same bytes everywhere. Families, ages, rights and addresses follow the figures of DOMAIN
-//! section 6; nobody in it exists: see [`numbers`] for how the numbers are kept apart from real ones.
+//! section 6; nobody in it exists: see `numbers` for how the numbers are kept apart from real ones.
 
 use std::{fmt::Write as _, io};
 

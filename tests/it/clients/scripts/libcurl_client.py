@@ -41,6 +41,14 @@ def get(remote, target, offset=0):
     perform(curl)
 
 
+def seek_in(source):
+    def seek(offset, whence):
+        source.seek(offset, whence)
+        return pycurl.SEEKFUNC_OK
+
+    return seek
+
+
 def put(local, remote, resume=0):
     curl = handle(remote)
     curl.setopt(pycurl.UPLOAD, True)
@@ -48,6 +56,8 @@ def put(local, remote, resume=0):
     curl.setopt(pycurl.INFILESIZE, os.path.getsize(local))
     with open(local, "rb") as source:
         curl.setopt(pycurl.READDATA, source)
+        # As the command does: libcurl would else send the beginning of the file again.
+        curl.setopt(pycurl.SEEKFUNCTION, seek_in(source))
         perform(curl)
 
 
