@@ -61,26 +61,12 @@ enum State {
 
 /// How an upload begins.
 pub(super) enum Beginning {
-    /// A new one, in the place of one that was not taken yet.
-    New {
-        /// The new one.
-        record: Record,
-        /// The one that had the name, and is gone.
-        replaced: Option<Record>,
-    },
+    /// A new one.
+    New(Record),
     /// More of one that is kept.
     Resumed(Record),
     /// One that is finished: nothing can be written to it, but clients open it to look.
     Settled(Record),
-}
-
-/// What a rename came to.
-#[derive(Default)]
-pub(super) struct Renamed {
-    /// The upload under its new name; none when only the listing changed, since the exchange has the upload already.
-    pub record: Option<Record>,
-    /// What had the new name before, and is gone.
-    pub replaced: Option<Record>,
 }
 
 /// A finished upload, waiting for the exchange.
@@ -167,7 +153,7 @@ impl Inbox {
     }
 
     /// Gives a name to an upload that begins or goes on. What had the name and was not taken yet goes when the client
-    /// truncates it.
+    /// truncates it; `account` enters that in the log.
     pub fn begin(
         &self,
         area: Area,
@@ -175,6 +161,7 @@ impl Inbox {
         mode: UploadMode,
         fresh: Record,
         session: &str,
+        account: impl Fn(&Record) -> Result<(), DropBoxError>,
     ) -> Result<Beginning, Denied> {
         let mut slots = self.lock();
         let key = (area, name.to_owned());
@@ -187,19 +174,19 @@ impl Inbox {
             }
             None => {
                 slots.by_name.insert(key, slot(fresh.clone()));
-                Ok(Beginning::New { record: fresh, replaced: None })
+                Ok(Beginning::New(fresh))
             }
             Some(_) if mode.exclusive => Err(Denied::Exists),
             Some(found) => match (found.state, mode.truncate) {
                 (State::Writing, _) => Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
                 (State::Kept | State::Waiting, true) => {
-                    found.record.delete(&self.directory).map_err(unavailable)?;
-                    let replaced = std::mem::replace(found, slot(fresh.clone())).record;
-                    Ok(Beginning::New { record: fresh, replaced: Some(replaced) })
+                    self.discard(&found.record, account)?;
+                    *found = slot(fresh.clone());
+                    Ok(Beginning::New(fresh))
                 }
                 (State::Taken | State::Done, true) => {
                     *found = slot(fresh.clone());
-                    Ok(Beginning::New { record: fresh, replaced: None })
+                    Ok(Beginning::New(fresh))
                 }
                 (State::Kept, false) => {
                     found.state = State::Writing;
@@ -242,68 +229,82 @@ impl Inbox {
         slots.by_name.get_mut(&(record.area, record.name.clone())).filter(|slot| slot.record.id == record.id)
     }
 
-    /// Renames within an inbox.
-    pub fn rename(&self, area: Area, from: &str, to: &str, replace: bool) -> Result<Renamed, Denied> {
+    /// An upload goes by its owner's hand. Logged first: a stop after a deletion would leave a submission that the log
+    /// waits for and nobody has. Once it is in the log it is gone, whatever the disk says.
+    fn discard(&self, record: &Record, account: impl Fn(&Record) -> Result<(), DropBoxError>) -> Result<(), Denied> {
+        account(record).map_err(unavailable)?;
+        if let Err(error) = record.delete(&self.directory) {
+            tracing::error!(error = &error as &dyn std::error::Error, "a removed upload is still on disk");
+        }
+        Ok(())
+    }
+
+    /// Renames within an inbox. Gives the upload under its new name, or none when only the listing changed, since the
+    /// exchange has the upload already. What had the new name goes; `account` enters that in the log.
+    pub fn rename(
+        &self,
+        area: Area,
+        from: &str,
+        to: &str,
+        replace: bool,
+        account: impl Fn(&Record) -> Result<(), DropBoxError>,
+    ) -> Result<Option<Record>, Denied> {
         let mut slots = self.lock();
         let (old, new) = ((area, from.to_owned()), (area, to.to_owned()));
-        let state = slots.by_name.get(&old).ok_or(Denied::NotFound)?.state;
-        let mut renamed = Renamed::default();
+        let source = slots.by_name.get(&old).ok_or(Denied::NotFound)?;
+        let listing_only = matches!(source.state, State::Taken | State::Done);
         if old == new {
-            return Ok(renamed);
+            return Ok(None);
+        }
+        // Every reason to refuse comes before the first change.
+        if source.state == State::Writing {
+            return Err(Denied::Forbidden("dit bestand wordt nog geschreven"));
+        }
+        if !listing_only && !is_temporary(to) && !source.record.closed {
+            let text = "de upload brak af en is niet volledig; stuur het bestand opnieuw";
+            return Err(Denied::Refused(text.to_owned()));
         }
         if let Some(target) = slots.by_name.get(&new) {
             match target.state {
                 _ if !replace => return Err(Denied::Exists),
                 State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
-                State::Kept | State::Waiting => {
-                    target.record.delete(&self.directory).map_err(unavailable)?;
-                    renamed.replaced = Some(target.record.clone());
-                }
+                State::Kept | State::Waiting => self.discard(&target.record, account)?,
                 State::Taken | State::Done => {}
             }
             slots.by_name.remove(&new);
         }
-        let mut slot = match state {
-            State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
-            State::Kept | State::Waiting | State::Taken | State::Done => slots.by_name.remove(&old),
-        }
-        .ok_or(Denied::NotFound)?;
-        let listing_only = matches!(state, State::Taken | State::Done);
+        let mut slot = slots.by_name.remove(&old).ok_or(Denied::NotFound)?;
         let previous = std::mem::replace(&mut slot.record.name, to.to_owned());
         if !listing_only {
-            let finished = !is_temporary(to);
-            let fault = if finished && !slot.record.closed {
-                Some(Denied::Refused("de upload brak af en is niet volledig; stuur het bestand opnieuw".to_owned()))
-            } else {
-                slot.record.save(&self.directory).err().map(unavailable)
-            };
-            if let Some(fault) = fault {
+            if let Err(error) = slot.record.save(&self.directory) {
                 slot.record.name = previous;
                 slots.by_name.insert(old, slot);
-                return Err(fault);
+                return Err(unavailable(error));
             }
             slot.state = State::Kept;
         }
-        renamed.record = (!listing_only).then(|| slot.record.clone());
+        let record = (!listing_only).then(|| slot.record.clone());
         slots.by_name.insert(new, slot);
-        Ok(renamed)
+        Ok(record)
     }
 
-    /// Removes an upload that was not taken; of one that was, only the name. Gives what was removed from disk.
-    pub fn remove(&self, area: Area, name: &str) -> Result<Option<Record>, Denied> {
+    /// Removes an upload that was not taken, which `account` enters in the log; of one that was, only the name.
+    pub fn remove(
+        &self,
+        area: Area,
+        name: &str,
+        account: impl Fn(&Record) -> Result<(), DropBoxError>,
+    ) -> Result<(), Denied> {
         let mut slots = self.lock();
         let key = (area, name.to_owned());
         let slot = slots.by_name.get(&key).ok_or(Denied::NotFound)?;
-        let removed = match slot.state {
+        match slot.state {
             State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
-            State::Kept | State::Waiting => {
-                slot.record.delete(&self.directory).map_err(unavailable)?;
-                Some(slot.record.clone())
-            }
-            State::Taken | State::Done => None,
-        };
+            State::Kept | State::Waiting => self.discard(&slot.record, account)?,
+            State::Taken | State::Done => {}
+        }
         slots.by_name.remove(&key);
-        Ok(removed)
+        Ok(())
     }
 
     pub fn set_modified(&self, area: Area, name: &str, modified: Timestamp) -> Result<(), Denied> {

@@ -12,6 +12,7 @@ use super::{
     is_temporary,
     outbox::described_file,
     place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
+    record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
@@ -239,16 +240,9 @@ impl DropBox for TenantView {
         }
         let (shared, account) = (self.shared.clone(), self.account.clone());
         let rules = self.rules(mode.append);
-        match inbox.begin(area, &name, mode, fresh, &self.account.login.session)? {
-            Beginning::New { record, replaced } => {
-                let logged =
-                    replaced.map_or(Ok(()), |replaced| self.account.deleted(Some(&replaced.id), path.as_str()));
-                if let Err(error) = logged {
-                    inbox.forget(&record);
-                    return Err(unavailable(error));
-                }
-                Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules)))
-            }
+        let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), path.as_str());
+        match inbox.begin(area, &name, mode, fresh, &self.account.login.session, gone)? {
+            Beginning::New(record) => Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules))),
             Beginning::Resumed(record) => Ok(Box::new(Writing::resumed(shared, inbox, account, record, rules)?)),
             Beginning::Settled(record) => Ok(Box::new(Settled {
                 attributes: Attributes {
@@ -272,14 +266,12 @@ impl DropBox for TenantView {
         }
         Self::check_upload_name(&new)?;
         let inbox = &self.boxes.inbox;
-        let renamed = inbox.rename(area, &old, &new, replace)?;
-        if let Some(replaced) = renamed.replaced {
-            self.account.deleted(Some(&replaced.id), to.as_str()).map_err(unavailable)?;
-        }
-        let Some(record) = renamed.record else { return Ok(()) };
+        let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), to.as_str());
+        let Some(record) = inbox.rename(area, &old, &new, replace, gone)? else { return Ok(()) };
         let complete = !is_temporary(&new);
         if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
-            inbox.remove(area, &new)?;
+            // Its refusal is what the log gets.
+            inbox.remove(area, &new, |_| Ok(()))?;
             self.shared.host.refused_upload(RefusedUpload {
                 submission: inbox.submission(&record.id),
                 area,
@@ -290,7 +282,7 @@ impl DropBox for TenantView {
         }
         if let Err(error) = self.account.renamed(&record, complete) {
             // Not in the log, so not done: the client finds it under its old name.
-            inbox.rename(area, &new, &old, false)?;
+            inbox.rename(area, &new, &old, false, |_| Ok(()))?;
             return Err(unavailable(error));
         }
         if inbox.settle(&record) {
@@ -302,8 +294,8 @@ impl DropBox for TenantView {
     fn remove(&self, path: &VirtualPath) -> Result<(), Denied> {
         match self.place(path)? {
             Place::Upload(area, name) => {
-                let Some(record) = self.boxes.inbox.remove(area, &name)? else { return Ok(()) };
-                self.account.deleted(Some(&record.id), path.as_str()).map_err(unavailable)
+                let gone = |record: &Record| self.account.deleted(Some(&record.id), path.as_str());
+                self.boxes.inbox.remove(area, &name, gone)
             }
             Place::Delivery(area, name) => {
                 self.boxes.outbox.open_file(area, &name, false).ok_or(Denied::NotFound)?;
