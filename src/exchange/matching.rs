@@ -151,7 +151,7 @@ impl<'register> Iterator for Matching<'_, 'register> {
     }
 }
 
-fn row<'register>(niss: Niss, entitlement: Option<Entitlement<'register>>) -> AnswerRow<'register> {
+fn row(niss: Niss, entitlement: Option<Entitlement<'_>>) -> AnswerRow<'_> {
     AnswerRow {
         niss,
         entitled: entitlement.is_some(),

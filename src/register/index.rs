@@ -102,9 +102,9 @@ impl Index {
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "the lower half is the row")]
 fn row_of(slot: Slot) -> RowAt {
-    // The lower half.
-    (slot & u64::from(u32::MAX)) as RowAt
+    slot as RowAt
 }
 
 #[cfg(test)]
