@@ -30,6 +30,9 @@ pub(super) struct New {
     /// The log's name, for a key of the transfer log: as `log.origin` in the configuration.
     #[arg(long, value_name = "NAME", required_if_eq("kind", "log"))]
     origin: Option<String>,
+    /// Make a post-quantum hybrid age key (ML-KEM-768 with X25519). Senders need age 1.3 or newer.
+    #[arg(long)]
+    post_quantum: bool,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -45,14 +48,17 @@ enum Kind {
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
-    let Command::New(New { kind, out, origin }) = command;
+    let Command::New(New { kind, out, origin, post_quantum }) = command;
+    if *post_quantum && !matches!(kind, Kind::Exchange | Kind::Register) {
+        bail!("--post-quantum is for the keys of age: exchange and register");
+    }
     let (secret, public) = match kind {
         Kind::Host => {
             let key = sftp::new_key("groeikluis")?;
             (key.private, key.public_line)
         }
         Kind::Exchange | Kind::Register => {
-            let keyring = Keyring::generate();
+            let keyring = if *post_quantum { Keyring::generate_post_quantum() } else { Keyring::generate() };
             let recipients: Vec<String> = keyring.recipients().iter().map(ToString::to_string).collect();
             (keyring.to_file(), recipients.join("\n"))
         }

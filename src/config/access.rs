@@ -182,14 +182,22 @@ fn problem_of_mapped(text: &str) -> String {
 /// Reads the keys that everything is sealed to.
 pub(super) fn recipients(fields: &Fields<'_>, environment: Environment) -> Vec<String> {
     let mut recipients: Vec<String> = Vec::new();
+    let mut kind = None;
     for item in fields.list("recipients") {
         let Some(text) = item.text() else { continue };
-        if let Err(error) = text.parse::<Recipient>() {
+        let parsed = text.parse::<Recipient>();
+        if let Err(error) = &parsed {
             item.fault(format!("`recipients`: {error}"), Some("`age-keygen -y FILE` prints the public key"));
         } else if environment == Environment::Production && example_keys::is_example_recipient(&text) {
             item.fault("an example recipient, whose secret part is public or lost", Some("ask the tenant for its own"));
         } else if recipients.contains(&text) {
             item.fault("this recipient stands twice", None);
+        }
+        if let Ok(post_quantum) = parsed.map(|recipient| recipient.is_post_quantum())
+            && *kind.get_or_insert(post_quantum) != post_quantum
+        {
+            let hint = "name either those that begin with age1pq1 or the others";
+            item.fault("post-quantum and classic recipients cannot share one file", Some(hint));
         }
         recipients.push(text);
     }

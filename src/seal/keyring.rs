@@ -5,17 +5,18 @@ use std::{
     io::{BufRead, BufReader, Cursor, Read},
 };
 
-use age::{Decryptor, armor::ArmoredReader, secrecy::ExposeSecret, x25519};
+use age::{Decryptor, armor::ArmoredReader};
 use zeroize::Zeroizing;
 
-use super::{Recipient, SealError, header};
+use super::{Recipient, SealError, header, identity::Identity};
 
 /// Identities of one purpose: the key in use first, those that it replaced after it.
 ///
-/// Only X25519 identities: a passphrase on the way in would let a sender choose how much work opening is.
+/// X25519 and post-quantum hybrid identities, also beside each other, so that one kind can replace the other. No
+/// passphrases: one on the way in would let a sender choose how much work opening is.
 #[derive(Clone)]
 pub struct Keyring {
-    identities: Vec<x25519::Identity>,
+    identities: Vec<Identity>,
 }
 
 /// Room for reading ciphertext: a few chunks of 64 KiB, so that a read from the disk is worth its call.
@@ -30,41 +31,52 @@ impl Keyring {
         let mut identities = Vec::new();
         for (at, line) in text.lines().map(str::trim).enumerate() {
             if !line.is_empty() && !line.starts_with('#') {
-                identities.push(line.parse().map_err(|_| SealError::Identity { line: at + 1 })?);
+                identities.push(Identity::parse(line).ok_or(SealError::Identity { line: at + 1 })?);
             }
         }
         if identities.is_empty() { Err(SealError::Identity { line: 0 }) } else { Ok(Self { identities }) }
     }
 
-    /// Makes a key.
+    /// Makes an X25519 key.
     pub fn generate() -> Self {
-        Self { identities: vec![x25519::Identity::generate()] }
+        Self { identities: vec![Identity::generate()] }
+    }
+
+    /// Makes a post-quantum hybrid key. Senders need an age that knows it: Go age from 1.3.
+    pub fn generate_post_quantum() -> Self {
+        Self { identities: vec![Identity::generate_hybrid()] }
     }
 
     /// The identity file, as `age-keygen` writes it but for the date.
     pub fn to_file(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::new());
+        // Room for all of it: a text that grows leaves copies of secrets behind. A hybrid key takes 2,052 bytes.
+        let mut text = Zeroizing::new(String::with_capacity(self.identities.len() * 2_100));
         for identity in &self.identities {
             text.push_str("# public key: ");
             text.push_str(&identity.to_public().to_string());
             text.push('\n');
-            text.push_str(identity.to_string().expose_secret());
+            text.push_str(&identity.to_text());
             text.push('\n');
         }
         text
     }
 
-    /// The public keys, in the order of the identities. There is at least one.
+    /// The public keys to seal to, in the order of the identities. There is at least one.
+    ///
+    /// Only those of the first one's kind, since a file cannot be sealed to both: keys of the kind that was replaced
+    /// still open.
     pub fn recipients(&self) -> Vec<Recipient> {
-        self.identities.iter().map(|identity| Recipient::from_x25519(identity.to_public())).collect()
+        let mut recipients: Vec<Recipient> = self.identities.iter().map(Identity::to_public).collect();
+        let kind = recipients.first().map(Recipient::is_post_quantum);
+        recipients.retain(|recipient| Some(recipient.is_post_quantum()) == kind);
+        recipients
     }
 
     /// A secret for `purpose` that follows from the first identity, 32 bytes (HKDF-SHA-256, RFC 5869).
     pub fn derive(&self, purpose: &str) -> Zeroizing<[u8; 32]> {
         let mut secret = Zeroizing::new([0; 32]);
         if let Some(identity) = self.identities.first() {
-            let text = identity.to_string();
-            let keys = hkdf::Hkdf::<sha2::Sha256>::new(Some(b"groeikluis"), text.expose_secret().as_bytes());
+            let keys = hkdf::Hkdf::<sha2::Sha256>::new(Some(b"groeikluis"), identity.to_text().as_bytes());
             // The only error is an output longer than 8,160 bytes.
             let _ = keys.expand(purpose.as_bytes(), secret.as_mut());
         }
@@ -91,7 +103,7 @@ impl Keyring {
         if decryptor.is_scrypt() {
             return Err(SealError::NoMatchingKey);
         }
-        let identities = self.identities.iter().map(|identity| identity as &dyn age::Identity);
+        let identities = self.identities.iter().map(Identity::as_age);
         let plaintext = decryptor.decrypt(identities).map_err(opening_error)?;
         Ok(Opened { plaintext: Box::new(plaintext) })
     }

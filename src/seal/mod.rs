@@ -6,10 +6,15 @@
 //! - Opening: [`Keyring::open`]. Plaintext streams out before the last chunk proves that the file is whole, so act
 //!   only after a clean end; [`Keyring::open_whole`] does. age does not say who sealed: that is who logged in.
 //!
+//! Keys are classic (X25519, SSH) or post-quantum hybrid ones; the two kinds cannot share one file.
+//!
 //! The crate's header parser has no bounds, so a header is measured before the crate sees a byte of it.
 
 mod header;
+mod hpke;
+mod identity;
 mod keyring;
+mod post_quantum;
 mod recipient;
 mod sealer;
 
@@ -46,7 +51,7 @@ pub enum SealError {
     #[error("no recipient to seal to")]
     NoRecipients,
     /// Recipients that cannot share a file: classic and post-quantum ones.
-    #[error("these recipients cannot share one file")]
+    #[error("post-quantum and classic recipients cannot share one file")]
     MixedRecipients,
     /// A text that is no identity file.
     #[error("not an age identity file: line {line}")]

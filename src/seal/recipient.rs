@@ -2,7 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
-/// A public key: age's own (`age1…`) or an OpenSSH one (`ssh-ed25519`, `ssh-rsa`).
+use super::post_quantum::{self, HybridRecipient};
+
+/// A public key: age's own (`age1…`, or `age1pq1…` for a post-quantum hybrid) or an OpenSSH one (`ssh-ed25519`,
+/// `ssh-rsa`).
 #[derive(Clone)]
 pub struct Recipient {
     text: String,
@@ -13,6 +16,7 @@ pub struct Recipient {
 enum Key {
     X25519(age::x25519::Recipient),
     Ssh(age::ssh::Recipient),
+    Hybrid(HybridRecipient),
 }
 
 /// Why a text is no recipient.
@@ -34,7 +38,9 @@ impl FromStr for Recipient {
         if text.contains("SECRET-KEY") || text.contains("PRIVATE KEY") {
             return Err(RecipientFault::Secret);
         }
-        let key = if text.starts_with("age1") {
+        let key = if text.starts_with(post_quantum::RECIPIENT_START) {
+            Key::Hybrid(text.parse()?)
+        } else if text.starts_with("age1") {
             Key::X25519(text.parse().map_err(|_| RecipientFault::Format)?)
         } else {
             Key::Ssh(text.parse().map_err(|_| RecipientFault::Format)?)
@@ -48,10 +54,20 @@ impl Recipient {
         Self { text: key.to_string(), key: Key::X25519(key) }
     }
 
+    pub(super) fn from_hybrid(key: HybridRecipient) -> Self {
+        Self { text: key.to_text(), key: Key::Hybrid(key) }
+    }
+
+    /// Whether files sealed to it stay closed to a quantum computer. Such a recipient shares no file with another.
+    pub fn is_post_quantum(&self) -> bool {
+        matches!(self.key, Key::Hybrid(_))
+    }
+
     pub(super) fn as_age(&self) -> &dyn age::Recipient {
         match &self.key {
             Key::X25519(key) => key,
             Key::Ssh(key) => key,
+            Key::Hybrid(key) => key,
         }
     }
 }
@@ -79,6 +95,7 @@ mod tests {
             (secret, RecipientFault::Secret),
             ("-----BEGIN OPENSSH PRIVATE KEY-----", RecipientFault::Secret),
             ("age1qqqq", RecipientFault::Format),
+            ("age1pq1qqqq", RecipientFault::Format),
             ("ssh-dss AAAA", RecipientFault::Format),
             ("", RecipientFault::Format),
         ] {
