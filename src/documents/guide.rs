@@ -136,6 +136,10 @@ impl Guide<'_> {
         line(out, "Verzegelen, met die sleutel bewaard in het bestand groeikluis.txt:");
         line(out, "");
         line(out, "  age -R groeikluis.txt -o lijst.csv.age lijst.csv");
+        if self.exchange_recipients.iter().any(|recipient| recipient.starts_with("age1pq")) {
+            line(out, "");
+            paragraph(out, "", 0, "Voor een sleutel die met age1pq begint, is age 1.3 of nieuwer nodig.");
+        }
         line(out, "");
         let until_taken = "U kunt een opgeladen bestand nog hernoemen of verwijderen tot het verwerkt wordt, kort na het \
             einde van uw sessie of van de verzending. Bestandsnamen die eindigen op .filepart, .part, .partial of .tmp, \
