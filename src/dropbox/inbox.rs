@@ -6,24 +6,18 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs::File,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::Timestamp;
-use zeroize::Zeroizing;
 
 use super::{
-    Area, DropBoxError,
+    Area, DropBoxError, Received, Submission,
     name::is_temporary,
-    record::{self, Record, Stored},
+    record::{self, Record},
     view::{Attributes, Denied, Entry, UploadMode},
 };
-use crate::{
-    domain::TenantId,
-    durable::Directory,
-    seal::{Keyring, SealError},
-};
+use crate::{domain::TenantId, durable::Directory};
 
 /// The inboxes of one tenant.
 pub(super) struct Inbox {
@@ -35,6 +29,8 @@ pub(super) struct Inbox {
 #[derive(Default)]
 struct Slots {
     by_name: BTreeMap<(Area, String), Slot>,
+    /// What the exchange has, or will take, and whose name went to another upload since.
+    nameless: Vec<Slot>,
     live_sessions: HashSet<String>,
 }
 
@@ -42,6 +38,31 @@ struct Slot {
     record: Record,
     state: State,
     session: String,
+}
+
+impl Slots {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.by_name.values_mut().chain(&mut self.nameless)
+    }
+
+    /// Takes a name away. What the exchange has stays known: it may come back unanswered.
+    fn take_name(&mut self, key: &(Area, String)) {
+        let slot = self.by_name.remove(key);
+        self.nameless.extend(slot.filter(|slot| slot.state == State::Taken));
+    }
+}
+
+/// What the log knows of a finished submission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Known {
+    /// Nothing: its close was never confirmed.
+    Nothing,
+    /// It waits for its answer.
+    Waiting,
+    /// It was answered or refused.
+    Settled,
+    /// Its owner removed or replaced it.
+    Removed,
 }
 
 /// How far an upload has come.
@@ -69,46 +90,35 @@ pub(super) enum Beginning {
     Settled(Record),
 }
 
-/// A finished upload, waiting for the exchange.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Submission {
-    /// Whose it is.
-    pub tenant: TenantId,
-    /// Its id.
-    pub id: String,
-}
-
-/// A finished upload that the exchange has taken: the first stage of an answer. Only the drop-box makes one.
-#[derive(Debug)]
-pub struct Received {
-    submission: Submission,
-    record: Record,
-    directory: Directory,
-}
-
 /// Entries of one inbox at most, so that a tenant cannot fill memory and listings with names.
 const MOST_ENTRIES: usize = 1000;
 
 impl Inbox {
-    /// Opens the inboxes of a tenant. `is_done` tells of a finished submission whether it was answered, or none when
-    /// the log does not know it: then its close was never confirmed, and it counts as broken off.
-    pub fn open(
-        tenant: TenantId,
-        directory: Directory,
-        is_done: impl Fn(&str) -> Option<bool>,
-    ) -> Result<Self, DropBoxError> {
+    /// Opens the inboxes of a tenant. `known` tells what the log knows of a finished submission.
+    pub fn open(tenant: TenantId, directory: Directory, known: impl Fn(&str) -> Known) -> Result<Self, DropBoxError> {
         let mut slots = Slots::default();
         for mut record in record::load_all(&directory)? {
             let mut state = State::Kept;
             if record.closed && !is_temporary(&record.name) {
-                match is_done(&record.id) {
-                    Some(true) => continue,
-                    Some(false) => state = State::Waiting,
-                    None => record.closed = false,
+                match known(&record.id) {
+                    Known::Settled => continue,
+                    Known::Removed => {
+                        record.delete(&directory)?;
+                        continue;
+                    }
+                    Known::Waiting => state = State::Waiting,
+                    // Its close was never confirmed: it counts as broken off.
+                    Known::Nothing => record.closed = false,
                 }
             }
             let key = (record.area, record.name.clone());
-            slots.by_name.insert(key, Slot { record, state, session: String::new() });
+            let slot = Slot { record, state, session: String::new() };
+            // Of two with one name, the name is that of the one that its owner may go on with.
+            let replaced = match slots.by_name.get(&key) {
+                Some(other) if state == State::Waiting && other.state == State::Kept => Some(slot),
+                _ => slots.by_name.insert(key, slot),
+            };
+            slots.nameless.extend(replaced);
         }
         Ok(Self { tenant, directory, slots: Mutex::new(slots) })
     }
@@ -144,7 +154,8 @@ impl Inbox {
     /// Finished submissions that the exchange has not begun, for a start after a stop.
     pub fn waiting(&self) -> Vec<Submission> {
         let slots = self.lock();
-        let waiting = slots.by_name.values().filter(|slot| slot.state == State::Waiting);
+        let all = slots.by_name.values().chain(&slots.nameless);
+        let waiting = all.filter(|slot| slot.state == State::Waiting);
         waiting.map(|slot| self.submission(&slot.record.id)).collect()
     }
 
@@ -166,14 +177,15 @@ impl Inbox {
         let mut slots = self.lock();
         let key = (area, name.to_owned());
         let slot = |record: Record| Slot { record, state: State::Writing, session: session.to_owned() };
-        let count = slots.by_name.len();
-        match slots.by_name.get_mut(&key) {
+        let Slots { by_name, nameless, .. } = &mut *slots;
+        let count = by_name.len();
+        match by_name.get_mut(&key) {
             None if !mode.create => Err(Denied::NotFound),
             None if count >= MOST_ENTRIES => {
                 Err(Denied::Limit(format!("te veel bestanden in de inbox (meer dan {MOST_ENTRIES})")))
             }
             None => {
-                slots.by_name.insert(key, slot(fresh.clone()));
+                by_name.insert(key, slot(fresh.clone()));
                 Ok(Beginning::New(fresh))
             }
             Some(_) if mode.exclusive => Err(Denied::Exists),
@@ -185,7 +197,8 @@ impl Inbox {
                     Ok(Beginning::New(fresh))
                 }
                 (State::Taken | State::Done, true) => {
-                    *found = slot(fresh.clone());
+                    let before = std::mem::replace(found, slot(fresh.clone()));
+                    nameless.extend(Some(before).filter(|before| before.state == State::Taken));
                     Ok(Beginning::New(fresh))
                 }
                 (State::Kept, false) => {
@@ -271,7 +284,7 @@ impl Inbox {
                 State::Kept | State::Waiting => self.discard(&target.record, account)?,
                 State::Taken | State::Done => {}
             }
-            slots.by_name.remove(&new);
+            slots.take_name(&new);
         }
         let mut slot = slots.by_name.remove(&old).ok_or(Denied::NotFound)?;
         let previous = std::mem::replace(&mut slot.record.name, to.to_owned());
@@ -303,7 +316,7 @@ impl Inbox {
             State::Kept | State::Waiting => self.discard(&slot.record, account)?,
             State::Taken | State::Done => {}
         }
-        slots.by_name.remove(&key);
+        slots.take_name(&key);
         Ok(())
     }
 
@@ -320,15 +333,15 @@ impl Inbox {
     /// Takes a finished submission; none when its owner removed it since.
     pub fn take(&self, id: &str) -> Option<Received> {
         let mut slots = self.lock();
-        let slot = slots.by_name.values_mut().find(|slot| slot.record.id == id && slot.state == State::Waiting)?;
+        let slot = slots.all_mut().find(|slot| slot.record.id == id && slot.state == State::Waiting)?;
         slot.state = State::Taken;
         let record = slot.record.clone();
-        Some(Received { submission: self.submission(id), record, directory: self.directory.clone() })
+        Some(Received::new(self.submission(id), record, self.directory.clone()))
     }
 
     /// The exchange gives a submission back unanswered: it will be offered again.
     pub fn give_back(&self, id: &str) {
-        for slot in self.lock().by_name.values_mut() {
+        for slot in self.lock().all_mut() {
             if slot.record.id == id && slot.state == State::Taken {
                 slot.state = State::Waiting;
             }
@@ -338,53 +351,14 @@ impl Inbox {
     /// A submission was answered or refused.
     pub fn done(&self, id: &str) {
         let mut slots = self.lock();
-        for slot in slots.by_name.values_mut() {
+        for slot in slots.all_mut() {
             if slot.record.id == id {
                 slot.state = State::Done;
             }
         }
-        let Slots { by_name, live_sessions } = &mut *slots;
+        let Slots { by_name, nameless, live_sessions } = &mut *slots;
+        nameless.retain(|slot| slot.state != State::Done);
         by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains(&slot.session));
-    }
-}
-
-impl Received {
-    /// Whose submission it is.
-    pub fn submission(&self) -> &Submission {
-        &self.submission
-    }
-
-    /// The name that the tenant gave it.
-    pub fn name(&self) -> &str {
-        &self.record.name
-    }
-
-    /// Which inbox it came to.
-    pub fn area(&self) -> Area {
-        self.record.area
-    }
-
-    /// Bytes, as the tenant sent them.
-    pub fn size(&self) -> u64 {
-        self.record.size
-    }
-
-    /// Opens the content, at most `limit_bytes` of it, in memory that is wiped.
-    ///
-    /// # Errors
-    /// [`SealError`] of the tenant's own sealing, or [`SealError::Io`] for the exchange's disk.
-    pub fn open(&self, keyring: &Keyring, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let content = self.content().map_err(SealError::Io)?;
-        keyring.open_whole(content, limit_bytes)
-    }
-
-    /// Whether the tenant sealed it itself.
-    pub fn came_sealed(&self) -> bool {
-        self.record.stored == Stored::AsItCame
-    }
-
-    fn content(&self) -> std::io::Result<File> {
-        self.directory.open(&self.record.content_file()).map_err(|error| error.source)
     }
 }
 

@@ -16,6 +16,7 @@ mod inbox;
 mod name;
 mod outbox;
 mod place;
+mod received;
 mod record;
 mod session;
 mod store;
@@ -23,9 +24,9 @@ mod upload;
 pub mod view;
 
 pub use budget::MemoryBudget;
-pub use inbox::{Received, Submission};
 pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging};
+pub use received::{Received, Submission};
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault};
 
 use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};

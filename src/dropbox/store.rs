@@ -8,8 +8,9 @@ use std::{
 
 use super::{
     Area, DropBoxError, MemoryBudget, Outbox, Published, Staging, Submission,
-    inbox::{Inbox, Received},
+    inbox::{Inbox, Known},
     outbox,
+    received::Received,
     session::TenantView,
     view::{Denied, DropBox, DropBoxes, Login},
 };
@@ -169,24 +170,26 @@ impl Boxes {
             return Ok(boxes.clone());
         }
         let uploads = self.uploads.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
-        let inbox = Inbox::open(tenant.clone(), uploads, |id| self.is_done(id))?;
+        let inbox = Inbox::open(tenant.clone(), uploads, |id| self.known(id))?;
         let directory = self.outboxes.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
         let boxes = TenantBoxes { inbox: Arc::new(inbox), outbox: Outbox::open(&directory)? };
         open.insert(tenant.clone(), boxes.clone());
         Ok(boxes)
     }
 
-    /// What the log knows of a finished submission. When it cannot be asked, the submission counts as not done, and
+    /// What the log knows of a finished submission. When it cannot be asked, the submission counts as waiting, and
     /// the exchange, which asks again, waits as well.
-    fn is_done(&self, id: &str) -> Option<bool> {
+    fn known(&self, id: &str) -> Known {
         match self.shared.ledger.submission(id) {
-            Ok(row) => row
-                .map(|row| row.state)
-                .filter(|state| *state != SubmissionState::Unfinished)
-                .map(|state| state != SubmissionState::Waiting),
+            Ok(row) => match row.map(|row| row.state) {
+                None | Some(SubmissionState::Unfinished) => Known::Nothing,
+                Some(SubmissionState::Waiting) => Known::Waiting,
+                Some(SubmissionState::Answered | SubmissionState::Refused) => Known::Settled,
+                Some(SubmissionState::Removed) => Known::Removed,
+            },
             Err(error) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
-                Some(false)
+                Known::Waiting
             }
         }
     }

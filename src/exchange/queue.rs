@@ -1,7 +1,7 @@
 //! Work that waits: in order for each tenant, tenants beside one another.
 
 use std::{
-    collections::{HashSet, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -41,6 +41,9 @@ pub(super) struct Queue {
 struct State {
     waiting: VecDeque<(Job, Option<Instant>)>,
     busy: HashSet<TenantId>,
+    /// When each tenant last had its turn, as a count of turns.
+    turns: HashMap<TenantId, u64>,
+    turn: u64,
     closed: bool,
 }
 
@@ -80,14 +83,20 @@ impl Queue {
             }
             let now = Instant::now();
             let mut passed = HashSet::new();
-            let ready = state.waiting.iter().position(|(job, not_before)| {
+            let ready = state.waiting.iter().enumerate().filter(|(_, (job, not_before))| {
                 // What stands before in a tenant's line goes first, also while it waits for its next try.
                 let tenant = &job.submission().tenant;
-                let first = passed.insert(tenant.clone());
+                let first = passed.insert(tenant);
                 first && !state.busy.contains(tenant) && not_before.is_none_or(|time| time <= now)
             });
-            if let Some((job, _)) = ready.and_then(|at| state.waiting.remove(at)) {
-                state.busy.insert(job.submission().tenant.clone());
+            // Whose turn is longest ago: a tenant with a long line does not keep the others waiting.
+            let next = ready.min_by_key(|(_, (job, _))| state.turns.get(&job.submission().tenant)).map(|(at, _)| at);
+            if let Some((job, _)) = next.and_then(|at| state.waiting.remove(at)) {
+                let tenant = job.submission().tenant.clone();
+                state.turn += 1;
+                let turn = state.turn;
+                state.turns.insert(tenant.clone(), turn);
+                state.busy.insert(tenant);
                 return Some(job);
             }
             let next_try = state.waiting.iter().filter_map(|(_, not_before)| *not_before).min();

@@ -151,6 +151,10 @@ impl Exchange {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
             let done = match outcome {
                 Ok(Ok(())) => true,
+                Ok(Err(error @ ExchangeError::NoRegister)) => {
+                    tracing::warn!(%error, tenant = %submission.tenant, submission = submission.id, "upload waits");
+                    false
+                }
                 Ok(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
                     tracing::error!(error, tenant = %submission.tenant, submission = submission.id, "upload waits");
