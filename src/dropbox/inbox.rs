@@ -372,3 +372,89 @@ pub(super) fn unavailable(error: DropBoxError) -> Denied {
     tracing::error!(error = &error as &dyn std::error::Error, "drop-box failed");
     Denied::Unavailable
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dropbox::record::Stored;
+
+    const NEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
+
+    fn record(id: &str) -> Record {
+        Record {
+            id: id.to_owned(),
+            name: "x.csv".to_owned(),
+            area: Area::Live,
+            size: 3,
+            modified: Timestamp::UNIX_EPOCH,
+            stored: Stored::SealedHere,
+            closed: true,
+            stored_sha256: String::new(),
+        }
+    }
+
+    fn inbox(directory: &Directory, known: impl Fn(&str) -> Known) -> Inbox {
+        Inbox::open("bree".parse().unwrap(), directory.clone(), known).unwrap()
+    }
+
+    fn finish(inbox: &Inbox, id: &str) {
+        let record = record(id);
+        assert!(inbox.begin(Area::Live, "x.csv", NEW, record.clone(), "s", |_| Ok(())).is_ok());
+        record.save(inbox.directory()).unwrap();
+        assert!(inbox.settle(&record));
+    }
+
+    fn waiting(inbox: &Inbox) -> Vec<String> {
+        let mut ids: Vec<String> = inbox.waiting().into_iter().map(|submission| submission.id).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn an_upload_whose_name_went_to_another_comes_back_when_it_is_given_back() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        finish(&inbox, "1");
+        assert!(inbox.take("1").is_some());
+        finish(&inbox, "2");
+        inbox.give_back("1");
+        assert_eq!(waiting(&inbox), ["1", "2"]);
+        assert!(inbox.take("1").is_some() && inbox.take("1").is_none());
+        inbox.done("1");
+        assert_eq!(waiting(&inbox), ["2"]);
+        assert_eq!(inbox.list(Area::Live).len(), 1);
+    }
+
+    #[test]
+    fn a_name_that_is_removed_or_renamed_over_takes_no_upload_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        finish(&inbox, "1");
+        assert!(inbox.take("1").is_some());
+        inbox.remove(Area::Live, "x.csv", |_| panic!("nothing goes from disk")).unwrap();
+        assert!(inbox.list(Area::Live).is_empty());
+        inbox.give_back("1");
+        assert_eq!(waiting(&inbox), ["1"]);
+    }
+
+    #[test]
+    fn after_a_stop_two_of_one_name_are_both_known_and_removed_ones_are_erased() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        for id in ["1", "2", "3", "4", "5"] {
+            record(id).save(&directory).unwrap();
+        }
+        let inbox = inbox(&directory, |id| match id {
+            "3" => Known::Settled,
+            "4" => Known::Removed,
+            "5" => Known::Nothing,
+            _ => Known::Waiting,
+        });
+        assert_eq!(waiting(&inbox), ["1", "2"]);
+        let kept = inbox.begin(Area::Live, "x.csv", UploadMode::default(), record("6"), "s", |_| Ok(()));
+        assert!(matches!(kept, Ok(Beginning::Resumed(record)) if record.id == "5" && !record.closed));
+        assert!(directory.contains("3.json") && !directory.contains("4.json"));
+    }
+}
