@@ -134,7 +134,9 @@ impl Entries {
     fn open_journal(&mut self) -> Result<bool, LogError> {
         let files = journal::list(&self.directory)?;
         let Some((first, path)) = files.into_iter().rfind(|(first, _)| *first <= self.next) else {
-            return Ok(false);
+            // The writer published and took the file away between two looks: what is next is in the bundles now.
+            self.published = published_size(&self.directory)?;
+            return Ok(self.published > self.next);
         };
         self.journal = Some(Groups::open(first, &path)?);
         Ok(true)
