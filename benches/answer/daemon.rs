@@ -74,7 +74,7 @@ async fn send_lists(work: &Work, directory: &Path, login: &str, host_key: &str) 
     })
     .await?;
     let client = Client::connect(address, "antwerpen", login, SshPublicKey::parse(host_key)?).await?;
-    let content = work.exchange.open_whole(fs::File::open(work.list())?, 1 << 30)?;
+    let content = work.exchange.open_file(fs::File::open(work.list())?, 1 << 30)?;
     let text = std::str::from_utf8(&content)?;
     let mut times = Vec::new();
     for run in 0..RUNS {

@@ -9,7 +9,6 @@ use std::{
 };
 
 use groeikluis::{
-    documents::answer,
     domain::{
         Clearance, Ground, Kind, Tenant, TenantKind,
         protocol::{Outside, Reply},
@@ -17,7 +16,7 @@ use groeikluis::{
         tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
     },
     durable::Directory,
-    exchange::{FingerprintKey, Matching, Terms},
+    exchange::{FingerprintKey, Terms, write_answer},
     lists,
     register::Register,
     seal::{Recipient, TenantSealer},
@@ -95,7 +94,7 @@ fn answer_once(
         }
         began = now;
     };
-    let content = work.exchange.open_whole(File::open(work.list())?, 1 << 30)?;
+    let content = work.exchange.open_file(File::open(work.list())?, 1 << 30)?;
     lap(0);
     let limits = lists::Limits { rows: work.rows + 1, ..lists::Limits::default() };
     let list = lists::read(&content, "list.csv", &limits, TODAY).map_err(|fault| fault.to_string())?;
@@ -106,10 +105,9 @@ fn answer_once(
     let source = register.catalogue().id("sociale_toeslag").ok_or("no such source")?;
     let terms =
         Terms { reply: Reply::EntitledOnly, outside_municipality: Outside::Answer, nis_code: nis_code()?, source };
-    let mut matches = Matching::new(&list, register, terms);
     let columns = clearance.columns().to_vec();
     let mut sealer = TenantSealer::new(clearance, recipients, File::create(output)?)?;
-    let answer_rows = answer::write(&mut sealer, &columns, &mut matches)?;
+    let answer_rows = write_answer(&mut sealer, &columns, &list, register, terms)?.rows;
     sealer.finish()?;
     lap(3);
     Ok(Run { steps, answer_rows })
@@ -117,7 +115,7 @@ fn answer_once(
 
 /// Decrypts the list and encrypts the answer with the `age` crate alone, from file to file.
 fn floor(work: &Work, answer: &std::path::Path, recipients: &[Recipient]) -> Outcome<Duration> {
-    let plaintext = work.municipality.open_whole(File::open(answer)?, 1 << 30)?;
+    let plaintext = work.municipality.open_file(File::open(answer)?, 1 << 30)?;
     let output = work.directory.join("floor.age");
     let identity: age::x25519::Identity = secret_key(work).parse()?;
     let recipients: Result<Vec<age::x25519::Recipient>, _> = recipients.iter().map(|r| r.to_string().parse()).collect();

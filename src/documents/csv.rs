@@ -21,6 +21,15 @@ pub fn two_texts(out: &mut Vec<u8>, first: &str, second: &str) {
 
 fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
     let plain = parts.iter().all(|part| is_plain(part.as_bytes()));
+    let begins_with_letter =
+        parts.first().is_some_and(|part| part.starts_with(|first: char| first.is_ascii_alphabetic()));
+    if plain && begins_with_letter && !parts.last().is_some_and(|part| part.ends_with(' ')) {
+        // Nearly every name: no quotes, no formula.
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
+        return;
+    }
     let edges =
         parts.first().is_some_and(|part| part.starts_with(' ')) || parts.last().is_some_and(|part| part.ends_with(' '));
     let quotes = !plain || edges;
@@ -44,7 +53,8 @@ fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
 
 /// Whether nothing in a text needs quotes.
 fn is_plain(bytes: &[u8]) -> bool {
-    bytes.iter().all(|byte| *byte >= b' ' && !matches!(byte, b';' | b'"' | 0x7F))
+    // All bytes are looked at before the one decision: names are short.
+    bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ' && !matches!(byte, b';' | b'"' | 0x7F)))
 }
 
 fn escaped(out: &mut Vec<u8>, byte: u8) {

@@ -86,14 +86,15 @@ impl Niss {
     /// [`NissFault`], the first that holds, in the order format, check digits, month, serial.
     pub fn from_digits(digits: &[u8]) -> Result<Self, NissFault> {
         let digits: &[u8; DIGITS] = digits.try_into().map_err(|_| NissFault::Format)?;
-        // All digits are looked at before the one decision, and 32 bits hold each part: lists have hundreds of
-        // thousands of them.
-        if !digits.iter().fold(true, |all, digit| all & digit.is_ascii_digit()) {
+        let [d0, d1, d2, d3, d4, d5, d6, d7, d8, c0, c1] = *digits;
+        // Eight digits at once: lists have hundreds of thousands of numbers, registers millions.
+        let eight = u64::from_le_bytes([d0, d1, d2, d3, d4, d5, d6, d7]);
+        let rest = u64::from_le_bytes([d8, c0, c1, b'0', b'0', b'0', b'0', b'0']);
+        if !(are_digits(eight) & are_digits(rest)) {
             return Err(NissFault::Format);
         }
-        let (nine, check) = digits.split_at(DIGITS - 2);
-        let number = |part: &[u8]| part.iter().fold(0_u32, |number, digit| number * 10 + u32::from(digit - b'0'));
-        Self::from_parts(number(nine), number(check))
+        let value = |digit: u8| u32::from(digit - b'0');
+        Self::from_parts(eight_digits(eight) * 10 + value(d8), value(c0) * 10 + value(c1))
     }
 
     /// Reads a number as people write it: `YY.MM.DD-SSS.CC`, with spaces, dots, dashes, slashes, or bare.
@@ -166,16 +167,10 @@ impl Niss {
         let nine = self.nine();
         let prefix = if self.is_2000s() { PREFIX_2000 } else { 0 };
         let check = 97 - (nine + prefix) % 97;
-        let mut digits = [b'0'; DIGITS];
-        let (first, last) = digits.split_at_mut(DIGITS - 2);
-        // 32 bits each: half the work of one number of eleven digits, and answers write hundreds of thousands.
-        for (part, mut rest) in [(first, nine), (last, check)] {
-            for digit in part.iter_mut().rev() {
-                *digit = b'0' + (rest % 10) as u8;
-                rest /= 10;
-            }
-        }
-        digits
+        let [[d0, d1], [d2, d3], [d4, d5], [d6, d7]] =
+            [nine / 10_000_000, nine / 100_000, nine / 1000, nine / 10].map(|upper| two_digits(upper % 100));
+        let ([_, d8], [c0, c1]) = (two_digits(nine % 10), two_digits(check));
+        [d0, d1, d2, d3, d4, d5, d6, d7, d8, c0, c1]
     }
 
     fn nine(self) -> u32 {
@@ -247,6 +242,30 @@ impl Niss {
             AgeCheck::Undecided
         }
     }
+}
+
+/// Whether eight bytes are all ASCII digits: their upper halves are 3, also when 6 is added to each.
+fn are_digits(bytes: u64) -> bool {
+    const UPPER: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    const THREES: u64 = 0x3030_3030_3030_3030;
+    bytes & UPPER == THREES && bytes.wrapping_add(0x0606_0606_0606_0606) & UPPER == THREES
+}
+
+/// The number that eight digits make, the first in the lowest byte: neighbours are joined to pairs, pairs to fours,
+/// fours to eight.
+fn eight_digits(bytes: u64) -> u32 {
+    let digits = bytes & 0x0f0f_0f0f_0f0f_0f0f;
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half is below a hundred million")]
+    let eight = (fours * 10_000 + (fours >> 32)) as u32;
+    eight
+}
+
+/// The digits of a number below 100.
+fn two_digits(number: u32) -> [u8; 2] {
+    let [number, ..] = number.to_le_bytes();
+    [b'0' + number / 10, b'0' + number % 10]
 }
 
 /// A wiped number is no number any more: only for what is about to go.

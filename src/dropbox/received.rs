@@ -62,7 +62,7 @@ impl Received {
     /// [`SealError`] of the tenant's own sealing, or [`SealError::Io`] for the exchange's disk.
     pub fn open(&self, keyring: &Keyring, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let content = self.content().map_err(SealError::Io)?;
-        keyring.open_whole(content, limit_bytes)
+        keyring.open_file(content, limit_bytes)
     }
 
     /// Whether the tenant sealed it itself.

@@ -6,13 +6,12 @@ use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use super::{
-    Exchange, ExchangeError, Matching, SelectionFault, Terms,
+    Exchange, ExchangeError, Matched, SelectionFault, Terms,
     delivery::{Outgoing, write_text},
-    select,
+    select, write_answer,
 };
 use crate::{
     documents::{
-        answer,
         rejection::Reason,
         report::{Report, verslag},
     },
@@ -81,7 +80,7 @@ pub struct Checked {
 }
 
 /// A list with the register that it is answered from.
-pub struct Matched<'register> {
+pub struct Answerable<'register> {
     checked: Checked,
     register: &'register Register,
 }
@@ -112,8 +111,8 @@ impl Opened {
 }
 
 impl Checked {
-    fn match_with(self, register: &Register) -> Matched<'_> {
-        Matched { checked: self, register }
+    fn match_with(self, register: &Register) -> Answerable<'_> {
+        Answerable { checked: self, register }
     }
 }
 
@@ -139,8 +138,8 @@ impl Exchange {
         let opened = Opened::open(case.received, &self.parts.keyring, case.tenant.limits.upload_bytes)?;
         let checked = self.check(case, &opened, &register)?;
         drop(opened);
-        let matched = checked.match_with(&register);
-        self.deliver_answer(case, matched).map_err(Stop::Failed)
+        let answerable = checked.match_with(&register);
+        self.deliver_answer(case, answerable).map_err(Stop::Failed)
     }
 
     /// Reads the list and asks the gate.
@@ -221,11 +220,10 @@ impl Exchange {
     }
 
     /// Seals answer and report, enters both in the log with the use of the protocol, and shows them.
-    fn deliver_answer(&self, case: &Case<'_>, matched: Matched<'_>) -> Result<(), ExchangeError> {
-        let Matched { checked, register } = matched;
+    fn deliver_answer(&self, case: &Case<'_>, answerable: Answerable<'_>) -> Result<(), ExchangeError> {
+        let Answerable { checked, register } = answerable;
         let Checked { list, size, clearance, terms, fingerprint } = checked;
         let register_month = register.month().to_string();
-        let mut matches = Matching::new(&list, register, terms);
         let submission = &case.received.submission().id;
         let area = case.received.area();
         let sequence = self.next_sequence(&case.tenant.id)?;
@@ -240,10 +238,13 @@ impl Exchange {
             extension: "csv",
             answers: Some((submission, case.received.name())),
         };
-        let answer =
-            self.stage(outgoing(clearance, sequence), |output| answer::write(output, &columns, &mut matches))?;
+        let mut found = Matched::default();
+        let answer = self.stage(outgoing(clearance, sequence), |output| {
+            found = write_answer(output, &columns, &list, register, terms)?;
+            Ok(found.rows)
+        })?;
         let mut remarks = list.remarks.clone();
-        remarks.extend_from_slice(matches.outside());
+        remarks.extend_from_slice(&found.outside);
         remarks.sort_by_key(|remark| remark.line);
         let text = verslag(
             &Report {
@@ -254,7 +255,7 @@ impl Exchange {
                 day: case.today,
                 counts: list.counts,
                 answer_rows: answer.staged.manifest.rows,
-                entitled: usize::try_from(matches.entitled()).unwrap_or(usize::MAX),
+                entitled: usize::try_from(found.entitled).unwrap_or(usize::MAX),
             },
             &remarks,
         );
@@ -272,10 +273,10 @@ impl Exchange {
                     invalid: counts.invalid as u64,
                     duplicate: counts.duplicate as u64,
                     outside_age: counts.outside_age as u64,
-                    outside_municipality: matches.outside().len() as u64,
+                    outside_municipality: found.outside.len() as u64,
                     unknown_date: counts.unknown_date as u64,
-                    matched: matches.matched(),
-                    entitled: matches.entitled(),
+                    matched: found.matched,
+                    entitled: found.entitled,
                     register_month,
                     list_fingerprint: fingerprint,
                     delivery_id: answer.staged.id.clone(),

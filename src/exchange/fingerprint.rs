@@ -62,15 +62,14 @@ impl FingerprintKey {
     /// The fingerprint of a list under a protocol: HMAC-SHA-256 over its different numbers in ascending order, so
     /// that the same children in another order or file format are the same list. Hexadecimal.
     pub fn of_list(&self, list: &List, protocol: &ProtocolId) -> String {
-        let mut keys: Zeroizing<Vec<u32>> = Zeroizing::new(list.children.iter().map(|line| line.niss.key()).collect());
-        keys.sort_unstable();
         // The only error of HMAC's set-up is a key length that it cannot have: it takes any.
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0[..]) else { return String::new() };
         mac.update(protocol.as_str().as_bytes());
-        let mut bytes = Zeroizing::new(Vec::with_capacity(keys.len() * 4 + 1));
+        let numbers = list.ascending();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(numbers.len() * 4 + 1));
         bytes.push(0);
-        for key in keys.iter() {
-            bytes.extend_from_slice(&key.to_le_bytes());
+        for number in numbers {
+            bytes.extend_from_slice(&number.key().to_le_bytes());
         }
         mac.update(&bytes);
         hex::encode(mac.finalize().into_bytes())

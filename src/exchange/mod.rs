@@ -19,9 +19,9 @@ mod registers;
 mod selection;
 mod worker;
 
-pub use answer::{Checked, Matched, Opened};
+pub use answer::{Answerable, Checked, Opened};
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
-pub use matching::{Matching, Terms};
+pub use matching::{Matched, Terms, write_answer};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use selection::{SelectionFault, select};
 pub use worker::{Exchange, ExchangeParts, Tenants};

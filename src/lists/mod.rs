@@ -7,12 +7,12 @@
 //! order of the list; memory and time are bounded by [`Limits`] and by the constants of `workbook`; no message
 //! repeats a number or the text of a cell. A list is refused as a whole with a [`ListFault`] rather than guessed at.
 
+mod births;
 mod cell;
 mod fault;
 mod header;
 mod problem;
 mod seems;
-mod seen;
 mod sheet;
 mod tally;
 mod text;
@@ -20,8 +20,9 @@ mod workbook;
 mod xml;
 
 use jiff::civil::Date;
+use zeroize::{Zeroize, Zeroizing};
 
-use crate::domain::{AgeCheck, Niss};
+use crate::domain::{AgeCheck, Niss, PlacedNiss};
 
 pub use fault::ListFault;
 pub use problem::{Problem, Remark};
@@ -55,12 +56,20 @@ pub struct Line {
     pub line: u32,
     /// Whether the age limit is reached: such a child gets no answer. An undecided one does.
     pub age: AgeCheck,
+    /// Whether the number gives the whole birth date.
+    pub birth_is_known: bool,
 }
 
 impl Line {
     /// Whether the child may be answered: it has not certainly reached [`AGE_LIMIT_YEARS`].
     pub fn is_within_age(&self) -> bool {
         self.age != AgeCheck::Reached
+    }
+}
+
+impl Zeroize for Line {
+    fn zeroize(&mut self) {
+        self.niss.zeroize();
     }
 }
 
@@ -93,7 +102,9 @@ pub struct Counts {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List {
     /// Each valid number at its first place, in the order of the list.
-    pub children: Vec<Line>,
+    pub children: Zeroizing<Vec<Line>>,
+    /// The same in ascending order of the number.
+    ascending: Zeroizing<Vec<PlacedNiss>>,
     /// What the sender should know of single rows, in the order of the list.
     pub remarks: Vec<Remark>,
     /// How the rows divide.
@@ -103,6 +114,13 @@ pub struct List {
     /// Whether a text has no line end after its last row and that row holds no valid number. A list that ends inside
     /// a number is refused ([`ListFault::CutOff`]); here the last row is something else, such as a total.
     pub looks_cut_off: bool,
+}
+
+impl List {
+    /// The numbers in ascending order, each with its child's place in [`List::children`].
+    pub fn ascending(&self) -> &[PlacedNiss] {
+        &self.ascending
+    }
 }
 
 /// Reads a list.

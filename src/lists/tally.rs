@@ -1,21 +1,22 @@
 //! Gathering rows into a list: first places, duplicates, ages, remarks, counts, and the limits on them.
 
 use jiff::civil::Date;
+use zeroize::Zeroizing;
 
 use super::{
     Counts, Limits, Line, List, ListFault, Problem, Remark,
+    births::{BirthFacts, Births},
     cell::Cell,
     header::Layout,
-    seen::{BirthFacts, Seen},
 };
-use crate::domain::{AgeCheck, Niss};
+use crate::domain::{AgeCheck, Niss, PlacedNiss, placed};
 
 /// A list in the making.
 pub struct Tally {
     limits: Limits,
     column: u32,
-    seen: Seen,
-    children: Vec<Line>,
+    births: Births,
+    children: Zeroizing<Vec<Line>>,
     remarks: Vec<Remark>,
     counts: Counts,
 }
@@ -27,8 +28,8 @@ impl Tally {
         Self {
             limits: *limits,
             column: u32::try_from(layout.column + 1).unwrap_or(u32::MAX),
-            seen: Seen::new(today),
-            children: Vec::with_capacity(room),
+            births: Births::new(today),
+            children: Zeroizing::new(Vec::with_capacity(room)),
             remarks: Vec::new(),
             counts: Counts { ignored_columns: layout.columns.saturating_sub(1), ..Counts::default() },
         }
@@ -49,7 +50,7 @@ impl Tally {
     }
 
     fn number(&mut self, line: u32, niss: Niss, restored: bool) {
-        let (BirthFacts { future, age, incomplete }, new) = self.seen.meet(niss);
+        let BirthFacts { future, age, known } = self.births.of(niss);
         if future {
             return self.invalid(line, Problem::BirthDate);
         }
@@ -58,20 +59,7 @@ impl Tally {
             self.counts.repaired += 1;
             self.remark(line, Problem::Restored);
         }
-        if !new {
-            self.counts.duplicate += 1;
-            return self.remark(line, Problem::Duplicate);
-        }
-        self.counts.distinct += 1;
-        if age == AgeCheck::Reached {
-            self.counts.outside_age += 1;
-            self.remark(line, Problem::OutsideAge);
-        }
-        if incomplete {
-            self.counts.unknown_date += 1;
-            self.remark(line, Problem::UnknownDate);
-        }
-        self.children.push(Line { niss, line, age });
+        self.children.push(Line { niss, line, age, birth_is_known: known });
     }
 
     fn invalid(&mut self, line: u32, problem: Problem) {
@@ -83,8 +71,19 @@ impl Tally {
         self.remarks.push(Remark { line, column: self.column, problem });
     }
 
+    /// Adds what was gathered from the rows that follow.
+    pub fn add(&mut self, mut following: Self) {
+        let Counts { rows, valid, repaired, invalid, .. } = following.counts;
+        self.counts.rows += rows;
+        self.counts.valid += valid;
+        self.counts.repaired += repaired;
+        self.counts.invalid += invalid;
+        self.children.extend_from_slice(&following.children);
+        self.remarks.append(&mut following.remarks);
+    }
+
     /// The list, when its limits are kept.
-    pub fn finish(self, looks_cut_off: bool, ignored_sheets: usize) -> Result<List, ListFault> {
+    pub fn finish(mut self, looks_cut_off: bool, ignored_sheets: usize) -> Result<List, ListFault> {
         let Counts { rows, invalid, .. } = self.counts;
         if rows == 0 {
             return Err(ListFault::Empty);
@@ -96,9 +95,61 @@ impl Tally {
         if invalid.saturating_mul(100) > rows.saturating_mul(usize::from(percent)) {
             return Err(ListFault::TooManyInvalid { invalid, rows, percent, remarks: self.remarks });
         }
-        let counts = Counts { ignored_sheets, ..self.counts };
-        Ok(List { children: self.children, remarks: self.remarks, counts, column: self.column, looks_cut_off })
+        let ascending = self.without_duplicates();
+        self.look_at_births();
+        self.remarks.sort_by_key(|remark| remark.line);
+        let counts = Counts { ignored_sheets, distinct: self.children.len(), ..self.counts };
+        let Self { children, remarks, column, .. } = self;
+        Ok(List { children, ascending, remarks, counts, column, looks_cut_off })
     }
+
+    /// Keeps each number at its first place, and gives them in order.
+    fn without_duplicates(&mut self) -> Zeroizing<Vec<PlacedNiss>> {
+        let ascending = ascending(&self.children);
+        let equal = ascending.array_windows().filter(|[one, other]| one.key() == other.key());
+        let mut duplicates: Vec<u32> = equal.map(|[_, later]| later.place()).collect();
+        if duplicates.is_empty() {
+            return ascending;
+        }
+        duplicates.sort_unstable();
+        self.counts.duplicate = duplicates.len();
+        let (mut next, mut place) = (duplicates.into_iter().peekable(), 0);
+        let (remarks, column) = (&mut self.remarks, self.column);
+        self.children.retain(|child| {
+            let is_duplicate = next.next_if_eq(&place).is_some();
+            place += 1;
+            if is_duplicate {
+                remarks.push(Remark { line: child.line, column, problem: Problem::Duplicate });
+            }
+            !is_duplicate
+        });
+        // The places have changed.
+        self::ascending(&self.children)
+    }
+
+    /// Counts and remarks the children whose number gives no whole date, or one of long ago.
+    fn look_at_births(&mut self) {
+        for child in self.children.iter() {
+            let column = self.column;
+            let mut remark = |problem| self.remarks.push(Remark { line: child.line, column, problem });
+            if child.age == AgeCheck::Reached {
+                self.counts.outside_age += 1;
+                remark(Problem::OutsideAge);
+            }
+            if !child.birth_is_known {
+                self.counts.unknown_date += 1;
+                remark(Problem::UnknownDate);
+            }
+        }
+    }
+}
+
+/// The numbers of children in order, each with its place.
+fn ascending(children: &[Line]) -> Zeroizing<Vec<PlacedNiss>> {
+    let placed = (0..).zip(children).map(|(place, child)| PlacedNiss::new(child.niss, place));
+    let mut ascending = Zeroizing::new(placed.collect());
+    placed::sort(&mut ascending);
+    ascending
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@
 //! [`LONGEST_QUOTED`], or is closed where no cell ends, is an ordinary character: otherwise one stray quote would
 //! swallow the rows after it.
 
+use std::thread::{self, ScopedJoinHandle};
+
 use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use jiff::civil::Date;
 use memchr::{memchr, memchr_iter, memchr2};
@@ -12,7 +14,7 @@ use zeroize::Zeroizing;
 use super::{
     Limits, List, ListFault, Seems,
     cell::{Cell, is_rounded},
-    header::{MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
+    header::{Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
     tally::Tally,
 };
 
@@ -28,6 +30,9 @@ const DELIMITER_ROWS: usize = 64;
 /// A row of a number and a line end, for a guess of the number of rows.
 const SHORTEST_ROW: usize = 12;
 
+/// From here on a text is read on two cores: some 20,000 rows, which take longer than a thread to start.
+const LONG_BYTES: usize = 256 * 1024;
+
 /// Reads a list that is text.
 pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<List, ListFault> {
     let text = Text::decode(bytes, name)?;
@@ -37,27 +42,71 @@ pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<Li
     }
     let shape = Shape::of(text);
     let layout = shape.sample(text).layout()?;
-    let mut tally = Tally::new(layout, text.len() / SHORTEST_ROW + 1, limits, today);
-    let mut looks_cut_off = false;
-    for record in shape.records(text) {
-        if record.line <= layout.header_line || record.bytes.is_empty() {
-            continue;
-        }
-        let raw = shape.cell(record.bytes, layout.column);
-        let cell = Cell::read(raw);
-        if cell == Cell::Empty && shape.is_blank(record.bytes) {
-            continue;
-        }
-        if !record.ended && !matches!(cell, Cell::Valid { .. }) {
-            let is_last = shape.cells(record.bytes).count() == layout.column + 1;
-            if is_last && Cell::is_fragment(raw) {
-                return Err(ListFault::CutOff { line: record.line });
+    let new_tally = |text: &str| Tally::new(layout, text.len() / SHORTEST_ROW + 1, limits, today);
+    let above = layout.header_line.max(u32::from(shape.declared));
+    let part = |text, first_line| Part { shape, layout, text, first_line, above };
+    let Some((first, second)) = shape.halves(text) else {
+        let mut tally = new_tally(text);
+        let looks_cut_off = part(text, 1).count(&mut tally)?;
+        return tally.finish(looks_cut_off, 0);
+    };
+    let (mut one, mut other) = (new_tally(text), new_tally(second));
+    let lines = memchr_iter(shape.row_end, first.as_bytes()).count();
+    let second = part(second, u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(1));
+    let (in_first, in_second) = thread::scope(|scope| {
+        let on_other_core = thread::Builder::new().spawn_scoped(scope, || second.count(&mut other));
+        let in_first = part(first, 1).count(&mut one);
+        (in_first, on_other_core.map(ScopedJoinHandle::join))
+    });
+    in_first?;
+    let looks_cut_off = if let Ok(Ok(counted)) = in_second {
+        counted?
+    } else {
+        // No thread was to be had, or it stopped half-way.
+        other = new_tally(second.text);
+        second.count(&mut other)?
+    };
+    one.add(other);
+    one.finish(looks_cut_off, 0)
+}
+
+/// Some of a text's rows, one after the other.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    shape: Shape,
+    layout: Layout,
+    text: &'a str,
+    /// The line on which it begins, from 1.
+    first_line: u32,
+    /// Lines of the whole text up to and with the header.
+    above: u32,
+}
+
+impl Part<'_> {
+    /// Adds its rows; returns whether its end looks cut off.
+    fn count(self, tally: &mut Tally) -> Result<bool, ListFault> {
+        let Self { shape, layout, .. } = self;
+        let mut looks_cut_off = false;
+        for record in shape.records_from(self.text, self.first_line) {
+            if record.line <= self.above || record.bytes.is_empty() {
+                continue;
             }
-            looks_cut_off = true;
+            let raw = shape.cell(record.bytes, layout.column);
+            let cell = Cell::read(raw);
+            if cell == Cell::Empty && shape.is_blank(record.bytes) {
+                continue;
+            }
+            if !record.ended && !matches!(cell, Cell::Valid { .. }) {
+                let is_last = shape.cells(record.bytes).count() == layout.column + 1;
+                if is_last && Cell::is_fragment(raw) {
+                    return Err(ListFault::CutOff { line: record.line });
+                }
+                looks_cut_off = true;
+            }
+            tally.row(record.line, cell);
         }
-        tally.row(record.line, cell);
+        Ok(looks_cut_off)
     }
-    tally.finish(looks_cut_off, 0)
 }
 
 /// The end of a text file in DOS, which old programs still write.
@@ -193,7 +242,23 @@ impl Shape {
 
     /// The rows.
     fn records(self, text: &str) -> impl Iterator<Item = Record<'_>> {
-        Records { shape: self, rest: text.as_bytes(), line: 1 }.skip(usize::from(self.declared))
+        self.records_from(text, 1).skip(usize::from(self.declared))
+    }
+
+    /// The rows of a part of the text, which begins on that line.
+    fn records_from(self, text: &str, line: u32) -> impl Iterator<Item = Record<'_>> {
+        Records { shape: self, rest: text.as_bytes(), line }
+    }
+
+    /// A long text in two parts of about the same length, the first with its line end. Where there are quotes, a line
+    /// end in the middle may stand inside a cell.
+    fn halves(self, text: &str) -> Option<(&str, &str)> {
+        if self.quotes || text.len() < LONG_BYTES {
+            return None;
+        }
+        let middle = text.len() / 2;
+        let end = memchr(self.row_end, text.as_bytes().get(middle..)?)?;
+        text.split_at_checked(middle + end + 1)
     }
 
     fn sample(self, text: &str) -> Sample {

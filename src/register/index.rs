@@ -1,135 +1,272 @@
-//! From a child's number to its first row.
+//! From a child's number to its rows.
 //!
-//! One table with open addressing; the number stands beside its row, so that a look-up reads one place of memory,
-//! which for a register of real size is in no cache. Looking up many numbers at once therefore reads the places of a
-//! whole block before it looks at any: the reads wait for memory beside one another, not after one another.
+//! A number is a date and a serial below 1000. Of every date that occurs the index keeps a bit for each serial, and
+//! how many children come before: the number's rank among all, where its entry stands. The bits of a whole register
+//! take a few megabytes, which a core keeps near, so that a look-up waits for memory once, at the entry; and looking
+//! up many at once reads the entries of a whole block before it looks at any, so that those waits overlap.
 
 use zeroize::Zeroizing;
 
-use super::row::RowAt;
+use super::{
+    near,
+    row::{RowAt, Rows},
+};
 use crate::domain::Niss;
 
-/// A number above, its row below. No number is [`EMPTY`]: numbers have 31 bits.
-type Slot = u64;
-const EMPTY: Slot = Slot::MAX;
+/// Dates with their century: the key of a number without its three digits of serial. Most never occur, and pages of
+/// this table that hold none of those that do are never touched.
+const DATES: usize = 2_000_000;
 
-/// Slots for each five children: as full as this, a look-up reads two slots on average, which share a cache line.
-const SLOTS_PER_FIVE: usize = 8;
+/// A page of memory.
+const PAGE_BYTES: usize = 4096;
+
+/// The serials of one date.
+const SERIALS: u32 = 1000;
+
+/// A word holds a bit for each of so many serials, and above them how many children of the date stand before it.
+const WORD_SERIALS: u32 = 50;
+const WORDS: usize = (SERIALS / WORD_SERIALS) as usize;
+const _: () = assert!(SERIALS.is_multiple_of(WORD_SERIALS) && SERIALS <= 1 << (u64::BITS - WORD_SERIALS));
+
+/// Dates of children below 25 with bis numbers, and half as many again: up to here the words are never moved, which
+/// would leave a copy behind.
+const EXPECTED_DATES: usize = 16_384;
 
 /// Numbers that are looked up together: more than a core can wait for at once.
 pub(super) const BLOCK: usize = 64;
 
+/// Whose sources are not in the entry: a child with several rows.
+pub(super) const SEVERAL: u16 = u16::MAX;
+
+/// A child: what decides an answer stands here, so that most rows need not be looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// Its row; for a child with several, where those begin in [`Index::several`].
+    place: u32,
+    /// As in the row, or [`SEVERAL`].
+    pub(super) sources: u16,
+    /// As in the row.
+    pub(super) municipality: u16,
+}
+
+/// Which children there are, while rows still come.
+pub(super) struct Children {
+    /// For each date the place of its words plus one, or 0.
+    dates: Vec<u32>,
+    /// [`WORDS`] for each date that occurs.
+    words: Zeroizing<Vec<u64>>,
+    /// How many children there are in the words before those of each date.
+    before: Vec<u32>,
+    count: u32,
+}
+
 /// The index.
-#[derive(Default)]
 pub(super) struct Index {
-    slots: Zeroizing<Vec<Slot>>,
-    len: usize,
+    children: Children,
+    entries: Vec<Entry>,
+    /// The rows of children with several: (rank among all, row), sorted.
+    several: Vec<(u32, RowAt)>,
+}
+
+/// Where the bit of a number is.
+#[derive(Clone, Copy)]
+struct BitAt {
+    word: usize,
+    bit: u64,
+}
+
+impl Children {
+    pub(super) fn new() -> Self {
+        let words = Zeroizing::new(Vec::with_capacity(EXPECTED_DATES * WORDS));
+        Self { dates: vec![0; DATES], words, before: Vec::new(), count: 0 }
+    }
+
+    /// Adds a child, unless it is there.
+    pub(super) fn insert(&mut self, niss: Niss) {
+        let Some(place) = self.dates.get_mut((niss.key() / SERIALS) as usize) else { return };
+        if *place == 0 {
+            self.words.extend([0; WORDS]);
+            self.before.push(0);
+            // Never more than there are dates, which fit.
+            *place = u32::try_from(self.before.len()).unwrap_or(0);
+        }
+        let BitAt { word, bit } = self.bit_at(niss);
+        if let Some(word) = self.words.get_mut(word) {
+            self.count += u32::from(*word & bit == 0);
+            *word |= bit;
+        }
+    }
+
+    /// Counts; nothing can be inserted any more.
+    fn count(&mut self) {
+        let mut before = 0;
+        for (words, all_before) in self.words.chunks_mut(WORDS).zip(&mut self.before) {
+            *all_before = before;
+            let mut of_date = 0;
+            for word in words {
+                let children = word.count_ones();
+                *word |= u64::from(of_date) << WORD_SERIALS;
+                of_date += children;
+            }
+            before += of_date;
+        }
+    }
+
+    /// Beyond the words for a date that does not occur.
+    fn bit_at(&self, niss: Niss) -> BitAt {
+        let (date, serial) = (niss.key() / SERIALS, niss.key() % SERIALS);
+        let place = self.dates.get(date as usize).copied().unwrap_or(0);
+        let words = (place as usize).wrapping_sub(1).saturating_mul(WORDS);
+        BitAt { word: words.saturating_add((serial / WORD_SERIALS) as usize), bit: 1 << (serial % WORD_SERIALS) }
+    }
+
+    /// The place among all of the child whose bit is there.
+    fn rank(&self, BitAt { word: at, bit }: BitAt) -> Option<u32> {
+        let word = self.words.get(at).filter(|word| **word & bit != 0)?;
+        let of_date = (word >> WORD_SERIALS) as u32 + (word & (bit - 1)).count_ones();
+        self.before.get(at / WORDS).map(|before| before + of_date)
+    }
 }
 
 impl Index {
-    /// Room for so many children.
-    pub(super) fn with_capacity(children: usize) -> Self {
-        let slots = (children * SLOTS_PER_FIVE).div_ceil(5) + 1;
-        Self { slots: Zeroizing::new(vec![EMPTY; slots]), len: 0 }
+    /// The index of rows, all of whose children were inserted.
+    pub(super) fn of(mut children: Children, rows: &Rows) -> Self {
+        children.count();
+        let none = Entry { place: u32::MAX, sources: 0, municipality: 0 };
+        let mut entries = vec![none; children.count as usize];
+        let mut several = Vec::new();
+        for (at, row) in (0..).zip(rows.iter()) {
+            let rank = children.rank(children.bit_at(row.child));
+            let Some((rank, entry)) = rank.and_then(|rank| Some((rank, entries.get_mut(rank as usize)?))) else {
+                continue;
+            };
+            if *entry == none {
+                *entry = Entry { place: at, sources: row.sources, municipality: row.municipality };
+                continue;
+            }
+            if entry.sources != SEVERAL {
+                entry.sources = SEVERAL;
+                several.push((rank, entry.place));
+            }
+            several.push((rank, at));
+        }
+        several.sort_unstable();
+        several.shrink_to_fit();
+        let mut place = 0;
+        for rows in several.chunk_by(|(one, _), (other, _)| one == other) {
+            if let Some(entry) = rows.first().and_then(|(rank, _)| entries.get_mut(*rank as usize)) {
+                entry.place = place;
+            }
+            // No more than there are rows, which [`RowAt`] counts.
+            place += u32::try_from(rows.len()).unwrap_or(0);
+        }
+        Self { children, entries, several }
     }
 
     /// How many children there are.
-    pub(super) fn len(&self) -> usize {
-        self.len
+    pub(super) fn children(&self) -> usize {
+        self.entries.len()
     }
 
-    /// Bytes on the heap.
+    /// Bytes on the heap, without pages that were never touched.
     pub(super) fn heap_bytes(&self) -> usize {
-        self.slots.capacity() * size_of::<Slot>()
+        let Self { children: Children { dates, words, before, .. }, entries, several } = self;
+        let touched = dates.chunks(PAGE_BYTES / size_of::<u32>()).filter(|page| page.iter().any(|place| *place != 0));
+        touched.count() * PAGE_BYTES
+            + words.len() * size_of::<u64>()
+            + before.len() * size_of::<u32>()
+            + entries.capacity() * size_of::<Entry>()
+            + several.capacity() * size_of::<(u32, RowAt)>()
     }
 
-    /// Adds a child, or gives the row that it has already.
-    pub(super) fn insert(&mut self, niss: Niss, row: RowAt) -> Option<RowAt> {
-        let (mut place, key) = (self.place(niss), niss.key());
-        loop {
-            // There are more slots than children, so that an empty one comes.
-            let slot = self.slots.get_mut(place)?;
-            if *slot == EMPTY {
-                *slot = u64::from(key) << 32 | u64::from(row);
-                self.len += 1;
-                return None;
-            }
-            if *slot >> 32 == u64::from(key) {
-                return Some(row_of(*slot));
-            }
-            place = self.after(place);
+    /// The child with that number.
+    pub(super) fn find(&self, niss: Niss) -> Option<Entry> {
+        let rank = self.children.rank(self.children.bit_at(niss))?;
+        self.entries.get(rank as usize).copied()
+    }
+
+    /// The children of a block of numbers, in order.
+    pub(super) fn find_block(&self, numbers: &[Niss], found: &mut [Option<Entry>; BLOCK]) {
+        let mut bits = [BitAt { word: usize::MAX, bit: 0 }; BLOCK];
+        for (bit, niss) in bits.iter_mut().zip(numbers) {
+            *bit = self.children.bit_at(*niss);
+        }
+        near(bits.iter().map(|bit| self.children.words.get(bit.word).copied().unwrap_or(0)));
+        let ranks = bits.map(|bit| self.children.rank(bit).map_or(usize::MAX, |rank| rank as usize));
+        near(ranks.iter().map(|rank| self.entries.get(*rank).map_or(0, |entry| entry.place)));
+        for (found, rank) in found.iter_mut().zip(ranks) {
+            *found = self.entries.get(rank).copied();
         }
     }
 
-    /// The row of a child.
-    pub(super) fn find(&self, niss: Niss) -> Option<RowAt> {
-        let place = self.place(niss);
-        self.follow(place, *self.slots.get(place)?, niss)
+    /// The rows of each child with several: its rank among all, and a row.
+    pub(super) fn several(&self) -> impl Iterator<Item = &[(u32, RowAt)]> {
+        self.several.chunk_by(|(one, _), (other, _)| one == other)
     }
 
-    /// The rows of a block of children, in order.
-    pub(super) fn find_block(&self, numbers: &[Niss], rows: &mut [Option<RowAt>; BLOCK]) {
-        let mut first = [(0, EMPTY); BLOCK];
-        for (slot, niss) in first.iter_mut().zip(numbers) {
-            let place = self.place(*niss);
-            *slot = (place, self.slots.get(place).copied().unwrap_or(EMPTY));
-        }
-        for ((row, (place, slot)), niss) in rows.iter_mut().zip(first).zip(numbers) {
-            *row = self.follow(place, slot, *niss);
-        }
+    /// The rows of a child, in their order.
+    pub(super) fn rows(&self, child: Entry) -> impl Iterator<Item = RowAt> + use<'_> {
+        let several = if child.sources == SEVERAL { self.several.get(child.place as usize..) } else { None };
+        let several = several.unwrap_or_default();
+        let rank = several.first().map(|(rank, _)| *rank);
+        let of_child = several.iter().take_while(move |(of, _)| Some(*of) == rank).map(|(_, at)| *at);
+        (child.sources != SEVERAL).then_some(child.place).into_iter().chain(of_child)
     }
-
-    fn follow(&self, mut place: usize, mut slot: Slot, niss: Niss) -> Option<RowAt> {
-        while slot != EMPTY {
-            if slot >> 32 == u64::from(niss.key()) {
-                return Some(row_of(slot));
-            }
-            place = self.after(place);
-            slot = *self.slots.get(place)?;
-        }
-        None
-    }
-
-    /// Where a number's slots begin: the hash scaled to the table, so that its size need not be a power of two.
-    fn place(&self, niss: Niss) -> usize {
-        // The golden ratio, odd: it spreads neighbouring numbers over the table.
-        let hash = u64::from(niss.key().wrapping_mul(0x9e37_79b9));
-        ((hash * self.slots.len() as u64) >> 32) as usize
-    }
-
-    fn after(&self, place: usize) -> usize {
-        if place + 1 == self.slots.len() { 0 } else { place + 1 }
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the lower half is the row")]
-fn row_of(slot: Slot) -> RowAt {
-    slot as RowAt
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::register::{
+        row::{Flags, PackedDate, Row},
+        text::TextAt,
+    };
     use proptest::prelude::*;
-    use std::collections::HashMap;
+    use std::collections::BTreeMap;
+
+    fn row(child: Niss) -> Row {
+        Row {
+            child,
+            beneficiary: child,
+            names: TextAt::default(),
+            household: TextAt::default(),
+            dossier: 0,
+            birth: PackedDate::default(),
+            municipality: 3,
+            postcode: 0,
+            sources: 7,
+            rank: 1,
+            family_size: 1,
+            flags: Flags::default(),
+        }
+    }
 
     proptest! {
         #[test]
-        fn it_agrees_with_a_map(keys in prop::collection::vec(0_u32..2_000_000_000, 1..400)) {
-            let numbers: Vec<Niss> = keys.iter().filter_map(|key| Niss::from_key(*key)).collect();
-            let mut index = Index::with_capacity(numbers.len() / 2 + 1);
-            let mut map = HashMap::new();
-            for (row, niss) in (0..).zip(numbers.iter().step_by(2)) {
-                prop_assert_eq!(index.insert(*niss, row), map.get(niss).copied());
-                map.entry(*niss).or_insert(row);
+        fn it_agrees_with_a_map(
+            keys in prop::collection::vec(0_u32..2_000_000_000, 1..200),
+            near in prop::collection::vec(0_u32..30_000, 1..1500),
+        ) {
+            let numbers: Vec<Niss> = keys.iter().chain(&near).filter_map(|key| Niss::from_key(*key)).collect();
+            let (mut rows, mut children) = (Rows::default(), Children::new());
+            let mut map = BTreeMap::<Niss, Vec<RowAt>>::new();
+            for (at, niss) in (0..).zip(numbers.iter().step_by(2).chain(numbers.iter().step_by(7))) {
+                children.insert(*niss);
+                rows.push(row(*niss));
+                map.entry(*niss).or_default().push(at);
             }
-            prop_assert_eq!(index.len(), map.len());
-            let mut rows = [None; BLOCK];
+            let index = Index::of(children, &rows);
+            prop_assert_eq!(index.children(), map.len());
+            prop_assert_eq!(index.several().count(), map.values().filter(|places| places.len() > 1).count());
+            let mut found = [None; BLOCK];
             for block in numbers.chunks(BLOCK) {
-                index.find_block(block, &mut rows);
-                for (niss, row) in block.iter().zip(rows) {
-                    prop_assert_eq!(row, map.get(niss).copied());
-                    prop_assert_eq!(index.find(*niss), row);
+                index.find_block(block, &mut found);
+                for (niss, entry) in block.iter().zip(found) {
+                    prop_assert_eq!(entry, index.find(*niss));
+                    let places = entry.map(|entry| index.rows(entry).collect::<Vec<_>>());
+                    prop_assert_eq!(places, map.get(niss).cloned());
+                    let sources = entry.map(|entry| entry.sources);
+                    prop_assert_eq!(sources, map.get(niss).map(|places| if places.len() > 1 { SEVERAL } else { 7 }));
                 }
             }
         }
@@ -138,6 +275,6 @@ mod tests {
     #[test]
     fn an_empty_index_finds_nothing() {
         let niss = Niss::parse("17073003384").unwrap();
-        assert_eq!((Index::default().find(niss), Index::with_capacity(0).find(niss)), (None, None));
+        assert_eq!(Index::of(Children::new(), &Rows::default()).find(niss), None);
     }
 }

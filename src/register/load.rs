@@ -9,7 +9,7 @@ use memchr::memchr;
 use super::{
     Register,
     fault::{CellProblem, Field, LineProblem, RegisterFault},
-    index::Index,
+    index::{Children, Index},
     layout::{LINE_LIMIT_BYTES, Layout, Line, MOST_HOUSEHOLDS, MOST_ROWS, SEPARATOR},
     month::ReferenceMonth,
     row::{Flags, PackedDate, Row, RowAt, Rows},
@@ -43,6 +43,7 @@ struct RowLoader<'a> {
     municipalities: Vec<NisCode>,
     /// For each NIS code, its place in `municipalities`.
     by_nis_code: Vec<u16>,
+    children: Children,
     rows: Rows,
     texts: Texts,
     households: Recent,
@@ -88,6 +89,7 @@ impl<'a> Loader<'a> {
             catalogue,
             municipalities: codes,
             by_nis_code,
+            children: Children::new(),
             rows: Rows::default(),
             texts: Texts::default(),
             households: Recent::new(),
@@ -102,6 +104,15 @@ impl<'a> Loader<'a> {
 
     /// Takes the next lines; `clean` is what [`is_clean`] said of them.
     pub(super) fn take(&mut self, lines: &mut [u8], clean: bool) -> Result<(), RegisterFault> {
+        let before = self.rows.rows.len();
+        self.take_lines(lines, clean)?;
+        // All of the piece at once: what each waits for in memory is then waited for together.
+        let RowLoader { rows, children, .. } = &mut self.rows;
+        rows.from(before).for_each(|row| children.insert(row.child));
+        Ok(())
+    }
+
+    fn take_lines(&mut self, lines: &mut [u8], clean: bool) -> Result<(), RegisterFault> {
         let mut to_quote = memchr(b'"', lines);
         let mut rest = lines;
         while !rest.is_empty() {
@@ -128,36 +139,32 @@ impl<'a> Loader<'a> {
 
     /// Builds the index and looks at what only all rows together show.
     pub(super) fn finish(self) -> Result<Register, RegisterFault> {
-        let RowLoader { municipalities, mut rows, texts, households, dossier_texts, dossiers, sources, month, .. } =
-            self.rows;
+        let RowLoader {
+            municipalities,
+            children,
+            mut rows,
+            texts,
+            households,
+            dossier_texts,
+            dossiers,
+            sources,
+            month,
+            ..
+        } = self.rows;
         let (_, month) = month.ok_or(RegisterFault::Empty)?;
         // Only loading needs these; the index takes their room.
         drop((households, dossiers, dossier_texts));
         let source_sets = sources.into_sets();
-        let (index, mut later) = index(&rows);
-        later.sort_unstable();
-        for of_one_child in later.chunk_by(|(first, _), (other, _)| first == other) {
+        let index = Index::of(children, &rows);
+        for of_one_child in index.several() {
             check_child(&rows, of_one_child, &source_sets)?;
-            for (first, later) in of_one_child {
-                if let Some(row) = rows.row_mut(*first) {
-                    row.flags.set(Flags::HAS_LATER);
-                }
+            for (_, later) in of_one_child.iter().skip(1) {
                 if let Some(row) = rows.row_mut(*later) {
                     row.flags.set(Flags::IS_LATER);
                 }
             }
         }
-        later.shrink_to_fit();
-        Ok(Register {
-            month,
-            catalogue: self.catalogue.clone(),
-            municipalities,
-            source_sets,
-            rows,
-            texts,
-            index,
-            later,
-        })
+        Ok(Register { month, catalogue: self.catalogue.clone(), municipalities, source_sets, rows, texts, index })
     }
 }
 
@@ -318,24 +325,10 @@ fn birth_date(text: &[u8]) -> Option<PackedDate> {
     PackedDate::new(date)
 }
 
-/// The first row of each child, and behind it the later ones: (first, later).
-fn index(rows: &Rows) -> (Index, Vec<(RowAt, RowAt)>) {
-    let mut index = Index::with_capacity(rows.len() as usize);
-    let mut later = Vec::new();
-    for (at, row) in (0..).zip(rows.iter()) {
-        if let Some(first) = index.insert(row.child, at) {
-            later.push((first, at));
-        }
-    }
-    (index, later)
-}
-
 /// What has to hold between the rows of one child.
-fn check_child(rows: &Rows, of_one_child: &[(RowAt, RowAt)], sets: &[SourceSet]) -> Result<(), RegisterFault> {
-    let first = of_one_child.first().map(|(first, _)| *first);
-    let places: Vec<RowAt> = first.into_iter().chain(of_one_child.iter().map(|(_, later)| *later)).collect();
-    let found: Vec<&Row> = places.iter().filter_map(|at| rows.row(*at)).collect();
-    for (nth, (row, at)) in found.iter().zip(&places).enumerate().skip(1) {
+fn check_child(rows: &Rows, of_one_child: &[(u32, RowAt)], sets: &[SourceSet]) -> Result<(), RegisterFault> {
+    let found: Vec<&Row> = of_one_child.iter().filter_map(|(_, at)| rows.row(*at)).collect();
+    for (nth, (row, (_, at))) in found.iter().zip(of_one_child).enumerate().skip(1) {
         let line = FIRST_ROW_LINE + u64::from(*at);
         let cell = |field, problem| Err(RegisterFault::Cell { line, field, problem });
         let earlier = found.get(..nth).unwrap_or_default();

@@ -10,9 +10,9 @@
 //! Refuses: an extract with anything at fault, by line and column and without telling the value ([`RegisterFault`]).
 //! It does not refuse a birth date other than that of the NISS: a date is corrected sooner than a number is replaced.
 
-use std::{fmt, io::Read};
+use std::{fmt, hint::black_box, io::Read, ops::BitXor};
 
-use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue};
+use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue, SourceId};
 
 mod chunks;
 mod fault;
@@ -30,10 +30,10 @@ pub mod synth;
 pub use fault::{CellProblem, Field, HeaderProblem, LineProblem, RegisterFault};
 pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
 pub use month::{MonthFault, ReferenceMonth};
-pub use view::{Address, Child, Entitlement, Household};
+pub use view::{Address, Child, Entitlement, Household, SharesOf};
 
 use index::{BLOCK, Index};
-use row::{RowAt, Rows};
+use row::Rows;
 use sources::SourceSet;
 use text::Texts;
 
@@ -45,10 +45,7 @@ pub struct Register {
     source_sets: Vec<SourceSet>,
     rows: Rows,
     texts: Texts,
-    /// The first row of each child, by its number.
     index: Index,
-    /// The other rows of a child: (first row, later row), sorted.
-    later: Vec<(RowAt, RowAt)>,
 }
 
 impl Register {
@@ -87,36 +84,35 @@ impl Register {
 
     /// How many children it has.
     pub fn children(&self) -> usize {
-        self.index.len()
+        self.index.children()
     }
 
     /// Bytes it takes on the heap.
     pub fn heap_bytes(&self) -> usize {
         let sets: usize = self.source_sets.iter().map(|set| size_of_val(&*set.shares) + size_of::<SourceSet>()).sum();
-        let later = self.later.capacity() * size_of::<(RowAt, RowAt)>();
         let municipalities = self.municipalities.capacity() * size_of::<NisCode>();
-        self.rows.heap_bytes() + self.texts.heap_bytes() + self.index.heap_bytes() + sets + later + municipalities
+        self.rows.heap_bytes() + self.texts.heap_bytes() + self.index.heap_bytes() + sets + municipalities
+    }
+
+    /// The shares of a source, to ask children for.
+    pub fn shares_of(&self, source: SourceId) -> SharesOf {
+        SharesOf::new(source, &self.source_sets)
     }
 
     /// The child with that number.
     pub fn find(&self, niss: Niss) -> Option<Child<'_>> {
-        let at = self.index.find(niss)?;
-        self.rows.row(at).map(|first| Child { register: self, first, at })
+        self.index.find(niss).map(|entry| Child { register: self, entry })
     }
 
-    /// Looks up many numbers, several times as fast as one after another: `each` gets every number's place in
-    /// `numbers`, in order, and its child, if the register has it.
+    /// Looks up many numbers, many times as fast as one after another: `each` gets every number's place in `numbers`,
+    /// in order, and its child, if the register has it.
     pub fn find_each<'a>(&'a self, numbers: &[Niss], mut each: impl FnMut(usize, Option<Child<'a>>)) {
-        let mut rows = [None; BLOCK];
+        let mut found = [None; BLOCK];
         let mut at = 0;
         for block in numbers.chunks(BLOCK) {
-            self.index.find_block(block, &mut rows);
-            // The rows are all asked for before any is looked at, as in the index.
-            let found = rows.iter().take(block.len()).flatten().filter_map(|row| self.rows.row(*row));
-            std::hint::black_box(found.fold(0, |mixed, row| mixed ^ row.sources));
-            for row in rows.iter().take(block.len()) {
-                let child = row.and_then(|at| self.rows.row(at).map(|first| Child { register: self, first, at }));
-                each(at, child);
+            self.index.find_block(block, &mut found);
+            for entry in found.iter().take(block.len()) {
+                each(at, entry.map(|entry| Child { register: self, entry }));
                 at += 1;
             }
         }
@@ -126,12 +122,12 @@ impl Register {
     pub fn households(&self) -> impl Iterator<Item = Household<'_>> {
         self.rows.iter().map(|row| Household { register: self, row })
     }
+}
 
-    fn later_rows(&self, first: RowAt) -> &[(RowAt, RowAt)] {
-        let start = self.later.partition_point(|(other, _)| *other < first);
-        let rest = self.later.get(start..).unwrap_or_default();
-        rest.get(..rest.partition_point(|(other, _)| *other == first)).unwrap_or_default()
-    }
+/// Reads values that lie anywhere in memory, one right after the other: a core waits for some twenty at once, when
+/// nothing else stands between them. Who uses them after this finds them near.
+fn near<T: Default + BitXor<Output = T>>(values: impl Iterator<Item = T>) {
+    black_box(values.fold(T::default(), |mixed, value| mixed ^ value));
 }
 
 impl fmt::Debug for Register {

@@ -43,10 +43,8 @@ pub(super) struct Flags(u8);
 impl Flags {
     /// The household has one parent.
     pub(super) const SINGLE_PARENT: Self = Self(1);
-    /// The child has later rows.
-    pub(super) const HAS_LATER: Self = Self(2);
     /// The child has an earlier row.
-    pub(super) const IS_LATER: Self = Self(4);
+    pub(super) const IS_LATER: Self = Self(2);
 
     pub(super) fn set(&mut self, flag: Self) {
         self.0 |= flag.0;
@@ -130,6 +128,14 @@ impl Rows {
     /// All rows, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Row> {
         self.segments.iter().flat_map(|segment| segment.iter())
+    }
+
+    /// The rows from that place on.
+    pub(super) fn from(&self, at: RowAt) -> impl Iterator<Item = &Row> {
+        let (segment, in_segment) = (at as usize / SEGMENT_ROWS, at as usize % SEGMENT_ROWS);
+        let first = self.segments.get(segment).and_then(|first| first.get(in_segment..)).unwrap_or_default();
+        let others = self.segments.get(segment + 1..).unwrap_or_default();
+        first.iter().chain(others.iter().flat_map(|segment| segment.iter()))
     }
 
     /// Bytes on the heap.

@@ -3,7 +3,7 @@
 use hashbrown::HashMap;
 use rustc_hash::FxBuildHasher;
 
-use super::fault::CellProblem;
+use super::{fault::CellProblem, index::SEVERAL};
 use crate::domain::{Share, SourceCatalogue, SourceId};
 
 /// What one row carries, by the order of the catalogue.
@@ -17,7 +17,9 @@ pub(super) struct SourceSet {
 impl SourceSet {
     /// The share of a source, when the row carries it.
     pub(super) fn share(&self, source: SourceId) -> Option<Share> {
-        self.shares.iter().find(|(other, _)| *other == source).map(|(_, share)| *share)
+        // Most sets lack most sources: the bits tell without a look at the shares, which lie elsewhere.
+        let shares = if self.bits & (1 << source.index()) == 0 { &[][..] } else { &self.shares };
+        shares.iter().find(|(other, _)| *other == source).map(|(_, share)| *share)
     }
 
     /// Reads `code=share`, joined by `|`; nothing at all is an empty set.
@@ -57,7 +59,8 @@ impl SourceSets {
     }
 
     fn add(&mut self, text: &[u8], catalogue: &SourceCatalogue) -> Result<u16, CellProblem> {
-        let number = u16::try_from(self.sets.len()).map_err(|_| CellProblem::TooManyCombinations)?;
+        let number = u16::try_from(self.sets.len()).ok().filter(|number| *number < SEVERAL);
+        let number = number.ok_or(CellProblem::TooManyCombinations)?;
         let readable = std::str::from_utf8(text).map_err(|_| CellProblem::NotUtf8)?;
         self.sets.push(SourceSet::parse(readable, catalogue)?);
         self.by_text.insert(text.into(), number);

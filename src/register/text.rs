@@ -17,6 +17,9 @@ const SEGMENT_BYTES: usize = 1 << SEGMENT_BITS;
 /// The length before each text.
 const PREFIX_BYTES: usize = size_of::<u16>();
 
+/// What memory is read in: names that begin at the end of one line stand in the next.
+pub(super) const CACHE_LINE_BYTES: usize = 64;
+
 /// Where a text stands: segment and place in 32 bits, hence 4 GiB at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub(super) struct TextAt(u32);
@@ -61,19 +64,14 @@ impl Texts {
 
     /// The text that [`Texts::push`] put there; empty at any other place.
     pub(super) fn text(&self, at: TextAt) -> &[u8] {
-        let (segment, start) = at.parts();
-        let found = self.segments.get(segment).and_then(|segment| {
-            let (prefix, rest) = segment.get(start..)?.split_first_chunk::<PREFIX_BYTES>()?;
-            rest.get(..usize::from(u16::from_le_bytes(*prefix)))
-        });
-        found.unwrap_or_default()
+        let found = self.from(at).split_first_chunk::<PREFIX_BYTES>();
+        found.and_then(|(prefix, rest)| rest.get(..usize::from(u16::from_le_bytes(*prefix)))).unwrap_or_default()
     }
 
-    /// The length of the text that [`Texts::push`] put there.
-    pub(super) fn text_bytes(&self, at: TextAt) -> usize {
+    /// What lies from a text's length on.
+    pub(super) fn from(&self, at: TextAt) -> &[u8] {
         let (segment, start) = at.parts();
-        let prefix = self.segments.get(segment).and_then(|segment| segment.get(start..)?.first_chunk::<PREFIX_BYTES>());
-        prefix.map_or(0, |prefix| usize::from(u16::from_le_bytes(*prefix)))
+        self.segments.get(segment).and_then(|segment| segment.get(start..)).unwrap_or_default()
     }
 
     /// Bytes on the heap.
@@ -111,9 +109,9 @@ pub(super) struct Recent {
     slots: Vec<(u32, TextAt)>,
 }
 
-/// Slots: 8 MiB, which a third-level cache holds. Neighbours are found always, and of a million households in no
-/// order at all most are.
-const RECENT_SLOTS: usize = 1 << 20;
+/// Slots: half a mebibyte, which a second-level cache holds. An extract goes from dossier to dossier, so that equal
+/// households stand near one another; in one of no order at all few are found, and it takes half as much room again.
+const RECENT_SLOTS: usize = 1 << 16;
 
 impl Recent {
     pub(super) fn new() -> Self {
@@ -199,7 +197,7 @@ mod tests {
         for (n, at) in (0..).zip(&first) {
             moved += usize::from(place(n) != *at);
         }
-        assert!(moved < 30 && checks < 3000 + 60, "{moved} {checks}");
+        assert!(moved < 200 && checks < 3000 + 400, "{moved} {checks}");
         assert_eq!(texts.text(first[7]), b"text 7");
         assert_eq!(recent.intern(&mut texts, b"new", || Err(Full)), Err(Full));
         assert!(recent.intern(&mut texts, b"new", || Ok::<(), Full>(())).is_ok(), "a refused text is not kept");

@@ -1,11 +1,17 @@
 //! Looking at the register: a child, and its rows one beneficiary at a time.
 
 use jiff::civil::Date;
+use memchr::memchr_iter;
 
 use super::{
     Register,
+    index::{Entry, SEVERAL},
+    layout::SEPARATOR,
     load::values,
-    row::{Flags, Row, RowAt},
+    near,
+    row::{Flags, Row},
+    sources::SourceSet,
+    text::CACHE_LINE_BYTES,
 };
 use crate::domain::{Iban, NisCode, Niss, Share, SourceId};
 
@@ -13,8 +19,7 @@ use crate::domain::{Iban, NisCode, Niss, Share, SourceId};
 #[derive(Clone, Copy)]
 pub struct Child<'a> {
     pub(super) register: &'a Register,
-    pub(super) first: &'a Row,
-    pub(super) at: RowAt,
+    pub(super) entry: Entry,
 }
 
 /// One (child, beneficiary) of the register.
@@ -22,6 +27,19 @@ pub struct Child<'a> {
 pub struct Household<'a> {
     pub(super) register: &'a Register,
     pub(super) row: &'a Row,
+}
+
+/// The shares of one source, at hand for who asks about many children.
+pub struct SharesOf {
+    source: SourceId,
+    /// By the number of the row's set of sources.
+    by_set: Vec<Option<Share>>,
+}
+
+impl SharesOf {
+    pub(super) fn new(source: SourceId, sets: &[SourceSet]) -> Self {
+        Self { source, by_set: sets.iter().map(|set| set.share(source)).collect() }
+    }
 }
 
 /// A beneficiary's address.
@@ -51,46 +69,41 @@ pub struct Entitlement<'a> {
 }
 
 impl<'a> Child<'a> {
-    /// The child's number.
-    pub fn niss(self) -> Niss {
-        self.first.child
-    }
-
     /// The municipality of the domicile.
     pub fn nis_code(self) -> Option<NisCode> {
-        self.first().child_nis_code()
-    }
-
-    /// The postcode of the domicile.
-    pub fn postcode(self) -> u16 {
-        self.first.postcode
-    }
-
-    /// The birth date, where it is known.
-    pub fn birth_date(self) -> Option<Date> {
-        self.first.birth.date()
+        self.register.municipalities.get(usize::from(self.entry.municipality)).copied()
     }
 
     /// The child's rows, one per beneficiary, in the order of the extract.
     pub fn households(self) -> impl Iterator<Item = Household<'a>> {
-        let Self { register, first, at } = self;
-        let later = if first.flags.has(Flags::HAS_LATER) { register.later_rows(at) } else { &[] };
-        let later = later.iter().filter_map(move |(_, at)| register.rows.row(*at));
-        std::iter::once(first).chain(later).map(move |row| Household { register, row })
+        let Self { register, entry } = self;
+        let rows = register.index.rows(entry).filter_map(|at| register.rows.row(at));
+        rows.map(move |row| Household { register, row })
     }
 
     /// The beneficiaries that get a source for this child; none when the child does not have it.
-    pub fn entitlements(self, source: SourceId) -> impl Iterator<Item = Entitlement<'a>> {
-        self.households()
-            .filter_map(move |household| household.share(source).map(|share| Entitlement { household, share }))
-    }
-
-    fn first(self) -> Household<'a> {
-        Household { register: self.register, row: self.first }
+    pub fn entitlements(self, shares: &SharesOf) -> impl Iterator<Item = Entitlement<'a>> {
+        let (several, source) = (self.entry.sources == SEVERAL, shares.source);
+        // What one row says is known without looking at it.
+        let share = shares.by_set.get(usize::from(self.entry.sources)).copied().flatten();
+        let households = (several || share.is_some()).then(|| self.households()).into_iter().flatten();
+        households.filter_map(move |household| {
+            let share = if several { household.share(source) } else { share };
+            share.map(|share| Entitlement { household, share })
+        })
     }
 }
 
 impl<'a> Household<'a> {
+    /// Brings what is known of many households near, their names included: for who reads many, before reading any.
+    pub fn bring_near(households: impl Iterator<Item = Self> + Clone) {
+        near(households.clone().map(|household| household.row.dossier));
+        let texts: Vec<&[u8]> =
+            households.map(|household| household.register.texts.from(household.row.household)).collect();
+        let byte = |text: &[u8], at: usize| text.get(at).copied().unwrap_or(0);
+        near(texts.iter().map(|text| byte(text, 0) ^ byte(text, CACHE_LINE_BYTES)));
+    }
+
     /// The child's number.
     pub fn child_niss(self) -> Niss {
         self.row.child
@@ -147,15 +160,14 @@ impl<'a> Household<'a> {
         self.row.beneficiary
     }
 
-    /// How much text is kept of the household, bytes. Asking for it brings the text near, for who reads many.
-    pub fn text_bytes(self) -> usize {
-        self.register.texts.text_bytes(self.row.household)
-    }
-
     /// The beneficiary's last and first name; the first may be empty.
     pub fn beneficiary_name(self) -> (&'a str, &'a str) {
-        let [last, first] = self.text_values();
-        (last, first)
+        // Answers ask for hundreds of thousands: only the names are looked at, and once.
+        let text = self.register.texts.text(self.row.household);
+        let mut ends = memchr_iter(SEPARATOR, text);
+        let (last, first) = (ends.next().unwrap_or(text.len()), ends.next().unwrap_or(text.len()));
+        let names = text.get(..first).and_then(|names| std::str::from_utf8(names).ok()).unwrap_or_default();
+        names.split_at_checked(last).map_or((names, ""), |(last, first)| (last, first.get(1..).unwrap_or_default()))
     }
 
     /// The beneficiary's address.
@@ -192,7 +204,7 @@ impl<'a> Household<'a> {
         self.set().map_or(0, |set| set.bits)
     }
 
-    fn set(self) -> Option<&'a super::sources::SourceSet> {
+    fn set(self) -> Option<&'a SourceSet> {
         self.register.source_sets.get(usize::from(self.row.sources))
     }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    fs::File,
     io::{BufRead, BufReader, Cursor, Read},
 };
 
@@ -21,6 +22,9 @@ pub struct Keyring {
 
 /// Room for reading ciphertext: a few chunks of 64 KiB, so that a read from the disk is worth its call.
 const READ_BUFFER_BYTES: usize = 256 * 1024;
+
+/// The largest buffer that is made before its content is there: far above the lists of whole cities.
+const LARGEST_FIRST_BYTES: usize = 64 << 20;
 
 impl Keyring {
     /// Reads an age identity file: a key a line, comments with `#`.
@@ -114,16 +118,28 @@ impl Keyring {
     /// As [`Keyring::open`], and [`SealError::TooLarge`], [`SealError::Truncated`], [`SealError::Damaged`].
     pub fn open_whole<R: Read + Send>(&self, input: R, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let opened = self.open(input)?;
-        read_whole(opened, limit_bytes)
+        read_whole(opened, limit_bytes, READ_BUFFER_BYTES)
+    }
+
+    /// As [`Keyring::open_whole`], of a file, whose length tells how much memory is needed.
+    ///
+    /// # Errors
+    /// As [`Keyring::open_whole`].
+    pub fn open_file(&self, file: File, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
+        let size = file.metadata().map_err(SealError::Io)?.len().min(limit_bytes);
+        let opened = self.open(file)?;
+        // A sealed file is longer than its content. A sparse one may be far longer: beyond this the buffer grows.
+        let expected = usize::try_from(size).unwrap_or(usize::MAX).min(LARGEST_FIRST_BYTES);
+        read_whole(opened, limit_bytes, expected.max(READ_BUFFER_BYTES))
     }
 }
 
 /// Reads into segments that double, so that no partly filled buffer is moved and left behind unwiped.
-fn read_whole(mut opened: impl Read, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
+fn read_whole(mut opened: impl Read, limit_bytes: u64, first_bytes: usize) -> Result<Zeroizing<Vec<u8>>, SealError> {
     let mut segments: Vec<Zeroizing<Vec<u8>>> = Vec::new();
     let mut total = 0_u64;
     loop {
-        let size = READ_BUFFER_BYTES.max(usize::try_from(total).unwrap_or(usize::MAX).min(1 << 26));
+        let size = first_bytes.max(usize::try_from(total).unwrap_or(usize::MAX).min(LARGEST_FIRST_BYTES));
         let mut segment = Zeroizing::new(vec![0; size]);
         let mut filled = 0;
         while let Some(rest) = segment.get_mut(filled..).filter(|rest| !rest.is_empty()) {
