@@ -21,3 +21,5 @@ mod rooms;
 mod sftp_room;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod uploads;

@@ -8,6 +8,7 @@ mod extract;
 mod openssh;
 mod plan;
 mod process;
+pub mod raw;
 mod session;
 mod tenant;
 
@@ -17,7 +18,7 @@ pub use daemon::TestDaemon;
 pub use extract::Extract;
 pub use openssh::{Ran, run};
 pub use plan::Plan;
-pub use session::{Access, Session};
+pub use session::{Access, Session, block_on};
 pub use tenant::{Protocol, Tenant};
 
 /// For anything that must come about: far above what it takes, so that a busy machine fails no test.
