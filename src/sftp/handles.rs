@@ -9,7 +9,10 @@ use std::{
     sync::Arc,
 };
 
-use super::upload::{OpenUpload, UploadWork};
+use super::{
+    upload::{OpenUpload, UploadWork},
+    wire::Check,
+};
 use crate::dropbox::view::{Attributes, Download, Entry};
 
 /// Handles of one session, by number. Numbers are never used again, and never 0.
@@ -29,7 +32,7 @@ pub(super) enum OpenFile {
 pub(super) struct Reader {
     pub(super) source: Source,
     pub(super) waiting: VecDeque<Ask>,
-    /// A job is bringing bytes: nothing of this reader is answered until it is done.
+    /// A job is bringing bytes, or hashes them: nothing of this reader is answered until it is done.
     pub(super) fetching: bool,
 }
 
@@ -49,13 +52,18 @@ pub(super) enum Ask {
     Read { id: u32, offset: u64, length: u32 },
     Entries { id: u32 },
     Attributes { id: u32 },
+    Check { id: u32, check: Check },
     Close { id: u32 },
 }
 
 impl Ask {
     pub(super) fn id(self) -> u32 {
         match self {
-            Self::Read { id, .. } | Self::Entries { id } | Self::Attributes { id } | Self::Close { id } => id,
+            Self::Read { id, .. }
+            | Self::Entries { id }
+            | Self::Attributes { id }
+            | Self::Check { id, .. }
+            | Self::Close { id } => id,
         }
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -80,6 +80,7 @@ impl Server {
             witness,
             shutdown: watch::Sender::new(false),
             live: Mutex::default(),
+            hashing: Arc::new(Semaphore::new(hashing_at_once())),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -150,6 +151,7 @@ pub(super) struct Shared {
     shutdown: watch::Sender<bool>,
     live: Mutex<Live>,
     penalties: Mutex<PenaltyBox>,
+    hashing: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -203,6 +205,11 @@ impl Shared {
 
     pub(super) fn boxes(&self) -> &Arc<dyn DropBoxes> {
         &self.boxes
+    }
+
+    /// Turns at hashing files for clients.
+    pub(super) fn hashing(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.hashing)
     }
 
     pub(super) fn witness(&self) -> &dyn Witness {
@@ -274,6 +281,11 @@ impl Shared {
         live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), login: None });
         Ok(Place { shared: Arc::clone(self), number, source })
     }
+}
+
+/// Half of the processors: hashing what clients ask for must leave some for transfers.
+fn hashing_at_once() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
 }
 
 /// Accepts from one listener until it is stopped.

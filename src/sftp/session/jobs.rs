@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{
     Broken, Done, MOST_DIRECTORIES, Session, WORK_PER_JOB,
+    checks::ToCheck,
     requests::{cost, work_cost},
 };
 use crate::{
@@ -45,8 +46,8 @@ impl Session {
         let (mut batch, mut cost_of_batch, mut opening) = (Vec::new(), 0, 0);
         while let Some((_, id, request)) = self.paths.pop_front_if(|(place, ..)| *place < barrier) {
             let cost = cost(&request);
-            if matches!(request, Request::Open { .. } | Request::OpenDirectory { .. }) {
-                if self.handles.len() + opening >= self.open_handles {
+            if matches!(request, Request::Open { .. } | Request::OpenDirectory { .. } | Request::CheckName { .. }) {
+                if self.handles.len() + self.checks.open_files() + opening >= self.open_handles {
                     self.queued -= cost;
                     refuse(&mut self.outbox.reply(), id, &Denied::Limit(text::TOO_MANY_HANDLES.to_owned()));
                     continue;
@@ -79,6 +80,7 @@ impl Session {
                     match outcome {
                         Outcome::Reply(reply) => self.outbox.append(&reply),
                         Outcome::Opened { id, opened } => self.opened(id, opened),
+                        Outcome::ToHash { id, hashing } => self.check(ToCheck { id, handle: None, hashing }),
                     }
                 }
             }
@@ -89,6 +91,7 @@ impl Session {
             }
             Done::Closed => {}
             Done::Fetched { handle, offset, bytes } => self.fetched(handle, offset, bytes)?,
+            Done::Checked { id, handle, hashes } => self.checked(id, handle, hashes),
         }
         Ok(())
     }

@@ -33,11 +33,15 @@ use super::{
     upload::OpenUpload,
     wire::{Decoder, Item, LONGEST_PAYLOAD, Request},
 };
-use crate::dropbox::view::Login;
+use crate::dropbox::view::{Denied, Login};
 
+mod checks;
 mod jobs;
 mod reading;
 mod requests;
+
+use checks::Checks;
+pub(super) use checks::{Hashing, check_request};
 
 /// Above this nothing more is read from the client, unless replies wait for it: two megabytes keep a disk busy.
 const QUEUE_PAUSE: usize = 2 << 20;
@@ -82,6 +86,7 @@ enum Done {
     Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
     Closed,
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
+    Checked { id: u32, handle: Option<u64>, hashes: Result<Vec<u8>, Denied> },
 }
 
 /// Serves one channel until it ends.
@@ -109,6 +114,7 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         paths: VecDeque::new(),
         paths_running: false,
         jobs: JoinSet::new(),
+        checks: Checks::new(server.hashing()),
         place: 0,
         queued: 0,
         writing: None,
@@ -148,6 +154,7 @@ struct Session {
     paths: VecDeque<(u64, u32, Request)>,
     paths_running: bool,
     jobs: JoinSet<Done>,
+    checks: Checks,
     /// The place of the latest request in the order of all.
     place: u64,
     /// Cost of everything that waits.
@@ -281,13 +288,14 @@ impl Session {
     /// Lets go of everything: jobs end, uploads that were not closed stay unfinished.
     async fn close(mut self, regular: bool) {
         self.show_busy(false);
+        self.checks.stop();
         let mut done = Vec::new();
         while let Some(job) = self.jobs.join_next().await {
             done.push(job);
         }
-        let Self { scene, outbox, handles, .. } = self;
+        let Self { scene, outbox, handles, checks, .. } = self;
         let closing = tokio::task::spawn_blocking(move || {
-            drop((done, outbox, handles));
+            drop((done, outbox, handles, checks));
             scene.drop_box.ended(regular);
         });
         if let Err(error) = closing.await {

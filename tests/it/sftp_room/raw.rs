@@ -12,7 +12,7 @@ pub async fn connect(server: &TestServer, config: client::Config) -> Handle<AnyH
 }
 
 /// A channel with SFTP, without INIT.
-async fn bare(server: &TestServer, config: client::Config) -> Raw {
+pub async fn bare(server: &TestServer, config: client::Config) -> Raw {
     Raw::bare(connect(server, config).await).await
 }
 
@@ -215,36 +215,4 @@ fn a_file_that_is_open_for_both_is_written_and_read_back() {
         assert_eq!(status(&raw.ask(4, 8, &string(&handle)).await).0, 0);
     });
     assert_eq!(fs::read(server.root.join("inbox/a")).unwrap(), b"abc");
-}
-
-#[test]
-fn extensions_answer_what_clients_ask() {
-    let server = TestServer::start();
-    server.runtime.block_on(async {
-        let mut raw = session(&server, client::Config::default()).await;
-        let limits = raw.ask(200, 1, &string(b"limits@openssh.com")).await;
-        assert_eq!(limits[0], 201);
-        let numbers: Vec<u64> =
-            limits[5..].chunks(8).map(|number| u64::from_be_bytes(number.try_into().unwrap())).collect();
-        assert_eq!(numbers, [262_144, 261_120, 261_120, 256]);
-        for (request, path) in [
-            ([string(b"expand-path@openssh.com"), string(b"~/inbox/../outbox")].concat(), "/outbox"),
-            ([string(b"home-directory"), string(b"bree")].concat(), "/"),
-            ([string(b"expand-path@openssh.com"), string(b"~bree")].concat(), "/"),
-        ] {
-            let reply = raw.ask(200, 2, &request).await;
-            assert_eq!((reply[0], &reply[13..13 + path.len()]), (104, path.as_bytes()));
-        }
-        let stranger = [string(b"home-directory"), string(b"root")].concat();
-        assert_eq!(status(&raw.ask(200, 3, &stranger).await).0, 2);
-        let reply = raw.ask(16, 4, &string(b"../no/such//thing")).await;
-        assert_eq!((reply[0], &reply[13..27]), (104, &b"/no/such/thing"[..]));
-        let ids =
-            [string(b"users-groups-by-id@openssh.com"), string(&[0, 0, 3, 232, 0, 0, 0, 0]), string(&[])].concat();
-        let reply = raw.ask(200, 5, &ids).await;
-        assert_eq!(
-            (reply[0], &reply[5..]),
-            (201, &[string(&[string(b"bree"), string(b"")].concat()), string(b"")].concat()[..])
-        );
-    });
 }

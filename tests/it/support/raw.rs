@@ -115,6 +115,17 @@ impl Raw {
         status(&self.ask(4, 3, &string(handle)).await)
     }
 
+    /// What a request to hash gives: the hashes, or a status. `fields` are those of [`check`].
+    pub async fn hashes(&mut self, name: &str, fields: &[Vec<u8>]) -> Result<Vec<u8>, (u32, String)> {
+        let reply = self.ask(200, 9, &extended(name, fields)).await;
+        if reply[0] == 101 {
+            return Err(status(&reply));
+        }
+        let head = [string(b"check-file"), string(b"sha256")].concat();
+        assert_eq!((reply[0], &reply[5..5 + head.len()]), (201, &head[..]));
+        Ok(reply[5 + head.len()..].to_vec())
+    }
+
     /// The size of an open file.
     pub async fn size(&mut self, handle: &[u8]) -> Result<u64, (u32, String)> {
         let reply = self.ask(8, 4, &string(handle)).await;
@@ -137,6 +148,17 @@ pub fn read(id: u32, handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
 
 pub fn write(id: u32, handle: &[u8], offset: u64, payload: &[u8]) -> Vec<u8> {
     packet(6, id, &[string(handle), offset.to_be_bytes().to_vec(), string(payload)].concat())
+}
+
+/// A request of an extension: its name, then its fields.
+pub fn extended(name: &str, fields: &[Vec<u8>]) -> Vec<u8> {
+    [vec![string(name.as_bytes())], fields.to_vec()].concat().concat()
+}
+
+/// The fields of a request to hash: what, algorithms, offset, length and block size.
+pub fn check(what: &[u8], algorithms: &str, offset: u64, length: u64, block: u32) -> Vec<Vec<u8>> {
+    let numbers = [offset.to_be_bytes(), length.to_be_bytes()].concat();
+    vec![string(what), string(algorithms.as_bytes()), numbers, block.to_be_bytes().to_vec()]
 }
 
 /// A status reply: its code and text.
