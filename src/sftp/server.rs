@@ -302,7 +302,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<
 }
 
 fn welcome(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, alive: mpsc::Sender<()>) {
-    let connection = Arc::new(Connection::new(peer));
+    let connection = Arc::new(Connection::new(peer, shared.limits().open_handles));
     match shared.place(&connection) {
         Ok(place) => {
             let server = Arc::clone(shared);

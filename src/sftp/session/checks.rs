@@ -14,6 +14,7 @@ use super::{Done, REQUEST_COST, Session};
 use crate::{
     dropbox::view::{Denied, Download},
     sftp::{
+        handles::FilePlace,
         operations::refuse,
         wire::{Check, LONGEST_PAYLOAD},
     },
@@ -34,31 +35,32 @@ const MOST_BLOCKS: u64 = LONGEST_PAYLOAD as u64 / HASH_BYTES;
 /// The smallest block (draft-ietf-secsh-filexfer-extensions-00, section 3).
 const SMALLEST_BLOCK_BYTES: u64 = 256;
 
-/// A file to be hashed for a request, and its handle when it is open.
+/// A file to be hashed for a request.
 pub(super) struct ToCheck {
     pub(super) id: u32,
-    pub(super) handle: Option<u64>,
     pub(super) hashing: Hashing,
+    pub(super) of: CheckOf,
+}
+
+/// What is hashed.
+pub(super) enum CheckOf {
+    /// A file that is open under this handle.
+    Handle(u64),
+    /// One that is open for nothing but its hash.
+    Name { _place: FilePlace },
 }
 
 /// The hashing of one session.
 pub(super) struct Checks {
     waiting: VecDeque<ToCheck>,
     running: bool,
-    /// Files that are open for nothing but a hash.
-    named: usize,
     turns: Arc<Semaphore>,
     stop: watch::Sender<bool>,
 }
 
 impl Checks {
     pub(super) fn new(turns: Arc<Semaphore>) -> Self {
-        Self { waiting: VecDeque::new(), running: false, named: 0, turns, stop: watch::Sender::new(false) }
-    }
-
-    /// Files that are open for nothing but a hash.
-    pub(super) fn open_files(&self) -> usize {
-        self.named
+        Self { waiting: VecDeque::new(), running: false, turns, stop: watch::Sender::new(false) }
     }
 
     /// What is being hashed is given up at its next turn.
@@ -149,8 +151,7 @@ impl Hashing {
 impl Session {
     /// Has a file hashed when its turn comes; what cannot be is refused at once.
     pub(super) fn check(&mut self, check: ToCheck) {
-        if check.handle.is_none() {
-            self.checks.named += 1;
+        if matches!(check.of, CheckOf::Name { .. }) {
             self.queued += REQUEST_COST;
         }
         self.checks.waiting.push_back(check);
@@ -161,29 +162,30 @@ impl Session {
         if self.checks.running {
             return;
         }
-        let Some(ToCheck { id, handle, hashing }) = self.checks.waiting.pop_front() else { return };
+        let Some(ToCheck { id, hashing, of }) = self.checks.waiting.pop_front() else { return };
         self.checks.running = true;
         let (turns, stop) = (Arc::clone(&self.checks.turns), self.checks.stop.subscribe());
         self.jobs.spawn(async move {
             let hashes = hash(hashing, turns, stop).await;
-            Done::Checked { id, handle, hashes }
+            Done::Checked { id, of, hashes }
         });
     }
 
-    pub(super) fn checked(&mut self, id: u32, handle: Option<u64>, hashes: Result<Vec<u8>, Denied>) {
+    pub(super) fn checked(&mut self, id: u32, of: &CheckOf, hashes: Result<Vec<u8>, Denied>) {
         self.checks.running = false;
         match hashes {
             Ok(hashes) => self.outbox.reply().check(id, &hashes),
             Err(denied) => refuse(&mut self.outbox.reply(), id, &denied),
         }
-        if let Some(handle) = handle {
-            if let Some(reader) = self.handles.reader(handle) {
-                reader.fetching = false;
+        match of {
+            CheckOf::Handle(handle) => {
+                let handle = *handle;
+                if let Some(reader) = self.handles.reader(handle) {
+                    reader.fetching = false;
+                }
+                self.answered(handle);
             }
-            self.answered(handle);
-        } else {
-            self.checks.named -= 1;
-            self.queued -= REQUEST_COST;
+            CheckOf::Name { .. } => self.queued -= REQUEST_COST,
         }
         self.start_check();
     }

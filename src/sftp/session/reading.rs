@@ -4,7 +4,7 @@ use std::{io, sync::Arc};
 
 use super::{
     Broken, Done, ENTRIES_PER_REPLY, FETCH_BYTES, Hashing, MOST_FETCHES, REQUEST_COST, Reading, Session,
-    checks::ToCheck,
+    checks::{CheckOf, ToCheck},
 };
 use crate::{
     dropbox::view::Denied,
@@ -71,7 +71,7 @@ impl Session {
             (Ask::Check { id, check }, Source::Download { file, .. }) => match Hashing::new(Arc::clone(file), check) {
                 Ok(hashing) => {
                     reader.fetching = true;
-                    self.check(ToCheck { id, handle: Some(handle), hashing });
+                    self.check(ToCheck { id, hashing, of: CheckOf::Handle(handle) });
                     return Ok(());
                 }
                 Err(denied) => refuse(&mut outbox.reply(), id, &denied),

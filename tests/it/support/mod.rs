@@ -5,6 +5,7 @@
 
 mod daemon;
 mod extract;
+mod memory;
 mod openssh;
 mod plan;
 mod process;
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 
 pub use daemon::TestDaemon;
 pub use extract::Extract;
+pub use memory::Memory;
 pub use openssh::{Ran, run};
 pub use plan::Plan;
 pub use session::{Access, Session, block_on};

@@ -36,7 +36,7 @@ pub async fn log_in(address: SocketAddr, user: &str, key: &str, config: client::
 /// A channel with the SFTP subsystem, of which nothing is read but on demand.
 pub struct Raw {
     /// Held so that it stays.
-    _connection: Handle<AnyHost>,
+    connection: Arc<Handle<AnyHost>>,
     pub channel: Channel<Msg>,
     received: Vec<u8>,
 }
@@ -44,17 +44,32 @@ pub struct Raw {
 impl Raw {
     /// Without INIT.
     pub async fn bare(connection: Handle<AnyHost>) -> Self {
+        Self::over(Arc::new(connection)).await
+    }
+
+    async fn over(connection: Arc<Handle<AnyHost>>) -> Self {
         let channel = connection.channel_open_session().await.unwrap();
         channel.request_subsystem(true, "sftp").await.unwrap();
-        Self { _connection: connection, channel, received: Vec::new() }
+        Self { connection, channel, received: Vec::new() }
     }
 
     /// With INIT done.
     pub async fn begun(connection: Handle<AnyHost>) -> Self {
         let mut raw = Self::bare(connection).await;
-        raw.send(&[&[0, 0, 0, 5, 1][..], &3_u32.to_be_bytes()].concat()).await;
-        assert_eq!(raw.reply().await.unwrap()[0], 2);
+        raw.init().await;
         raw
+    }
+
+    /// One more channel of the same connection.
+    pub async fn another(&self) -> Self {
+        let mut raw = Self::over(Arc::clone(&self.connection)).await;
+        raw.init().await;
+        raw
+    }
+
+    async fn init(&mut self) {
+        self.send(&[&[0, 0, 0, 5, 1][..], &3_u32.to_be_bytes()].concat()).await;
+        assert_eq!(self.reply().await.unwrap()[0], 2);
     }
 
     pub async fn send(&self, bytes: &[u8]) {
