@@ -111,7 +111,7 @@ pub struct Limits {
     pub upload_bytes: u64,
     /// Plaintext uploads in flight, of all tenants together, bytes.
     pub upload_memory_bytes: u64,
-    /// Open files and directories of one session.
+    /// Open files and directories of one connection, over all of its channels.
     pub open_handles: u32,
     /// Rows of one list.
     pub list_rows: u32,

@@ -112,6 +112,9 @@ impl Daemon {
         let settings = Arc::new(config::load(&config).map_err(DaemonError::Configuration)?);
         let secrets = Secrets::read(&settings)?;
         durable::forbid_core_dumps().map_err(DaemonError::CoreDumps)?;
+        if let Err(error) = durable::allow_many_files() {
+            tracing::warn!(%error, "the number of open files cannot be raised");
+        }
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
         let log_dir = settings.state_dir.join("log");

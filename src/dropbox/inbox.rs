@@ -3,9 +3,11 @@
 //! A name belongs to the tenant, an upload to the exchange from the moment that it is finished under a name that is
 //! not temporary. Clients go on using the name for a while (stat, set times, delete before the next upload), so it
 //! stays in listings until the session that wrote it has ended and the upload is answered.
+//!
+//! An upload is written by one session at a time, the newest that opened it (see [`super::held`]).
 
 use std::{
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -13,6 +15,7 @@ use jiff::Timestamp;
 
 use super::{
     Area, DropBoxError, Received, Submission,
+    held::Hold,
     name::is_temporary,
     record::{self, Record},
     view::{Attributes, Denied, Entry, UploadMode},
@@ -31,13 +34,23 @@ struct Slots {
     by_name: BTreeMap<(Area, String), Slot>,
     /// What the exchange has, or will take, and whose name went to another upload since.
     nameless: Vec<Slot>,
-    live_sessions: HashSet<String>,
+    /// With the place of each in the order in which they began.
+    live_sessions: HashMap<String, u64>,
+    begun_sessions: u64,
 }
 
 struct Slot {
     record: Record,
     state: State,
     session: String,
+    /// The hold of the session that writes it.
+    hold: Option<Hold>,
+}
+
+/// Who opens an upload to write.
+pub(super) struct Opener<'a> {
+    pub session: &'a str,
+    pub hold: &'a Hold,
 }
 
 impl Slots {
@@ -112,7 +125,7 @@ impl Inbox {
                 }
             }
             let key = (record.area, record.name.clone());
-            let slot = Slot { record, state, session: String::new() };
+            let slot = Slot { record, state, session: String::new(), hold: None };
             // Of two with one name, the name is that of the one that its owner may go on with.
             let replaced = match slots.by_name.get(&key) {
                 Some(other) if state == State::Waiting && other.state == State::Kept => Some(slot),
@@ -132,13 +145,24 @@ impl Inbox {
     }
 
     pub fn session_began(&self, session: &str) {
-        self.lock().live_sessions.insert(session.to_owned());
+        let mut slots = self.lock();
+        slots.begun_sessions += 1;
+        let place = slots.begun_sessions;
+        slots.live_sessions.insert(session.to_owned(), place);
     }
 
     pub fn session_ended(&self, session: &str) {
         let mut slots = self.lock();
         slots.live_sessions.remove(session);
         slots.by_name.retain(|_, slot| slot.state != State::Done || slot.session != session);
+    }
+
+    /// The hold of a session older than `session` on what is written under this name.
+    pub fn held_by_older(&self, area: Area, name: &str, session: &str) -> Option<Hold> {
+        let slots = self.lock();
+        let slot = slots.by_name.get(&(area, name.to_owned())).filter(|slot| slot.state == State::Writing)?;
+        let is_older = slots.live_sessions.get(&slot.session) < slots.live_sessions.get(session);
+        slot.hold.clone().filter(|_| is_older)
     }
 
     pub fn attributes(&self, area: Area, name: &str) -> Option<Attributes> {
@@ -171,12 +195,13 @@ impl Inbox {
         name: &str,
         mode: UploadMode,
         fresh: Record,
-        session: &str,
+        opener: &Opener<'_>,
         account: impl Fn(&Record) -> Result<(), DropBoxError>,
     ) -> Result<Beginning, Denied> {
         let mut slots = self.lock();
         let key = (area, name.to_owned());
-        let slot = |record: Record| Slot { record, state: State::Writing, session: session.to_owned() };
+        let (session, hold) = (opener.session.to_owned(), Some(opener.hold.clone()));
+        let slot = |record: Record| Slot { record, state: State::Writing, session, hold };
         let Slots { by_name, nameless, .. } = &mut *slots;
         let count = by_name.len();
         match by_name.get_mut(&key) {
@@ -202,8 +227,7 @@ impl Inbox {
                     Ok(Beginning::New(fresh))
                 }
                 (State::Kept, false) => {
-                    found.state = State::Writing;
-                    session.clone_into(&mut found.session);
+                    *found = slot(found.record.clone());
                     Ok(Beginning::Resumed(found.record.clone()))
                 }
                 (State::Waiting | State::Taken | State::Done, false) => Ok(Beginning::Settled(found.record.clone())),
@@ -223,7 +247,7 @@ impl Inbox {
     pub fn settle(&self, record: &Record) -> bool {
         let mut slots = self.lock();
         let Some(slot) = self.own(&mut slots, record) else { return false };
-        slot.record = record.clone();
+        (slot.record, slot.hold) = (record.clone(), None);
         let waits = record.closed && !is_temporary(&record.name);
         slot.state = if waits { State::Waiting } else { State::Kept };
         waits
@@ -356,9 +380,9 @@ impl Inbox {
                 slot.state = State::Done;
             }
         }
-        let Slots { by_name, nameless, live_sessions } = &mut *slots;
+        let Slots { by_name, nameless, live_sessions, .. } = &mut *slots;
         nameless.retain(|slot| slot.state != State::Done);
-        by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains(&slot.session));
+        by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains_key(&slot.session));
     }
 }
 
@@ -397,9 +421,14 @@ mod tests {
         Inbox::open("bree".parse().unwrap(), directory.clone(), known).unwrap()
     }
 
+    fn begin(inbox: &Inbox, session: &str, mode: UploadMode, record: Record) -> Result<Beginning, Denied> {
+        let hold = Hold::default();
+        inbox.begin(Area::Live, "x.csv", mode, record, &Opener { session, hold: &hold }, |_| Ok(()))
+    }
+
     fn finish(inbox: &Inbox, id: &str) {
         let record = record(id);
-        assert!(inbox.begin(Area::Live, "x.csv", NEW, record.clone(), "s", |_| Ok(())).is_ok());
+        assert!(begin(inbox, "s", NEW, record.clone()).is_ok());
         record.save(inbox.directory()).unwrap();
         assert!(inbox.settle(&record));
     }
@@ -453,8 +482,25 @@ mod tests {
             _ => Known::Waiting,
         });
         assert_eq!(waiting(&inbox), ["1", "2"]);
-        let kept = inbox.begin(Area::Live, "x.csv", UploadMode::default(), record("6"), "s", |_| Ok(()));
+        let kept = begin(&inbox, "s", UploadMode::default(), record("6"));
         assert!(matches!(kept, Ok(Beginning::Resumed(record)) if record.id == "5" && !record.closed));
         assert!(directory.contains("3.json") && !directory.contains("4.json"));
+    }
+
+    #[test]
+    fn only_a_newer_session_finds_the_hold_of_who_writes() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        for session in ["first", "second", "third"] {
+            inbox.session_began(session);
+        }
+        let held = |session| inbox.held_by_older(Area::Live, "x.csv", session).is_some();
+        assert!(!held("third"), "nobody writes");
+        assert!(begin(&inbox, "second", NEW, record("1")).is_ok());
+        assert!(!held("first") && !held("second") && held("third"));
+        assert!(begin(&inbox, "third", NEW, record("2")).is_err(), "it must be broken off first");
+        assert!(inbox.settle(&record("1")));
+        assert!(!held("third"), "it is finished");
     }
 }

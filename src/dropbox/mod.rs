@@ -12,6 +12,7 @@ mod account;
 mod budget;
 mod content;
 mod download;
+mod held;
 mod inbox;
 mod name;
 mod outbox;

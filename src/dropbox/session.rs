@@ -8,7 +8,8 @@ use super::{
     Area, DropBoxError, ListName, RefusedUpload, UploadFault,
     account::{Account, Fetched},
     download::{FileDownload, TextDownload},
-    inbox::{Beginning, unavailable},
+    held::{HeldUpload, Hold},
+    inbox::{Beginning, Opener, unavailable},
     is_temporary,
     outbox::described_file,
     place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
@@ -84,6 +85,14 @@ impl TenantView {
             Some(_) => Err(Denied::Refused(
                 "de bestandsnaam bevat een rijksregisternummer; geef het bestand een andere naam".to_owned(),
             )),
+        }
+    }
+
+    /// Breaks off what an older session of the tenant still writes under this name.
+    fn take_over(&self, area: Area, name: &str) {
+        if let Some(older) = self.boxes.inbox.held_by_older(area, name, &self.account.login.session) {
+            tracing::info!(tenant = %self.tenant.id, "an upload goes to a newer session");
+            older.break_off();
         }
     }
 
@@ -238,21 +247,27 @@ impl DropBox for TenantView {
             self.shared.host.refused_upload(RefusedUpload { submission, area, name, fault });
             return Err(denied);
         }
+        if !mode.exclusive {
+            self.take_over(area, &name);
+        }
         let (shared, account) = (self.shared.clone(), self.account.clone());
         let rules = self.rules(mode.append);
         let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), path.as_str());
-        match inbox.begin(area, &name, mode, fresh, &self.account.login.session, gone)? {
-            Beginning::New(record) => Ok(Box::new(Writing::fresh(shared, inbox, account, record, rules))),
-            Beginning::Resumed(record) => Ok(Box::new(Writing::resumed(shared, inbox, account, record, rules)?)),
-            Beginning::Settled(record) => Ok(Box::new(Settled {
-                attributes: Attributes {
-                    directory: false,
-                    size: record.size,
-                    modified: record.modified,
-                    writable: true,
-                },
-            })),
-        }
+        let hold = Hold::default();
+        let mut held = hold.lock();
+        let opener = Opener { session: &self.account.login.session, hold: &hold };
+        *held = Some(match inbox.begin(area, &name, mode, fresh, &opener, gone)? {
+            Beginning::New(record) => Writing::fresh(shared, inbox, account, record, rules),
+            Beginning::Resumed(record) => Writing::resumed(shared, inbox, account, record, rules)?,
+            Beginning::Settled(record) => {
+                let Record { size, modified, .. } = record;
+                return Ok(Box::new(Settled {
+                    attributes: Attributes { directory: false, size, modified, writable: true },
+                }));
+            }
+        });
+        drop(held);
+        Ok(Box::new(HeldUpload(hold)))
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), Denied> {
@@ -294,6 +309,7 @@ impl DropBox for TenantView {
     fn remove(&self, path: &VirtualPath) -> Result<(), Denied> {
         match self.place(path)? {
             Place::Upload(area, name) => {
+                self.take_over(area, &name);
                 let gone = |record: &Record| self.account.deleted(Some(&record.id), path.as_str());
                 self.boxes.inbox.remove(area, &name, gone)
             }

@@ -39,9 +39,13 @@ pub(super) struct Writing {
     record: Record,
     content: Content,
     rules: Rules,
+    origin: Origin,
     /// Set by the first write that failed: the upload is void.
     void: Option<Denied>,
+    /// Whether it differs from what is stored.
     changed: bool,
+    /// Whether a byte came since it was opened.
+    written: bool,
     /// Set once it is stored or gone, so that dropping does nothing more.
     settled: bool,
 }
@@ -52,6 +56,14 @@ pub(super) struct Rules {
     pub limit_bytes: u64,
     pub uploads: UploadRule,
     pub append: bool,
+}
+
+/// Whether an upload began here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Origin {
+    New,
+    /// It was begun before, by this session or another.
+    Resumed,
 }
 
 enum Content {
@@ -105,7 +117,9 @@ impl Writing {
     /// A new upload, with nothing in it.
     pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
         let content = Content::Memory(MemoryContent::new(&shared.budget));
-        Self { shared, inbox, account, record, content, rules, void: None, changed: true, settled: false }
+        let origin = Origin::New;
+        let (void, changed, written, settled) = (None, true, false, false);
+        Self { shared, inbox, account, record, content, rules, origin, void, changed, written, settled }
     }
 
     /// An upload that goes on where it broke off.
@@ -124,8 +138,7 @@ impl Writing {
             writing.inbox.settle(&writing.record);
             return Err(fault);
         }
-        writing.changed = false;
-        writing.settled = false;
+        (writing.origin, writing.changed, writing.settled) = (Origin::Resumed, false, false);
         Ok(writing)
     }
 
@@ -179,7 +192,11 @@ impl Writing {
             self.shared.host.refused_upload(self.refusal(UploadFault::TooLarge { limit_bytes }));
             return Err(too_large(limit_bytes));
         }
-        self.changed = true;
+        if bytes.is_empty() {
+            // As in POSIX: nothing written is nothing changed, wherever it was to go.
+            return Ok(());
+        }
+        (self.changed, self.written) = (true, true);
         match &mut self.content {
             Content::Memory(memory) => {
                 memory.write(offset, bytes).map_err(|_| no_memory())?;
@@ -287,10 +304,22 @@ impl Writing {
         self.inbox.forget(&self.record);
     }
 
-    fn finish_closed(&mut self) -> Result<(), Denied> {
+    /// Whether it broke off before and nothing came since: closing it says nothing about what is missing.
+    fn is_still_broken_off(&self) -> bool {
+        self.origin == Origin::Resumed && !self.record.closed && !self.written
+    }
+
+    /// The client closed the file; see [`super::view::Upload::finish`].
+    pub fn finish(mut self) -> Result<(), Denied> {
         if let Some(fault) = self.void.clone() {
             self.discard();
             return Err(fault);
+        }
+        if self.is_still_broken_off() {
+            // It is kept as it is when this is dropped.
+            let text =
+                "deze upload brak eerder af en er kwam niets bij: hij is niet volledig; stuur het bestand opnieuw";
+            return Err(Denied::Refused(text.to_owned()));
         }
         if let Err(fault) = self.judge() {
             let denied = fault.denied();
@@ -324,8 +353,9 @@ impl Writing {
     }
 }
 
-impl Upload for Writing {
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
+/// What a session asks of it, through its hold; the meanings are those of [`super::view::Upload`].
+impl Writing {
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
         if let Some(fault) = &self.void {
             return Err(fault.clone());
         }
@@ -337,18 +367,22 @@ impl Upload for Writing {
         written
     }
 
-    fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {
+    /// Only of what was begun here: who resumes an upload reads nothing of what is kept.
+    pub fn read(&self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {
+        if self.origin == Origin::Resumed {
+            return Err(write_only());
+        }
         match &self.content {
             Content::Memory(memory) => Ok(memory.read(offset, buffer)),
             Content::Disk(disk) => disk.file.read_at(buffer, offset).map_err(|source| self.fault("read", source)),
         }
     }
 
-    fn attributes(&self) -> Attributes {
+    pub fn attributes(&self) -> Attributes {
         Attributes { directory: false, size: self.length(), modified: self.record.modified, writable: true }
     }
 
-    fn set_length(&mut self, length: u64) -> Result<(), Denied> {
+    pub fn set_length(&mut self, length: u64) -> Result<(), Denied> {
         if let Some(fault) = &self.void {
             return Err(fault.clone());
         }
@@ -371,21 +405,17 @@ impl Upload for Writing {
         Ok(())
     }
 
-    fn set_modified(&mut self, modified: Timestamp) {
+    pub fn set_modified(&mut self, modified: Timestamp) {
         self.record.modified = modified;
         self.inbox.progress(&self.record, self.length(), modified);
     }
 
-    fn sync(&mut self) -> Result<(), Denied> {
+    pub fn sync(&self) -> Result<(), Denied> {
         match &self.content {
             // In memory by design; the close brings it to disk, sealed.
             Content::Memory(_) => Ok(()),
             Content::Disk(disk) => disk.file.sync_data().map_err(|source| self.fault("sync", source)),
         }
-    }
-
-    fn finish(mut self: Box<Self>) -> Result<(), Denied> {
-        self.finish_closed()
     }
 }
 
@@ -444,15 +474,17 @@ impl Upload for Settled {
         Err(write_only())
     }
 
-    fn attributes(&self) -> Attributes {
-        self.attributes.clone()
+    fn attributes(&self) -> Result<Attributes, Denied> {
+        Ok(self.attributes.clone())
     }
 
     fn set_length(&mut self, length: u64) -> Result<(), Denied> {
         if length == self.attributes.size { Ok(()) } else { self.write(0, &[]) }
     }
 
-    fn set_modified(&mut self, _modified: Timestamp) {}
+    fn set_modified(&mut self, _modified: Timestamp) -> Result<(), Denied> {
+        Ok(())
+    }
 
     fn sync(&mut self) -> Result<(), Denied> {
         Ok(())

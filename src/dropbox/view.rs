@@ -50,10 +50,10 @@ pub trait DropBox: Send + Sync {
     /// [`Denied`]: there is no such file, or it may not be read.
     fn download(&self, path: &VirtualPath) -> Result<Box<dyn Download>, Denied>;
 
-    /// Opens a file to write.
+    /// Opens a file to write. One that an older session still has open is taken over from it.
     ///
     /// # Errors
-    /// [`Denied`]: not an inbox, a name that cannot be, somebody is writing it, no memory left.
+    /// [`Denied`]: not an inbox, a name that cannot be, this or a newer session is writing it, no memory left.
     fn upload(&self, path: &VirtualPath, mode: UploadMode) -> Result<Box<dyn Upload>, Denied>;
 
     /// Renames an upload of the tenant's own that was not taken yet. With `replace`, what has the new name goes.
@@ -111,7 +111,8 @@ pub trait Download: Send + Sync {
     fn sent(&self, offset: u64, length: u64);
 }
 
-/// A file being written. Dropping it without [`Upload::finish`] leaves what came as an unfinished file.
+/// A file being written. Dropping it without [`Upload::finish`] leaves what came as an unfinished file. When a newer
+/// session of the tenant opens the same file to write, this one is over: each further call fails.
 pub trait Upload: Send {
     /// Writes at an offset.
     ///
@@ -122,11 +123,14 @@ pub trait Upload: Send {
     /// Reads back what was written, for clients that open for both.
     ///
     /// # Errors
-    /// [`Denied`] where what was written is sealed already.
+    /// [`Denied`] where the upload was begun before this opening.
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied>;
 
     /// Attributes now.
-    fn attributes(&self) -> Attributes;
+    ///
+    /// # Errors
+    /// [`Denied`]: a newer session has the upload.
+    fn attributes(&self) -> Result<Attributes, Denied>;
 
     /// Sets the length, with zeros where it grows.
     ///
@@ -135,7 +139,10 @@ pub trait Upload: Send {
     fn set_length(&mut self, length: u64) -> Result<(), Denied>;
 
     /// Sets the modification time that listings show.
-    fn set_modified(&mut self, modified: Timestamp);
+    ///
+    /// # Errors
+    /// [`Denied`]: a newer session has the upload.
+    fn set_modified(&mut self, modified: Timestamp) -> Result<(), Denied>;
 
     /// Brings what was written to disk as far as it lives there (`fsync@openssh.com`).
     ///

@@ -12,4 +12,4 @@ mod process;
 pub use clock::Clock;
 pub use directory::{Directory, DurableError};
 pub use lock::DirectoryLock;
-pub use process::forbid_core_dumps;
+pub use process::{allow_many_files, forbid_core_dumps};

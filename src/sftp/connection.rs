@@ -15,11 +15,11 @@ use std::{
 use russh::{Disconnect, server};
 use tokio::{
     net::TcpStream,
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{RefusalReason, auth::Attempts, handler::Handler, server::Shared, transport::Socket};
+use super::{RefusalReason, auth::Attempts, handler::Handler, handles::FilePlace, server::Shared, transport::Socket};
 use crate::dropbox::view::Login;
 
 /// For a client to take the message that it is being disconnected, before its socket is cut.
@@ -76,6 +76,8 @@ pub(super) struct Connection {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     regular: AtomicBool,
+    /// Places for files that its sessions have open.
+    files: Arc<Semaphore>,
     login: OnceLock<Arc<Login>>,
     attempts: Mutex<Attempts>,
     /// Why a login that was proven was refused all the same.
@@ -84,7 +86,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr) -> Self {
+    pub(super) fn new(peer: SocketAddr, open_handles: usize) -> Self {
         Self {
             peer,
             started: Instant::now(),
@@ -93,6 +95,7 @@ impl Connection {
             bytes_in: AtomicU64::new(0),
             bytes_out: AtomicU64::new(0),
             regular: AtomicBool::new(true),
+            files: Arc::new(Semaphore::new(open_handles)),
             login: OnceLock::new(),
             attempts: Mutex::default(),
             turned_away: OnceLock::new(),
@@ -125,6 +128,11 @@ impl Connection {
         } else if self.busy.fetch_sub(1, Ordering::Relaxed) == 1 {
             self.ending.send_modify(|_| ());
         }
+    }
+
+    /// A place for one more open file; none when the sessions of this connection have them all.
+    pub(super) fn file_place(&self) -> Option<FilePlace> {
+        Arc::clone(&self.files).try_acquire_owned().ok()
     }
 
     /// A session did not end by the client's own closing.

@@ -9,13 +9,21 @@ use std::{
     sync::Arc,
 };
 
-use super::upload::{OpenUpload, UploadWork};
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::{
+    upload::{OpenUpload, UploadWork},
+    wire::Check,
+};
 use crate::dropbox::view::{Attributes, Download, Entry};
+
+/// The place of an open file among those that one connection may have open; given back when it is dropped.
+pub(super) type FilePlace = OwnedSemaphorePermit;
 
 /// Handles of one session, by number. Numbers are never used again, and never 0.
 #[derive(Default)]
 pub(super) struct Handles {
-    open: HashMap<u64, OpenFile>,
+    open: HashMap<u64, (OpenFile, FilePlace)>,
     last: u64,
 }
 
@@ -29,7 +37,7 @@ pub(super) enum OpenFile {
 pub(super) struct Reader {
     pub(super) source: Source,
     pub(super) waiting: VecDeque<Ask>,
-    /// A job is bringing bytes: nothing of this reader is answered until it is done.
+    /// A job is bringing bytes, or hashes them: nothing of this reader is answered until it is done.
     pub(super) fetching: bool,
 }
 
@@ -49,13 +57,18 @@ pub(super) enum Ask {
     Read { id: u32, offset: u64, length: u32 },
     Entries { id: u32 },
     Attributes { id: u32 },
+    Check { id: u32, check: Check },
     Close { id: u32 },
 }
 
 impl Ask {
     pub(super) fn id(self) -> u32 {
         match self {
-            Self::Read { id, .. } | Self::Entries { id } | Self::Attributes { id } | Self::Close { id } => id,
+            Self::Read { id, .. }
+            | Self::Entries { id }
+            | Self::Attributes { id }
+            | Self::Check { id, .. }
+            | Self::Close { id } => id,
         }
     }
 }
@@ -72,29 +85,29 @@ pub(super) struct Writer {
 
 impl Handles {
     /// Gives a handle.
-    pub(super) fn add(&mut self, file: OpenFile) -> u64 {
+    pub(super) fn add(&mut self, file: OpenFile, place: FilePlace) -> u64 {
         self.last += 1;
-        self.open.insert(self.last, file);
+        self.open.insert(self.last, (file, place));
         self.last
     }
 
     pub(super) fn get_mut(&mut self, handle: u64) -> Option<&mut OpenFile> {
-        self.open.get_mut(&handle)
+        self.open.get_mut(&handle).map(|(file, _)| file)
     }
 
     pub(super) fn remove(&mut self, handle: u64) -> Option<OpenFile> {
-        self.open.remove(&handle)
+        self.open.remove(&handle).map(|(file, _)| file)
     }
 
     pub(super) fn reader(&mut self, handle: u64) -> Option<&mut Reader> {
-        match self.open.get_mut(&handle) {
+        match self.get_mut(handle) {
             Some(OpenFile::Reader(reader)) => Some(reader),
             Some(OpenFile::Writer(_)) | None => None,
         }
     }
 
     pub(super) fn writer(&mut self, handle: u64) -> Option<&mut Writer> {
-        match self.open.get_mut(&handle) {
+        match self.get_mut(handle) {
             Some(OpenFile::Writer(writer)) => Some(writer),
             Some(OpenFile::Reader(_)) | None => None,
         }
@@ -108,7 +121,7 @@ impl Handles {
     pub(super) fn directories(&self) -> usize {
         let directory =
             |file: &&OpenFile| matches!(file, OpenFile::Reader(Reader { source: Source::Directory { .. }, .. }));
-        self.open.values().filter(directory).count()
+        self.open.values().map(|(file, _)| file).filter(directory).count()
     }
 
     /// The place in the order of the first request to an upload that is not done.
@@ -117,7 +130,7 @@ impl Handles {
             OpenFile::Writer(writer) => writer.running.or(writer.waiting.front().map(|(place, _)| *place)),
             OpenFile::Reader(_) => None,
         };
-        self.open.values().filter_map(first).min()
+        self.open.values().map(|(file, _)| file).filter_map(first).min()
     }
 }
 
@@ -169,6 +182,7 @@ pub(super) fn fill(
 #[cfg(test)]
 mod tests {
     use jiff::Timestamp;
+    use tokio::sync::Semaphore;
 
     use super::*;
 
@@ -219,9 +233,11 @@ mod tests {
     fn numbers_of_handles_are_not_used_again_and_the_oldest_write_is_known() {
         let mut handles = Handles::default();
         let reader = || OpenFile::reader(Source::Download { file: Arc::new(HalfCold(Vec::new())), fetched: None });
-        let first = handles.add(reader());
+        let places = Arc::new(Semaphore::new(1));
+        let place = || Arc::clone(&places).try_acquire_owned().unwrap();
+        let first = handles.add(reader(), place());
         handles.remove(first);
-        let second = handles.add(reader());
+        let second = handles.add(reader(), place());
         assert!(first != 0 && second != first && handles.reader(first).is_none());
         assert_eq!((handles.len(), handles.directories(), handles.first_unwritten()), (1, 0, None));
     }

@@ -7,6 +7,7 @@ use russh_sftp::{extensions::Statvfs, protocol::StatusCode};
 use super::{
     Directory,
     listing::{Lister, OWNER, wire_attributes},
+    session::{Hashing, check_request},
     status::{self, path_denied, text},
     wire::{Named, OpenFlags, Reply, Request, SetAttributes},
 };
@@ -39,6 +40,14 @@ pub(super) enum Outcome {
     Reply(Vec<u8>),
     /// Something was opened for this request.
     Opened { id: u32, opened: Opened },
+    /// A file is to be hashed for this request.
+    ToHash { id: u32, hashing: Hashing },
+}
+
+/// What a request leaves to its session.
+enum Left {
+    Opened(Opened),
+    ToHash(Hashing),
 }
 
 impl Scene {
@@ -47,7 +56,8 @@ impl Scene {
         let mut out = Vec::new();
         match self.answer(id, request, &mut Reply(&mut out)) {
             Ok(None) => Outcome::Reply(out),
-            Ok(Some(opened)) => Outcome::Opened { id, opened },
+            Ok(Some(Left::Opened(opened))) => Outcome::Opened { id, opened },
+            Ok(Some(Left::ToHash(hashing))) => Outcome::ToHash { id, hashing },
             Err(denied) => {
                 out.clear();
                 Reply(&mut out).status(id, status::code(&denied), &denied.to_string());
@@ -56,11 +66,17 @@ impl Scene {
         }
     }
 
-    fn answer(&self, id: u32, request: Request, reply: &mut Reply<'_>) -> Result<Option<Opened>, Denied> {
+    fn answer(&self, id: u32, request: Request, reply: &mut Reply<'_>) -> Result<Option<Left>, Denied> {
         let drop_box = &*self.drop_box;
         match request {
-            Request::Open { path, flags } => return self.open(&path, flags).map(Some),
-            Request::OpenDirectory { path } => return self.open_directory(&path).map(Some),
+            Request::Open { path, flags } => return self.open(&path, flags).map(Left::Opened).map(Some),
+            Request::OpenDirectory { path } => return self.open_directory(&path).map(Left::Opened).map(Some),
+            Request::CheckName { path, check } => {
+                // Before the file is opened: what is opened is entered in the log.
+                check_request(check)?;
+                let file = drop_box.download(&parse(&path)?)?;
+                return Hashing::new(Arc::from(file), check).map(Left::ToHash).map(Some);
+            }
             Request::Attributes { path } => {
                 reply.attributes(id, &wire_attributes(&drop_box.attributes(&parse(&path)?)?));
             }
@@ -106,6 +122,7 @@ impl Scene {
             | Request::SetHandleAttributes { .. }
             | Request::ReadDirectory { .. }
             | Request::Sync { .. }
+            | Request::CheckHandle { .. }
             | Request::Limits
             | Request::Unsupported => return Err(Denied::Unsupported(text::UNKNOWN_REQUEST)),
         }

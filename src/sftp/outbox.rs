@@ -3,11 +3,14 @@
 //! While a batch is with the transport the next one fills up to [`BATCH_BYTES`]; then no more is read from files. The
 //! replies of jobs come on top, which the session bounds. The head of a DATA reply promises its length, so nothing may
 //! come between its pieces: replies that are ready meanwhile wait behind it.
+//!
+//! No more is handed over than the client's window has room for. What the transport itself would keep back until the
+//! window opens stops every channel of the connection, and for ever when the client closes the channel instead.
 
 use std::{future::Future, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use russh::{ChannelId, server::Handle};
+use russh::{ChannelWriteHalf, server::Msg};
 
 use super::wire::Reply;
 use crate::dropbox::view::Download;
@@ -28,8 +31,7 @@ type Sending = Pin<Box<dyn Future<Output = bool> + Send>>;
 
 /// The outbox of one session.
 pub(super) struct Outbox {
-    handle: Handle,
-    channel: ChannelId,
+    writer: Arc<ChannelWriteHalf<Msg>>,
     batch: Vec<u8>,
     /// Bytes of the DATA reply at the end of the batch that are still to come.
     promised: usize,
@@ -42,10 +44,9 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    pub(super) fn new(handle: Handle, channel: ChannelId) -> Self {
+    pub(super) fn new(writer: ChannelWriteHalf<Msg>) -> Self {
         Self {
-            handle,
-            channel,
+            writer: Arc::new(writer),
             batch: Vec::new(),
             promised: 0,
             begun_at: None,
@@ -155,18 +156,10 @@ impl Outbox {
         if self.sending.is_some() || (self.batch.is_empty() && self.handed.is_empty()) {
             return;
         }
-        let (handle, channel) = (self.handle.clone(), self.channel);
-        let mut bytes = Bytes::from(std::mem::take(&mut self.batch));
+        let writer = Arc::clone(&self.writer);
+        let bytes = Bytes::from(std::mem::take(&mut self.batch));
         let length = bytes.len();
-        let send = async move {
-            while !bytes.is_empty() {
-                let part = bytes.split_to(bytes.len().min(BATCH_BYTES));
-                if handle.data(channel, part).await.is_err() {
-                    return false;
-                }
-            }
-            true
-        };
+        let send = async move { writer.data_bytes(bytes).await.is_ok() };
         self.sending = Some((Box::pin(send), length, std::mem::take(&mut self.handed)));
     }
 

@@ -13,7 +13,7 @@ use std::{
 
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{mpsc, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
     time::{Instant, timeout},
 };
@@ -80,6 +80,7 @@ impl Server {
             witness,
             shutdown: watch::Sender::new(false),
             live: Mutex::default(),
+            hashing: Arc::new(Semaphore::new(hashing_at_once())),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -150,6 +151,7 @@ pub(super) struct Shared {
     shutdown: watch::Sender<bool>,
     live: Mutex<Live>,
     penalties: Mutex<PenaltyBox>,
+    hashing: Arc<Semaphore>,
 }
 
 #[derive(Default)]
@@ -203,6 +205,11 @@ impl Shared {
 
     pub(super) fn boxes(&self) -> &Arc<dyn DropBoxes> {
         &self.boxes
+    }
+
+    /// Turns at hashing files for clients.
+    pub(super) fn hashing(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.hashing)
     }
 
     pub(super) fn witness(&self) -> &dyn Witness {
@@ -276,6 +283,11 @@ impl Shared {
     }
 }
 
+/// Half of the processors: hashing what clients ask for must leave some for transfers.
+fn hashing_at_once() -> usize {
+    (std::thread::available_parallelism().map_or(1, usize::from) / 2).max(1)
+}
+
 /// Accepts from one listener until it is stopped.
 async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<()>) {
     loop {
@@ -290,7 +302,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<
 }
 
 fn welcome(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, alive: mpsc::Sender<()>) {
-    let connection = Arc::new(Connection::new(peer));
+    let connection = Arc::new(Connection::new(peer, shared.limits().open_handles));
     match shared.place(&connection) {
         Ok(place) => {
             let server = Arc::clone(shared);

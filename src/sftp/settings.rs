@@ -36,7 +36,7 @@ pub struct SftpLimits {
     pub auth_attempts: usize,
     /// Without a request or a byte sent on; keepalives do not count.
     pub idle: Duration,
-    /// Open files and directories of one SFTP session.
+    /// Open files and directories of one connection, in all of its SFTP sessions together.
     pub open_handles: usize,
     /// From the end of accepting to cutting what still transfers.
     pub drain: Duration,

@@ -40,6 +40,8 @@ pub(super) mod text {
     pub(in crate::sftp) const NO_LINKS: &str = "koppelingen bestaan hier niet";
     pub(in crate::sftp) const NO_DIRECTORIES: &str = "mappen maken of verwijderen kan hier niet";
     pub(in crate::sftp) const NOT_YOURS: &str = "dit kan hier niet gewijzigd worden";
+    pub(in crate::sftp) const NOT_READ_BACK: &str =
+        "uit de inbox kan niets teruggelezen worden, ook geen controlegetal";
     pub(in crate::sftp) const TOO_MANY_HANDLES: &str = "te veel bestanden tegelijk geopend";
 }
 

@@ -34,8 +34,9 @@ const PACKET_BYTES: u32 = 32 * 1024;
 /// Packets that wait for one channel's task; 16 of 32 KiB bound what comes ahead of the session's own account.
 const CHANNEL_PACKETS: usize = 16;
 
-/// Batches of replies that wait for the transport. Four keep it busy; each keeps its memory until it is encrypted.
-const WAITING_BATCHES: usize = 4;
+/// Packets of replies that wait for the transport. Eight, of 32 KiB most often, keep it busy; each keeps its memory until
+/// it is encrypted.
+const WAITING_PACKETS: usize = 8;
 
 /// Silence after which the client is asked for a sign of life, and how many times: a dead peer is gone in two minutes.
 const KEEPALIVE: Duration = Duration::from_secs(30);
@@ -82,7 +83,7 @@ pub(super) fn config(settings: &ServerSettings) -> server::Config {
         window_size: WINDOW_BYTES,
         maximum_packet_size: PACKET_BYTES,
         channel_buffer_size: CHANNEL_PACKETS,
-        event_buffer_size: WAITING_BATCHES,
+        event_buffer_size: WAITING_PACKETS,
         preferred: preferred(),
         // One more: the question about the methods, with which every client begins, is counted by the transport too.
         max_auth_attempts: settings.limits.auth_attempts.saturating_add(1),

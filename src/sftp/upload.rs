@@ -50,8 +50,8 @@ impl OpenUpload {
             },
             UploadWork::Read { id, offset, length } => (id, self.read(id, offset, length, &mut reply)),
             UploadWork::Attributes { id } => {
-                let file = self.open().map(|file| wire_attributes(&file.attributes()));
-                (id, file.map(|file| reply.attributes(id, &file)))
+                let file = self.open().and_then(|file| file.attributes());
+                (id, file.map(|file| reply.attributes(id, &wire_attributes(&file))))
             }
             UploadWork::SetAttributes { id, attributes } => {
                 (id, self.open().and_then(|file| set(file, attributes)).map(|()| reply.ok(id)))
@@ -82,7 +82,7 @@ impl OpenUpload {
 
     fn read(&mut self, id: u32, offset: u64, length: u32, reply: &mut Reply<'_>) -> Result<(), Denied> {
         let file = self.open()?;
-        let left = file.attributes().size.saturating_sub(offset);
+        let left = file.attributes()?.size.saturating_sub(offset);
         let length = u32::try_from(left).unwrap_or(u32::MAX).min(length).min(LONGEST_PAYLOAD);
         let mut buffer = vec![0; usize::try_from(length).unwrap_or_default()];
         let read = file.read(offset, &mut buffer)?;
@@ -102,9 +102,9 @@ fn set(file: &mut dyn Upload, wanted: SetAttributes) -> Result<(), Denied> {
         file.set_length(size)?;
     }
     if let Some(seconds) = wanted.modified {
-        file.set_modified(timestamp(seconds));
+        file.set_modified(timestamp(seconds))?;
     }
-    if wanted == SetAttributes::default() { may_be_set(&file.attributes()) } else { Ok(()) }
+    if wanted == SetAttributes::default() { may_be_set(&file.attributes()?) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -135,9 +135,9 @@ mod tests {
             Err(Denied::Unsupported("verzegeld"))
         }
 
-        fn attributes(&self) -> Attributes {
+        fn attributes(&self) -> Result<Attributes, Denied> {
             let size = u64::try_from(self.taken.len()).unwrap();
-            Attributes { directory: false, size, modified: Timestamp::UNIX_EPOCH, writable: true }
+            Ok(Attributes { directory: false, size, modified: Timestamp::UNIX_EPOCH, writable: true })
         }
 
         fn set_length(&mut self, length: u64) -> Result<(), Denied> {
@@ -145,7 +145,9 @@ mod tests {
             Ok(())
         }
 
-        fn set_modified(&mut self, _: Timestamp) {}
+        fn set_modified(&mut self, _: Timestamp) -> Result<(), Denied> {
+            Ok(())
+        }
 
         fn sync(&mut self) -> Result<(), Denied> {
             Ok(())

@@ -12,7 +12,7 @@ use std::{
 use groeikluis::{domain::Kind, sftp::client::ClientError};
 use sha2::{Digest, Sha256};
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon, run};
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, block_on, raw::check, run};
 
 /// A try, and what the client is told; none when it is allowed.
 struct Try {
@@ -190,6 +190,31 @@ fn an_auditor_copies_the_log_and_verifies_it() {
     bytes[at] = b'S';
     fs::write(&file, bytes).unwrap();
     assert_eq!(verify(&daemon.path("keys/log.vkey")).code, Some(1));
+}
+
+#[test]
+fn hashes_are_told_of_what_may_be_read_and_of_nothing_else() {
+    let daemon = answered();
+    let (own, other) = (answer_of(&daemon, "bree"), answer_of(&daemon, "lokeren"));
+    let session = daemon.session("bree");
+    session.upload("/inbox/x.filepart", b"niss\n").unwrap();
+    let body = session.download(&format!("/outbox/{own}")).unwrap();
+    let mut raw = daemon.raw("bree");
+    let mut hash = |path: &str| {
+        let fields = check(path.as_bytes(), "sha256", 0, 0, 0);
+        block_on(raw.hashes("check-file-name", &fields)).map_err(|(code, _)| code)
+    };
+    assert_eq!(hash(&format!("/outbox/{own}")), Ok(Sha256::digest(&body).to_vec()));
+    for (path, code) in [
+        (format!("/outbox/{other}"), 2),
+        (format!("/../lokeren/outbox/{other}"), 2),
+        ("/log/journal".to_owned(), 2),
+        ("/inbox/x.filepart".to_owned(), 3),
+        ("/inbox".to_owned(), 4),
+    ] {
+        assert_eq!(hash(&path), Err(code), "{path}");
+    }
+    session.close();
 }
 
 #[test]

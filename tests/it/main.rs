@@ -10,6 +10,8 @@ mod clients;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
 mod refusals;
@@ -21,3 +23,5 @@ mod rooms;
 mod sftp_room;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod uploads;

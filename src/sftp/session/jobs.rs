@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::{
     Broken, Done, MOST_DIRECTORIES, Session, WORK_PER_JOB,
+    checks::{CheckOf, ToCheck},
     requests::{cost, work_cost},
 };
 use crate::{
     dropbox::view::Denied,
     sftp::{
-        handles::{OpenFile, Source},
+        connection::Ending,
+        handles::{FilePlace, OpenFile, Source},
         operations::{Opened, Outcome, refuse},
         status::text,
         upload::{OpenUpload, UploadWork},
@@ -42,16 +44,16 @@ impl Session {
             return;
         }
         let barrier = self.handles.first_unwritten().unwrap_or(u64::MAX);
-        let (mut batch, mut cost_of_batch, mut opening) = (Vec::new(), 0, 0);
+        let (mut batch, mut cost_of_batch, mut places) = (Vec::new(), 0, Vec::new());
         while let Some((_, id, request)) = self.paths.pop_front_if(|(place, ..)| *place < barrier) {
             let cost = cost(&request);
-            if matches!(request, Request::Open { .. } | Request::OpenDirectory { .. }) {
-                if self.handles.len() + opening >= self.open_handles {
+            if matches!(request, Request::Open { .. } | Request::OpenDirectory { .. } | Request::CheckName { .. }) {
+                let Some(place) = self.connection.file_place() else {
                     self.queued -= cost;
                     refuse(&mut self.outbox.reply(), id, &Denied::Limit(text::TOO_MANY_HANDLES.to_owned()));
                     continue;
-                }
-                opening += 1;
+                };
+                places.push(place);
             }
             cost_of_batch += cost;
             batch.push((id, request));
@@ -66,19 +68,27 @@ impl Session {
         let scene = Arc::clone(&self.scene);
         self.jobs.spawn_blocking(move || {
             let perform = |(id, request)| scene.perform(id, request);
-            Done::Paths(batch.into_iter().map(perform).collect(), cost_of_batch)
+            Done::Paths { outcomes: batch.into_iter().map(perform).collect(), places, cost: cost_of_batch }
         });
     }
 
     pub(super) fn job_done(&mut self, done: Done) -> Result<(), Broken> {
         match done {
-            Done::Paths(outcomes, cost) => {
+            Done::Paths { outcomes, mut places, cost } => {
                 self.paths_running = false;
                 self.queued -= cost;
                 for outcome in outcomes {
                     match outcome {
                         Outcome::Reply(reply) => self.outbox.append(&reply),
-                        Outcome::Opened { id, opened } => self.opened(id, opened),
+                        Outcome::Opened { id, opened } => {
+                            // Each request that opens something brought its place along.
+                            let place = places.pop().ok_or(Some(Ending::Failed))?;
+                            self.opened(id, opened, place);
+                        }
+                        Outcome::ToHash { id, hashing } => {
+                            let place = places.pop().ok_or(Some(Ending::Failed))?;
+                            self.check(ToCheck { id, hashing, of: CheckOf::Name { _place: place } });
+                        }
                     }
                 }
             }
@@ -89,11 +99,12 @@ impl Session {
             }
             Done::Closed => {}
             Done::Fetched { handle, offset, bytes } => self.fetched(handle, offset, bytes)?,
+            Done::Checked { id, of, hashes } => self.checked(id, &of, hashes),
         }
         Ok(())
     }
 
-    pub(super) fn opened(&mut self, id: u32, opened: Opened) {
+    pub(super) fn opened(&mut self, id: u32, opened: Opened, place: FilePlace) {
         let file = match opened {
             Opened::Download(file) => OpenFile::reader(Source::Download { file, fetched: None }),
             Opened::Upload(file) => OpenFile::writer(OpenUpload::new(file)),
@@ -102,7 +113,7 @@ impl Session {
             }
             Opened::Directory { own, entries } => OpenFile::reader(Source::Directory { own, entries: entries.into() }),
         };
-        let handle = self.handles.add(file);
+        let handle = self.handles.add(file, place);
         self.outbox.reply().handle(id, handle);
     }
 

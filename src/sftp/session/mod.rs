@@ -6,7 +6,7 @@
 //!
 //! Memory of a session, at most: [`MOST_QUEUED`] of requests, payload and replies that wait, two batches
 //! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, directories' entries
-//! ([`MOST_DIRECTORIES`] listings); in the transport, four batches and sixteen packets more. A client above
+//! ([`MOST_DIRECTORIES`] listings); in the transport, eight packets of replies and sixteen of requests more. A client above
 //! [`QUEUE_PAUSE`] is not read from, as long as its replies are taken; one that takes no replies and goes on asking is
 //! cut at [`MOST_QUEUED`].
 //!
@@ -17,14 +17,14 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use russh::{
-    Channel, ChannelMsg,
+    Channel, ChannelMsg, ChannelReadHalf,
     server::{Handle, Msg},
 };
 use tokio::task::{JoinError, JoinSet};
 
 use super::{
     connection::{Connection, Ending},
-    handles::Handles,
+    handles::{FilePlace, Handles},
     listing::Lister,
     operations::{Outcome, Scene},
     outbox::{Handed, Outbox},
@@ -33,11 +33,15 @@ use super::{
     upload::OpenUpload,
     wire::{Decoder, Item, LONGEST_PAYLOAD, Request},
 };
-use crate::dropbox::view::Login;
+use crate::dropbox::view::{Denied, Login};
 
+mod checks;
 mod jobs;
 mod reading;
 mod requests;
+
+use checks::{CheckOf, Checks};
+pub(super) use checks::{Hashing, check_request};
 
 /// Above this nothing more is read from the client, unless replies wait for it: two megabytes keep a disk busy.
 const QUEUE_PAUSE: usize = 2 << 20;
@@ -78,15 +82,16 @@ type Broken = Option<Ending>;
 
 /// What a job brings back.
 enum Done {
-    Paths(Vec<Outcome>, usize),
+    Paths { outcomes: Vec<Outcome>, places: Vec<FilePlace>, cost: usize },
     Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
     Closed,
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
+    Checked { id: u32, of: CheckOf, hashes: Result<Vec<u8>, Denied> },
 }
 
 /// Serves one channel until it ends.
 pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
-    let Begin { server, connection, login, mut channel, handle } = begin;
+    let Begin { server, connection, login, channel, handle } = begin;
     let (boxes, who) = (Arc::clone(server.boxes()), Arc::clone(&login));
     let opened = tokio::task::spawn_blocking(move || boxes.open(&who)).await;
     let Ok(Some(drop_box)) = opened else {
@@ -95,11 +100,12 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
     let lister = Lister::new(login.tenant.clone());
     let scene = Scene { drop_box: Arc::clone(&drop_box), directory: Arc::clone(server.directory()), lister };
     let id = channel.id();
+    let (mut channel, writer) = channel.split();
     let mut session = Session {
         scene: Arc::new(scene),
         connection: Arc::clone(&connection),
         open_handles: server.limits().open_handles,
-        outbox: Outbox::new(handle.clone(), id),
+        outbox: Outbox::new(writer),
         decoder: Decoder::default(),
         handles: Handles::default(),
         ready: VecDeque::new(),
@@ -109,6 +115,7 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         paths: VecDeque::new(),
         paths_running: false,
         jobs: JoinSet::new(),
+        checks: Checks::new(server.hashing()),
         place: 0,
         queued: 0,
         writing: None,
@@ -148,6 +155,7 @@ struct Session {
     paths: VecDeque<(u64, u32, Request)>,
     paths_running: bool,
     jobs: JoinSet<Done>,
+    checks: Checks,
     /// The place of the latest request in the order of all.
     place: u64,
     /// Cost of everything that waits.
@@ -166,7 +174,7 @@ enum Event {
 }
 
 impl Session {
-    async fn run(&mut self, channel: &mut Channel<Msg>) -> Result<(), Broken> {
+    async fn run(&mut self, channel: &mut ChannelReadHalf) -> Result<(), Broken> {
         let mut all_asked = false;
         loop {
             self.start_paths();
@@ -281,13 +289,14 @@ impl Session {
     /// Lets go of everything: jobs end, uploads that were not closed stay unfinished.
     async fn close(mut self, regular: bool) {
         self.show_busy(false);
+        self.checks.stop();
         let mut done = Vec::new();
         while let Some(job) = self.jobs.join_next().await {
             done.push(job);
         }
-        let Self { scene, outbox, handles, .. } = self;
+        let Self { scene, outbox, handles, checks, .. } = self;
         let closing = tokio::task::spawn_blocking(move || {
-            drop((done, outbox, handles));
+            drop((done, outbox, handles, checks));
             scene.drop_box.ended(regular);
         });
         if let Err(error) = closing.await {

@@ -2,7 +2,10 @@
 
 use std::{io, sync::Arc};
 
-use super::{Broken, Done, ENTRIES_PER_REPLY, FETCH_BYTES, MOST_FETCHES, REQUEST_COST, Reading, Session};
+use super::{
+    Broken, Done, ENTRIES_PER_REPLY, FETCH_BYTES, Hashing, MOST_FETCHES, REQUEST_COST, Reading, Session,
+    checks::{CheckOf, ToCheck},
+};
 use crate::{
     dropbox::view::Denied,
     sftp::{
@@ -65,6 +68,14 @@ impl Session {
             (Ask::Attributes { id }, Source::Directory { own, .. }) => {
                 outbox.reply().attributes(id, &wire_attributes(own));
             }
+            (Ask::Check { id, check }, Source::Download { file, .. }) => match Hashing::new(Arc::clone(file), check) {
+                Ok(hashing) => {
+                    reader.fetching = true;
+                    self.check(ToCheck { id, hashing, of: CheckOf::Handle(handle) });
+                    return Ok(());
+                }
+                Err(denied) => refuse(&mut outbox.reply(), id, &denied),
+            },
             (Ask::Close { .. }, _) => {
                 self.close_reader(handle);
                 return Ok(());

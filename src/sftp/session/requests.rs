@@ -38,6 +38,13 @@ impl Session {
                 Some(OpenFile::Reader(_)) => self.outbox.reply().ok(id),
                 None => wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE),
             },
+            Request::CheckHandle { handle, check } => match self.handles.get_mut(handle) {
+                Some(OpenFile::Reader(_)) => self.ask(handle, Ask::Check { id, check }),
+                Some(OpenFile::Writer(_)) => {
+                    refuse(&mut self.outbox.reply(), id, &Denied::Forbidden(text::NOT_READ_BACK));
+                }
+                None => wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE),
+            },
             Request::Limits => {
                 let handles = self.open_handles;
                 self.outbox.reply().limits(id, handles);
@@ -119,6 +126,7 @@ pub(super) fn cost(request: &Request) -> usize {
             | Request::RemoveDirectory { path }
             | Request::RealPath { path }
             | Request::Space { path }
+            | Request::CheckName { path, .. }
             | Request::HomeDirectory { user: path } => path.len(),
             _ => 0,
         }

@@ -9,7 +9,7 @@ mod request;
 
 pub(super) use decoder::{Decoder, Item};
 pub(super) use reply::{FileAttributes, Named, Reply};
-pub(super) use request::{OpenFlags, Request, SetAttributes};
+pub(super) use request::{Check, OpenFlags, Request, SetAttributes};
 
 /// The version spoken: the one that every client has.
 pub(super) const VERSION: u32 = 3;

@@ -28,8 +28,9 @@ pub(in crate::sftp) struct Named {
 /// Language of every status text (RFC 5646).
 const LANGUAGE: &str = "nl";
 
-/// Extensions that VERSION announces, with their versions. `copy-data`, `hardlink` and `check-file` are not among them.
-const EXTENSIONS: [(&str, &str); 9] = [
+/// Extensions that VERSION announces, with their versions. `copy-data` and `hardlink` are not among them. Servers announce
+/// `check-file` by the name of the extension or by those of its requests, and clients look for either.
+const EXTENSIONS: [(&str, &str); 12] = [
     ("posix-rename@openssh.com", "1"),
     ("statvfs@openssh.com", "2"),
     ("fstatvfs@openssh.com", "2"),
@@ -39,6 +40,9 @@ const EXTENSIONS: [(&str, &str); 9] = [
     ("expand-path@openssh.com", "1"),
     ("home-directory", "1"),
     ("users-groups-by-id@openssh.com", "1"),
+    ("check-file", "1"),
+    ("check-file-handle", "1"),
+    ("check-file-name", "1"),
 ];
 
 /// Writes replies to the end of a buffer.
@@ -148,6 +152,15 @@ impl Reply<'_> {
                 }
                 string(out, &list);
             }
+        });
+    }
+
+    /// The answer to `check-file`: SHA-256 of each block, one after another.
+    pub(in crate::sftp) fn check(&mut self, id: u32, hashes: &[u8]) {
+        self.packet(kind::EXTENDED_REPLY, id, |out| {
+            string(out, b"check-file");
+            string(out, b"sha256");
+            out.extend_from_slice(hashes);
         });
     }
 

@@ -29,7 +29,22 @@ pub(in crate::sftp) enum Request {
     Limits,
     HomeDirectory { user: Vec<u8> },
     Names { users: Vec<u32>, groups: Vec<u32> },
+    CheckHandle { handle: u64, check: Check },
+    CheckName { path: Vec<u8>, check: Check },
     Unsupported,
+}
+
+/// What `check-file` is to hash (draft-ietf-secsh-filexfer-extensions-00, section 3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::sftp) struct Check {
+    /// Whether the client takes the one algorithm that there is.
+    pub(in crate::sftp) sha256: bool,
+    /// Where to begin.
+    pub(in crate::sftp) offset: u64,
+    /// Bytes; 0 for all up to the end.
+    pub(in crate::sftp) length: u64,
+    /// Each block of so many bytes has a hash; 0 for one hash of all.
+    pub(in crate::sftp) block_bytes: u32,
 }
 
 /// The flags of OPEN (section 6.3). The one for reading, 1, is never asked after: what is not for writing is read.
@@ -101,6 +116,11 @@ impl Request {
             b"home-directory" => Self::HomeDirectory { user: fields.bytes()? },
             b"users-groups-by-id@openssh.com" => Self::Names { users: fields.ids()?, groups: fields.ids()? },
             b"hardlink@openssh.com" => Self::Link,
+            // The first is how drafts before had it, and how paramiko has it.
+            b"check-file" | b"check-file-handle" => {
+                Self::CheckHandle { handle: fields.handle()?, check: fields.check()? }
+            }
+            b"check-file-name" => Self::CheckName { path: fields.bytes()?, check: fields.check()? },
             _ => Self::Unsupported,
         })
     }
@@ -145,6 +165,12 @@ impl<'a> Fields<'a> {
             return None;
         }
         Some(std::iter::from_fn(move || ids.u32()).collect())
+    }
+
+    fn check(&mut self) -> Option<Check> {
+        let algorithms = self.string()?;
+        let sha256 = algorithms.split(|byte| *byte == b',').any(|name| name == b"sha256");
+        Some(Check { sha256, offset: self.u64()?, length: self.u64()?, block_bytes: self.u32()? })
     }
 
     fn attributes(&mut self) -> Option<SetAttributes> {

@@ -12,5 +12,6 @@ mod program;
 mod putty;
 mod rclone;
 mod scripted;
+mod ssh_audit;
 mod sshfs;
 mod stage;

@@ -11,9 +11,10 @@ use groeikluis::sftp::{RefusalReason, ServerEnd};
 use russh::client;
 
 use super::{
-    raw::{Raw, connect},
+    raw::{connect, session},
     support::{TestServer, pattern, roomy, wait_for},
 };
+use crate::support::raw::{AnyHost, string};
 
 /// Everything the server says until it closes.
 fn until_closed(mut stream: TcpStream) -> String {
@@ -57,7 +58,7 @@ fn idle_sessions_end_and_keepalives_do_not_count() {
             keepalive_max: 0,
             ..client::Config::default()
         };
-        let mut raw = Raw::new(&server, keepalive).await;
+        let mut raw = session(&server, keepalive).await;
         assert_eq!(raw.reply().await, None);
     });
     wait_for("the account", || server.account.logged_out.lock().unwrap().len() == 1);
@@ -109,7 +110,7 @@ fn channels_are_counted_and_their_places_come_back() {
 }
 
 /// A place is given back when the session's task has ended, which is a moment after the channel has.
-async fn wait_until_opened(connection: &client::Handle<super::raw::AnyHost>) {
+async fn wait_until_opened(connection: &client::Handle<AnyHost>) {
     let start = Instant::now();
     while connection.channel_open_session().await.is_err() {
         assert!(start.elapsed() < Duration::from_mins(1));
@@ -123,7 +124,7 @@ fn attempts_are_counted_across_user_names() {
     let server = TestServer::start_with(limits, penalties, |_| ());
     server.runtime.block_on(async {
         let config = std::sync::Arc::new(client::Config::default());
-        let mut connection = client::connect(config, server.address, super::raw::AnyHost).await.unwrap();
+        let mut connection = client::connect(config, server.address, AnyHost).await.unwrap();
         let mut tried = 0;
         while connection.authenticate_password(format!("user{tried}"), "x").await.is_ok_and(|_| tried < 100) {
             tried += 1;
@@ -140,7 +141,7 @@ fn the_server_drains_what_transfers_and_ends_what_idles() {
     let mut server = TestServer::start();
     fs::write(server.root.join("outbox/x"), pattern(1 << 20)).unwrap();
     let (idle, mut busy) = server.runtime.block_on(async {
-        let mut busy = Raw::new(&server, client::Config::default()).await;
+        let mut busy = session(&server, client::Config::default()).await;
         let handle = busy.open("/inbox/a", 2 | 8).await;
         (server.client().await, (busy, handle))
     });
@@ -153,7 +154,7 @@ fn the_server_drains_what_transfers_and_ends_what_idles() {
                 while idle.list("/").await.is_ok() {}
                 assert!(TcpStream::connect(address).is_err());
                 let (raw, handle) = &mut busy;
-                let closed = raw.ask(4, 9, &super::raw::string(handle)).await;
+                let closed = raw.ask(4, 9, &string(handle)).await;
                 assert_eq!(closed[0], 101);
             });
         });
@@ -170,7 +171,7 @@ fn what_does_not_end_in_time_is_cut_with_its_upload_unfinished() {
     limits.drain = Duration::from_millis(200);
     let mut server = TestServer::start_with(limits, penalties, |_| ());
     let _busy = server.runtime.block_on(async {
-        let mut busy = Raw::new(&server, client::Config::default()).await;
+        let mut busy = session(&server, client::Config::default()).await;
         busy.open("/inbox/a", 2 | 8).await;
         busy
     });

@@ -3,6 +3,7 @@
 //! The drop-box behind it is a directory that stands in for the product's storage and counts what is read of it.
 
 mod clients;
+mod extensions;
 mod limits;
 mod logins;
 mod raw;

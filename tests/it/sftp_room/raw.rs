@@ -1,120 +1,23 @@
 //! Bytes on an SFTP channel that no client sends, and answers that no client leaves unread.
 
-use std::{fs, sync::Arc};
+use std::fs;
 
-use russh::{
-    Channel, ChannelMsg, Preferred,
-    client::{self, Handle, Msg},
-    keys::{PrivateKey, PrivateKeyWithHashAlg, PublicKeyOrCertificate},
-};
+use russh::client::{self, Handle};
 
 use super::support::{TestServer, pattern, wait_for};
-
-pub struct AnyHost;
-
-impl client::Handler for AnyHost {
-    type Error = russh::Error;
-
-    async fn check_server_key(&mut self, _: &PublicKeyOrCertificate) -> Result<bool, Self::Error> {
-        Ok(true)
-    }
-}
-
-/// A channel with the SFTP subsystem, of which nothing is read but on demand.
-pub struct Raw {
-    /// Held so that it stays.
-    _connection: Handle<AnyHost>,
-    pub channel: Channel<Msg>,
-    received: Vec<u8>,
-}
+use crate::support::raw::{AnyHost, Raw, log_in, packet, read, status, string, write};
 
 pub async fn connect(server: &TestServer, config: client::Config) -> Handle<AnyHost> {
-    let config = client::Config { preferred: Preferred::default(), nodelay: true, ..config };
-    let mut connection = client::connect(Arc::new(config), server.address, AnyHost).await.unwrap();
-    let key = PrivateKey::from_openssh(server.client_key.private.as_str()).unwrap();
-    let signer = PrivateKeyWithHashAlg::new(Arc::new(key), None);
-    assert!(connection.authenticate_publickey("bree", signer).await.unwrap().success());
-    connection
+    log_in(server.address, "bree", &server.client_key.private, config).await
 }
 
-impl Raw {
-    /// Without INIT.
-    pub async fn bare(server: &TestServer, config: client::Config) -> Self {
-        let connection = connect(server, config).await;
-        let channel = connection.channel_open_session().await.unwrap();
-        channel.request_subsystem(true, "sftp").await.unwrap();
-        Self { _connection: connection, channel, received: Vec::new() }
-    }
-
-    pub async fn new(server: &TestServer, config: client::Config) -> Self {
-        let mut raw = Self::bare(server, config).await;
-        raw.send(&[&[0, 0, 0, 5, 1][..], &3_u32.to_be_bytes()].concat()).await;
-        assert_eq!(raw.reply().await.unwrap()[0], 2);
-        raw
-    }
-
-    pub async fn send(&self, bytes: &[u8]) {
-        self.channel.data(bytes).await.unwrap();
-    }
-
-    /// The next packet without its length; `None` when the channel has ended.
-    pub async fn reply(&mut self) -> Option<Vec<u8>> {
-        loop {
-            if let Some((length, rest)) = self.received.split_first_chunk::<4>() {
-                let length = u32::from_be_bytes(*length) as usize;
-                if rest.len() >= length {
-                    let packet = rest[..length].to_vec();
-                    self.received.drain(..4 + length);
-                    return Some(packet);
-                }
-            }
-            match self.channel.wait().await {
-                Some(ChannelMsg::Data { data }) => self.received.extend_from_slice(&data),
-                Some(ChannelMsg::Close) | None => return None,
-                Some(_) => {}
-            }
-        }
-    }
-
-    /// Sends a request and returns the reply, whose id must be that of the request.
-    pub async fn ask(&mut self, kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
-        self.send(&packet(kind, id, body)).await;
-        let reply = self.reply().await.unwrap();
-        assert_eq!(reply[1..5], id.to_be_bytes(), "{reply:?}");
-        reply
-    }
-
-    pub async fn open(&mut self, path: &str, flags: u32) -> Vec<u8> {
-        let body = [string(path.as_bytes()), flags.to_be_bytes().to_vec(), vec![0; 4]].concat();
-        let reply = self.ask(3, 1, &body).await;
-        assert_eq!(reply[0], 102, "{}", String::from_utf8_lossy(&reply));
-        reply[9..].to_vec()
-    }
+/// A channel with SFTP, without INIT.
+pub async fn bare(server: &TestServer, config: client::Config) -> Raw {
+    Raw::bare(connect(server, config).await).await
 }
 
-pub fn string(bytes: &[u8]) -> Vec<u8> {
-    [&u32::try_from(bytes.len()).unwrap().to_be_bytes()[..], bytes].concat()
-}
-
-pub fn packet(kind: u8, id: u32, body: &[u8]) -> Vec<u8> {
-    let length = u32::try_from(5 + body.len()).unwrap();
-    [&length.to_be_bytes()[..], &[kind], &id.to_be_bytes(), body].concat()
-}
-
-fn read(id: u32, handle: &[u8], offset: u64, length: u32) -> Vec<u8> {
-    packet(5, id, &[string(handle), offset.to_be_bytes().to_vec(), length.to_be_bytes().to_vec()].concat())
-}
-
-fn write(id: u32, handle: &[u8], offset: u64, payload: &[u8]) -> Vec<u8> {
-    packet(6, id, &[string(handle), offset.to_be_bytes().to_vec(), string(payload)].concat())
-}
-
-/// A status reply: its code and text.
-fn status(reply: &[u8]) -> (u32, String) {
-    assert_eq!(reply[0], 101);
-    let length = u32::from_be_bytes(reply[9..13].try_into().unwrap()) as usize;
-    let text = String::from_utf8(reply[13..13 + length].to_vec()).unwrap();
-    (u32::from_be_bytes(reply[5..9].try_into().unwrap()), text)
+pub async fn session(server: &TestServer, config: client::Config) -> Raw {
+    Raw::begun(connect(server, config).await).await
 }
 
 /// A client whose window and queues hold little, so that the server's replies stay with the server.
@@ -130,7 +33,7 @@ fn a_thousand_reads_at_a_closed_window_keep_little_in_memory_and_are_all_answere
     fs::write(server.root.join("outbox/x"), &body).unwrap();
     fs::write(server.root.join("outbox/y"), pattern(8 << 20)).unwrap();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, closed_window()).await;
+        let mut raw = session(&server, closed_window()).await;
         let handle = raw.open("/outbox/x", 1).await;
         let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
         raw.send(&burst).await;
@@ -153,7 +56,7 @@ fn who_asks_on_and_on_without_taking_replies_is_cut() {
     let server = TestServer::start();
     fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, closed_window()).await;
+        let mut raw = session(&server, closed_window()).await;
         let handle = raw.open("/outbox/x", 1).await;
         let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
         // 8 MiB of waiting requests are the bound; each counts 128 bytes.
@@ -173,14 +76,14 @@ fn packets_out_of_bounds_end_the_session() {
     let server = TestServer::start();
     server.runtime.block_on(async {
         for bytes in [&[0, 4, 4, 1][..], &[255; 5], &[0; 4], &[0, 0, 0, 4, 5, 0, 0, 0]] {
-            let mut raw = Raw::new(&server, client::Config::default()).await;
+            let mut raw = session(&server, client::Config::default()).await;
             raw.send(bytes).await;
             assert_eq!(raw.reply().await, None, "{bytes:?}");
         }
-        let mut raw = Raw::bare(&server, client::Config::default()).await;
+        let mut raw = bare(&server, client::Config::default()).await;
         raw.send(&packet(16, 1, &string(b"."))).await;
         assert_eq!(raw.reply().await, None, "a session begins with INIT");
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         raw.send(&packet(1, 3, b"")).await;
         assert_eq!(raw.reply().await, None, "INIT comes once");
     });
@@ -192,7 +95,7 @@ fn packets_out_of_bounds_end_the_session() {
 fn what_does_not_decode_is_answered_with_its_id() {
     let server = TestServer::start();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         for (kind, body) in [(3, &b"\0\0\0\x09x"[..]), (5, b""), (6, b"\0\0\0\x08"), (9, b"\0\0\0\x01/"), (200, b"x")] {
             let (code, text) = status(&raw.ask(kind, 77, body).await);
             assert_eq!((code, text.as_str()), (5, "dit verzoek is niet te lezen"), "{kind}");
@@ -215,7 +118,7 @@ fn requests_that_do_not_wait_for_replies_keep_their_order() {
     let server = TestServer::start();
     let body = pattern(300_000);
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         let handle = raw.open("/inbox/a", 2 | 8 | 16).await;
         let mut burst = Vec::new();
         for (id, piece) in (10..).zip(body.chunks(1000)) {
@@ -248,7 +151,7 @@ fn handles_are_counted_and_do_not_come_back() {
     let server = TestServer::start();
     fs::write(server.root.join("outbox/x"), "x").unwrap();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         let mut handles = Vec::new();
         for _ in 0..256 {
             handles.push(raw.open("/outbox/x", 1).await);
@@ -277,7 +180,7 @@ fn handles_are_counted_and_do_not_come_back() {
 fn an_upload_that_is_cut_off_is_never_finished() {
     let server = TestServer::start();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         let handle = raw.open("/inbox/a", 2 | 8 | 16).await;
         let reply = raw.ask(6, 2, &write(2, &handle, 0, b"half")[9..]).await;
         assert_eq!(status(&reply).0, 0);
@@ -296,7 +199,7 @@ fn an_upload_that_is_cut_off_is_never_finished() {
 fn a_file_that_is_open_for_both_is_written_and_read_back() {
     let server = TestServer::start();
     server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
+        let mut raw = session(&server, client::Config::default()).await;
         let handle = raw.open("/inbox/a", 1 | 2 | 8).await;
         raw.ask(6, 2, &write(2, &handle, 0, b"abcdef")[9..]).await;
         let reply = raw.ask(5, 3, &read(3, &handle, 2, 100)[9..]).await;
@@ -312,36 +215,4 @@ fn a_file_that_is_open_for_both_is_written_and_read_back() {
         assert_eq!(status(&raw.ask(4, 8, &string(&handle)).await).0, 0);
     });
     assert_eq!(fs::read(server.root.join("inbox/a")).unwrap(), b"abc");
-}
-
-#[test]
-fn extensions_answer_what_clients_ask() {
-    let server = TestServer::start();
-    server.runtime.block_on(async {
-        let mut raw = Raw::new(&server, client::Config::default()).await;
-        let limits = raw.ask(200, 1, &string(b"limits@openssh.com")).await;
-        assert_eq!(limits[0], 201);
-        let numbers: Vec<u64> =
-            limits[5..].chunks(8).map(|number| u64::from_be_bytes(number.try_into().unwrap())).collect();
-        assert_eq!(numbers, [262_144, 261_120, 261_120, 256]);
-        for (request, path) in [
-            ([string(b"expand-path@openssh.com"), string(b"~/inbox/../outbox")].concat(), "/outbox"),
-            ([string(b"home-directory"), string(b"bree")].concat(), "/"),
-            ([string(b"expand-path@openssh.com"), string(b"~bree")].concat(), "/"),
-        ] {
-            let reply = raw.ask(200, 2, &request).await;
-            assert_eq!((reply[0], &reply[13..13 + path.len()]), (104, path.as_bytes()));
-        }
-        let stranger = [string(b"home-directory"), string(b"root")].concat();
-        assert_eq!(status(&raw.ask(200, 3, &stranger).await).0, 2);
-        let reply = raw.ask(16, 4, &string(b"../no/such//thing")).await;
-        assert_eq!((reply[0], &reply[13..27]), (104, &b"/no/such/thing"[..]));
-        let ids =
-            [string(b"users-groups-by-id@openssh.com"), string(&[0, 0, 3, 232, 0, 0, 0, 0]), string(&[])].concat();
-        let reply = raw.ask(200, 5, &ids).await;
-        assert_eq!(
-            (reply[0], &reply[5..]),
-            (201, &[string(&[string(b"bree"), string(b"")].concat()), string(b"")].concat()[..])
-        );
-    });
 }

@@ -228,16 +228,16 @@ impl Upload for WrittenFile {
         self.file.read_at(buffer, offset).map_err(|error| denied(&error))
     }
 
-    fn attributes(&self) -> Attributes {
-        attributes(&self.file.metadata().unwrap(), &self.path)
+    fn attributes(&self) -> Result<Attributes, Denied> {
+        Ok(attributes(&self.file.metadata().unwrap(), &self.path))
     }
 
     fn set_length(&mut self, length: u64) -> Result<(), Denied> {
         self.file.set_len(length).map_err(|error| denied(&error))
     }
 
-    fn set_modified(&mut self, modified: Timestamp) {
-        self.file.set_modified(modified.into()).unwrap();
+    fn set_modified(&mut self, modified: Timestamp) -> Result<(), Denied> {
+        self.file.set_modified(modified.into()).map_err(|error| denied(&error))
     }
 
     fn sync(&mut self) -> Result<(), Denied> {

@@ -23,6 +23,7 @@ use super::{
     openssh::run,
     plan::{self, LaidOut},
     process::Process,
+    raw::Raw,
     wait_for,
 };
 
@@ -159,6 +160,11 @@ impl TestDaemon {
 
     pub fn try_session(&self, user: &str, key_of: &str) -> Result<Session, ClientError> {
         self.access().connect(user, key_of)
+    }
+
+    /// A tenant's channel that does what no client does.
+    pub fn raw(&self, tenant: &str) -> Raw {
+        self.access().raw(tenant, russh::client::Config::default())
     }
 
     /// Uploads a list to the tenant's inbox, in a session of its own.

@@ -5,9 +5,11 @@
 
 mod daemon;
 mod extract;
+mod memory;
 mod openssh;
 mod plan;
 mod process;
+pub mod raw;
 mod session;
 mod tenant;
 
@@ -15,9 +17,10 @@ use std::time::{Duration, Instant};
 
 pub use daemon::TestDaemon;
 pub use extract::Extract;
+pub use memory::Memory;
 pub use openssh::{Ran, run};
 pub use plan::Plan;
-pub use session::{Access, Session};
+pub use session::{Access, Session, block_on};
 pub use tenant::{Protocol, Tenant};
 
 /// For anything that must come about: far above what it takes, so that a busy machine fails no test.

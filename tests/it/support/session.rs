@@ -14,10 +14,17 @@ use groeikluis::{
 };
 use tokio::runtime::Runtime;
 
+use super::raw::{Raw, log_in};
+
 /// Sessions of all tests of the process; connections are kept alive by it.
 static RUNTIME: LazyLock<Arc<Runtime>> = LazyLock::new(|| {
     Arc::new(tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap())
 });
+
+/// Waits for something asynchronous; not from within such a thing.
+pub fn block_on<T>(doing: impl Future<Output = T>) -> T {
+    RUNTIME.block_on(doing)
+}
 
 /// A session over SSH, by the program's own small client.
 pub struct Session(Client);
@@ -36,6 +43,12 @@ impl Access {
     pub fn connect(&self, user: &str, key_of: &str) -> Result<Session, ClientError> {
         let key = std::fs::read_to_string(self.keys.join(format!("{key_of}_ed25519"))).unwrap();
         RUNTIME.block_on(Client::connect(self.address, user, &key, self.host_key.clone())).map(Session)
+    }
+
+    /// A channel that does what no client does.
+    pub fn raw(&self, user: &str, config: russh::client::Config) -> Raw {
+        let key = std::fs::read_to_string(self.keys.join(format!("{user}_ed25519"))).unwrap();
+        block_on(async { Raw::begun(log_in(self.address, user, &key, config).await).await })
     }
 
     /// Seals a list to the exchange.

@@ -1,23 +1,12 @@
 """asyncssh, as its documentation shows it."""
 
-import asyncio
 import os
-import sys
 
-import asyncssh
-
-verb, port, key, known_hosts = sys.argv[1:]
-
-
-async def refusal(call, *arguments):
-    try:
-        await call(*arguments)
-    except asyncssh.SFTPError as error:
-        print(error.reason)
+from asyncssh_session import check_root, run, three_refusals
 
 
 async def transfer(sftp):
-    assert {"LEESMIJ.txt", "inbox", "outbox", "test"} <= set(await sftp.listdir("/"))
+    await check_root(sftp)
     names = await sftp.readdir("/test/outbox")
     assert any("lokeren" in name.longname for name in names if name.filename == "voorbeeldlijst.csv")
     await sftp.get("/test/outbox/voorbeeldlijst.csv", "voorbeeldlijst.csv")
@@ -31,9 +20,7 @@ async def transfer(sftp):
     await sftp.put("a.csv", "weg.csv.part")
     await sftp.remove("weg.csv.part")
     assert (await sftp.statvfs("/")).bsize > 0
-    await refusal(sftp.put, "a.csv", "/a.csv")
-    await refusal(sftp.put, "a.csv", "a.pdf")
-    await refusal(sftp.remove, "/LEESMIJ.txt")
+    await three_refusals(sftp, sftp.put)
 
 
 async def break_off(sftp):
@@ -55,11 +42,4 @@ async def resume(sftp):
             target.write(await download.read())
 
 
-async def main():
-    options = {"username": "lokeren", "client_keys": [key], "known_hosts": known_hosts, "config": None}
-    async with asyncssh.connect("127.0.0.1", int(port), **options) as connection:
-        async with connection.start_sftp_client() as sftp:
-            await {"transfer": transfer, "break": break_off, "resume": resume}[verb](sftp)
-
-
-asyncio.run(main())
+run(transfer, break_off, resume)

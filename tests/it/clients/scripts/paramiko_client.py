@@ -1,5 +1,6 @@
 """paramiko, as its documentation shows it."""
 
+import hashlib
 import os
 import sys
 
@@ -25,6 +26,11 @@ def transfer():
     entry = next(entry for entry in sftp.listdir_attr("/test/outbox") if entry.filename == "voorbeeldlijst.csv")
     assert "lokeren" in entry.longname, entry.longname
     sftp.get("/test/outbox/voorbeeldlijst.csv", "voorbeeldlijst.csv")
+    with open("voorbeeldlijst.csv", "rb") as example, sftp.open("/test/outbox/voorbeeldlijst.csv", "rb") as remote:
+        body = example.read()
+        assert remote.check("sha256") == hashlib.sha256(body).digest()
+        blocks = [hashlib.sha256(body[at : at + 256]).digest() for at in range(0, len(body), 256)]
+        assert remote.check("sha256", block_size=256) == b"".join(blocks)
     sftp.chdir("/test/inbox")
     assert sftp.put("a.csv", "a.csv").st_size == os.path.getsize("a.csv")
     sftp.put("a.csv", "b.csv.part")

@@ -6,14 +6,13 @@ are set with all attributes that were read before, size and owner too.
 """
 
 import asyncio
+import functools
 import os
-import sys
 
 import asyncssh
 from asyncssh import FXF_CREAT, FXF_READ, FXF_TRUNC, FXF_WRITE, SFTPAttrs
+from asyncssh_session import INBOX, check_root, run, three_refusals
 
-verb, port, key, known_hosts = sys.argv[1:]
-INBOX = "/test/inbox"
 PIECE = 32_768 - 38
 
 
@@ -64,16 +63,8 @@ async def download(sftp, remote, local, offset=0):
     await source.close()
 
 
-async def refusal(call, *arguments):
-    try:
-        await call(*arguments)
-    except asyncssh.SFTPError as error:
-        print(error.reason)
-
-
 async def transfer(sftp):
-    names = {name.filename for name in await sftp.readdir("/")}
-    assert {"LEESMIJ.txt", "inbox", "outbox", "test"} <= names
+    await check_root(sftp)
     await download(sftp, "/test/outbox/voorbeeldlijst.csv", "voorbeeldlijst.csv")
     await upload(sftp, "a.csv", f"{INBOX}/a.csv")
     await set_times(sftp, f"{INBOX}/a.csv", 1_700_000_000)
@@ -84,9 +75,7 @@ async def transfer(sftp):
     await sftp.posix_rename(f"{INBOX}/c.csv.part", f"{INBOX}/c.csv")
     await upload(sftp, "a.csv", f"{INBOX}/weg.csv.part")
     await sftp.remove(f"{INBOX}/weg.csv.part")
-    await refusal(upload, sftp, "a.csv", "/a.csv")
-    await refusal(upload, sftp, "a.csv", f"{INBOX}/a.pdf")
-    await refusal(sftp.remove, "/LEESMIJ.txt")
+    await three_refusals(sftp, functools.partial(upload, sftp))
 
 
 async def break_off(sftp):
@@ -101,11 +90,4 @@ async def resume(sftp):
     await download(sftp, "/LEESMIJ.txt", "LEESMIJ.txt", os.path.getsize("LEESMIJ.txt"))
 
 
-async def main():
-    options = {"username": "lokeren", "client_keys": [key], "known_hosts": known_hosts, "config": None}
-    async with asyncssh.connect("127.0.0.1", int(port), **options) as connection:
-        async with connection.start_sftp_client() as sftp:
-            await {"transfer": transfer, "break": break_off, "resume": resume}[verb](sftp)
-
-
-asyncio.run(main())
+run(transfer, break_off, resume)

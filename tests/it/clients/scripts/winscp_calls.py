@@ -4,15 +4,13 @@ Files above 100 KB go to `NAME.filepart` first, the target is deleted when there
 and given its time and permissions. A broken upload is opened again without truncation or append, and written on.
 """
 
-import asyncio
+import functools
 import os
-import sys
 
 import asyncssh
 from asyncssh import FXF_CREAT, FXF_READ, FXF_TRUNC, FXF_WRITE, SFTPAttrs
+from asyncssh_session import INBOX, check_root, run, three_refusals
 
-verb, port, key, known_hosts = sys.argv[1:]
-INBOX = "/test/inbox"
 RESUME_ABOVE = 100 * 1024
 
 
@@ -65,16 +63,8 @@ async def download(sftp, remote, local, offset=0):
     await source.close()
 
 
-async def refusal(call, *arguments):
-    try:
-        await call(*arguments)
-    except asyncssh.SFTPError as error:
-        print(error.reason)
-
-
 async def transfer(sftp):
-    names = {name.filename for name in await sftp.readdir("/")}
-    assert {"LEESMIJ.txt", "inbox", "outbox", "test"} <= names
+    await check_root(sftp)
     await download(sftp, "/test/outbox/voorbeeldlijst.csv", "voorbeeldlijst.csv")
     await upload(sftp, "a.csv", f"{INBOX}/a.csv")
     # The way of large files, with small ones; the second time its target is there.
@@ -85,9 +75,7 @@ async def transfer(sftp):
     await sftp.rename(f"{INBOX}/b.csv.part", f"{INBOX}/b.csv")
     await upload(sftp, "a.csv", f"{INBOX}/weg.csv.part")
     await sftp.remove(f"{INBOX}/weg.csv.part")
-    await refusal(upload, sftp, "a.csv", "/a.csv")
-    await refusal(upload, sftp, "a.csv", f"{INBOX}/a.pdf")
-    await refusal(sftp.remove, "/LEESMIJ.txt")
+    await three_refusals(sftp, functools.partial(upload, sftp))
 
 
 async def break_off(sftp):
@@ -102,11 +90,4 @@ async def resume(sftp):
     await download(sftp, "/LEESMIJ.txt", "LEESMIJ.txt", os.path.getsize("LEESMIJ.txt"))
 
 
-async def main():
-    options = {"username": "lokeren", "client_keys": [key], "known_hosts": known_hosts, "config": None}
-    async with asyncssh.connect("127.0.0.1", int(port), **options) as connection:
-        async with connection.start_sftp_client() as sftp:
-            await {"transfer": transfer, "break": break_off, "resume": resume}[verb](sftp)
-
-
-asyncio.run(main())
+run(transfer, break_off, resume)
