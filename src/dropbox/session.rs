@@ -1,6 +1,9 @@
 //! One session's view of a tenant's tree.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
@@ -26,6 +29,8 @@ pub(super) struct TenantView {
     tenant: Arc<Tenant>,
     account: Account,
     opened: Timestamp,
+    /// Whether the account says that this session reads the transfer log.
+    log_read: Mutex<bool>,
 }
 
 /// Bytes of a checkpoint at most: a few lines and signatures.
@@ -40,7 +45,7 @@ impl TenantView {
         boxes.inbox.session_began(&login.session);
         let opened = shared.clock.now();
         let account = Account { log: shared.log.clone(), login };
-        Self { shared, boxes, tenant, account, opened }
+        Self { shared, boxes, tenant, account, opened, log_read: Mutex::default() }
     }
 
     fn place(&self, path: &VirtualPath) -> Result<Place, Denied> {
@@ -105,8 +110,7 @@ impl TenantView {
         let account = self.account.clone();
         let began = Instant::now();
         let download = FileDownload::new(file, attributes, move |sent| {
-            let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if let Err(error) = account.download_ended(&fetched, sent, duration_ms) {
+            if let Err(error) = account.download_ended(&fetched, sent, began.elapsed()) {
                 tracing::error!(error = &error as &dyn std::error::Error, "a download's end is not in the log");
             }
         });
@@ -119,6 +123,13 @@ impl TenantView {
         if metadata.is_dir() {
             return Err(Denied::IsADirectory);
         }
+        // Before the first byte leaves, once for the session: a copy of the log takes thousands of files.
+        let mut accounted = self.log_read.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*accounted {
+            self.account.log_read().map_err(unavailable)?;
+            *accounted = true;
+        }
+        drop(accounted);
         let attributes = self.file(metadata.len());
         Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
     }
@@ -147,31 +158,7 @@ impl TenantView {
         Ok(self.file(metadata.len()))
     }
 
-    fn rules(&self, append: bool) -> Rules {
-        Rules { limit_bytes: self.tenant.limits.upload_bytes, uploads: self.tenant.uploads, append }
-    }
-}
-
-impl DropBox for TenantView {
-    fn attributes(&self, path: &VirtualPath) -> Result<Attributes, Denied> {
-        let place = self.place(path)?;
-        match &place {
-            Place::Fixed(_) | Place::Log | Place::Reports => Ok(self.directory(false)),
-            Place::Inbox(_) => Ok(self.directory(true)),
-            Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
-            Place::Upload(area, name) => self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound),
-            Place::Delivery(area, name) => {
-                let opened = self.boxes.outbox.open_file(*area, name, self.tenant.may_delete);
-                opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
-            }
-            Place::WholeLog(below) => self.log_attributes(below),
-            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
-                self.text(&place).map(|text| self.file(text.len() as u64)).ok_or(Denied::NotFound)
-            }
-        }
-    }
-
-    fn list(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
+    fn entries(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
         let place = self.place(path)?;
         match &place {
             Place::Fixed(names) => Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect()),
@@ -200,6 +187,38 @@ impl DropBox for TenantView {
                 Err(Denied::NotADirectory)
             }
         }
+    }
+
+    fn rules(&self, append: bool) -> Rules {
+        Rules { limit_bytes: self.tenant.limits.upload_bytes, uploads: self.tenant.uploads, append }
+    }
+}
+
+impl DropBox for TenantView {
+    fn attributes(&self, path: &VirtualPath) -> Result<Attributes, Denied> {
+        let place = self.place(path)?;
+        match &place {
+            Place::Fixed(_) | Place::Log | Place::Reports => Ok(self.directory(false)),
+            Place::Inbox(_) => Ok(self.directory(true)),
+            Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
+            Place::Upload(area, name) => self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound),
+            Place::Delivery(area, name) => {
+                let opened = self.boxes.outbox.open_file(*area, name, self.tenant.may_delete);
+                opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
+            }
+            Place::WholeLog(below) => self.log_attributes(below),
+            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
+                self.text(&place).map(|text| self.file(text.len() as u64)).ok_or(Denied::NotFound)
+            }
+        }
+    }
+
+    fn list(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
+        let entries = self.entries(path)?;
+        if self.shared.host.accounts_listings() {
+            self.account.listed(path.as_str(), entries.len()).map_err(unavailable)?;
+        }
+        Ok(entries)
     }
 
     fn download(&self, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
@@ -280,7 +299,7 @@ impl DropBox for TenantView {
             });
             return Err(fault.denied());
         }
-        if let Err(error) = self.account.renamed(&record, complete) {
+        if let Err(error) = self.account.renamed(&record, &old, complete) {
             // Not in the log, so not done: the client finds it under its old name.
             inbox.rename(area, &new, &old, false, |_| Ok(()))?;
             return Err(unavailable(error));

@@ -33,6 +33,9 @@ pub trait Host: Send + Sync {
     /// The example list of the test inbox: synthetic numbers of the tenant's test register.
     fn example_list(&self, tenant: &Tenant) -> String;
 
+    /// Whether the account tells of listings, too.
+    fn accounts_listings(&self) -> bool;
+
     /// An upload is finished, durable and in the log.
     fn submitted(&self, submission: Submission);
 

@@ -11,6 +11,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::FileExt,
     sync::Arc,
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -42,6 +43,7 @@ pub(super) struct Writing {
     /// Set by the first write that failed: the upload is void.
     void: Option<Denied>,
     changed: bool,
+    began: Instant,
     /// Set once it is stored or gone, so that dropping does nothing more.
     settled: bool,
 }
@@ -105,7 +107,8 @@ impl Writing {
     /// A new upload, with nothing in it.
     pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
         let content = Content::Memory(MemoryContent::new(&shared.budget));
-        Self { shared, inbox, account, record, content, rules, void: None, changed: true, settled: false }
+        let began = Instant::now();
+        Self { shared, inbox, account, record, content, rules, void: None, changed: true, began, settled: false }
     }
 
     /// An upload that goes on where it broke off.
@@ -305,7 +308,8 @@ impl Writing {
         }
         let mut stored = self.store(true);
         if stored.is_ok() {
-            stored = self.account.uploaded(&self.record, !is_temporary(&self.record.name)).map_err(unavailable);
+            let complete = !is_temporary(&self.record.name);
+            stored = self.account.uploaded(&self.record, complete, self.began.elapsed()).map_err(unavailable);
         }
         if let Err(fault) = stored {
             // Not confirmed: the client will send it again, and until then it counts as broken off.

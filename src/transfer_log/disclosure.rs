@@ -4,40 +4,18 @@
 //! base64url too, among at least one decoy, sorted, so that nothing shows how many there are or in which order.
 //! Without the disclosure a digest tells nothing; destroying the disclosures erases the data, and every proof holds.
 //!
-//! The disclosures go to a [`DisclosureSink`] before their entry is written, so that none can be lost that an entry
-//! speaks of. They are never on disk in clear: a sink seals them.
+//! The disclosures themselves are kept apart, sealed ([`super::DisclosureKeeper`]).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Disclosed, IndexError, jcs};
-use crate::domain::TenantId;
+use super::{Disclosed, StoredEntry, jcs};
 
-/// Keeps disclosures, sealed, in one file for each tenant and month.
-pub trait DisclosureSink {
-    /// Brings disclosures of one entry to disk, sealed. When the entry is then not written, its disclosures stay as
-    /// ones that no digest speaks of.
-    ///
-    /// # Errors
-    /// Whatever went wrong; the entry is then not written.
-    fn keep(
-        &mut self,
-        tenant: Option<&TenantId>,
-        seq: u64,
-        at: Timestamp,
-        disclosures: &[String],
-    ) -> Result<(), IndexError>;
-}
-
-/// Keeps nothing: of what is disclosed, only digests remain, which nobody can open. For trials and tests.
-#[derive(Debug, Clone, Copy)]
-pub struct KeepNothing;
-
-impl DisclosureSink for KeepNothing {
-    fn keep(&mut self, _: Option<&TenantId>, _: u64, _: Timestamp, _: &[String]) -> Result<(), IndexError> {
-        Ok(())
-    }
+/// What an entry discloses: those of the encoded `disclosures` whose digest it holds, as name and value. Others belong
+/// to an entry that was never written, or to another.
+pub fn opened(entry: &StoredEntry, disclosures: &[String]) -> Vec<(String, String)> {
+    let of_entry = disclosures.iter().filter(|text| entry.digests.contains(&digest(text.as_bytes())));
+    of_entry.filter_map(|text| decode(text)).collect()
 }
 
 /// The encoded disclosures, and the digests for the entry with a decoy among them.
@@ -60,7 +38,14 @@ fn encode_one(disclosed: &Disclosed) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// Name and value of an encoded disclosure.
+fn decode(text: &str) -> Option<(String, String)> {
+    let json = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (_salt, name, value): (String, String, String) = serde_json::from_slice(&json).ok()?;
+    Some((name, value))
+}
+
+pub(super) fn digest(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 

@@ -103,6 +103,18 @@ pub(super) fn create(path: &Path) -> Result<File, LogError> {
         .map_err(|source| LogError::file("make", path, source))
 }
 
+/// Opens a file to read and write, made when it is not there.
+pub(super) fn open_or_create(path: &Path) -> Result<File, LogError> {
+    OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(|source| LogError::file("open", path, source))
+}
+
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
     let mut file = create(path)?;
     file.write_all(bytes).map_err(|source| LogError::file("write", path, source))?;

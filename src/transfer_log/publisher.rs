@@ -1,6 +1,6 @@
 //! The thread that publishes checkpoints, so that nobody who appends waits for them.
 //!
-//! The committer hands over what was written since the last time. The order is: tiles and bundles on disk, the
+//! The committer hands over what was written since the last time. The order is: tiles, bundles and sealed disclosures on disk, the
 //! checkpoint signed, the high-water mark raised, the checkpoint published, the journal's covered files removed; a
 //! crash between two steps leaves a log that opens. What fails is kept, and published with the next hand-over.
 
@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Checkpoint, LogError, NoteKey,
+    Checkpoint, DisclosureKeeper, LogError, NoteKey,
     files::{self, Files},
-    journal,
+    journal, keeper,
     merkle::{Edge, FullTile, TILE_WIDTH},
     queue::{Queue, Reply},
     recovery::{CHECKPOINT, HighWater},
@@ -27,6 +27,8 @@ pub(super) struct HandOver {
     pub full: Vec<FullTile>,
     /// Entries since.
     pub entries: Vec<Vec<u8>>,
+    /// Sealed disclosures of these.
+    pub sealed: Vec<keeper::Record>,
     /// Who wants the checkpoint.
     pub replies: Vec<Reply<Checkpoint>>,
 }
@@ -40,6 +42,9 @@ pub(super) struct Publisher {
     /// Entries from the start of the last published bundle that is not full.
     entries: Vec<Vec<u8>>,
     full: Vec<FullTile>,
+    /// Sealed disclosures that are not in their files yet.
+    sealed: Vec<keeper::Record>,
+    keeper: Option<DisclosureKeeper>,
     published: Option<Checkpoint>,
     /// Partial tiles and bundles of the checkpoint before the published one: kept one round longer for who reads.
     obsolete: Vec<String>,
@@ -55,6 +60,7 @@ impl Publisher {
         high_water: HighWater,
         published: Option<Checkpoint>,
         entries: Vec<Vec<u8>>,
+        keeper: Option<DisclosureKeeper>,
     ) -> Self {
         let untidy = Some(published.as_ref().map_or(0, |checkpoint| checkpoint.size));
         Self {
@@ -65,6 +71,8 @@ impl Publisher {
             edge: Edge::default(),
             entries,
             full: Vec::new(),
+            sealed: Vec::new(),
+            keeper,
             published,
             obsolete: Vec::new(),
             untidy,
@@ -73,10 +81,11 @@ impl Publisher {
 
     /// Publishes what is handed over, until the committer is gone or the log fails.
     pub fn run(mut self, work: &mpsc::Receiver<HandOver>, queue: &Arc<Queue>) {
-        while let Ok(HandOver { edge, full, entries, replies }) = work.recv() {
+        while let Ok(HandOver { edge, full, entries, sealed, replies }) = work.recv() {
             self.edge = edge;
             self.full.extend(full);
             self.entries.extend(entries);
+            self.sealed.extend(sealed);
             let published = self.publish();
             if let Err(error) = &published {
                 let error: &dyn std::error::Error = error;
@@ -100,6 +109,11 @@ impl Publisher {
             return Ok(published.clone());
         }
         self.put_tiles()?;
+        if let Some(keeper) = &self.keeper {
+            // Before the journal that has them goes.
+            keeper.file(&self.sealed)?;
+        }
+        self.sealed.clear();
         let checkpoint = Checkpoint::sign(&self.key, size, self.edge.root());
         self.high_water.write(&checkpoint)?;
         files::replace(&self.directory, CHECKPOINT, checkpoint.note.as_bytes())?;

@@ -168,6 +168,7 @@ impl Snapshot {
             }
             let mut groups = Groups::open(first, &path)?;
             while let Some(group) = groups.next_group()? {
+                drop(groups.take_sealed());
                 for bytes in group {
                     self.journal_entry(seq, &bytes);
                     seq += 1;

@@ -4,9 +4,13 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]

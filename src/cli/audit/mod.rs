@@ -1,5 +1,7 @@
 //! `groeikluis audit`: reading and verifying the transfer log, of a running daemon or from a copy.
 
+mod disclose;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -24,6 +26,10 @@ pub(super) enum Command {
     Verify(Verify),
     /// Show entries as a table.
     Show(Show),
+    /// Open what identifies officials (address, user, key, path) for a period. It is itself an entry of the log.
+    Disclose(disclose::Disclose),
+    /// Erase what identifies officials of a tenant and month, by destroying its key. It is itself an entry of the log.
+    Erase(disclose::Erase),
 }
 
 /// Which log: a directory with its key, or the one of a configuration.
@@ -86,6 +92,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Verify(arguments) => verify(arguments),
         Command::Show(arguments) => show(arguments),
+        Command::Disclose(arguments) => disclose::disclose(arguments),
+        Command::Erase(arguments) => disclose::erase(arguments),
     }
 }
 
