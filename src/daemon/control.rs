@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     DaemonError,
-    opening::{Secrets, lock, open_log},
+    opening::{Secrets, disclosures, lock, open_log},
 };
 use crate::{
     config::Settings,
@@ -107,7 +107,7 @@ fn exchange_lines(mut stream: UnixStream, request: &Request) -> io::Result<Reply
 fn note_alone(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let secrets = Secrets::read(settings)?;
     let _lock = lock(&settings.state_dir)?;
-    let (log, _) = open_log(settings, &secrets.exchange, secrets.log, Clock::system())?;
+    let (log, _) = open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system())?;
     let record = record(tenant.cloned(), event, rustix::process::getuid().as_raw());
     let appended = log.append(vec![record]).map_err(DaemonError::Log)?;
     log.close().map_err(DaemonError::Log)?;

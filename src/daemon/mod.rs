@@ -8,6 +8,7 @@ mod control;
 mod in_force;
 mod live;
 mod opening;
+mod receipts;
 mod register_loader;
 mod reload;
 mod running;
@@ -126,6 +127,9 @@ pub enum DaemonError {
     /// A running daemon that did not do what it was asked.
     #[error("the running daemon did not do it: {0}")]
     NotNoted(String),
+    /// The thread that makes receipts could not be started.
+    #[error("cannot start making receipts")]
+    Receipts(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -70,7 +70,7 @@ pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureK
 /// Opens the transfer log and its index; the state directory must be locked.
 pub(super) fn open_log(
     settings: &Settings,
-    exchange: &Keyring,
+    keeper: DisclosureKeeper,
     key: NoteKey,
     clock: Clock,
 ) -> Result<(TransferLog, Arc<dyn Ledger>), DaemonError> {
@@ -83,7 +83,6 @@ pub(super) fn open_log(
         key,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    let keeper = disclosures(settings, exchange.clone());
     let log = TransferLog::open_keeping(log_settings, clock, Box::new(index), keeper).map_err(DaemonError::Log)?;
     Ok((log, Arc::new(ledger)))
 }

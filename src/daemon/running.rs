@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 use super::{
     DaemonError, control, in_force,
     live::{Facts, Live},
-    opening::{Secrets, lock, log_dir, open_log},
+    opening::{Secrets, disclosures, lock, log_dir, open_log},
+    receipts::Receipts,
     register_loader, reload,
     watch::DirectoryWatch,
     witness::LoginAccount,
@@ -72,8 +73,9 @@ impl Daemon {
         durable::forbid_core_dumps().map_err(DaemonError::CoreDumps)?;
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
-        let log_key = secrets.log.verifier().to_string();
-        let (log, ledger) = open_log(&settings, &secrets.exchange, secrets.log, clock.clone())?;
+        let verifier = secrets.log.verifier().clone();
+        let keeper = disclosures(&settings, secrets.exchange.clone());
+        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
@@ -86,10 +88,19 @@ impl Daemon {
             keyring: secrets.exchange.clone(),
             budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
             log_dir: log_dir(&settings),
-            log_key,
+            log_key: verifier.to_string(),
         };
         let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
             .map_err(DaemonError::DropBoxes)?;
+        let receipts = Receipts {
+            log: log.clone(),
+            log_dir: log_dir(&settings),
+            key: verifier,
+            keeper,
+            boxes: boxes.clone(),
+            state: state.clone(),
+        };
+        receipts.start()?;
         let parts = ExchangeParts {
             boxes: boxes.clone(),
             log: log.clone(),

@@ -14,7 +14,7 @@ use super::{
     inbox::{Beginning, unavailable},
     is_temporary,
     outbox::described_file,
-    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPTS},
     record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
@@ -173,13 +173,18 @@ impl TenantView {
             }
             Place::Log => {
                 let texts = [(CHECKPOINT, Place::Checkpoint), (LOG_KEY, Place::LogKey)];
-                Ok(texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect())
+                let mut entries: Vec<Entry> =
+                    texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect();
+                entries.push(Entry { name: RECEIPTS.to_owned(), attributes: self.directory(false) });
+                Ok(entries)
             }
+            Place::Receipts => self.boxes.receipts.list().map_err(unavailable),
             Place::WholeLog(below) => self.log_entries(below),
             Place::Reports => Ok(Vec::new()),
             Place::Guide
             | Place::Upload(..)
             | Place::Delivery(..)
+            | Place::Receipt(_)
             | Place::ExampleList
             | Place::Checkpoint
             | Place::LogKey => {
@@ -198,7 +203,10 @@ impl DropBox for TenantView {
     fn attributes(&self, path: &VirtualPath) -> Result<Attributes, Denied> {
         let place = self.place(path)?;
         match &place {
-            Place::Fixed(_) | Place::Log | Place::Reports => Ok(self.directory(false)),
+            Place::Fixed(_) | Place::Log | Place::Receipts | Place::Reports => Ok(self.directory(false)),
+            Place::Receipt(name) => {
+                self.boxes.receipts.open_file(name).map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
+            }
             Place::Inbox(_) => Ok(self.directory(true)),
             Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
             Place::Upload(area, name) => self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound),
@@ -226,6 +234,10 @@ impl DropBox for TenantView {
         match &place {
             Place::Delivery(area, name) => self.open_delivery(*area, name, path),
             Place::WholeLog(below) if !below.is_empty() => self.open_log_file(below),
+            Place::Receipt(name) => {
+                let (file, attributes) = self.boxes.receipts.open_file(name).ok_or(Denied::NotFound)?;
+                Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
+            }
             Place::Upload(area, name) => {
                 self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound)?;
                 Err(write_only())
@@ -235,9 +247,13 @@ impl DropBox for TenantView {
                 let attributes = self.file(bytes.len() as u64);
                 Ok(Box::new(TextDownload { bytes: bytes.into(), attributes }))
             }
-            Place::Fixed(_) | Place::Inbox(_) | Place::Outbox(_) | Place::Log | Place::WholeLog(_) | Place::Reports => {
-                Err(Denied::IsADirectory)
-            }
+            Place::Fixed(_)
+            | Place::Inbox(_)
+            | Place::Outbox(_)
+            | Place::Log
+            | Place::Receipts
+            | Place::WholeLog(_)
+            | Place::Reports => Err(Denied::IsADirectory),
         }
     }
 

@@ -137,6 +137,13 @@ impl Committer {
         }
         self.parts.journal.append(&batch)?;
         self.parts.sealed.append(&mut sealed);
+        if let Some(keeper) = &self.parts.keeper {
+            for (entry, record) in stored.iter().zip(groups.iter().copied().flatten()) {
+                if entry.event.is_receipted() {
+                    keeper.remember(entry.seq, record.disclosures.clone());
+                }
+            }
+        }
         self.take_in(stored)
     }
 

@@ -14,15 +14,15 @@ use super::{Disclosed, StoredEntry, jcs};
 /// What an entry discloses: those of the encoded `disclosures` whose digest it holds, as name and value. Others belong
 /// to an entry that was never written, or to another.
 pub fn opened(entry: &StoredEntry, disclosures: &[String]) -> Vec<(String, String)> {
-    let of_entry = disclosures.iter().filter(|text| entry.digests.contains(&digest(text.as_bytes())));
+    let of_entry = disclosures.iter().filter(|text| entry.digests.contains(&digest(text)));
     of_entry.filter_map(|text| decode(text)).collect()
 }
 
 /// The encoded disclosures, and the digests for the entry with a decoy among them.
 pub(super) fn encode(disclosed: &[Disclosed]) -> (Vec<String>, Vec<String>) {
     let disclosures: Vec<String> = disclosed.iter().map(encode_one).collect();
-    let mut digests: Vec<String> = disclosures.iter().map(|disclosure| digest(disclosure.as_bytes())).collect();
-    digests.push(digest(&random::<32>()));
+    let mut digests: Vec<String> = disclosures.iter().map(|disclosure| digest(disclosure)).collect();
+    digests.push(digest_of(&random::<32>()));
     digests.sort_unstable();
     (disclosures, digests)
 }
@@ -45,7 +45,12 @@ fn decode(text: &str) -> Option<(String, String)> {
     Some((name, value))
 }
 
-pub(super) fn digest(bytes: &[u8]) -> String {
+/// The digest of an encoded disclosure, as an entry has it.
+pub fn digest(disclosure: &str) -> String {
+    digest_of(disclosure.as_bytes())
+}
+
+fn digest_of(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
@@ -67,7 +72,7 @@ mod tests {
         assert_eq!((disclosures.len(), digests.len()), (2, 3));
         assert!(digests.is_sorted());
         for (disclosure, disclosed) in disclosures.iter().zip(&disclosed) {
-            assert!(digests.contains(&digest(disclosure.as_bytes())));
+            assert!(digests.contains(&digest(disclosure)));
             let json = URL_SAFE_NO_PAD.decode(disclosure).unwrap();
             let [salt, name, value]: [String; 3] = serde_json::from_slice(&json).unwrap();
             assert_eq!(URL_SAFE_NO_PAD.decode(salt).unwrap().len(), 16);
@@ -81,6 +86,6 @@ mod tests {
     fn a_digest_is_that_of_the_standard() {
         // RFC 9901, section 4.2.3.
         let disclosure = "WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0";
-        assert_eq!(digest(disclosure.as_bytes()), "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0");
+        assert_eq!(digest(disclosure), "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0");
     }
 }

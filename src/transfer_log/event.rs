@@ -161,6 +161,15 @@ impl Event {
         }
     }
 
+    /// Whether the tenant that it concerns gets a receipt for it.
+    pub fn is_receipted(&self) -> bool {
+        match self {
+            Self::Upload(_) | Self::DeliveryCreated(_) => true,
+            Self::Rename(rename) => rename.complete,
+            _ => false,
+        }
+    }
+
     /// Text that came from a person or a configuration file, for the guard to read.
     ///
     /// Ids, digests and codes are not among it: a digest's digits look like a person's number once in 200 times.

@@ -44,6 +44,10 @@ const MAX_RECORD_BYTES: usize = MAX_DISCLOSURES_BYTES + 256;
 /// Files of which the length is remembered; beyond it they are looked at again.
 const MOST_LENGTHS: usize = 4_096;
 
+/// Entries of which the disclosures are remembered for their receipts: those of some seconds at full speed. What is
+/// forgotten is read from its file.
+const MOST_RECENT: usize = 16_384;
+
 /// Keeps disclosures, and opens them. Cheap to clone.
 #[derive(Clone)]
 pub struct DisclosureKeeper(Arc<Keeper>);
@@ -53,6 +57,8 @@ struct Keeper {
     keyring: Keyring,
     /// The key in use of each tenant. That of a month that is over is forgotten with the first entry of the next.
     keys: Mutex<HashMap<String, (String, MonthKey)>>,
+    /// The disclosures of the newest entries that get a receipt, by place, until somebody takes them.
+    recent: Mutex<BTreeMap<u64, Vec<String>>>,
     /// How far the files are whole.
     lengths: Mutex<HashMap<String, u64>>,
 }
@@ -95,7 +101,13 @@ pub struct KeptMonth {
 impl DisclosureKeeper {
     /// Keeps disclosures under that directory, which is made when something is first kept.
     pub fn new(directory: PathBuf, keyring: Keyring) -> Self {
-        Self(Arc::new(Keeper { directory, keyring, keys: Mutex::default(), lengths: Mutex::default() }))
+        Self(Arc::new(Keeper {
+            directory,
+            keyring,
+            keys: Mutex::default(),
+            recent: Mutex::default(),
+            lengths: Mutex::default(),
+        }))
     }
 
     /// Seals the disclosures of an entry.
@@ -187,6 +199,20 @@ impl DisclosureKeeper {
             lengths.insert(name.to_owned(), length + frames.len() as u64);
         }
         Ok(())
+    }
+
+    /// Remembers the disclosures of an entry that gets a receipt.
+    pub(super) fn remember(&self, seq: u64, disclosures: Vec<String>) {
+        let mut recent = self.0.recent.lock().unwrap_or_else(PoisonError::into_inner);
+        recent.insert(seq, disclosures);
+        if recent.len() > MOST_RECENT {
+            recent.pop_first();
+        }
+    }
+
+    /// The remembered disclosures of an entry, which are then forgotten.
+    pub fn take_recent(&self, seq: u64) -> Option<Vec<String>> {
+        self.0.recent.lock().unwrap_or_else(PoisonError::into_inner).remove(&seq)
     }
 
     /// Opens a month of a tenant, or of nobody. The month is `yyyy-mm`, UTC.

@@ -209,6 +209,12 @@ impl TransferLog {
         receiver.recv().unwrap_or(Err(LogError::Failed))
     }
 
+    /// Waits until more than `beyond` entries are under a published checkpoint, and says how many are; none once the log
+    /// has ended.
+    pub fn wait_published(&self, beyond: u64) -> Option<u64> {
+        self.0.queue.wait_published(beyond)
+    }
+
     /// Entries that are durable.
     pub fn size(&self) -> u64 {
         self.0.queue.size()

@@ -26,18 +26,21 @@ mod keeper;
 mod log;
 mod merkle;
 mod note;
+mod proof;
 mod publisher;
 mod queue;
 mod reader;
+mod receipt;
 mod record;
 mod recovery;
+mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
 mod tile;
 mod verify;
 
 pub use checkpoint::Checkpoint;
-pub use disclosure::opened;
+pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
@@ -52,8 +55,9 @@ pub use log::{Appended, Index, LogSettings, Position, TransferLog};
 pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
+pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
-pub use verify::{Verified, VerifyFault, verify};
+pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
 pub const MAX_BATCH: usize = 4_096;

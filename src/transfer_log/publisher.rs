@@ -46,8 +46,6 @@ pub(super) struct Publisher {
     sealed: Vec<keeper::Record>,
     keeper: Option<DisclosureKeeper>,
     published: Option<Checkpoint>,
-    /// Partial tiles and bundles of the checkpoint before the published one: kept one round longer for who reads.
-    obsolete: Vec<String>,
     /// The size under the checkpoint that was found at the start, until leftovers of a crash were removed.
     untidy: Option<u64>,
 }
@@ -74,7 +72,6 @@ impl Publisher {
             sealed: Vec::new(),
             keeper,
             published,
-            obsolete: Vec::new(),
             untidy,
         }
     }
@@ -104,7 +101,7 @@ impl Publisher {
 
     /// Publishes a checkpoint over everything handed over, unless the published one is that.
     fn publish(&mut self) -> Result<Checkpoint, LogError> {
-        let (size, before) = (self.edge.size(), self.published_size());
+        let size = self.edge.size();
         if let Some(published) = self.published.as_ref().filter(|published| published.size == size) {
             return Ok(published.clone());
         }
@@ -118,16 +115,15 @@ impl Publisher {
         self.high_water.write(&checkpoint)?;
         files::replace(&self.directory, CHECKPOINT, checkpoint.note.as_bytes())?;
         self.published = Some(checkpoint.clone());
-        self.full.clear();
         // Of the entries, only those of the bundle that is not full are needed again.
         let start = self.entries.len().saturating_sub(tile::in_last(size));
         self.entries.drain(..start);
-        for path in std::mem::replace(&mut self.obsolete, partial_paths(before)) {
-            self.files.remove(&path);
+        // Partial tiles of published checkpoints stay until the tile is full (C2SP tlog-tiles, "Partial Tiles").
+        for full in std::mem::take(&mut self.full) {
+            for directory in tile::partial_directories(full.level, full.index) {
+                self.files.remove_where(&directory, |_| true);
+            }
         }
-        // What both checkpoints name is not obsolete.
-        let partial = partial_paths(size);
-        self.obsolete.retain(|path| !partial.contains(path));
         if let Some(found) = self.untidy.take() {
             self.tidy(found);
         }
@@ -160,28 +156,22 @@ impl Publisher {
     }
 
     /// Removes what a crash may have left since the checkpoint over `before` entries: partial tiles and bundles that
-    /// no checkpoint names.
+    /// were written for a checkpoint that was never published, and those of tiles that are full.
     fn tidy(&self, before: u64) {
         let size = self.edge.size();
-        let kept = [partial_paths(size), self.obsolete.clone()].concat();
         for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
-            let place = |size| tile::hashes_at(level, size) / TILE_WIDTH as u64;
-            for index in place(before).saturating_sub(1)..=place(size) {
+            let (hashes_before, hashes) = (tile::hashes_at(level, before), tile::hashes_at(level, size));
+            let first = (hashes_before / TILE_WIDTH as u64).saturating_sub(1);
+            for index in first..=hashes / TILE_WIDTH as u64 {
+                let start = index * TILE_WIDTH as u64;
+                let is_left = |name: &str| {
+                    let end = name.parse().map_or(u64::MAX, |width: u64| start + width);
+                    start + TILE_WIDTH as u64 <= hashes || (end > hashes_before && end != hashes)
+                };
                 for directory in tile::partial_directories(level, index) {
-                    self.files.remove_others(&directory, &kept);
+                    self.files.remove_where(&directory, is_left);
                 }
             }
         }
     }
-}
-
-/// The partial tiles and the partial bundle that a tree of that size has.
-fn partial_paths(size: u64) -> Vec<String> {
-    let mut paths = Vec::new();
-    for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
-        let index = tile::hashes_at(level, size) / TILE_WIDTH as u64;
-        paths.extend(tile::tile(level, index, size).map(|(path, _)| path));
-    }
-    paths.extend(tile::bundle(size / TILE_WIDTH as u64, size).map(|(path, _)| path));
-    paths
 }

@@ -16,6 +16,8 @@ mod exactly_once;
 #[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
 mod refusals;
 #[cfg(test)]
 mod restart;
