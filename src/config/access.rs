@@ -179,11 +179,20 @@ fn problem_of_mapped(text: &str) -> String {
     format!("{} is an IPv4 network in IPv6 form", shown(text))
 }
 
+/// Keys that a tenant's files are sealed to at most. Two while a key is replaced, one for each of a few officials; each
+/// more is another that opens everything, and makes each file's header longer (a post-quantum one by 1.6 KB).
+const MOST_RECIPIENTS: usize = 10;
+
 /// Reads the keys that everything is sealed to.
 pub(super) fn recipients(fields: &Fields<'_>, environment: Environment) -> Vec<String> {
     let mut recipients: Vec<String> = Vec::new();
     let mut kind = None;
-    for item in fields.list("recipients") {
+    let items = fields.list("recipients");
+    if let Some(item) = items.get(MOST_RECIPIENTS) {
+        let problem = format!("{} recipients, more than the {MOST_RECIPIENTS} that a tenant may have", items.len());
+        item.fault(problem, Some("share a key among officials, or remove those that are no longer used"));
+    }
+    for item in items {
         let Some(text) = item.text() else { continue };
         let parsed = text.parse::<Recipient>();
         if let Err(error) = &parsed {

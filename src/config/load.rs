@@ -17,7 +17,7 @@ use super::{
     tree::{self, Node},
 };
 use crate::domain::{
-    Municipalities, NisCode, SourceCatalogue, Tenant, TenantId, TenantKind,
+    Municipalities, NisCode, ProtocolId, SourceCatalogue, Tenant, TenantId, TenantKind,
     source::{CatalogueFault, Source},
 };
 
@@ -61,7 +61,8 @@ fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Setting
     };
     let tenants = load_tenants(&beside_main(path, &main.tenants_dir), &named_at("tenants"), files, &around);
     let fingerprint = files.fingerprint();
-    assemble(main, tenants, sources?, municipalities?, fingerprint)
+    let (tenants, documents) = apart(tenants);
+    assemble(main, (tenants, documents), sources?, municipalities?, fingerprint)
 }
 
 /// Stands in for a main file that cannot be read, so that the other files in their usual places are looked at all the
@@ -82,6 +83,18 @@ fn beside_main(main: &Path, path: &Path) -> PathBuf {
     below.map_or_else(|| path.to_owned(), |below| base.join(below))
 }
 
+type Documents = BTreeMap<(TenantId, ProtocolId), String>;
+
+/// Tenants by name, and the digests of what they signed.
+fn apart(placed: Vec<PlacedTenant>) -> (BTreeMap<TenantId, Arc<Tenant>>, Documents) {
+    let (mut tenants, mut documents) = (BTreeMap::new(), Documents::new());
+    for PlacedTenant { tenant, documents: own, .. } in placed {
+        documents.extend(own.into_iter().map(|(reference, digest)| ((tenant.id.clone(), reference), digest)));
+        tenants.insert(tenant.id.clone(), Arc::new(tenant));
+    }
+    (tenants, documents)
+}
+
 fn place(root: &Node, key: &str) -> Option<Position> {
     let tree::Content::Mapping(entries) = &root.content else { return None };
     entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.at.clone())
@@ -89,7 +102,7 @@ fn place(root: &Node, key: &str) -> Option<Position> {
 
 fn assemble(
     main: MainFile,
-    tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    (tenants, documents): (BTreeMap<TenantId, Arc<Tenant>>, Documents),
     sources: SourceCatalogue,
     municipalities: Municipalities,
     fingerprint: String,
@@ -104,6 +117,7 @@ fn assemble(
         sources_file: main.sources_file,
         assignments_dir: main.assignments_dir,
         costs_file: main.costs_file,
+        documents,
         tenants,
         sources,
         municipalities,
@@ -168,7 +182,7 @@ fn load_tenants(
     named_at: &Position,
     files: &Files<'_>,
     around: &Surroundings<'_>,
-) -> BTreeMap<TenantId, Arc<Tenant>> {
+) -> Vec<PlacedTenant> {
     let mut placed = Vec::new();
     for path in files.tenants(directory, named_at) {
         let Some(text) = files.read(&path, &Position::start_of(&path)) else { continue };
@@ -176,7 +190,7 @@ fn load_tenants(
         placed.extend(tenant_file::read(&path, &root, around));
     }
     check_against_each_other(&placed, around.faults);
-    placed.into_iter().map(|placed| (placed.tenant.id.clone(), Arc::new(placed.tenant))).collect()
+    placed
 }
 
 /// What two tenants may not share: a name, a login key, and for tenants of one kind a municipality.
@@ -184,7 +198,7 @@ fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
     let mut names: BTreeMap<&TenantId, &Position> = BTreeMap::new();
     let mut codes: BTreeMap<(&'static str, NisCode), &TenantId> = BTreeMap::new();
     let mut keys: BTreeMap<&[u8], &TenantId> = BTreeMap::new();
-    for PlacedTenant { tenant, id_at, nis_at, keys_at } in tenants {
+    for PlacedTenant { tenant, id_at, nis_at, keys_at, documents: _ } in tenants {
         if let Some(first) = names.get(&tenant.id) {
             faults.add(id_at, format!("tenant {} stands in {} too", tenant.id, first.file.display()));
             continue;

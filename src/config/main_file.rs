@@ -76,7 +76,8 @@ pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
         }),
         log: fields.mapping("log", &keys::LOG).and_then(|log| {
             let (origin, key) = (log.item("origin").and_then(|item| origin(&item)), secret(&log, "key"));
-            Some(LogKeySettings { origin: origin?, key: key? })
+            let listings = log.leaf("listings").unwrap_or(false);
+            Some(LogKeySettings { origin: origin?, key: key?, listings })
         }),
         limits: limits(fields.mapping("limits", &keys::LIMITS).as_ref(), faults),
         penalties: penalties(fields.mapping("penalties", &keys::PENALTIES).as_ref()),

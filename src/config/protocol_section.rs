@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use sha2::{Digest, Sha256};
+
 use super::{
     fault::{Faults, shown},
     fields::{Fields, Item},
@@ -32,6 +34,18 @@ pub(super) fn agreements(tenant: &Fields<'_>) -> Vec<Agreement> {
         Some(Agreement { id: id?, signed, valid: valid? })
     };
     tenant.list("agreements").into_iter().filter_map(read).collect()
+}
+
+/// The SHA-256 of each protocol and agreement as it is written, hexadecimal. Layout and comments do not count.
+pub(super) fn documents(tenant: &Fields<'_>) -> Vec<(ProtocolId, String)> {
+    let mut documents = Vec::new();
+    for (list, keys) in [("agreements", &keys::AGREEMENT), ("protocols", &keys::PROTOCOL)] {
+        for item in tenant.list(list) {
+            let id = item.mapping(keys).and_then(|fields| fields.parsed::<ProtocolId>("id"));
+            documents.extend(id.map(|id| (id, hex::encode(Sha256::digest(item.node.canonical())))));
+        }
+    }
+    documents
 }
 
 /// Notes references that stand twice: a file's name must tell its ground.

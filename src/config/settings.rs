@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time
 use ipnet::IpNet;
 
 use super::SecretFile;
-use crate::domain::{Municipalities, SourceCatalogue, Tenant, TenantId};
+use crate::domain::{Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
 
 /// Everything that the configuration says. It is read whole and replaced whole.
 #[derive(Debug, Clone)]
@@ -28,6 +28,8 @@ pub struct Settings {
     pub assignments_dir: PathBuf,
     /// The tariffs.
     pub costs_file: PathBuf,
+    /// The SHA-256 of each protocol and agreement as it is written, hexadecimal, by tenant and reference.
+    pub documents: BTreeMap<(TenantId, ProtocolId), String>,
     /// Who has a drop-box.
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
     /// The sources of the Groeipakket.
@@ -90,6 +92,8 @@ pub struct LogKeySettings {
     pub origin: String,
     /// The signed-note key that signs checkpoints.
     pub key: SecretFile,
+    /// Whether each listing of a directory is an entry.
+    pub listings: bool,
 }
 
 /// Bounds on use; meeting one gives a clear refusal.

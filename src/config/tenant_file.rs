@@ -10,7 +10,7 @@ use super::{
     tree::Node,
 };
 use crate::domain::{
-    ByteSize, Municipalities, NisCode, SshPublicKey, Tenant, TenantId, TenantKind,
+    ByteSize, Municipalities, NisCode, ProtocolId, SshPublicKey, Tenant, TenantId, TenantKind,
     protocol::Status,
     tenant::{Onboarding, TenantLimits, UploadRule},
 };
@@ -35,6 +35,8 @@ pub(super) struct PlacedTenant {
     pub id_at: Position,
     pub nis_at: Position,
     pub keys_at: Vec<(SshPublicKey, Position)>,
+    /// The digest of each protocol and agreement.
+    pub documents: Vec<(ProtocolId, String)>,
 }
 
 /// Reads a tenant's file; none when so much is at fault that there is no tenant to compare with others.
@@ -83,7 +85,8 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     };
     check_whole(&fields, &tenant, faults);
     let (id_at, nis_at) = (fields.place("id").clone(), fields.place("nis_code").clone());
-    Some(PlacedTenant { tenant, id_at, nis_at, keys_at })
+    let documents = protocol_section::documents(&fields);
+    Some(PlacedTenant { tenant, id_at, nis_at, keys_at, documents })
 }
 
 /// The name must be the file's: whoever looks for a tenant looks for its file.

@@ -58,6 +58,27 @@ impl Node {
     }
 }
 
+impl Node {
+    /// The value in one form whatever the layout, order of keys or comments around it: JSON, keys sorted.
+    pub fn canonical(&self) -> String {
+        match &self.content {
+            Content::Scalar(value) => serde_json::to_string(value).unwrap_or_default(),
+            Content::List(items) => {
+                let items: Vec<String> = items.iter().map(Self::canonical).collect();
+                format!("[{}]", items.join(","))
+            }
+            Content::Mapping(entries) => {
+                let mut members: Vec<String> = entries
+                    .iter()
+                    .map(|entry| format!("{}:{}", serde_json::Value::from(entry.key.as_str()), entry.value.canonical()))
+                    .collect();
+                members.sort_unstable();
+                format!("{{{}}}", members.join(","))
+            }
+        }
+    }
+}
+
 /// Reads a file's text; none when it is not YAML, or not the YAML that is accepted here.
 pub(super) fn parse(file: &Path, text: &str, faults: &Faults) -> Option<Node> {
     let mut builder = Builder { file: Arc::from(file), open: Vec::new(), root: None, faults };

@@ -138,6 +138,10 @@ impl Host for Live {
         list
     }
 
+    fn accounts_listings(&self) -> bool {
+        self.settings().log.listings
+    }
+
     fn submitted(&self, submission: Submission) {
         // Before the exchange is named no session is open, and it finds what waits by itself.
         if let Some(exchange) = self.exchange.get() {

@@ -4,14 +4,23 @@
 //! log is opened and recovered; what a stop left is finished; then the register is loaded and connections are taken.
 //! End: no new connections, transfers get `drain_seconds`, lists under way are finished, the log is closed.
 
+mod control;
+mod in_force;
 mod live;
+mod opening;
+mod receipts;
 mod register_loader;
 mod reload;
 mod running;
 mod watch;
 mod witness;
 
+pub use control::{note, publish};
 pub use running::{Daemon, DaemonOptions};
+pub(crate) use {
+    opening::{disclosures, log_dir},
+    register_loader::read_keyring,
+};
 
 use std::path::PathBuf;
 
@@ -106,6 +115,21 @@ pub enum DaemonError {
     /// Core dumps could not be forbidden.
     #[error("cannot forbid core dumps")]
     CoreDumps(#[source] std::io::Error),
+    /// A running daemon that could not be asked.
+    #[error("the running daemon does not answer at {path}")]
+    Control {
+        /// Its socket.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A running daemon that did not do what it was asked.
+    #[error("the running daemon did not do it: {0}")]
+    NotNoted(String),
+    /// The thread that makes receipts could not be started.
+    #[error("cannot start making receipts")]
+    Receipts(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -54,7 +54,7 @@ pub(super) struct Loaded {
 }
 
 /// Reads an age identity file.
-pub(super) fn read_keyring(secret: &SecretFile) -> Result<Keyring, DaemonError> {
+pub(crate) fn read_keyring(secret: &SecretFile) -> Result<Keyring, DaemonError> {
     let bytes = secret.read().map_err(DaemonError::Secret)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     Keyring::parse(text).map_err(|source| DaemonError::Identity { secret: secret.to_string(), source })

@@ -2,36 +2,13 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::live::Live;
+use super::{in_force, live::Live};
 use crate::{
     config::{self, Difference, Settings},
     durable::Directory,
     sftp::Sessions,
-    transfer_log::{ConfigChanged, Context, Event, LogError, Record, TransferLog},
+    transfer_log::TransferLog,
 };
-
-/// Keeps the digest of the configuration that was last in force, so that the account names both sides of a change
-/// that happened while the daemon was down.
-const DIGEST_FILE: &str = "config.sha256";
-
-/// A digest in hexadecimal.
-const DIGEST_BYTES: u64 = 64;
-
-/// Enters the configuration in the account, when it is not the one that was last in force.
-pub(super) fn account(log: &TransferLog, state: &Directory, settings: &Settings) -> Result<(), LogError> {
-    let before = state.read(DIGEST_FILE, DIGEST_BYTES).ok().flatten();
-    let before = before.and_then(|bytes| String::from_utf8(bytes).ok());
-    if before.as_deref() == Some(settings.fingerprint()) {
-        return Ok(());
-    }
-    let event = ConfigChanged { sha256_before: before, sha256_after: settings.fingerprint().to_owned() };
-    log.append(vec![Record::success(Event::ConfigChanged(event), Context::daemon())])?;
-    if let Err(error) = state.write(DIGEST_FILE, settings.fingerprint().as_bytes()) {
-        // The next start enters the same change again, which is true as well.
-        tracing::warn!(error = &error as &dyn std::error::Error, "the configuration's digest was not kept");
-    }
-    Ok(())
-}
 
 /// Reads the configuration again and puts it in force. A fault in any file leaves everything as it is.
 pub(super) fn reload(path: &Path, live: &Live, log: &TransferLog, state: &Directory, sessions: &Sessions) {
@@ -51,7 +28,7 @@ pub(super) fn reload(path: &Path, live: &Live, log: &TransferLog, state: &Direct
     if needs_restart(&old, &new) {
         tracing::warn!("listen, paths, keys or limits changed as well: these hold after a restart");
     }
-    if let Err(error) = account(log, state, &new) {
+    if let Err(error) = in_force::account(log, state, &new) {
         tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
         return;
     }

@@ -11,22 +11,22 @@ use std::{
 use tokio::net::TcpListener;
 
 use super::{
-    DaemonError,
+    DaemonError, control, in_force,
     live::{Facts, Live},
-    register_loader::{self, read_keyring},
-    reload,
+    opening::{Secrets, disclosures, lock, log_dir, open_log},
+    receipts::Receipts,
+    register_loader, reload,
     watch::DirectoryWatch,
     witness::LoginAccount,
 };
 use crate::{
-    config::{self, SecretFile, Settings},
+    config::{self, Settings},
     dropbox::{Boxes, BoxesSettings, MemoryBudget},
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
-    ledger::{Ledger, SqliteLedger},
-    seal::Keyring,
+    ledger::Ledger,
     sftp::{HostKey, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
-    transfer_log::{LogSettings, NoteKey, TransferLog},
+    transfer_log::TransferLog,
 };
 
 /// How a daemon is started.
@@ -58,49 +58,8 @@ pub struct Daemon {
 /// Where the addresses that were taken are written, for who started the daemon on port 0.
 const LISTEN_FILE: &str = "listen";
 
-/// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
-
 /// How often the daemon looks whether its log still works.
 const HEALTH_EVERY: Duration = Duration::from_millis(500);
-
-/// Secrets, read once.
-struct Secrets {
-    exchange: Keyring,
-    host_keys: Vec<HostKey>,
-    log: NoteKey,
-}
-
-impl Secrets {
-    fn read(settings: &Settings) -> Result<Self, DaemonError> {
-        let faults = config::check_secrets(settings);
-        if !faults.is_empty() {
-            return Err(DaemonError::Configuration(faults));
-        }
-        let host_keys: Result<Vec<HostKey>, DaemonError> = settings.host_keys.iter().map(read_host_key).collect();
-        Ok(Self {
-            exchange: read_keyring(&settings.exchange_identity)?,
-            host_keys: host_keys?,
-            log: read_log_key(settings)?,
-        })
-    }
-}
-
-fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
-    let bytes = secret.read().map_err(DaemonError::Secret)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default();
-    HostKey::parse(text).map_err(|source| DaemonError::HostKey { secret: secret.to_string(), source })
-}
-
-fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
-    let secret = &settings.log.key;
-    let origin = settings.log.origin.clone();
-    let bytes = secret.read().map_err(DaemonError::Secret)?;
-    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
-    let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.clone(), source };
-    let key = NoteKey::parse(text).map_err(fault)?;
-    if key.name() == origin { Ok(key) } else { Err(fault(crate::transfer_log::NoteFault::Origin)) }
-}
 
 impl Daemon {
     /// Opens everything and listens; connections are taken once [`Daemon::run`] runs. Call it within a runtime.
@@ -117,20 +76,10 @@ impl Daemon {
         }
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
-        let log_dir = settings.state_dir.join("log");
-        let (ledger, index) =
-            SqliteLedger::open(&settings.state_dir.join("ledger.sqlite")).map_err(DaemonError::Ledger)?;
-        let ledger: Arc<dyn Ledger> = Arc::new(ledger);
-        let log_key = secrets.log.verifier().to_string();
-        let log_settings = LogSettings {
-            dir: log_dir.clone(),
-            high_water_dir: settings.high_water_dir.clone(),
-            origin: settings.log.origin.clone(),
-            key: secrets.log,
-            checkpoint_every: CHECKPOINT_EVERY,
-        };
-        let log = TransferLog::open(log_settings, clock.clone(), Box::new(index)).map_err(DaemonError::Log)?;
-        reload::account(&log, &state, &settings).map_err(DaemonError::Log)?;
+        let verifier = secrets.log.verifier().clone();
+        let keeper = disclosures(&settings, secrets.exchange.clone());
+        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
+        in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
@@ -141,11 +90,20 @@ impl Daemon {
             state_dir: settings.state_dir.clone(),
             keyring: secrets.exchange.clone(),
             budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
-            log_dir,
-            log_key,
+            log_dir: log_dir(&settings),
+            log_key: verifier.to_string(),
         };
         let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
             .map_err(DaemonError::DropBoxes)?;
+        let receipts = Receipts {
+            log: log.clone(),
+            log_dir: log_dir(&settings),
+            key: verifier,
+            keeper,
+            boxes: boxes.clone(),
+            state: state.clone(),
+        };
+        receipts.start()?;
         let parts = ExchangeParts {
             boxes: boxes.clone(),
             log: log.clone(),
@@ -226,6 +184,7 @@ impl Daemon {
                 }
             }
         });
+        let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone()));
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         ready();
@@ -241,6 +200,7 @@ impl Daemon {
             tracing::warn!(connections_cut, "connections were cut when the drain time was over");
         }
         on_request.abort();
+        control.abort();
         health.abort();
         let log_failed = *failing.borrow();
         let closed = tokio::task::spawn_blocking(move || {
@@ -267,16 +227,6 @@ async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>
             return;
         }
     }
-}
-
-fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
-    DirectoryLock::acquire(state_dir).map_err(|source| {
-        if source.kind() == std::io::ErrorKind::WouldBlock {
-            DaemonError::InUse(state_dir.to_owned())
-        } else {
-            DaemonError::Lock { path: state_dir.to_owned(), source }
-        }
-    })
 }
 
 fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettings {

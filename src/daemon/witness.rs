@@ -47,6 +47,7 @@ impl sftp::Witness for LoginAccount {
     ) -> Result<(), Unavailable> {
         let event = Event::Login(LoginFields { method: method(by), attempts });
         let mut disclosures = vec![disclosed("ip", login.peer.ip().to_string()), disclosed("banner", client_banner)];
+        disclosures.push(disclosed("user", login.tenant.as_str()));
         disclosures.extend(login.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
         let record = Record::success(event, Self::context(login)).disclosing(disclosures);
         self.log.append(vec![record]).map(|_| ()).map_err(|error| {

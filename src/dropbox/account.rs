@@ -1,5 +1,7 @@
 //! What the transfer log is told of a session's files.
 
+use std::time::Duration;
+
 use super::{
     DropBoxError,
     download::Sent,
@@ -7,8 +9,8 @@ use super::{
     view::Login,
 };
 use crate::transfer_log::{
-    Actor, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, Outcome, Record as LogRecord,
-    Rename, TransferLog, Upload,
+    Actor, AuditRead, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, FileList, Outcome,
+    Record as LogRecord, Rename, TransferLog, Upload,
 };
 
 /// The log, and who the session is.
@@ -30,7 +32,7 @@ pub(super) struct Fetched {
 
 impl Account {
     /// An upload was closed and is on disk.
-    pub fn uploaded(&self, record: &Record, complete: bool) -> Result<(), DropBoxError> {
+    pub fn uploaded(&self, record: &Record, complete: bool, lasted: Duration) -> Result<(), DropBoxError> {
         let event = Event::Upload(Upload {
             size: record.size,
             ciphertext_sha256: record.stored_sha256.clone(),
@@ -40,13 +42,26 @@ impl Account {
             },
             test: record.area == super::Area::Test,
             complete,
+            duration_ms: milliseconds(lasted),
         });
         self.append(vec![self.record(event, Some(&record.id), &record.name)])
     }
 
     /// An upload has another name, and may be finished by that.
-    pub fn renamed(&self, record: &Record, complete: bool) -> Result<(), DropBoxError> {
-        self.append(vec![self.record(Event::Rename(Rename { complete }), Some(&record.id), &record.name)])
+    pub fn renamed(&self, record: &Record, before: &str, complete: bool) -> Result<(), DropBoxError> {
+        let renamed = self.record(Event::Rename(Rename { complete }), Some(&record.id), &record.name);
+        self.append(vec![renamed.disclosing([Disclosed { name: "path_before", value: before.to_owned() }])])
+    }
+
+    /// A directory was listed.
+    pub fn listed(&self, path: &str, count: usize) -> Result<(), DropBoxError> {
+        self.append(vec![self.record(Event::FileList(FileList { count: count as u64 }), None, path)])
+    }
+
+    /// The session reads the transfer log.
+    pub fn log_read(&self) -> Result<(), DropBoxError> {
+        let event = Event::AuditRead(AuditRead { from: 0, size: self.log.size() });
+        self.append(vec![LogRecord::success(event, self.context(None))])
     }
 
     /// A file is gone by the tenant's own hand.
@@ -56,22 +71,20 @@ impl Account {
 
     /// A download is about to begin; returns when that is on disk.
     pub fn download_began(&self, fetched: &Fetched) -> Result<(), DropBoxError> {
-        let event = Event::DownloadStart(DownloadStart {
-            size: fetched.size,
-            offset: 0,
-            delivery_id: fetched.delivery_id.clone(),
-        });
+        let event =
+            Event::DownloadStart(DownloadStart { size: fetched.size, delivery_id: fetched.delivery_id.clone() });
         self.append(vec![self.record(event, fetched.delivery_id.as_deref(), &fetched.path)])
     }
 
     /// A download was closed; a delivery of which every byte left counts as fetched.
-    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, duration_ms: u64) -> Result<(), DropBoxError> {
+    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, lasted: Duration) -> Result<(), DropBoxError> {
         let id = fetched.delivery_id.clone();
         let end = Event::DownloadEnd(DownloadEnd {
             size: fetched.size,
+            offset: sent.offset,
             bytes: sent.bytes,
             complete: sent.complete,
-            duration_ms,
+            duration_ms: milliseconds(lasted),
             delivery_id: id.clone(),
         });
         let mut records = vec![self.record(end, id.as_deref(), &fetched.path)];
@@ -87,19 +100,27 @@ impl Account {
             event,
             outcome: Outcome::Success,
             reason: None,
-            context: Context {
-                tenant: Some(self.login.tenant.clone()),
-                protocol: None,
-                actor: Actor::Tenant,
-                key: Some(self.login.key_label.clone()),
-                session: Some(self.login.session.clone()),
-                correlation: correlation.map(str::to_owned),
-            },
+            context: self.context(correlation),
             disclosed: vec![Disclosed { name: "path", value: path.to_owned() }],
+        }
+    }
+
+    fn context(&self, correlation: Option<&str>) -> Context {
+        Context {
+            tenant: Some(self.login.tenant.clone()),
+            protocol: None,
+            actor: Actor::Tenant,
+            key: Some(self.login.key_label.clone()),
+            session: Some(self.login.session.clone()),
+            correlation: correlation.map(str::to_owned),
         }
     }
 
     fn append(&self, records: Vec<LogRecord>) -> Result<(), DropBoxError> {
         self.log.append(records).map(|_| ()).map_err(DropBoxError::Log)
     }
+}
+
+fn milliseconds(lasted: Duration) -> u64 {
+    u64::try_from(lasted.as_millis()).unwrap_or(u64::MAX)
 }

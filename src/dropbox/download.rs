@@ -30,6 +30,11 @@ impl Ranges {
         }
     }
 
+    /// The first byte that was sent; 0 when none was.
+    fn first(&self) -> u64 {
+        self.0.first().map_or(0, |(start, _)| *start)
+    }
+
     fn covers(&self, length: u64) -> bool {
         length == 0 || self.0.first().is_some_and(|(start, end)| *start == 0 && *end >= length)
     }
@@ -38,6 +43,8 @@ impl Ranges {
 /// What a download came to, when it is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sent {
+    /// The first byte that was handed to the transport.
+    pub offset: u64,
     /// Bytes handed to the transport, repeated ones each time.
     pub bytes: u64,
     /// Whether every byte of the file was among them.
@@ -90,7 +97,8 @@ impl Download for FileDownload {
 impl Drop for FileDownload {
     fn drop(&mut self) {
         let progress = self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let sent = Sent { bytes: progress.1, complete: progress.0.covers(self.attributes.size) };
+        let (offset, complete) = (progress.0.first(), progress.0.covers(self.attributes.size));
+        let sent = Sent { offset, bytes: progress.1, complete };
         if let Some(on_close) = self.on_close.take() {
             on_close(sent);
         }

@@ -17,6 +17,7 @@ mod inbox;
 mod name;
 mod outbox;
 mod place;
+mod receipts;
 mod received;
 mod record;
 mod session;

@@ -22,6 +22,10 @@ pub(super) enum Place {
     ExampleList,
     /// A tenant's `/log`.
     Log,
+    /// A tenant's receipts.
+    Receipts,
+    /// One of them.
+    Receipt(String),
     /// The latest checkpoint.
     Checkpoint,
     /// The log's public key.
@@ -40,6 +44,8 @@ pub(super) const EXAMPLE_LIST: &str = "voorbeeldlijst.csv";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The name of the log's public key.
 pub(super) const LOG_KEY: &str = "log.vkey";
+/// The name of the directory of receipts.
+pub(super) const RECEIPTS: &str = "receipts";
 
 /// What a path means to a tenant of that kind; none where nothing can be.
 pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
@@ -61,6 +67,8 @@ pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
             ["log"] => Some(Place::Log),
             ["log", CHECKPOINT] => Some(Place::Checkpoint),
             ["log", LOG_KEY] => Some(Place::LogKey),
+            ["log", RECEIPTS] => Some(Place::Receipts),
+            ["log", RECEIPTS, name] => Some(Place::Receipt(name.to_owned())),
             _ => None,
         },
         TenantKind::PrintPartner => match *parts {

@@ -1,6 +1,9 @@
 //! One session's view of a tenant's tree.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
 
 use jiff::Timestamp;
 
@@ -12,7 +15,7 @@ use super::{
     inbox::{Beginning, Opener, unavailable},
     is_temporary,
     outbox::described_file,
-    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place},
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPTS},
     record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
@@ -27,6 +30,8 @@ pub(super) struct TenantView {
     tenant: Arc<Tenant>,
     account: Account,
     opened: Timestamp,
+    /// Whether the account says that this session reads the transfer log.
+    log_read: Mutex<bool>,
 }
 
 /// Bytes of a checkpoint at most: a few lines and signatures.
@@ -41,7 +46,7 @@ impl TenantView {
         boxes.inbox.session_began(&login.session);
         let opened = shared.clock.now();
         let account = Account { log: shared.log.clone(), login };
-        Self { shared, boxes, tenant, account, opened }
+        Self { shared, boxes, tenant, account, opened, log_read: Mutex::default() }
     }
 
     fn place(&self, path: &VirtualPath) -> Result<Place, Denied> {
@@ -114,8 +119,7 @@ impl TenantView {
         let account = self.account.clone();
         let began = Instant::now();
         let download = FileDownload::new(file, attributes, move |sent| {
-            let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            if let Err(error) = account.download_ended(&fetched, sent, duration_ms) {
+            if let Err(error) = account.download_ended(&fetched, sent, began.elapsed()) {
                 tracing::error!(error = &error as &dyn std::error::Error, "a download's end is not in the log");
             }
         });
@@ -128,6 +132,13 @@ impl TenantView {
         if metadata.is_dir() {
             return Err(Denied::IsADirectory);
         }
+        // Before the first byte leaves, once for the session: a copy of the log takes thousands of files.
+        let mut accounted = self.log_read.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*accounted {
+            self.account.log_read().map_err(unavailable)?;
+            *accounted = true;
+        }
+        drop(accounted);
         let attributes = self.file(metadata.len());
         Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
     }
@@ -156,6 +167,42 @@ impl TenantView {
         Ok(self.file(metadata.len()))
     }
 
+    fn entries(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
+        let place = self.place(path)?;
+        match &place {
+            Place::Fixed(names) => Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect()),
+            Place::Inbox(area) => Ok(self.boxes.inbox.list(*area)),
+            Place::Outbox(area) => {
+                let mut entries = self.boxes.outbox.list(*area, self.tenant.may_delete).map_err(unavailable)?;
+                if *area == Area::Test && self.tenant.kind.uploads() {
+                    entries.extend(self.text_entry(EXAMPLE_LIST, &Place::ExampleList));
+                    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+                }
+                Ok(entries)
+            }
+            Place::Log => {
+                let texts = [(CHECKPOINT, Place::Checkpoint), (LOG_KEY, Place::LogKey)];
+                let mut entries: Vec<Entry> =
+                    texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect();
+                entries.push(Entry { name: RECEIPTS.to_owned(), attributes: self.directory(false) });
+                Ok(entries)
+            }
+            Place::Receipts => self.boxes.receipts.list().map_err(unavailable),
+            Place::WholeLog(below) => self.log_entries(below),
+            Place::Reports => Ok(Vec::new()),
+            Place::Guide
+            | Place::Upload(..)
+            | Place::Delivery(..)
+            | Place::Receipt(_)
+            | Place::ExampleList
+            | Place::Checkpoint
+            | Place::LogKey => {
+                self.attributes(path)?;
+                Err(Denied::NotADirectory)
+            }
+        }
+    }
+
     fn rules(&self, append: bool) -> Rules {
         Rules { limit_bytes: self.tenant.limits.upload_bytes, uploads: self.tenant.uploads, append }
     }
@@ -165,7 +212,10 @@ impl DropBox for TenantView {
     fn attributes(&self, path: &VirtualPath) -> Result<Attributes, Denied> {
         let place = self.place(path)?;
         match &place {
-            Place::Fixed(_) | Place::Log | Place::Reports => Ok(self.directory(false)),
+            Place::Fixed(_) | Place::Log | Place::Receipts | Place::Reports => Ok(self.directory(false)),
+            Place::Receipt(name) => {
+                self.boxes.receipts.open_file(name).map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
+            }
             Place::Inbox(_) => Ok(self.directory(true)),
             Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
             Place::Upload(area, name) => self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound),
@@ -181,34 +231,11 @@ impl DropBox for TenantView {
     }
 
     fn list(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
-        let place = self.place(path)?;
-        match &place {
-            Place::Fixed(names) => Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect()),
-            Place::Inbox(area) => Ok(self.boxes.inbox.list(*area)),
-            Place::Outbox(area) => {
-                let mut entries = self.boxes.outbox.list(*area, self.tenant.may_delete).map_err(unavailable)?;
-                if *area == Area::Test && self.tenant.kind.uploads() {
-                    entries.extend(self.text_entry(EXAMPLE_LIST, &Place::ExampleList));
-                    entries.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-                }
-                Ok(entries)
-            }
-            Place::Log => {
-                let texts = [(CHECKPOINT, Place::Checkpoint), (LOG_KEY, Place::LogKey)];
-                Ok(texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect())
-            }
-            Place::WholeLog(below) => self.log_entries(below),
-            Place::Reports => Ok(Vec::new()),
-            Place::Guide
-            | Place::Upload(..)
-            | Place::Delivery(..)
-            | Place::ExampleList
-            | Place::Checkpoint
-            | Place::LogKey => {
-                self.attributes(path)?;
-                Err(Denied::NotADirectory)
-            }
+        let entries = self.entries(path)?;
+        if self.shared.host.accounts_listings() {
+            self.account.listed(path.as_str(), entries.len()).map_err(unavailable)?;
         }
+        Ok(entries)
     }
 
     fn download(&self, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
@@ -216,6 +243,10 @@ impl DropBox for TenantView {
         match &place {
             Place::Delivery(area, name) => self.open_delivery(*area, name, path),
             Place::WholeLog(below) if !below.is_empty() => self.open_log_file(below),
+            Place::Receipt(name) => {
+                let (file, attributes) = self.boxes.receipts.open_file(name).ok_or(Denied::NotFound)?;
+                Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
+            }
             Place::Upload(area, name) => {
                 self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound)?;
                 Err(write_only())
@@ -225,9 +256,13 @@ impl DropBox for TenantView {
                 let attributes = self.file(bytes.len() as u64);
                 Ok(Box::new(TextDownload { bytes: bytes.into(), attributes }))
             }
-            Place::Fixed(_) | Place::Inbox(_) | Place::Outbox(_) | Place::Log | Place::WholeLog(_) | Place::Reports => {
-                Err(Denied::IsADirectory)
-            }
+            Place::Fixed(_)
+            | Place::Inbox(_)
+            | Place::Outbox(_)
+            | Place::Log
+            | Place::Receipts
+            | Place::WholeLog(_)
+            | Place::Reports => Err(Denied::IsADirectory),
         }
     }
 
@@ -295,7 +330,7 @@ impl DropBox for TenantView {
             });
             return Err(fault.denied());
         }
-        if let Err(error) = self.account.renamed(&record, complete) {
+        if let Err(error) = self.account.renamed(&record, &old, complete) {
             // Not in the log, so not done: the client finds it under its old name.
             inbox.rename(area, &new, &old, false, |_| Ok(()))?;
             return Err(unavailable(error));

@@ -10,6 +10,7 @@ use super::{
     Area, DropBoxError, MemoryBudget, Outbox, Published, Staging, Submission,
     inbox::{Inbox, Known},
     outbox,
+    receipts::Receipts,
     received::Received,
     session::TenantView,
     view::{Denied, DropBox, DropBoxes, Login},
@@ -32,6 +33,9 @@ pub trait Host: Send + Sync {
 
     /// The example list of the test inbox: synthetic numbers of the tenant's test register.
     fn example_list(&self, tenant: &Tenant) -> String;
+
+    /// Whether the account tells of listings, too.
+    fn accounts_listings(&self) -> bool;
 
     /// An upload is finished, durable and in the log.
     fn submitted(&self, submission: Submission);
@@ -118,6 +122,7 @@ pub(super) struct Shared {
 pub(super) struct TenantBoxes {
     pub inbox: Arc<Inbox>,
     pub outbox: Outbox,
+    pub receipts: Receipts,
 }
 
 /// All drop-boxes, in files under one directory. Cheap to clone.
@@ -172,7 +177,8 @@ impl Boxes {
         let uploads = self.uploads.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
         let inbox = Inbox::open(tenant.clone(), uploads, |id| self.known(id))?;
         let directory = self.outboxes.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
-        let boxes = TenantBoxes { inbox: Arc::new(inbox), outbox: Outbox::open(&directory)? };
+        let (outbox, receipts) = (Outbox::open(&directory)?, Receipts::open(&directory)?);
+        let boxes = TenantBoxes { inbox: Arc::new(inbox), outbox, receipts };
         open.insert(tenant.clone(), boxes.clone());
         Ok(boxes)
     }
@@ -261,6 +267,14 @@ impl Boxes {
             let id = tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(tenant.to_owned()))?;
             Ok(self.boxes_of(&id)?.outbox)
         })
+    }
+
+    /// Puts a receipt in a tenant's `/log/receipts`, durably; one of that name is replaced.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn put_receipt(&self, tenant: &TenantId, name: &str, text: &str) -> Result<(), DropBoxError> {
+        self.boxes_of(tenant)?.receipts.put(name, text)
     }
 
     /// Bytes of a tenant's published files.

@@ -11,6 +11,7 @@ use std::{
     io::{self, Read},
     os::unix::fs::FileExt,
     sync::Arc,
+    time::Instant,
 };
 
 use jiff::Timestamp;
@@ -46,6 +47,7 @@ pub(super) struct Writing {
     changed: bool,
     /// Whether a byte came since it was opened.
     written: bool,
+    began: Instant,
     /// Set once it is stored or gone, so that dropping does nothing more.
     settled: bool,
 }
@@ -117,9 +119,9 @@ impl Writing {
     /// A new upload, with nothing in it.
     pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
         let content = Content::Memory(MemoryContent::new(&shared.budget));
-        let origin = Origin::New;
+        let (origin, began) = (Origin::New, Instant::now());
         let (void, changed, written, settled) = (None, true, false, false);
-        Self { shared, inbox, account, record, content, rules, origin, void, changed, written, settled }
+        Self { shared, inbox, account, record, content, rules, origin, void, changed, written, began, settled }
     }
 
     /// An upload that goes on where it broke off.
@@ -334,7 +336,8 @@ impl Writing {
         }
         let mut stored = self.store(true);
         if stored.is_ok() {
-            stored = self.account.uploaded(&self.record, !is_temporary(&self.record.name)).map_err(unavailable);
+            let complete = !is_temporary(&self.record.name);
+            stored = self.account.uploaded(&self.record, complete, self.began.elapsed()).map_err(unavailable);
         }
         if let Err(fault) = stored {
             // Not confirmed: the client will send it again, and until then it counts as broken off.

@@ -13,7 +13,7 @@ use crate::{
     },
     dropbox::{Area, Staged, Staging},
     seal::{Recipient, SealError, TenantSealer},
-    transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Event, Record},
+    transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Disclosed, Event, Record, key_id},
 };
 
 /// What an outgoing file is, apart from its content.
@@ -151,7 +151,7 @@ fn created_record(
         kind: clearance.kind(),
         rows: manifest.rows,
         amount_total: None,
-        recipients: manifest.recipients.clone(),
+        recipients: manifest.recipients.iter().map(|key| key_id(key)).collect(),
         purpose: clearance.purpose().to_owned(),
         legal_basis: clearance.legal_basis().to_owned(),
         columns: clearance.columns().iter().map(ToString::to_string).collect(),
@@ -167,7 +167,8 @@ fn created_record(
         correlation: Some(submission.unwrap_or(id).to_owned()),
         ..Context::of(Actor::Daemon)
     };
-    Record::success(event, context)
+    let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);
+    Record::success(event, context).disclosing([Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }])
 }
 
 /// Writes a text and counts its lines.

@@ -120,8 +120,10 @@ impl Exchange {
             correlation: Some(subject.submission.to_owned()),
             ..Context::of(Actor::Daemon)
         };
+        let (rows, invalid) = counts(reason);
         let refused = Event::ListRefused(ListRefused {
-            rows: None,
+            rows,
+            invalid,
             delivery_id: prepared.staged.id.clone(),
             file: prepared.staged.manifest.file.clone(),
         });
@@ -132,6 +134,15 @@ impl Exchange {
             records.push(Record::failure(event, rule, context));
         }
         self.commit(records, vec![prepared])
+    }
+}
+
+/// What is known of a refused list: its rows, and those without a valid number.
+fn counts(reason: &Reason) -> (Option<u64>, Option<u64>) {
+    match reason {
+        Reason::List(ListFault::TooManyRows { rows, .. }) => (Some(*rows as u64), None),
+        Reason::List(ListFault::TooManyInvalid { rows, invalid, .. }) => (Some(*rows as u64), Some(*invalid as u64)),
+        _ => (None, None),
     }
 }
 

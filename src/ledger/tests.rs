@@ -171,7 +171,7 @@ fn trials_and_failures_use_nothing_up() {
     exchange.tell(upload(), about(3));
     exchange.tell(Event::Delete {}, about(3));
     exchange.tell(upload(), about(4));
-    let refused = ListRefused { rows: None, delivery_id: id(7), file: String::new() };
+    let refused = ListRefused { rows: None, invalid: None, delivery_id: id(7), file: String::new() };
     exchange.log.append(vec![Record::failure(Event::ListRefused(refused), "empty", about(4))]).unwrap();
     let ledger = &exchange.ledger;
     let state = |byte| ledger.submission(&id(byte)).unwrap().map(|row| row.state);

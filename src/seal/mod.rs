@@ -16,11 +16,13 @@ mod identity;
 mod keyring;
 mod post_quantum;
 mod recipient;
+mod record;
 mod sealer;
 
 pub use header::{LONGEST_HEADER_BYTES, SNIFF_BYTES, looks_sealed};
 pub use keyring::{Keyring, Opened};
 pub use recipient::{Recipient, RecipientFault};
+pub use record::RecordKey;
 pub use sealer::{Digests, Sealed, StorageSealer, TenantSealer};
 
 /// Why something could not be sealed or opened.

@@ -1,6 +1,6 @@
 //! The one thread that writes the log.
 //!
-//! A batch is everything that waits: its entries get their places, their disclosures are kept, the journal takes them
+//! A batch is everything that waits: its entries get their places, their disclosures are sealed, the journal takes both
 //! and is brought to disk, the index follows, and only then is anybody answered. When something new was written, it
 //! is handed to the publisher within the set time, and the journal goes on in a new file.
 
@@ -12,10 +12,10 @@ use std::{
 };
 
 use super::{
-    Appended, Checkpoint, Context, DisclosureSink, Event, Index, LogError, Record, StoredEntry,
+    Appended, Checkpoint, Context, DisclosureKeeper, Event, Index, LogError, LogStopped, Record, StoredEntry,
     entry::{Prepared, whole_microseconds},
-    event::LogSize,
     journal::{self, Journal},
+    keeper,
     merkle::{Edge, FullTile, leaf_hash},
     publisher::{HandOver, Publisher},
     queue::{Group, Queue, Reply, Work},
@@ -31,13 +31,16 @@ pub(super) struct Parts {
     pub checkpoint_every: Duration,
     pub clock: Clock,
     pub index: Box<dyn Index + Send>,
-    pub sink: Box<dyn DisclosureSink + Send>,
+    /// Keeps disclosures; without it only their digests remain.
+    pub keeper: Option<DisclosureKeeper>,
     /// The tree with everything that is durable.
     pub edge: Edge,
     pub journal: Journal,
     /// Tiles and entries that the publisher has not got.
     pub full: Vec<FullTile>,
     pub entries: Vec<Vec<u8>>,
+    /// Sealed disclosures that the publisher has not got.
+    pub sealed: Vec<keeper::Record>,
     /// Held as long as the thread runs.
     pub _lock: DirectoryLock,
 }
@@ -117,13 +120,14 @@ impl Committer {
     pub fn commit(&mut self, groups: &[&[Prepared]]) -> Result<Vec<Appended>, LogError> {
         self.queue.may_write()?;
         let at = whole_microseconds(self.parts.clock.now());
-        let (mut batch, mut stored) = (Vec::new(), Vec::new());
+        let (mut batch, mut stored, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
         let mut seq = self.parts.edge.size();
         for group in groups {
             for (index, record) in group.iter().enumerate() {
-                if !record.disclosures.is_empty() {
-                    let kept = self.parts.sink.keep(record.tenant(), seq, at, &record.disclosures);
-                    kept.map_err(LogError::Disclosures)?;
+                if let Some(keeper) = self.parts.keeper.as_ref().filter(|_| !record.disclosures.is_empty()) {
+                    let record = keeper.seal(record.tenant(), seq, at, &record.disclosures)?;
+                    journal::sealed_frame(&record.to_bytes(), &mut batch);
+                    sealed.push(record);
                 }
                 let entry = record.stamp(seq, at);
                 journal::frame(&entry.bytes, index + 1 < group.len(), &mut batch);
@@ -132,6 +136,14 @@ impl Committer {
             }
         }
         self.parts.journal.append(&batch)?;
+        self.parts.sealed.append(&mut sealed);
+        if let Some(keeper) = &self.parts.keeper {
+            for (entry, record) in stored.iter().zip(groups.iter().copied().flatten()) {
+                if entry.event.is_receipted() {
+                    keeper.remember(entry.seq, record.disclosures.clone());
+                }
+            }
+        }
         self.take_in(stored)
     }
 
@@ -162,6 +174,7 @@ impl Committer {
             edge: self.parts.edge.clone(),
             full: std::mem::take(&mut self.parts.full),
             entries: std::mem::take(&mut self.parts.entries),
+            sealed: std::mem::take(&mut self.parts.sealed),
             replies,
         };
         // It is gone only after it failed for good, and said so to the queue; dropped replies say the same.
@@ -174,7 +187,7 @@ impl Committer {
 
     /// The last entry and the last checkpoint.
     fn close(&mut self) -> Result<(), LogError> {
-        let stopped = Event::LogStopped(LogSize { size: self.parts.edge.size() });
+        let stopped = Event::LogStopped(LogStopped { size: self.parts.edge.size() });
         let stopped = Prepared::new(Record::success(stopped, Context::daemon()))?;
         self.commit(&[&[stopped]])?;
         self.publish()

@@ -4,47 +4,25 @@
 //! base64url too, among at least one decoy, sorted, so that nothing shows how many there are or in which order.
 //! Without the disclosure a digest tells nothing; destroying the disclosures erases the data, and every proof holds.
 //!
-//! The disclosures go to a [`DisclosureSink`] before their entry is written, so that none can be lost that an entry
-//! speaks of. They are never on disk in clear: a sink seals them.
+//! The disclosures themselves are kept apart, sealed ([`super::DisclosureKeeper`]).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 
-use super::{Disclosed, IndexError, jcs};
-use crate::domain::TenantId;
+use super::{Disclosed, StoredEntry, jcs};
 
-/// Keeps disclosures, sealed, in one file for each tenant and month.
-pub trait DisclosureSink {
-    /// Brings disclosures of one entry to disk, sealed. When the entry is then not written, its disclosures stay as
-    /// ones that no digest speaks of.
-    ///
-    /// # Errors
-    /// Whatever went wrong; the entry is then not written.
-    fn keep(
-        &mut self,
-        tenant: Option<&TenantId>,
-        seq: u64,
-        at: Timestamp,
-        disclosures: &[String],
-    ) -> Result<(), IndexError>;
-}
-
-/// Keeps nothing: of what is disclosed, only digests remain, which nobody can open. For trials and tests.
-#[derive(Debug, Clone, Copy)]
-pub struct KeepNothing;
-
-impl DisclosureSink for KeepNothing {
-    fn keep(&mut self, _: Option<&TenantId>, _: u64, _: Timestamp, _: &[String]) -> Result<(), IndexError> {
-        Ok(())
-    }
+/// What an entry discloses: those of the encoded `disclosures` whose digest it holds, as name and value. Others belong
+/// to an entry that was never written, or to another.
+pub fn opened(entry: &StoredEntry, disclosures: &[String]) -> Vec<(String, String)> {
+    let of_entry = disclosures.iter().filter(|text| entry.digests.contains(&digest(text)));
+    of_entry.filter_map(|text| decode(text)).collect()
 }
 
 /// The encoded disclosures, and the digests for the entry with a decoy among them.
 pub(super) fn encode(disclosed: &[Disclosed]) -> (Vec<String>, Vec<String>) {
     let disclosures: Vec<String> = disclosed.iter().map(encode_one).collect();
-    let mut digests: Vec<String> = disclosures.iter().map(|disclosure| digest(disclosure.as_bytes())).collect();
-    digests.push(digest(&random::<32>()));
+    let mut digests: Vec<String> = disclosures.iter().map(|disclosure| digest(disclosure)).collect();
+    digests.push(digest_of(&random::<32>()));
     digests.sort_unstable();
     (disclosures, digests)
 }
@@ -60,7 +38,19 @@ fn encode_one(disclosed: &Disclosed) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
-fn digest(bytes: &[u8]) -> String {
+/// Name and value of an encoded disclosure.
+fn decode(text: &str) -> Option<(String, String)> {
+    let json = URL_SAFE_NO_PAD.decode(text).ok()?;
+    let (_salt, name, value): (String, String, String) = serde_json::from_slice(&json).ok()?;
+    Some((name, value))
+}
+
+/// The digest of an encoded disclosure, as an entry has it.
+pub fn digest(disclosure: &str) -> String {
+    digest_of(disclosure.as_bytes())
+}
+
+fn digest_of(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(bytes))
 }
 
@@ -82,7 +72,7 @@ mod tests {
         assert_eq!((disclosures.len(), digests.len()), (2, 3));
         assert!(digests.is_sorted());
         for (disclosure, disclosed) in disclosures.iter().zip(&disclosed) {
-            assert!(digests.contains(&digest(disclosure.as_bytes())));
+            assert!(digests.contains(&digest(disclosure)));
             let json = URL_SAFE_NO_PAD.decode(disclosure).unwrap();
             let [salt, name, value]: [String; 3] = serde_json::from_slice(&json).unwrap();
             assert_eq!(URL_SAFE_NO_PAD.decode(salt).unwrap().len(), 16);
@@ -96,6 +86,6 @@ mod tests {
     fn a_digest_is_that_of_the_standard() {
         // RFC 9901, section 4.2.3.
         let disclosure = "WyJfMjZiYzRMVC1hYzZxMktJNmNCVzVlcyIsICJmYW1pbHlfbmFtZSIsICJNw7ZiaXVzIl0";
-        assert_eq!(digest(disclosure.as_bytes()), "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0");
+        assert_eq!(digest(disclosure), "X9yH0Ajrdm1Oij4tWso9UzzKJvPoDxwmuEcO3XAdRC0");
     }
 }

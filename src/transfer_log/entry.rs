@@ -9,7 +9,7 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde_json::{Map, Value};
 
-use super::{Actor, Context, Event, LogError, Outcome, Record, disclosure, jcs};
+use super::{Actor, Context, Event, LogError, Outcome, Record, disclosure, jcs, keeper::MAX_DISCLOSURES_BYTES};
 
 /// The longest entry, bytes: what the length of a bundle's entry can say (C2SP tlog-tiles, "Log entries").
 pub const MAX_ENTRY_BYTES: usize = 65_535;
@@ -65,6 +65,10 @@ impl Prepared {
     /// Makes all of an entry that can be made before its turn has come.
     pub fn new(record: Record) -> Result<Self, LogError> {
         let (disclosures, digests) = disclosure::encode(&record.disclosed);
+        let disclosed_bytes = disclosures.iter().map(|text| text.len() + 1).sum();
+        if disclosed_bytes > MAX_DISCLOSURES_BYTES {
+            return Err(LogError::EntryTooLong { length: disclosed_bytes });
+        }
         let mut members = event_members(&record.event)?;
         let Context { tenant, protocol, actor, key, session, correlation } = &record.context;
         let mut put = |name: &str, value: Option<Value>| {
@@ -243,7 +247,7 @@ mod tests {
                 assert!(StoredEntry::parse(seq + 1, stored.bytes).is_err());
             }
         }
-        assert_eq!(names.len(), 23);
+        assert_eq!(names.len(), 33);
     }
 
     #[test]
@@ -256,8 +260,9 @@ mod tests {
             String::from_utf8(stored.bytes.clone()).unwrap(),
             format!(
                 "{{\"@timestamp\":\"2026-11-21T11:00:00.123456Z\",\"_sd\":[\"{one}\",\"{two}\"],\"actor\":\"tenant\",\
-                 \"ciphertext_sha256\":\"{}\",\"complete\":true,\"correlation\":\"{}\",\"event\":\"file.upload\",\
-                 \"file_kind\":\"plain\",\"key\":\"ict-bree\",\"outcome\":\"success\",\
+                 \"ciphertext_sha256\":\"{}\",\"complete\":true,\"correlation\":\"{}\",\
+                 \"duration_ms\":12,\"event\":\"file.upload\",\"file_kind\":\"plain\",\
+                 \"key\":\"ict-bree\",\"outcome\":\"success\",\
                  \"protocol\":\"OPG-2026-017\",\"seq\":12,\"session\":\"5f0c8a1e\",\"size\":2048,\
                  \"sw\":\"groeikluis/{}\",\"tenant\":\"bree\",\"test\":false,\"v\":1}}",
                 "02".repeat(32),

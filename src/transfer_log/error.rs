@@ -3,6 +3,7 @@
 use std::{io, path::PathBuf, sync::Arc};
 
 use super::note::NoteFault;
+use crate::seal::SealError;
 
 /// Why the log did not do what was asked. Cheap to clone: one fault answers everybody who waits.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -116,15 +117,21 @@ pub enum LogError {
     /// The index could not follow. The log has failed for good, since readers would see what is past.
     #[error("the index of the transfer log could not follow")]
     Index(#[source] IndexError),
-    /// The disclosures of an entry could not be kept. Nothing was written.
-    #[error("the disclosures of an entry could not be kept")]
-    Disclosures(#[source] IndexError),
+    /// The key to a month's disclosures. Nothing was written.
+    #[error("the key {path} to a month's disclosures cannot be used")]
+    DisclosureKey {
+        /// The key's file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: Arc<SealError>,
+    },
     /// The thread that writes could not be started.
     #[error("could not start the transfer log's thread")]
     Thread(#[source] Arc<io::Error>),
 }
 
-/// A fault of something that the log drives: its index, or the keeper of disclosures.
+/// A fault of the log's index.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error(transparent)]
 pub struct IndexError(Arc<dyn std::error::Error + Send + Sync>);

@@ -4,13 +4,17 @@
 //! official (address, user name, fingerprint, banner, path) is no field: it is disclosed apart
 //! ([`super::Disclosed`]). Text that somebody typed is listed in [`Event::free_text_mut`], so that the guard reads it.
 //!
-//! The events stand in one file, above the usual length: the closed set is read as one table.
+//! Events of what is not built yet come with it: `delivery.expired`, `delivery.withdrawn` (retention),
+//! `assignment.simulated`, `.run`, `.billed` (assignments), `audit.exported` (reports).
 
 use serde::{Deserialize, Serialize};
 
-use super::as_text;
-use crate::domain::Kind;
-use jiff::civil::Date;
+use super::fields::{
+    AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart,
+    FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered,
+    LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded,
+    RegisterRefused, Rename, RetentionErased, Upload,
+};
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +38,9 @@ pub enum Event {
     /// A download was closed.
     #[serde(rename = "file.download.end")]
     DownloadEnd(DownloadEnd),
+    /// A tenant listed a directory. Only where the configuration asks for it: clients list all the time.
+    #[serde(rename = "file.list")]
+    FileList(FileList),
     /// A tenant renamed an upload of its own.
     #[serde(rename = "file.rename")]
     Rename(Rename),
@@ -64,6 +71,18 @@ pub enum Event {
     /// The configuration in force changed.
     #[serde(rename = "config.changed")]
     ConfigChanged(ConfigChanged),
+    /// A protocol or agreement is signed from now on, or says something else.
+    #[serde(rename = "protocol.opened")]
+    GroundOpened(GroundChanged),
+    /// A protocol or agreement is gone from the configuration, or signed no more.
+    #[serde(rename = "protocol.closed")]
+    GroundClosed(GroundChanged),
+    /// A key or password of a tenant is configured from now on.
+    #[serde(rename = "key.added")]
+    KeyAdded(KeyChanged),
+    /// A key or password of a tenant is configured no more.
+    #[serde(rename = "key.removed")]
+    KeyRemoved(KeyChanged),
     /// An answered list used up one use of a protocol.
     #[serde(rename = "protocol.used")]
     ProtocolUsed(ProtocolUsed),
@@ -73,329 +92,33 @@ pub enum Event {
     /// A register was at fault; the one in use stays.
     #[serde(rename = "register.refused")]
     RegisterRefused(RegisterRefused),
+    /// An auditor's session reads the log: durable before its first byte leaves.
+    #[serde(rename = "audit.read")]
+    AuditRead(AuditRead),
+    /// Disclosures were opened: durable before they are shown.
+    #[serde(rename = "disclosure.opened")]
+    DisclosureOpened(DisclosureOpened),
+    /// The key to a month's disclosures is destroyed: durable before it is.
+    #[serde(rename = "retention.erased")]
+    Erased(RetentionErased),
     /// A number of a person was taken out of the entry just before this one.
     #[serde(rename = "privacy.redacted")]
     Redacted(Redacted),
     /// The log was opened.
     #[serde(rename = "log.started")]
-    LogStarted(LogSize),
+    LogStarted(LogStarted),
     /// The log was closed.
     #[serde(rename = "log.stopped")]
-    LogStopped(LogSize),
+    LogStopped(LogStopped),
     /// The log was not closed the last time; what the journal held was kept.
     #[serde(rename = "log.recovered")]
     LogRecovered(LogRecovered),
-}
-
-/// How somebody logs in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LoginMethod {
-    /// A signature by a key.
-    PublicKey,
-    /// A password.
-    Password,
-    /// None was tried, or one that is not offered.
-    None,
-}
-
-/// Fields of `auth.login`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Login {
-    /// The last step that was taken.
-    pub method: LoginMethod,
-    /// Attempts that were rejected in this connection before.
-    pub attempts: u32,
-}
-
-/// Fields of `auth.refused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LoginRefused {
-    /// What was tried.
-    pub method: LoginMethod,
-    /// Attempts that were rejected in this connection.
-    pub attempts: u32,
-}
-
-/// Fields of `auth.logout`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Logout {
-    /// How long the session lasted.
-    pub duration_ms: u64,
-    /// Bytes of files received.
-    pub bytes_received: u64,
-    /// Bytes of files sent.
-    pub bytes_sent: u64,
-    /// Whether the client ended it, and not a broken connection.
-    pub regular: bool,
-}
-
-/// In what form an upload came.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum FileKind {
-    /// Sealed with age by the tenant.
-    Sealed,
-    /// Not sealed; it was sealed on arrival.
-    Plain,
-}
-
-/// Fields of `file.upload`. The correlation is the submission's id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Upload {
-    /// Bytes that the tenant sent.
-    pub size: u64,
-    /// SHA-256 of what is on disk, hexadecimal.
-    pub ciphertext_sha256: String,
-    /// In what form it came.
-    pub file_kind: FileKind,
-    /// Whether it went to the test inbox.
-    pub test: bool,
-    /// Whether it is finished by that; false under a temporary name.
-    pub complete: bool,
-}
-
-/// Fields of `file.rename`. The correlation is the submission's id.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Rename {
-    /// Whether the upload is finished by that: it had a temporary name before.
-    pub complete: bool,
-}
-
-/// Fields of `file.download.start`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DownloadStart {
-    /// The file's bytes.
-    pub size: u64,
-    /// The first byte asked for.
-    pub offset: u64,
-    /// The delivery, when the file is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_id: Option<String>,
-}
-
-/// Fields of `file.download.end`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DownloadEnd {
-    /// The file's bytes.
-    pub size: u64,
-    /// Bytes handed to the transport.
-    pub bytes: u64,
-    /// Whether every byte of the file was among them.
-    pub complete: bool,
-    /// From opening to closing.
-    pub duration_ms: u64,
-    /// The delivery, when the file is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub delivery_id: Option<String>,
-}
-
-/// Fields of `list.received`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListReceived {
-    /// Rows, without the header.
-    pub rows: u64,
-    /// Bytes in clear.
-    pub size: u64,
-}
-
-/// Fields of `list.refused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListRefused {
-    /// Rows, where it could be read that far.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rows: Option<u64>,
-    /// The delivery that tells the tenant.
-    pub delivery_id: String,
-    /// That delivery's file name.
-    pub file: String,
-}
-
-/// Fields of `list.answered`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ListAnswered {
-    /// Rows, without the header.
-    pub rows: u64,
-    /// Different valid numbers.
-    pub distinct: u64,
-    /// Rows with a valid number.
-    pub valid: u64,
-    /// Rows that got their leading zeros back.
-    pub repaired: u64,
-    /// Rows without a valid number.
-    pub invalid: u64,
-    /// Rows whose number stood before.
-    pub duplicate: u64,
-    /// Children of 25 and older.
-    pub outside_age: u64,
-    /// Children who live elsewhere.
-    pub outside_municipality: u64,
-    /// Numbers that do not tell the birth date.
-    pub unknown_date: u64,
-    /// Children in the register.
-    pub matched: u64,
-    /// Children who have the allowance.
-    pub entitled: u64,
-    /// The register's month, `yyyy-mm`.
-    pub register_month: String,
-    /// The keyed hash of the list's content, hexadecimal: it recognises a list that was sent before.
-    pub list_fingerprint: String,
-    /// The delivery with the answer.
-    pub delivery_id: String,
-    /// Whether it was a trial.
-    pub test: bool,
-}
-
-/// Fields of `delivery.created`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeliveryCreated {
-    /// The delivery's id, 32 hexadecimal digits.
-    pub delivery_id: String,
-    /// Its file name in the outbox.
-    pub file: String,
-    /// What it is.
-    #[serde(with = "as_text")]
-    pub kind: Kind,
-    /// Rows, without the header.
-    pub rows: u64,
-    /// The sum of payments, in euro with two decimals.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub amount_total: Option<String>,
-    /// The public keys it is sealed to.
-    pub recipients: Vec<String>,
-    /// Why it may leave.
-    pub purpose: String,
-    /// The law behind it.
-    pub legal_basis: String,
-    /// Its columns, in their order.
-    pub columns: Vec<String>,
-    /// SHA-256 of the sealed file, hexadecimal.
-    pub ciphertext_sha256: String,
-    /// Bytes of the sealed file.
-    pub ciphertext_size: u64,
-    /// The submission that it answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub answers: Option<String>,
-    /// SHA-256 of its manifest, hexadecimal, where that was made before this entry.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub manifest_sha256: Option<String>,
-    /// Whether it is a trial.
-    pub test: bool,
-}
-
-/// Fields of `delivery.available` and `delivery.fetched`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DeliveryStep {
-    /// The delivery's id.
-    pub delivery_id: String,
-}
-
-/// Where in the flow the release gate was asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// When an upload was opened or closed.
-    Upload,
-    /// When a list was to be answered.
-    Answer,
-    /// When ops handed over a file.
-    Delivery,
-}
-
-/// Fields of `policy.refused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PolicyRefused {
-    /// The rule's code ([`crate::domain::Rule::code`]).
-    pub rule: String,
-    /// Where it was asked.
-    pub stage: Stage,
-}
-
-/// Fields of `config.changed`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ConfigChanged {
-    /// SHA-256 of the configuration before, hexadecimal; none at the first start.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub sha256_before: Option<String>,
-    /// SHA-256 of the configuration from now on, hexadecimal.
-    pub sha256_after: String,
-}
-
-/// Fields of `protocol.used`. The entry's `protocol` names it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ProtocolUsed {
-    /// The submission that used it.
-    pub submission: String,
-    /// The day in Brussels, ISO.
-    #[serde(with = "as_text")]
-    pub day: Date,
-}
-
-/// Fields of `register.loaded`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterLoaded {
-    /// Its reference month, `yyyy-mm`.
-    pub month: String,
-    /// Its rows.
-    pub rows: u64,
-    /// SHA-256 of the sealed extract, hexadecimal.
-    pub source_sha256: String,
-}
-
-/// Fields of `register.refused`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RegisterRefused {
-    /// The line at fault, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub line: Option<u64>,
-    /// The column at fault, from 1.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub column: Option<u64>,
-    /// SHA-256 of the sealed extract, hexadecimal.
-    pub source_sha256: String,
-}
-
-/// Fields of `privacy.redacted`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Redacted {
-    /// Numbers taken out of the entry before.
-    pub count: u32,
-}
-
-/// Fields of `log.started` and `log.stopped`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogSize {
-    /// Entries before this one.
-    pub size: u64,
-}
-
-/// Fields of `log.recovered`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LogRecovered {
-    /// Entries that were in the journal and under no checkpoint yet.
-    pub entries: u64,
-    /// Bytes at the journal's end that were cut: what a crash left half written, never answered to anybody.
-    pub torn_bytes: u64,
+    /// Other keys sign the log's checkpoints.
+    #[serde(rename = "log.key_rotated")]
+    LogKeyRotated(LogKeyRotated),
+    /// The clock was set.
+    #[serde(rename = "clock.step")]
+    ClockStep(ClockStep),
 }
 
 impl Event {
@@ -408,6 +131,7 @@ impl Event {
             Self::Upload(_) => "file.upload",
             Self::DownloadStart(_) => "file.download.start",
             Self::DownloadEnd(_) => "file.download.end",
+            Self::FileList(_) => "file.list",
             Self::Rename(_) => "file.rename",
             Self::Delete {} => "file.delete",
             Self::ListReceived(_) => "list.received",
@@ -418,13 +142,31 @@ impl Event {
             Self::DeliveryFetched(_) => "delivery.fetched",
             Self::PolicyRefused(_) => "policy.refused",
             Self::ConfigChanged(_) => "config.changed",
+            Self::GroundOpened(_) => "protocol.opened",
+            Self::GroundClosed(_) => "protocol.closed",
+            Self::KeyAdded(_) => "key.added",
+            Self::KeyRemoved(_) => "key.removed",
             Self::ProtocolUsed(_) => "protocol.used",
             Self::RegisterLoaded(_) => "register.loaded",
             Self::RegisterRefused(_) => "register.refused",
+            Self::AuditRead(_) => "audit.read",
+            Self::DisclosureOpened(_) => "disclosure.opened",
+            Self::Erased(_) => "retention.erased",
             Self::Redacted(_) => "privacy.redacted",
             Self::LogStarted(_) => "log.started",
             Self::LogStopped(_) => "log.stopped",
             Self::LogRecovered(_) => "log.recovered",
+            Self::LogKeyRotated(_) => "log.key_rotated",
+            Self::ClockStep(_) => "clock.step",
+        }
+    }
+
+    /// Whether the tenant that it concerns gets a receipt for it.
+    pub fn is_receipted(&self) -> bool {
+        match self {
+            Self::Upload(_) | Self::DeliveryCreated(_) => true,
+            Self::Rename(rename) => rename.complete,
+            _ => false,
         }
     }
 
@@ -439,12 +181,14 @@ impl Event {
                 texts
             }
             Self::ListRefused(refused) => vec![&mut refused.file],
+            Self::DisclosureOpened(opened) => vec![&mut opened.motive],
             Self::Login(_)
             | Self::LoginRefused(_)
             | Self::Logout(_)
             | Self::Upload(_)
             | Self::DownloadStart(_)
             | Self::DownloadEnd(_)
+            | Self::FileList(_)
             | Self::Rename(_)
             | Self::Delete {}
             | Self::ListReceived(_)
@@ -453,13 +197,21 @@ impl Event {
             | Self::DeliveryFetched(_)
             | Self::PolicyRefused(_)
             | Self::ConfigChanged(_)
+            | Self::GroundOpened(_)
+            | Self::GroundClosed(_)
+            | Self::KeyAdded(_)
+            | Self::KeyRemoved(_)
             | Self::ProtocolUsed(_)
             | Self::RegisterLoaded(_)
             | Self::RegisterRefused(_)
+            | Self::AuditRead(_)
+            | Self::Erased(_)
             | Self::Redacted(_)
             | Self::LogStarted(_)
             | Self::LogStopped(_)
-            | Self::LogRecovered(_) => Vec::new(),
+            | Self::LogRecovered(_)
+            | Self::LogKeyRotated(_)
+            | Self::ClockStep(_) => Vec::new(),
         }
     }
 }

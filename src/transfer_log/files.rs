@@ -61,7 +61,7 @@ impl Files {
 
     /// Removes files that no checkpoint speaks of, and the directories that this leaves empty. What cannot be removed
     /// stays: it costs room and nothing else.
-    pub fn remove(&self, relative: &str) {
+    fn remove(&self, relative: &str) {
         let path = self.root.join(relative);
         if fs::remove_file(&path).is_ok()
             && let Some(parent) = path.parent()
@@ -71,13 +71,12 @@ impl Files {
         }
     }
 
-    /// Removes the files of a directory whose paths are not among those `kept`.
-    pub fn remove_others(&self, relative: &str, kept: &[String]) {
+    /// Removes the files of a directory whose names are `unwanted`.
+    pub fn remove_where(&self, relative: &str, unwanted: impl Fn(&str) -> bool) {
         let Ok(listing) = fs::read_dir(self.root.join(relative)) else { return };
         for name in listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
-            let path = format!("{relative}/{name}");
-            if !kept.contains(&path) {
-                self.remove(&path);
+            if unwanted(&name) {
+                self.remove(&format!("{relative}/{name}"));
             }
         }
     }
@@ -101,6 +100,18 @@ pub(super) fn create(path: &Path) -> Result<File, LogError> {
         .mode(FILE_MODE)
         .open(path)
         .map_err(|source| LogError::file("make", path, source))
+}
+
+/// Opens a file to read and write, made when it is not there.
+pub(super) fn open_or_create(path: &Path) -> Result<File, LogError> {
+    OpenOptions::new()
+        .create(true)
+        .read(true)
+        .write(true)
+        .truncate(false)
+        .mode(FILE_MODE)
+        .open(path)
+        .map_err(|source| LogError::file("open", path, source))
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LogError> {

@@ -11,7 +11,7 @@ use crate::domain::{DeliveryName, niss};
 const REDACTED: &str = "[***]";
 
 /// Disclosed values that a person or a program of theirs typed; the others are digests and addresses.
-const TYPED: [&str; 3] = ["user", "banner", "path"];
+const TYPED: [&str; 4] = ["user", "banner", "path", "path_before"];
 
 /// Takes the numbers out of a record's texts, and counts them.
 pub(super) fn redact(record: &mut Record) -> u32 {

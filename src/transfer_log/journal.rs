@@ -2,7 +2,8 @@
 //!
 //! A file `journal/<first entry's place, 20 digits>` holds frames `[length u32 LE][CRC-32C u32 LE][entry]`; the CRC
 //! covers the length and the entry. The length's highest bit says that the group goes on with the next frame: a group
-//! counts when its last frame is whole. Groups that nobody was told of may be half there after a crash; reading stops
+//! counts when its last frame is whole. The bit below it says that the frame holds no entry but the sealed disclosures
+//! of the next one ([`super::keeper`]): so both are on disk with one synchronisation. Groups that nobody was told of may be half there after a crash; reading stops
 //! before the first.
 
 use std::{
@@ -20,6 +21,9 @@ const DIRECTORY: &str = "journal";
 /// Set in a frame's length when its group goes on.
 const CONTINUES: u32 = 1 << 31;
 
+/// Set in the length of a frame with sealed disclosures; a frame with the entry follows in its group.
+const SEALED: u32 = 1 << 30;
+
 /// The journal's file that is written.
 #[derive(Debug)]
 pub(super) struct Journal {
@@ -31,9 +35,18 @@ pub(super) struct Journal {
     dirty: bool,
 }
 
-/// Adds a frame to a batch.
+/// Adds a frame with an entry to a batch.
 pub(super) fn frame(entry: &[u8], continues: bool, batch: &mut Vec<u8>) {
-    let length = u32::try_from(entry.len()).unwrap_or(u32::MAX) | if continues { CONTINUES } else { 0 };
+    put_frame(entry, if continues { CONTINUES } else { 0 }, batch);
+}
+
+/// Adds a frame with the sealed disclosures of the entry that comes next.
+pub(super) fn sealed_frame(record: &[u8], batch: &mut Vec<u8>) {
+    put_frame(record, CONTINUES | SEALED, batch);
+}
+
+fn put_frame(entry: &[u8], flags: u32, batch: &mut Vec<u8>) {
+    let length = u32::try_from(entry.len()).unwrap_or(u32::MAX) | flags;
     batch.extend_from_slice(&length.to_le_bytes());
     batch.extend_from_slice(&checksum(length, entry).to_le_bytes());
     batch.extend_from_slice(entry);
@@ -141,12 +154,21 @@ pub(super) struct Groups {
     first: u64,
     next: u64,
     valid_bytes: u64,
+    /// Sealed disclosures of the groups read so far, until they are taken.
+    sealed: Vec<Vec<u8>>,
 }
 
 impl Groups {
     pub fn open(first: u64, path: &Path) -> Result<Self, LogError> {
         let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
-        Ok(Self { input: BufReader::new(file), path: path.to_owned(), first, next: first, valid_bytes: 0 })
+        Ok(Self {
+            input: BufReader::new(file),
+            path: path.to_owned(),
+            first,
+            next: first,
+            valid_bytes: 0,
+            sealed: Vec::new(),
+        })
     }
 
     /// The place of the file's first entry.
@@ -164,17 +186,27 @@ impl Groups {
         self.valid_bytes
     }
 
+    /// The sealed disclosures that came with the groups read since the last time.
+    pub fn take_sealed(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.sealed)
+    }
+
     /// The next group's entries, or `None` where the valid part ends. Not to be called again after that.
     pub fn next_group(&mut self) -> Result<Option<Vec<Vec<u8>>>, LogError> {
-        let (mut group, mut bytes) = (Vec::new(), 0);
-        while group.len() < MAX_GROUP {
+        let (mut group, mut sealed, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while group.len() < MAX_GROUP && sealed.len() <= MAX_GROUP {
             let read = read_frame(&mut self.input);
-            let Some((entry, continues)) = read.map_err(|source| LogError::file("read", &self.path, source))? else {
+            let Some((entry, flags)) = read.map_err(|source| LogError::file("read", &self.path, source))? else {
                 return Ok(None);
             };
             bytes += 8 + entry.len() as u64;
+            if flags & SEALED != 0 {
+                sealed.push(entry);
+                continue;
+            }
             group.push(entry);
-            if !continues {
+            if flags & CONTINUES == 0 {
+                self.sealed.append(&mut sealed);
                 self.next += group.len() as u64;
                 self.valid_bytes += bytes;
                 return Ok(Some(group));
@@ -184,20 +216,21 @@ impl Groups {
     }
 }
 
-/// A frame's entry and whether its group goes on; `None` when it is not whole.
-fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(Vec<u8>, bool)>> {
+/// A frame's content and its flags; `None` when it is not whole.
+fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(Vec<u8>, u32)>> {
     let mut head = Vec::with_capacity(8);
     input.by_ref().take(8).read_to_end(&mut head)?;
     let ([length, found], []) = head.as_chunks::<4>() else { return Ok(None) };
     let (length, found) = (u32::from_le_bytes(*length), u32::from_le_bytes(*found));
-    let entry_bytes = length & !CONTINUES;
+    let flags = length & (CONTINUES | SEALED);
+    let entry_bytes = length & !flags;
     if entry_bytes == 0 || entry_bytes as usize > MAX_ENTRY_BYTES {
         return Ok(None);
     }
     let mut entry = Vec::with_capacity(entry_bytes as usize);
     input.by_ref().take(u64::from(entry_bytes)).read_to_end(&mut entry)?;
     let whole = entry.len() == entry_bytes as usize && checksum(length, &entry) == found;
-    Ok(whole.then_some((entry, length & CONTINUES != 0)))
+    Ok(whole.then_some((entry, flags)))
 }
 
 #[cfg(test)]

@@ -11,12 +11,11 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    Checkpoint, Context, DisclosureSink, Event, Hash, IndexError, KeepNothing, LogError, MAX_GROUP, NoteFault, NoteKey,
-    Record, Redacted, StoredEntry,
+    Checkpoint, Context, DisclosureKeeper, Event, Hash, IndexError, LogError, LogRecovered, LogStarted, MAX_GROUP,
+    NoteFault, NoteKey, Record, Redacted, StoredEntry,
     committer::{Committer, Parts, start_thread},
     entries_from,
     entry::Prepared,
-    event::{LogRecovered, LogSize},
     files, guard,
     merkle::leaf_hash,
     publisher::Publisher,
@@ -111,7 +110,7 @@ impl TransferLog {
         tracing::warn!(
             "disclosures are not kept: who acted from where cannot be told later, only proved by who knows it"
         );
-        Self::open_keeping(settings, clock, index, Box::new(KeepNothing))
+        Self::open_keeping(settings, clock, index, None)
     }
 
     /// As [`TransferLog::open`], with somebody who keeps the disclosures.
@@ -122,7 +121,7 @@ impl TransferLog {
         settings: LogSettings,
         clock: Clock,
         mut index: Box<dyn Index + Send>,
-        sink: Box<dyn DisclosureSink + Send>,
+        keeper: impl Into<Option<DisclosureKeeper>>,
     ) -> Result<Self, LogError> {
         let LogSettings { dir: directory, high_water_dir, origin, key, checkpoint_every } = settings;
         if origin != key.name() {
@@ -136,9 +135,10 @@ impl TransferLog {
                 LogError::file("lock", &directory, source)
             }
         })?;
+        let keeper = keeper.into();
         let high_water = HighWater::new(&high_water_dir, &origin);
         let recovered = recover(&directory, &key, &high_water)?;
-        let Recovered { edge, checkpoint, entries, tail, full, journal, torn_bytes } = recovered;
+        let Recovered { edge, checkpoint, entries, tail, sealed, full, journal, torn_bytes } = recovered;
         let size = edge.size();
         catch_up(&directory, size, index.as_mut())?;
         let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
@@ -147,18 +147,22 @@ impl TransferLog {
             let found = LogRecovered { entries: tail.len() as u64, torn_bytes };
             start.push(Prepared::new(Record::success(Event::LogRecovered(found), Context::daemon()))?);
         }
-        start.push(Prepared::new(Record::success(Event::LogStarted(LogSize { size }), Context::daemon()))?);
-        let publisher = Publisher::new(directory.clone(), key, high_water, checkpoint, entries);
+        start.push(Prepared::new(Record::success(
+            Event::LogStarted(LogStarted { size, previous_checkpoint: None }),
+            Context::daemon(),
+        ))?);
+        let publisher = Publisher::new(directory.clone(), key, high_water, checkpoint, entries, keeper.clone());
         let parts = Parts {
             directory: directory.clone(),
             checkpoint_every,
             clock,
             index,
-            sink,
+            keeper: keeper.clone(),
             edge,
             journal,
             full,
             entries: tail,
+            sealed,
             _lock: lock,
         };
         let mut committer = Committer::new(parts, Arc::clone(&queue), publisher)?;
@@ -203,6 +207,12 @@ impl TransferLog {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.0.queue.publish(Box::new(move |checkpoint| drop(sender.send(checkpoint))))?;
         receiver.recv().unwrap_or(Err(LogError::Failed))
+    }
+
+    /// Waits until more than `beyond` entries are under a published checkpoint, and says how many are; none once the log
+    /// has ended.
+    pub fn wait_published(&self, beyond: u64) -> Option<u64> {
+        self.0.queue.wait_published(beyond)
     }
 
     /// Entries that are durable.

@@ -17,38 +17,47 @@ mod disclosure;
 mod entry;
 mod error;
 mod event;
+mod fields;
 mod files;
 mod guard;
 mod jcs;
 mod journal;
+mod keeper;
 mod log;
 mod merkle;
 mod note;
+mod proof;
 mod publisher;
 mod queue;
 mod reader;
+mod receipt;
 mod record;
 mod recovery;
+mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
 mod tile;
 mod verify;
 
 pub use checkpoint::Checkpoint;
-pub use disclosure::{DisclosureSink, KeepNothing};
+pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
-pub use event::{
-    ConfigChanged, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, ListAnswered,
-    ListReceived, ListRefused, LogRecovered, LogSize, Login, LoginMethod, LoginRefused, Logout, PolicyRefused,
-    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, Stage, Upload,
+pub use event::Event;
+pub use fields::{
+    AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart,
+    FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
+    LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
+    Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
 };
+pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
 pub use log::{Appended, Index, LogSettings, Position, TransferLog};
 pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
+pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
-pub use verify::{Verified, VerifyFault, verify};
+pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
 pub const MAX_BATCH: usize = 4_096;

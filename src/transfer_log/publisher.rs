@@ -1,6 +1,6 @@
 //! The thread that publishes checkpoints, so that nobody who appends waits for them.
 //!
-//! The committer hands over what was written since the last time. The order is: tiles and bundles on disk, the
+//! The committer hands over what was written since the last time. The order is: tiles, bundles and sealed disclosures on disk, the
 //! checkpoint signed, the high-water mark raised, the checkpoint published, the journal's covered files removed; a
 //! crash between two steps leaves a log that opens. What fails is kept, and published with the next hand-over.
 
@@ -10,9 +10,9 @@ use std::{
 };
 
 use super::{
-    Checkpoint, LogError, NoteKey,
+    Checkpoint, DisclosureKeeper, LogError, NoteKey,
     files::{self, Files},
-    journal,
+    journal, keeper,
     merkle::{Edge, FullTile, TILE_WIDTH},
     queue::{Queue, Reply},
     recovery::{CHECKPOINT, HighWater},
@@ -27,6 +27,8 @@ pub(super) struct HandOver {
     pub full: Vec<FullTile>,
     /// Entries since.
     pub entries: Vec<Vec<u8>>,
+    /// Sealed disclosures of these.
+    pub sealed: Vec<keeper::Record>,
     /// Who wants the checkpoint.
     pub replies: Vec<Reply<Checkpoint>>,
 }
@@ -40,9 +42,10 @@ pub(super) struct Publisher {
     /// Entries from the start of the last published bundle that is not full.
     entries: Vec<Vec<u8>>,
     full: Vec<FullTile>,
+    /// Sealed disclosures that are not in their files yet.
+    sealed: Vec<keeper::Record>,
+    keeper: Option<DisclosureKeeper>,
     published: Option<Checkpoint>,
-    /// Partial tiles and bundles of the checkpoint before the published one: kept one round longer for who reads.
-    obsolete: Vec<String>,
     /// The size under the checkpoint that was found at the start, until leftovers of a crash were removed.
     untidy: Option<u64>,
 }
@@ -55,6 +58,7 @@ impl Publisher {
         high_water: HighWater,
         published: Option<Checkpoint>,
         entries: Vec<Vec<u8>>,
+        keeper: Option<DisclosureKeeper>,
     ) -> Self {
         let untidy = Some(published.as_ref().map_or(0, |checkpoint| checkpoint.size));
         Self {
@@ -65,18 +69,20 @@ impl Publisher {
             edge: Edge::default(),
             entries,
             full: Vec::new(),
+            sealed: Vec::new(),
+            keeper,
             published,
-            obsolete: Vec::new(),
             untidy,
         }
     }
 
     /// Publishes what is handed over, until the committer is gone or the log fails.
     pub fn run(mut self, work: &mpsc::Receiver<HandOver>, queue: &Arc<Queue>) {
-        while let Ok(HandOver { edge, full, entries, replies }) = work.recv() {
+        while let Ok(HandOver { edge, full, entries, sealed, replies }) = work.recv() {
             self.edge = edge;
             self.full.extend(full);
             self.entries.extend(entries);
+            self.sealed.extend(sealed);
             let published = self.publish();
             if let Err(error) = &published {
                 let error: &dyn std::error::Error = error;
@@ -95,25 +101,29 @@ impl Publisher {
 
     /// Publishes a checkpoint over everything handed over, unless the published one is that.
     fn publish(&mut self) -> Result<Checkpoint, LogError> {
-        let (size, before) = (self.edge.size(), self.published_size());
+        let size = self.edge.size();
         if let Some(published) = self.published.as_ref().filter(|published| published.size == size) {
             return Ok(published.clone());
         }
         self.put_tiles()?;
+        if let Some(keeper) = &self.keeper {
+            // Before the journal that has them goes.
+            keeper.file(&self.sealed)?;
+        }
+        self.sealed.clear();
         let checkpoint = Checkpoint::sign(&self.key, size, self.edge.root());
         self.high_water.write(&checkpoint)?;
         files::replace(&self.directory, CHECKPOINT, checkpoint.note.as_bytes())?;
         self.published = Some(checkpoint.clone());
-        self.full.clear();
         // Of the entries, only those of the bundle that is not full are needed again.
         let start = self.entries.len().saturating_sub(tile::in_last(size));
         self.entries.drain(..start);
-        for path in std::mem::replace(&mut self.obsolete, partial_paths(before)) {
-            self.files.remove(&path);
+        // Partial tiles of published checkpoints stay until the tile is full (C2SP tlog-tiles, "Partial Tiles").
+        for full in std::mem::take(&mut self.full) {
+            for directory in tile::partial_directories(full.level, full.index) {
+                self.files.remove_where(&directory, |_| true);
+            }
         }
-        // What both checkpoints name is not obsolete.
-        let partial = partial_paths(size);
-        self.obsolete.retain(|path| !partial.contains(path));
         if let Some(found) = self.untidy.take() {
             self.tidy(found);
         }
@@ -146,28 +156,22 @@ impl Publisher {
     }
 
     /// Removes what a crash may have left since the checkpoint over `before` entries: partial tiles and bundles that
-    /// no checkpoint names.
+    /// were written for a checkpoint that was never published, and those of tiles that are full.
     fn tidy(&self, before: u64) {
         let size = self.edge.size();
-        let kept = [partial_paths(size), self.obsolete.clone()].concat();
         for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
-            let place = |size| tile::hashes_at(level, size) / TILE_WIDTH as u64;
-            for index in place(before).saturating_sub(1)..=place(size) {
+            let (hashes_before, hashes) = (tile::hashes_at(level, before), tile::hashes_at(level, size));
+            let first = (hashes_before / TILE_WIDTH as u64).saturating_sub(1);
+            for index in first..=hashes / TILE_WIDTH as u64 {
+                let start = index * TILE_WIDTH as u64;
+                let is_left = |name: &str| {
+                    let end = name.parse().map_or(u64::MAX, |width: u64| start + width);
+                    start + TILE_WIDTH as u64 <= hashes || (end > hashes_before && end != hashes)
+                };
                 for directory in tile::partial_directories(level, index) {
-                    self.files.remove_others(&directory, &kept);
+                    self.files.remove_where(&directory, is_left);
                 }
             }
         }
     }
-}
-
-/// The partial tiles and the partial bundle that a tree of that size has.
-fn partial_paths(size: u64) -> Vec<String> {
-    let mut paths = Vec::new();
-    for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
-        let index = tile::hashes_at(level, size) / TILE_WIDTH as u64;
-        paths.extend(tile::tile(level, index, size).map(|(path, _)| path));
-    }
-    paths.extend(tile::bundle(size / TILE_WIDTH as u64, size).map(|(path, _)| path));
-    paths
 }

@@ -40,6 +40,8 @@ pub(super) enum Work {
 pub(super) struct Queue {
     state: Mutex<State>,
     changed: Condvar,
+    /// For those who wait for a checkpoint that they did not ask for.
+    followed: Condvar,
     size: AtomicU64,
     published: AtomicU64,
     failed: AtomicBool,
@@ -66,6 +68,7 @@ impl Queue {
         Self {
             state: Mutex::default(),
             changed: Condvar::new(),
+            followed: Condvar::new(),
             size: AtomicU64::new(size),
             published: AtomicU64::new(published),
             failed: AtomicBool::new(false),
@@ -112,6 +115,7 @@ impl Queue {
     pub fn abandon(&self) {
         self.state().abandoned = true;
         self.changed.notify_one();
+        self.followed.notify_all();
     }
 
     /// Waits for work; a hand-over is due at `due`.
@@ -183,6 +187,22 @@ impl Queue {
             Err(error) => state.unpublished = Some((error, Instant::now() + retry)),
         }
         self.changed.notify_one();
+        self.followed.notify_all();
+    }
+
+    /// Waits until more than `beyond` entries are under a checkpoint, and says how many; none once the log has ended.
+    pub fn wait_published(&self, beyond: u64) -> Option<u64> {
+        let mut state = self.state();
+        loop {
+            let published = self.published.load(Ordering::SeqCst);
+            if published > beyond {
+                return Some(published);
+            }
+            if state.abandoned || state.ended.is_some() {
+                return None;
+            }
+            state = self.followed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
     }
 
     /// Takes nothing more, and tells everybody who waits why.
@@ -205,6 +225,7 @@ impl Queue {
             reply(Err(why.clone()));
         }
         self.changed.notify_one();
+        self.followed.notify_all();
     }
 
     pub fn set_size(&self, size: u64) {

@@ -91,7 +91,7 @@ pub enum Actor {
 }
 
 /// Something that identifies an official, with its name among `ip`, `user`, `fingerprint`, `banner`, `path`,
-/// `plaintext_sha256`.
+/// `path_before`, `plaintext_sha256`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Disclosed {
     /// Its name.

@@ -9,6 +9,7 @@ use super::{
     checkpoint::MAX_CHECKPOINT_BYTES,
     entry, files,
     journal::{self, Groups, Journal},
+    keeper,
     merkle::{Edge, FullTile, Hash, TILE_WIDTH, leaf_hash},
     tile,
 };
@@ -52,6 +53,8 @@ pub(super) struct Recovered {
     pub entries: Vec<Vec<u8>>,
     /// Entries that the journal adds to the checkpoint.
     pub tail: Vec<Vec<u8>>,
+    /// Their sealed disclosures, which may not be in their files yet.
+    pub sealed: Vec<keeper::Record>,
     /// Tiles that they fill.
     pub full: Vec<FullTile>,
     /// The journal, ready to go on.
@@ -74,7 +77,7 @@ pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -
     }
     let entries = read_last_bundle(directory, &edge)?;
     let mut marked = root_at(directory, &edge, mark.as_ref())?;
-    let (journal, tail, torn_bytes) = open_journal(directory, size)?;
+    let OpenedJournal { journal, tail, sealed, torn_bytes } = open_journal(directory, size)?;
     let mut full = Vec::new();
     for bytes in &tail {
         edge.push(leaf_hash(bytes), &mut full);
@@ -89,7 +92,7 @@ pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -
             Some(_) => {}
         }
     }
-    Ok(Recovered { edge, checkpoint, entries, tail, full, journal, torn_bytes })
+    Ok(Recovered { edge, checkpoint, entries, tail, sealed, full, journal, torn_bytes })
 }
 
 fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, LogError> {
@@ -147,18 +150,29 @@ fn root_at(directory: &Path, edge: &Edge, mark: Option<&Checkpoint>) -> Result<O
     }
 }
 
-/// The journal, the entries in it from `size` on, and the bytes cut from its end.
-fn open_journal(directory: &Path, size: u64) -> Result<(Journal, Vec<Vec<u8>>, u64), LogError> {
+/// The journal as it was found, ready to go on.
+struct OpenedJournal {
+    journal: Journal,
+    /// Entries that no checkpoint covers.
+    tail: Vec<Vec<u8>>,
+    /// Their sealed disclosures.
+    sealed: Vec<keeper::Record>,
+    /// Bytes cut from its end.
+    torn_bytes: u64,
+}
+
+fn open_journal(directory: &Path, size: u64) -> Result<OpenedJournal, LogError> {
     let found = journal::list_from(directory, size)?;
     let Some(last) = found.len().checked_sub(1) else {
         // There is none before the first start; later there is always one, and its absence loses entries.
         return if size == 0 {
-            Ok((Journal::create(directory, 0)?, Vec::new(), 0))
+            let journal = Journal::create(directory, 0)?;
+            Ok(OpenedJournal { journal, tail: Vec::new(), sealed: Vec::new(), torn_bytes: 0 })
         } else {
             Err(damaged(directory.join("journal"), "the journal is missing"))
         };
     };
-    let mut tail = Vec::new();
+    let (mut tail, mut sealed) = (Vec::new(), Vec::new());
     let mut next = size;
     for (at, (first, path)) in found.into_iter().enumerate() {
         // A file is begun only when everything before it is on disk, and ends the one before.
@@ -167,6 +181,10 @@ fn open_journal(directory: &Path, size: u64) -> Result<(Journal, Vec<Vec<u8>>, u
         }
         let mut groups = Groups::open(first, &path)?;
         read_tail(&mut groups, size, &mut tail)?;
+        let records = groups.take_sealed();
+        // Those of published entries are in their files.
+        let records = records.iter().filter_map(|bytes| keeper::Record::parse(bytes));
+        sealed.extend(records.filter(|record| record.seq() >= size));
         next = groups.next_place();
         if at == last {
             let length = std::fs::metadata(&path).map_err(|source| LogError::file("look at", &path, source))?.len();
@@ -177,7 +195,7 @@ fn open_journal(directory: &Path, size: u64) -> Result<(Journal, Vec<Vec<u8>>, u
             } else {
                 Journal::resume(path, groups.valid_bytes())?
             };
-            return Ok((journal, tail, torn_bytes));
+            return Ok(OpenedJournal { journal, tail, sealed, torn_bytes });
         }
     }
     Err(damaged(directory.join("journal"), "the journal is missing"))

@@ -6,10 +6,12 @@ use jiff::{Timestamp, civil::date};
 use tempfile::TempDir;
 
 use super::{
-    Actor, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DownloadEnd, DownloadStart, Event, FileKind, Index,
-    IndexError, ListAnswered, ListReceived, ListRefused, LogError, LogRecovered, LogSettings, LogSize, Login,
+    Actor, AuditRead, ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
+    DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered,
+    ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login,
     LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
-    RegisterLoaded, RegisterRefused, Rename, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, verify,
+    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified,
+    VerifyFault, key_id, verify,
 };
 use crate::{domain::Kind, durable::Clock};
 
@@ -117,7 +119,14 @@ pub(crate) fn any_record() -> Record {
 
 pub(crate) fn upload() -> Event {
     let ciphertext_sha256 = hex::encode([2; 32]);
-    Event::Upload(Upload { size: 2_048, ciphertext_sha256, file_kind: FileKind::Plain, test: false, complete: true })
+    Event::Upload(Upload {
+        size: 2_048,
+        ciphertext_sha256,
+        file_kind: FileKind::Plain,
+        test: false,
+        complete: true,
+        duration_ms: 12,
+    })
 }
 
 pub(crate) fn delivery() -> DeliveryCreated {
@@ -127,7 +136,7 @@ pub(crate) fn delivery() -> DeliveryCreated {
         kind: Kind::SocialeToeslag,
         rows: 12,
         amount_total: Some("75.00".to_owned()),
-        recipients: vec!["age1qqq".to_owned()],
+        recipients: vec![key_id("age1qqq")],
         purpose: "toelage".to_owned(),
         legal_basis: "decreet".to_owned(),
         columns: vec!["niss".to_owned(), "aandeel".to_owned()],
@@ -159,6 +168,19 @@ pub(crate) fn answered() -> ListAnswered {
     }
 }
 
+fn ground() -> GroundChanged {
+    GroundChanged {
+        sha256_before: Some(hex::encode([12; 32])),
+        sha256_after: Some(hex::encode([13; 32])),
+        valid_from: date(2026, 9, 2),
+        valid_until: date(2027, 9, 1),
+    }
+}
+
+fn key() -> KeyChanged {
+    KeyChanged { used_for: KeyUse::Login, key_id: None, expires: Some("2027-12-31".to_owned()) }
+}
+
 /// One of every event, in an order that could be.
 pub(crate) fn every_event() -> Vec<Event> {
     let submission = hex::encode([1; 16]);
@@ -174,9 +196,10 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::ProtocolUsed(ProtocolUsed { submission, day: date(2026, 11, 21) }),
         Event::DeliveryCreated(delivery()),
         Event::DeliveryAvailable(step()),
-        Event::DownloadStart(DownloadStart { size: 900, offset: 0, delivery_id: delivery_id() }),
+        Event::DownloadStart(DownloadStart { size: 900, delivery_id: delivery_id() }),
         Event::DownloadEnd(DownloadEnd {
             size: 900,
+            offset: 0,
             bytes: 900,
             complete: true,
             duration_ms: 7,
@@ -185,7 +208,8 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::DeliveryFetched(step()),
         Event::Delete {},
         Event::ListRefused(ListRefused {
-            rows: None,
+            rows: Some(20),
+            invalid: None,
             delivery_id: hex::encode([7; 16]),
             file: "weigering_72004_OPG-2026-017_20261121_0008.txt.age".to_owned(),
         }),
@@ -197,9 +221,27 @@ pub(crate) fn every_event() -> Vec<Event> {
             source_sha256: hex::encode([9; 32]),
         }),
         Event::RegisterRefused(RegisterRefused { line: Some(17), column: None, source_sha256: hex::encode([10; 32]) }),
+        Event::FileList(FileList { count: 3 }),
+        Event::GroundOpened(ground()),
+        Event::GroundClosed(GroundChanged { sha256_after: None, ..ground() }),
+        Event::KeyAdded(key()),
+        Event::KeyRemoved(KeyChanged { used_for: KeyUse::Recipient, key_id: Some(key_id("age1qqq")), expires: None }),
+        Event::AuditRead(AuditRead { from: 0, size: 900 }),
+        Event::DisclosureOpened(DisclosureOpened {
+            from: date(2026, 11, 1),
+            to: date(2026, 11, 30),
+            count: 12,
+            motive: "klacht van 12 november".to_owned(),
+        }),
+        Event::Erased(RetentionErased { month: "2026-04".to_owned(), key_id: hex::encode([11; 8]), count: 40 }),
+        Event::LogKeyRotated(LogKeyRotated {
+            keys_before: vec!["a+00000000+AQ==".to_owned()],
+            keys_after: vec!["a+00000001+AQ==".to_owned()],
+        }),
+        Event::ClockStep(ClockStep { before: clock().now(), back_ms: 0, forward_ms: 3_600_000 }),
         Event::Redacted(Redacted { count: 1 }),
-        Event::LogStarted(LogSize { size: 4 }),
-        Event::LogStopped(LogSize { size: 5 }),
+        Event::LogStarted(LogStarted { size: 4, previous_checkpoint: None }),
+        Event::LogStopped(LogStopped { size: 5 }),
         Event::LogRecovered(LogRecovered { entries: 2, torn_bytes: 3 }),
         Event::Logout(Logout { duration_ms: 1_000, bytes_received: 2_048, bytes_sent: 900, regular: true }),
     ]

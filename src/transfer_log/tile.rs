@@ -95,6 +95,16 @@ pub(super) fn bundle_entries(mut bytes: &[u8], width: usize) -> Option<Vec<Vec<u
     (entries.len() == width).then_some(entries)
 }
 
+/// The bytes of a bundle's first entries; `None` when it has not so many.
+pub(super) fn bundle_start(bytes: &[u8], entries: usize) -> Option<&[u8]> {
+    let mut end = 0;
+    for _ in 0..entries {
+        let length = bytes.get(end..)?.first_chunk()?;
+        end += 2 + usize::from(u16::from_be_bytes(*length));
+    }
+    bytes.get(..end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

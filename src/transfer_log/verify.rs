@@ -14,6 +14,7 @@ use super::{
     journal::{self, Groups},
     merkle::{Edge, FullTile, Hash, TILE_WIDTH, leaf_hash},
     recovery::CHECKPOINT,
+    superseded::Superseded,
     tile,
 };
 
@@ -69,6 +70,26 @@ pub enum VerifyFault {
         /// What is wrong with it.
         problem: String,
     },
+    /// A partial tile or bundle of an older checkpoint is not the beginning of the one in force.
+    #[error("{path}, of an older checkpoint, is not the beginning of the one in force")]
+    Superseded {
+        /// The file.
+        path: String,
+    },
+    /// The older checkpoint is not the beginning of this log.
+    #[error("the first {size} entries are not those of the older checkpoint: the log was rewritten, or is another")]
+    Rewritten {
+        /// Entries of the older checkpoint.
+        size: u64,
+    },
+    /// The log has fewer entries than the older checkpoint.
+    #[error("the log has {size} entries, fewer than the {older} of the older checkpoint: it was put back")]
+    Shortened {
+        /// Entries now.
+        size: u64,
+        /// Entries then.
+        older: u64,
+    },
     /// The root over the entries is not the signed one.
     #[error("the root over {size} entries is not that of the checkpoint")]
     Root {
@@ -85,9 +106,25 @@ pub enum VerifyFault {
 /// # Errors
 /// What is wrong, in the order of the log, at most 100 faults and [`VerifyFault::More`].
 pub fn verify(directory: &Path, key: &VerifierKey) -> Result<Verified, Vec<VerifyFault>> {
+    verify_all(directory, key, None)
+}
+
+/// Checks everything, and that an older checkpoint of the log is its beginning: nothing before that was rewritten.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_since(directory: &Path, key: &VerifierKey, since: &Checkpoint) -> Result<Verified, Vec<VerifyFault>> {
+    verify_all(directory, key, Some(since))
+}
+
+fn verify_all(directory: &Path, key: &VerifierKey, since: Option<&Checkpoint>) -> Result<Verified, Vec<VerifyFault>> {
     let snapshot = Snapshot::read(directory, key).map_err(|fault| vec![fault])?;
     let size = snapshot.checkpoint.size;
-    let mut check = Check { directory, snapshot: &snapshot, edge: Edge::default(), faults: Vec::new() };
+    let mut check = Check { directory, snapshot: &snapshot, since, edge: Edge::default(), faults: Vec::new() };
+    check.since();
+    if let Some(since) = since.filter(|since| since.size > size) {
+        check.faults.push(VerifyFault::Shortened { size, older: since.size });
+    }
     for index in 0..size.div_ceil(TILE_WIDTH as u64) {
         if !check.bundle(index) || check.faults.len() >= MAX_FAULTS {
             check.faults.push(VerifyFault::More);
@@ -98,13 +135,28 @@ pub fn verify(directory: &Path, key: &VerifierKey) -> Result<Verified, Vec<Verif
     if check.edge.root() != snapshot.checkpoint.root {
         check.faults.push(VerifyFault::Root { size });
     }
+    let superseded = Superseded {
+        directory,
+        size,
+        last_tiles: check.edge.levels(),
+        last_bundle: snapshot.bundle.as_deref(),
+        limit: MAX_FAULTS,
+    };
+    let superseded = superseded.faults();
     let mut faults = check.faults;
+    faults.extend(superseded);
     faults.extend(snapshot.journal_faults);
     if faults.is_empty() {
         Ok(Verified { checkpoint: snapshot.checkpoint, unsigned: snapshot.unsigned })
     } else {
         Err(faults)
     }
+}
+
+/// Which of the keys signed the log's checkpoint.
+pub fn signer<'a>(directory: &Path, keys: &'a [VerifierKey]) -> Option<&'a VerifierKey> {
+    let note = files::read(&directory.join(CHECKPOINT), MAX_CHECKPOINT_BYTES).ok()?;
+    keys.iter().find(|key| Checkpoint::parse(&note, key).is_ok())
 }
 
 /// What a running daemon would replace, read at one moment.
@@ -168,6 +220,7 @@ impl Snapshot {
             }
             let mut groups = Groups::open(first, &path)?;
             while let Some(group) = groups.next_group()? {
+                drop(groups.take_sealed());
                 for bytes in group {
                     self.journal_entry(seq, &bytes);
                     seq += 1;
@@ -194,6 +247,7 @@ impl Snapshot {
 struct Check<'a> {
     directory: &'a Path,
     snapshot: &'a Snapshot,
+    since: Option<&'a Checkpoint>,
     edge: Edge,
     faults: Vec<VerifyFault>,
 }
@@ -213,11 +267,21 @@ impl Check<'_> {
         let mut full = Vec::new();
         for leaf in leaves {
             self.edge.push(leaf, &mut full);
+            self.since();
         }
         for tile in full {
             self.full_tile(&tile);
         }
         true
+    }
+
+    /// Compares with the older checkpoint, where the tree has its size.
+    fn since(&mut self) {
+        if let Some(since) = self.since.filter(|since| since.size == self.edge.size())
+            && since.root != self.edge.root()
+        {
+            self.faults.push(VerifyFault::Rewritten { size: since.size });
+        }
     }
 
     /// The leaf hashes of a bundle's entries, each entry checked.
@@ -397,6 +461,31 @@ mod tests {
             let faults = verify(&elsewhere, place.key.verifier()).unwrap_err();
             assert!(matches!(faults[..], [VerifyFault::Entry { seq: 300, .. }]), "{changed}: {faults:?}");
         }
+    }
+
+    #[test]
+    fn an_older_checkpoint_proves_that_nothing_before_it_was_rewritten() {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 280]).unwrap();
+        let older = log.checkpoint_now().unwrap();
+        log.append(vec![any_record(); 30]).unwrap();
+        log.close().unwrap();
+        let key = place.key.verifier();
+        assert_eq!(verify_since(&place.dir(), key, &older).unwrap(), place.verify().unwrap());
+        // Rewritten by somebody with the log's key: right in itself, and not what it was.
+        let mut entries: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
+        let text = String::from_utf8(entries[7].clone()).unwrap();
+        entries[7] = text.replace("\"rows\":3", "\"rows\":4").into_bytes();
+        let elsewhere = place.path("elsewhere");
+        publish(&elsewhere, &place.key, &entries);
+        verify(&elsewhere, key).unwrap();
+        let faults = verify_since(&elsewhere, key, &older).unwrap_err();
+        assert!(matches!(faults[..], [VerifyFault::Rewritten { size: 281 }]), "{faults:?}");
+        // Put back to an earlier day.
+        publish(&place.path("earlier"), &place.key, &entries[..100]);
+        let faults = verify_since(&place.path("earlier"), key, &older).unwrap_err();
+        assert!(matches!(faults[..], [VerifyFault::Shortened { size: 100, older: 281 }]), "{faults:?}");
     }
 
     #[test]

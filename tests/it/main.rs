@@ -4,15 +4,21 @@
 #[cfg(test)]
 mod access;
 #[cfg(test)]
+mod account;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod clients;
+#[cfg(test)]
+mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod no_plaintext;
+#[cfg(test)]
+mod receipts;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]

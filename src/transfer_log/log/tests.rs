@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::seal::Keyring;
 use crate::transfer_log::{
     Disclosed, StoredEntry, entries,
     recovery::recover,
@@ -223,39 +224,75 @@ fn numbers_of_persons_are_taken_out_and_that_is_noted() {
     assert_eq!(appended[1].seq, 3);
 }
 
+fn keeping(place: &Place, keyring: &Keyring) -> (TransferLog, DisclosureKeeper) {
+    let keeper = DisclosureKeeper::new(place.path("disclosures"), keyring.clone());
+    let index = Box::new(Follower::default());
+    (TransferLog::open_keeping(place.settings(), clock(), index, keeper.clone()).unwrap(), keeper)
+}
+
+fn disclosing() -> Record {
+    any_record().disclosing([Disclosed { name: "ip", value: "192.0.2.7".to_owned() }])
+}
+
 #[test]
-fn nothing_that_is_disclosed_is_on_disk() {
-    struct Kept(mpsc::Sender<(u64, Vec<String>)>);
-    impl DisclosureSink for Kept {
-        fn keep(
-            &mut self,
-            _: Option<&crate::domain::TenantId>,
-            seq: u64,
-            _: Timestamp,
-            disclosures: &[String],
-        ) -> Result<(), IndexError> {
-            self.0.send((seq, disclosures.to_vec())).map_err(IndexError::new)
+fn what_is_disclosed_is_kept_sealed_and_opens_with_its_entry() {
+    let place = Place::new();
+    let keyring = Keyring::generate();
+    let (log, keeper) = keeping(&place, &keyring);
+    let bree = "bree".parse().unwrap();
+    log.append(vec![any_record(), disclosing(), disclosing()]).unwrap();
+    // In the journal until it is published.
+    assert_eq!(keeper.open_month(Some(&bree), "2026-11").unwrap().disclosures.len(), 0);
+    assert!(!tree_contains(&place.path(""), b"192.0.2.7"));
+    log.checkpoint_now().unwrap();
+    log.append(vec![disclosing()]).unwrap();
+    drop(log);
+    // A stop, and the journal brings it in with the next start.
+    let (log, keeper) = keeping(&place, &keyring);
+    let opened = keeper.open_month(Some(&bree), "2026-11").unwrap();
+    assert_eq!(opened.disclosures.keys().copied().collect::<Vec<_>>(), [2, 3, 4]);
+    log.close().unwrap();
+    assert!(!tree_contains(&place.path(""), b"192.0.2.7"));
+    for entry in all(&place) {
+        let found = opened.disclosures.get(&entry.seq).map(|texts| crate::transfer_log::opened(&entry, texts));
+        match entry.seq {
+            2..=4 => assert_eq!(found.unwrap(), [("ip".to_owned(), "192.0.2.7".to_owned())]),
+            _ => assert!(found.is_none()),
         }
     }
+    // Another entry's disclosures are not this one's.
+    let entries = all(&place);
+    assert!(crate::transfer_log::opened(&entries[2], &opened.disclosures[&3]).is_empty());
+    place.verify().unwrap();
+    keeper.erase(Some(&bree), "2026-11").unwrap();
+    place.verify().unwrap();
+}
+
+#[test]
+fn a_month_without_a_key_stops_the_entry_and_nothing_else() {
     let place = Place::new();
-    let (sender, receiver) = mpsc::channel();
-    let sink = Box::new(Kept(sender));
-    let log = TransferLog::open_keeping(place.settings(), clock(), Box::new(Follower::default()), sink).unwrap();
-    let address = Disclosed { name: "ip", value: "192.0.2.7".to_owned() };
-    log.append(vec![any_record(), any_record().disclosing([address])]).unwrap();
-    let (seq, disclosures) = receiver.try_recv().unwrap();
-    assert_eq!((seq, disclosures.len()), (2, 1));
-    assert!(receiver.try_recv().is_err());
-    let entry = log.entry(2).unwrap();
-    assert!(!String::from_utf8(entry).unwrap().contains("192.0.2.7"));
-    // A keeper that cannot keep stops the entry, and nothing else.
-    drop(receiver);
-    let address = Disclosed { name: "ip", value: "192.0.2.7".to_owned() };
-    let refused = log.append(vec![any_record().disclosing([address])]);
-    assert!(matches!(refused, Err(LogError::Disclosures(_))));
-    assert_eq!(log.append(vec![any_record()]).unwrap()[0].seq, 3);
+    let (log, _) = keeping(&place, &Keyring::generate());
+    fs::create_dir(place.path("disclosures")).unwrap();
+    fs::write(place.path("disclosures/bree"), "in the way").unwrap();
+    assert!(matches!(log.append(vec![disclosing()]), Err(LogError::File { .. })));
+    assert_eq!(log.append(vec![any_record()]).unwrap()[0].seq, 1);
+    fs::remove_file(place.path("disclosures/bree")).unwrap();
+    assert_eq!(log.append(vec![disclosing()]).unwrap()[0].seq, 2);
+    let mut long = disclosing();
+    long.disclosed[0].value = "x".repeat(60_000);
+    assert!(matches!(log.append(vec![long]), Err(LogError::EntryTooLong { .. })));
     log.close().unwrap();
     place.verify().unwrap();
+}
+
+fn tree_contains(directory: &std::path::Path, part: &[u8]) -> bool {
+    fs::read_dir(directory).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return tree_contains(&path, part);
+        }
+        fs::read(path).unwrap().windows(part.len()).any(|window| window == part)
+    })
 }
 
 #[test]
@@ -314,7 +351,7 @@ fn a_log_of_three_levels_verifies_and_opens() {
 }
 
 #[test]
-fn only_the_last_two_checkpoints_have_partial_tiles() {
+fn partial_tiles_of_published_checkpoints_stay_until_the_tile_is_full() {
     let place = Place::new();
     let log = place.open();
     for _ in 0..4 {
@@ -329,7 +366,7 @@ fn only_the_last_two_checkpoints_have_partial_tiles() {
         names.sort();
         names
     };
-    assert_eq!(partial(&place), ["4", "5"]);
+    assert_eq!(partial(&place), ["1", "2", "3", "4", "5"]);
     drop(log);
     let log = place.open();
     log.append(vec![any_record()]).unwrap();

@@ -1,5 +1,8 @@
 //! `groeikluis audit`: reading and verifying the transfer log, of a running daemon or from a copy.
 
+mod disclose;
+mod receipt;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
@@ -15,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::{ProtocolId, TenantId},
-    transfer_log::{self, NoteKey, Outcome, StoredEntry, VerifierKey, VerifyFault},
+    transfer_log::{self, Checkpoint, NoteKey, Outcome, StoredEntry, Verified, VerifierKey, VerifyFault},
 };
 
 #[derive(clap::Subcommand)]
@@ -24,6 +27,12 @@ pub(super) enum Command {
     Verify(Verify),
     /// Show entries as a table.
     Show(Show),
+    /// Check a tenant's receipt. Needs neither the log nor a daemon.
+    Receipt(receipt::Arguments),
+    /// Open what identifies officials (address, user, key, path) for a period. It is itself an entry of the log.
+    Disclose(disclose::Disclose),
+    /// Erase what identifies officials of a tenant and month, by destroying its key. It is itself an entry of the log.
+    Erase(disclose::Erase),
 }
 
 /// Which log: a directory with its key, or the one of a configuration.
@@ -41,12 +50,22 @@ struct Which {
 pub(super) struct Verify {
     #[command(flatten)]
     which: Which,
-    /// The log's public key (name+hash+base64), or a file with it.
-    #[arg(long, value_name = "VKEY", required_unless_present = "config")]
-    key: Option<String>,
+    #[command(flatten)]
+    key: KeyArgument,
+    /// An older checkpoint of the log: proves that nothing before it was rewritten.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     json: bool,
+}
+
+/// The log's public keys.
+#[derive(clap::Args)]
+struct KeyArgument {
+    /// The log's public key (name+hash+base64), or a file with one or more of them, a line each: one must fit.
+    #[arg(long, value_name = "VKEY")]
+    key: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -86,6 +105,9 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Verify(arguments) => verify(arguments),
         Command::Show(arguments) => show(arguments),
+        Command::Receipt(arguments) => receipt::run(arguments),
+        Command::Disclose(arguments) => disclose::disclose(arguments),
+        Command::Erase(arguments) => disclose::erase(arguments),
     }
 }
 
@@ -102,41 +124,68 @@ impl Which {
     }
 }
 
-fn verifier(arguments: &Verify) -> anyhow::Result<VerifierKey> {
-    match (&arguments.key, &arguments.which.config) {
-        (Some(key), _) => {
-            let text = if Path::new(key).is_file() { std::fs::read_to_string(key)? } else { key.clone() };
-            VerifierKey::parse(text.trim()).context("the log's public key")
+/// Public keys in a file at most: those of many years.
+const LONGEST_KEYS_BYTES: u64 = 64 * 1024;
+
+impl KeyArgument {
+    fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
+        let Some(key) = &self.key else { bail!("give --key VKEY") };
+        let mut text = key.clone();
+        if Path::new(key).is_file() {
+            text.clear();
+            io::Read::read_to_string(&mut io::Read::take(std::fs::File::open(key)?, LONGEST_KEYS_BYTES), &mut text)?;
         }
+        let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let keys: Vec<VerifierKey> =
+            lines.map(VerifierKey::parse).collect::<Result<_, _>>().context("the log's public key")?;
+        anyhow::ensure!(!keys.is_empty(), "{key} holds no key");
+        Ok(keys)
+    }
+
+    /// What succeeds with one of the keys, or the fault with the first.
+    fn any<T, E>(&self, check: impl Fn(&VerifierKey) -> Result<T, E>) -> anyhow::Result<T>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let keys = self.keys()?;
+        let mut first = None;
+        for key in &keys {
+            match check(key) {
+                Ok(found) => return Ok(found),
+                Err(fault) => drop(first.get_or_insert(fault)),
+            }
+        }
+        match first {
+            Some(fault) => Err(fault.into()),
+            None => bail!("there is no key"),
+        }
+    }
+}
+
+/// The keys that the log may be verified with.
+fn verifiers(arguments: &Verify) -> anyhow::Result<Vec<VerifierKey>> {
+    match (&arguments.key.key, &arguments.which.config) {
         (None, Some(config)) => {
             let settings = load(&super::ConfigArgument { config: config.clone() })?;
             let secret = settings.log.key.read()?;
             let key = NoteKey::parse(std::str::from_utf8(&secret)?.trim()).context("the log's key")?;
-            Ok(key.verifier().clone())
+            Ok(vec![key.verifier().clone()])
         }
-        (None, None) => bail!("give --key VKEY"),
+        _ => arguments.key.keys(),
     }
 }
 
 fn verify(arguments: &Verify) -> anyhow::Result<()> {
     let directory = arguments.which.directory()?;
-    let key = verifier(arguments)?;
-    match transfer_log::verify(&directory, &key) {
-        Ok(verified) => {
-            let root = hex::encode(verified.checkpoint.root);
-            let size = verified.checkpoint.size;
-            if arguments.json {
-                let unsigned = verified.unsigned;
-                let found =
-                    json!({ "valid": true, "log": key.name(), "entries": size, "root": root, "unsigned": unsigned });
-                return Ok(print_json(&found)?);
-            }
-            say(&format!("{}: {size} entries verified, root {root}", key.name()));
-            if verified.unsigned > 0 {
-                say(&format!("{} newer entries are whole, and not under a checkpoint yet", verified.unsigned));
-            }
-            Ok(())
-        }
+    let keys = verifiers(arguments)?;
+    let key = transfer_log::signer(&directory, &keys).or(keys.first()).context("there is no key")?;
+    let since = arguments.since.as_deref().map(|path| read_checkpoint(path, &keys)).transpose()?;
+    let outcome = match &since {
+        None => transfer_log::verify(&directory, key),
+        Some(since) => transfer_log::verify_since(&directory, key, since),
+    };
+    match outcome {
+        Ok(verified) => report_verified(arguments, key, &verified, since.as_ref()),
         Err(faults) => {
             let lines: Vec<String> = faults.iter().map(fault_text).collect();
             if arguments.json {
@@ -145,6 +194,43 @@ fn verify(arguments: &Verify) -> anyhow::Result<()> {
             bail!("{} does not verify\n{}", directory.display(), lines.join("\n"))
         }
     }
+}
+
+fn report_verified(
+    arguments: &Verify,
+    key: &VerifierKey,
+    verified: &Verified,
+    since: Option<&Checkpoint>,
+) -> anyhow::Result<()> {
+    let Verified { checkpoint, unsigned } = verified;
+    let (root, size) = (hex::encode(checkpoint.root), checkpoint.size);
+    if arguments.json {
+        let mut found =
+            json!({ "valid": true, "log": key.name(), "entries": size, "root": root, "unsigned": unsigned });
+        if let (Some(since), Some(members)) = (since, found.as_object_mut()) {
+            members.insert("since".to_owned(), since.size.into());
+        }
+        return Ok(print_json(&found)?);
+    }
+    say(&format!("{}: {size} entries verified, root {root}", key.name()));
+    if let Some(since) = since {
+        say(&format!("the first {} are those of the older checkpoint", since.size));
+    }
+    if *unsigned > 0 {
+        say(&format!("{unsigned} newer entries are whole, and not under a checkpoint yet"));
+    }
+    Ok(())
+}
+
+/// Reads a checkpoint that one of the keys signed.
+fn read_checkpoint(path: &Path, keys: &[VerifierKey]) -> anyhow::Result<Checkpoint> {
+    let mut note = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    io::Read::read_to_end(&mut io::Read::take(file, LONGEST_KEYS_BYTES), &mut note)?;
+    let mut parsed = keys.iter().map(|key| Checkpoint::parse(&note, key));
+    let first = parsed.next().context("there is no key")?;
+    let found = first.or_else(|fault| parsed.find_map(Result::ok).ok_or(fault));
+    found.with_context(|| format!("{} does not verify", path.display()))
 }
 
 fn fault_text(fault: &VerifyFault) -> String {

@@ -1,0 +1,185 @@
+//! `groeikluis audit disclose` and `audit erase`: what identifies officials, opened for a stated motive or destroyed.
+//!
+//! Both are entered in the log before anything is shown or destroyed.
+
+use std::collections::HashMap;
+
+use anyhow::{bail, ensure};
+use jiff::{civil::Date, tz::TimeZone};
+use serde_json::json;
+
+use super::{
+    super::{
+        ConfigArgument, load,
+        output::{Table, print_json, say},
+    },
+    time,
+};
+use crate::{
+    config::Settings,
+    daemon,
+    domain::TenantId,
+    durable::Clock,
+    transfer_log::{
+        self, DisclosureKeeper, DisclosureOpened, Event, KeptMonth, OpenedMonth, RetentionErased, StoredEntry, month_of,
+    },
+};
+
+/// A motive is a sentence, not a word and not a file.
+const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
+
+#[derive(clap::Args)]
+pub(in super::super) struct Disclose {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Only what concerns this tenant.
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// The first day (UTC).
+    #[arg(long, value_name = "DAY")]
+    from: Date,
+    /// The last day, included (UTC).
+    #[arg(long, value_name = "DAY")]
+    to: Date,
+    /// Why, for the log: a sentence. Name no person in it.
+    #[arg(long)]
+    motive: String,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(in super::super) struct Erase {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Whose; left out with --month: what concerns no tenant, such as logins under unknown names.
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// The month, yyyy-mm (UTC); it must be over. Left out: show which months are kept.
+    #[arg(long, value_name = "MONTH")]
+    month: Option<String>,
+}
+
+/// A disclosure with its entry.
+struct Row {
+    entry: StoredEntry,
+    name: String,
+    value: String,
+}
+
+pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
+    let motive = arguments.motive.trim();
+    ensure!(MOTIVE_CHARACTERS.contains(&motive.chars().count()), "the motive is not 8 to 1000 characters");
+    ensure!(arguments.from <= arguments.to, "--from is after --to");
+    let settings = load(&arguments.config)?;
+    // Disclosures of the last second are still in the log's journal.
+    daemon::publish(&settings)?;
+    let (rows, erased) = collect(arguments, &settings)?;
+    let event = Event::DisclosureOpened(DisclosureOpened {
+        from: arguments.from,
+        to: arguments.to,
+        count: rows.len() as u64,
+        motive: motive.to_owned(),
+    });
+    let seq = daemon::note(&settings, arguments.tenant.as_ref(), event)?;
+    if arguments.json {
+        let rows: Vec<_> = rows.iter().map(as_json).collect();
+        return Ok(print_json(&json!({ "logged": seq, "erased": erased, "disclosures": rows }))?);
+    }
+    let mut table = Table::new(&["seq", "time (UTC)", "event", "tenant", "key", "what", "value"]);
+    for Row { entry, name, value } in &rows {
+        table.row(vec![
+            entry.seq.to_string(),
+            time(entry.at),
+            entry.event.name().to_owned(),
+            entry.context.tenant.as_ref().map(ToString::to_string).unwrap_or_default(),
+            entry.context.key.clone().unwrap_or_default(),
+            name.clone(),
+            // Somebody typed it: nothing in it may steer the terminal.
+            value.escape_debug().to_string(),
+        ]);
+    }
+    table.print()?;
+    if erased > 0 {
+        say(&format!("the disclosures of {erased} more entries were erased"));
+    }
+    say(&format!("this is entry {seq} of the log"));
+    Ok(())
+}
+
+fn as_json(Row { entry, name, value }: &Row) -> serde_json::Value {
+    json!({
+        "seq": entry.seq,
+        "@timestamp": entry.at.to_string(),
+        "event": entry.event.name(),
+        "tenant": entry.context.tenant.as_ref().map(TenantId::as_str),
+        "key": entry.context.key,
+        "name": name,
+        "value": value,
+    })
+}
+
+fn keeper(settings: &Settings) -> anyhow::Result<DisclosureKeeper> {
+    Ok(daemon::disclosures(settings, daemon::read_keyring(&settings.exchange_identity)?))
+}
+
+/// The disclosures of the period, each proved by its entry, and how many entries have erased ones.
+fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row>, u64)> {
+    let keeper = keeper(settings)?;
+    let mut months: HashMap<(Option<TenantId>, String), OpenedMonth> = HashMap::new();
+    let (mut rows, mut erased) = (Vec::new(), 0);
+    for entry in transfer_log::entries(&daemon::log_dir(settings))? {
+        let entry = entry?;
+        let day = entry.at.to_zoned(TimeZone::UTC).date();
+        let tenant = entry.context.tenant.clone();
+        let wanted = arguments.tenant.is_none() || arguments.tenant == tenant;
+        // One digest is the decoy.
+        if !wanted || day < arguments.from || day > arguments.to || entry.digests.len() < 2 {
+            continue;
+        }
+        let key = (tenant, month_of(entry.at));
+        if !months.contains_key(&key) {
+            months.insert(key.clone(), keeper.open_month(key.0.as_ref(), &key.1)?);
+        }
+        match months.get(&key).and_then(|month| month.disclosures.get(&entry.seq)) {
+            None => erased += 1,
+            Some(texts) => {
+                let found = transfer_log::opened(&entry, texts);
+                rows.extend(found.into_iter().map(|(name, value)| Row { entry: entry.clone(), name, value }));
+            }
+        }
+    }
+    Ok((rows, erased))
+}
+
+pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
+    let settings = load(&arguments.config)?;
+    daemon::publish(&settings)?;
+    let keeper = keeper(&settings)?;
+    let kept = keeper.months()?;
+    let Some(month) = &arguments.month else { return show_months(&kept) };
+    let of_it = |kept: &&KeptMonth| kept.tenant == arguments.tenant && kept.month == *month;
+    let whose = arguments.tenant.as_ref().map_or("no tenant", TenantId::as_str);
+    let Some(kept) = kept.iter().find(of_it) else { bail!("nothing is kept of {whose} in {month}") };
+    let Some(key_id) = kept.key_id.clone() else { bail!("{month} of {whose} was erased before") };
+    ensure!(*month < month_of(Clock::system().now()), "{month} is not over: its key is in use");
+    let count = keeper.open_month(arguments.tenant.as_ref(), month)?.disclosures.len() as u64;
+    let event = Event::Erased(RetentionErased { month: month.clone(), key_id: key_id.clone(), count });
+    let seq = daemon::note(&settings, arguments.tenant.as_ref(), event)?;
+    keeper.erase(arguments.tenant.as_ref(), month)?;
+    say(&format!(
+        "erased: the disclosures of {count} entries of {whose} in {month} (key {key_id}, entry {seq} of the log)"
+    ));
+    say("backups of the key's file, if there are any, are to be destroyed as well");
+    Ok(())
+}
+
+fn show_months(kept: &[KeptMonth]) -> anyhow::Result<()> {
+    let mut table = Table::new(&["month", "tenant", "key"]);
+    for KeptMonth { tenant, month, key_id } in kept {
+        let tenant = tenant.as_ref().map_or("(none)", TenantId::as_str);
+        table.row(vec![month.clone(), tenant.to_owned(), key_id.clone().unwrap_or_else(|| "erased".to_owned())]);
+    }
+    Ok(table.print()?)
+}

@@ -1,0 +1,99 @@
+//! What is opened before anything else: the secrets, the state directory's lock, the transfer log with its index.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{DaemonError, register_loader::read_keyring};
+use crate::{
+    config::{self, SecretFile, Settings},
+    durable::{Clock, DirectoryLock},
+    ledger::{Ledger, SqliteLedger},
+    seal::Keyring,
+    sftp::HostKey,
+    transfer_log::{DisclosureKeeper, LogSettings, NoteFault, NoteKey, TransferLog},
+};
+
+/// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Secrets, read once.
+pub(super) struct Secrets {
+    pub exchange: Keyring,
+    pub host_keys: Vec<HostKey>,
+    pub log: NoteKey,
+}
+
+impl Secrets {
+    pub fn read(settings: &Settings) -> Result<Self, DaemonError> {
+        let faults = config::check_secrets(settings);
+        if !faults.is_empty() {
+            return Err(DaemonError::Configuration(faults));
+        }
+        let host_keys: Result<Vec<HostKey>, DaemonError> = settings.host_keys.iter().map(read_host_key).collect();
+        Ok(Self {
+            exchange: read_keyring(&settings.exchange_identity)?,
+            host_keys: host_keys?,
+            log: read_log_key(settings)?,
+        })
+    }
+}
+
+fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
+    let bytes = secret.read().map_err(DaemonError::Secret)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default();
+    HostKey::parse(text).map_err(|source| DaemonError::HostKey { secret: secret.to_string(), source })
+}
+
+pub(super) fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
+    let secret = &settings.log.key;
+    let origin = settings.log.origin.clone();
+    let bytes = secret.read().map_err(DaemonError::Secret)?;
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.clone(), source };
+    let key = NoteKey::parse(text).map_err(fault)?;
+    if key.name() == origin { Ok(key) } else { Err(fault(NoteFault::Origin)) }
+}
+
+/// The directory of the transfer log.
+pub(crate) fn log_dir(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("log")
+}
+
+/// Where the disclosures of the transfer log are kept.
+pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureKeeper {
+    DisclosureKeeper::new(settings.state_dir.join("disclosures"), exchange)
+}
+
+/// Opens the transfer log and its index; the state directory must be locked.
+pub(super) fn open_log(
+    settings: &Settings,
+    keeper: DisclosureKeeper,
+    key: NoteKey,
+    clock: Clock,
+) -> Result<(TransferLog, Arc<dyn Ledger>), DaemonError> {
+    let ledger = settings.state_dir.join("ledger.sqlite");
+    let (ledger, index) = SqliteLedger::open(&ledger).map_err(DaemonError::Ledger)?;
+    let log_settings = LogSettings {
+        dir: log_dir(settings),
+        high_water_dir: settings.high_water_dir.clone(),
+        origin: settings.log.origin.clone(),
+        key,
+        checkpoint_every: CHECKPOINT_EVERY,
+    };
+    let log = TransferLog::open_keeping(log_settings, clock, Box::new(index), keeper).map_err(DaemonError::Log)?;
+    Ok((log, Arc::new(ledger)))
+}
+
+/// Holds the state directory.
+pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
+    DirectoryLock::acquire(state_dir).map_err(|source| {
+        if source.kind() == std::io::ErrorKind::WouldBlock {
+            DaemonError::InUse(state_dir.to_owned())
+        } else {
+            DaemonError::Lock { path: state_dir.to_owned(), source }
+        }
+    })
+}
