@@ -14,7 +14,7 @@ use super::{
     Goal, Outcome,
     bulk::{all, figures},
     print,
-    servers::{Server, Site},
+    servers::{AES, Server, Site},
 };
 
 const ONE_WAY: Duration = Duration::from_millis(25);
@@ -22,7 +22,7 @@ const ONE_WAY: Duration = Duration::from_millis(25);
 /// What is sent and fetched, MiB.
 const MEBIBYTES: usize = 64;
 
-const CIPHER: &str = "aes256-gcm@openssh.com";
+const CIPHER: &str = AES;
 
 pub fn measure(site: &Site, servers: &[&Server]) -> Outcome<()> {
     let file = site.directory.join("far.part");

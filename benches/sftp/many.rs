@@ -4,10 +4,10 @@ use super::{
     Goal, Outcome,
     bulk::{all, figures},
     print,
-    servers::{SMALL_FILES, Server, Site, small},
+    servers::{AES, SMALL_FILES, Server, Site, small},
 };
 
-const CIPHER: &str = "aes256-gcm@openssh.com";
+const CIPHER: &str = AES;
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands")]
 pub fn measure(site: &Site, servers: &[&Server]) -> Outcome<()> {

@@ -20,6 +20,9 @@ use groeikluis::{
 
 use super::Outcome;
 
+/// AES-GCM; rclone's server has it with the shorter key only.
+pub const AES: &str = "aes256-gcm@openssh.com,aes128-gcm@openssh.com";
+
 /// Small files: how many, and of how many bytes.
 pub const SMALL_FILES: usize = 2000;
 const SMALL_BYTES: usize = 4096;
@@ -129,7 +132,7 @@ impl Server {
         let main = "environment: demo\nlisten: [\"127.0.0.1:0\"]\nstate_dir: state\nhigh_water_dir: high-water\n\
              spool_dir: spool\nhost_keys: [../host]\nexchange_identity: exchange.agekey\n\
              register: {path: register.csv.age, identity: exchange.agekey}\nlog: {origin: bench, key: log}\n\
-             limits: {connections: 5000, connections_per_source: 5000, sessions_per_tenant: 5000, upload_bytes: 4GiB}\n";
+             limits: {connections: 5000, connections_per_source: 5000, sessions_per_tenant: 5000,\n         \x20 upload_bytes: 4GiB, upload_memory: 4GiB}\n";
         fs::write(directory.join("groeikluis.yaml"), main)?;
         let tenant = format!(
             "id: bench\nname: Meting\nkind: municipality\nnis_code: \"11002\"\n\
@@ -142,7 +145,7 @@ impl Server {
         let outbox = directory.join("state/boxes/bench/outbox");
         give(site, &outbox)?;
         let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
-        command.args(["serve", "--config"]).arg(directory.join("groeikluis.yaml")).env("RUST_LOG", "error");
+        command.args(["serve", "--config"]).arg(directory.join("groeikluis.yaml")).env("RUST_LOG", "off");
         let process = command.stderr(Stdio::inherit()).spawn()?;
         let listen = directory.join("state/listen");
         let address = wait_for(|| fs::read_to_string(&listen).ok()?.lines().next()?.parse().ok())?;
