@@ -22,6 +22,8 @@ mod received;
 mod record;
 mod session;
 mod store;
+#[cfg(test)]
+mod tests;
 mod upload;
 pub mod view;
 

@@ -29,6 +29,7 @@ pub use auth::{LONGEST_USER, LoginMethod, RefusalReason, RefusedLogin};
 pub use keys::{HostKey, KeyFault, LONGEST_KEY_FILE, NewKey, new_key};
 pub use server::{Server, ServerEnd, Sessions};
 pub use settings::{Directory, Penalties, ServerSettings, SftpLimits, Unavailable, Witness};
+pub use wire::{Decoded, decode_requests};
 
 /// Why a server cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -7,6 +7,8 @@ mod decoder;
 mod reply;
 mod request;
 
+use bytes::Bytes;
+
 pub(super) use decoder::{Decoder, Item};
 pub(super) use reply::{FileAttributes, Named, Reply};
 pub(super) use request::{Check, OpenFlags, Request, SetAttributes};
@@ -22,6 +24,38 @@ pub(super) const OFFERED_PACKET: u32 = 256 * 1024;
 
 /// Largest packet that is taken: clients that are told to write 256 KiB at once (`sftp -B 262144`) add a header to it.
 pub(super) const LONGEST_PACKET: u32 = OFFERED_PACKET + 1024;
+
+/// What the bytes of a client come to, without any of it being done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Decoded {
+    /// Requests that are whole, writes among them.
+    pub requests: usize,
+    /// Packets whose fields do not decode.
+    pub undecodable: usize,
+    /// Payload of writes, bytes, whole or not.
+    pub payload_bytes: u64,
+}
+
+/// Decodes the bytes of a client in the pieces in which they come. None where a packet is too long or too short: what
+/// follows it cannot be read, and a session ends there. For tests that try any bytes at all.
+pub fn decode_requests<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Decoded> {
+    let (mut decoder, mut decoded) = (Decoder::default(), Decoded::default());
+    for piece in pieces {
+        decoder.feed(Bytes::copy_from_slice(piece));
+        while let Some(item) = decoder.next().ok()? {
+            match item {
+                Item::Request { .. } => decoded.requests += 1,
+                Item::Undecodable { .. } => decoded.undecodable += 1,
+                Item::Write { .. } => {}
+                Item::Payload { bytes, last } => {
+                    decoded.payload_bytes += bytes.len() as u64;
+                    decoded.requests += usize::from(last);
+                }
+            }
+        }
+    }
+    Some(decoded)
+}
 
 /// Types of packets (section 3).
 mod kind {

@@ -1,0 +1,214 @@
+//! Uploads of several sessions, over a real log and a real disk.
+
+use std::{
+    sync::{Arc, Mutex},
+    thread,
+};
+
+use super::{
+    Boxes, BoxesSettings, Host, MemoryBudget, RefusedUpload, Submission,
+    view::{Denied, DropBox, DropBoxes, Login, Upload, UploadMode},
+};
+use crate::{
+    domain::{
+        Tenant, TenantId, TenantKind, VirtualPath,
+        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
+    },
+    ledger::SqliteLedger,
+    seal::Keyring,
+    transfer_log::{
+        TransferLog,
+        support::{Place, clock},
+    },
+};
+
+const BUDGET: u64 = 8 << 20;
+const RESUME: UploadMode = UploadMode { create: false, exclusive: false, truncate: false, append: false };
+const ANEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
+
+/// One municipality, and what was handed to the exchange.
+struct Around {
+    tenant: Arc<Tenant>,
+    submitted: Mutex<Vec<Submission>>,
+}
+
+impl Host for Around {
+    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
+        (*id == self.tenant.id).then(|| self.tenant.clone())
+    }
+
+    fn guide(&self, _: &Tenant) -> String {
+        String::new()
+    }
+
+    fn example_list(&self, _: &Tenant) -> String {
+        String::new()
+    }
+
+    fn submitted(&self, submission: Submission) {
+        self.submitted.lock().unwrap().push(submission);
+    }
+
+    fn refused_upload(&self, _: RefusedUpload) {}
+}
+
+struct Scene {
+    _place: Place,
+    boxes: Boxes,
+    around: Arc<Around>,
+    budget: MemoryBudget,
+    keyring: Keyring,
+}
+
+impl Scene {
+    fn set() -> Self {
+        let place = Place::new();
+        let (ledger, index) = SqliteLedger::open(&place.path("ledger.db")).unwrap();
+        let log = TransferLog::open(place.settings(), clock(), Box::new(index)).unwrap();
+        let (keyring, budget) = (Keyring::generate(), MemoryBudget::new(BUDGET));
+        let settings = BoxesSettings {
+            state_dir: place.path("state"),
+            keyring: keyring.clone(),
+            budget: budget.clone(),
+            log_dir: place.dir(),
+            log_key: String::new(),
+        };
+        let around = Arc::new(Around { tenant: Arc::new(bree()), submitted: Mutex::default() });
+        let boxes = Boxes::open(settings, clock(), log, Arc::new(ledger), around.clone()).unwrap();
+        Self { _place: place, boxes, around, budget, keyring }
+    }
+
+    fn session(&self, name: &str) -> Arc<dyn DropBox> {
+        let login = Login {
+            tenant: self.around.tenant.id.clone(),
+            key_label: "ict".to_owned(),
+            fingerprint: None,
+            peer: "127.0.0.1:1".parse().unwrap(),
+            session: name.to_owned(),
+        };
+        self.boxes.open(&login).unwrap()
+    }
+
+    /// What the exchange has been handed, opened.
+    fn received(&self) -> Vec<Vec<u8>> {
+        let submitted = self.around.submitted.lock().unwrap().clone();
+        let taken = submitted.iter().map(|submission| self.boxes.take(submission).unwrap().unwrap());
+        taken.map(|received| received.open(&self.keyring, BUDGET).unwrap().to_vec()).collect()
+    }
+}
+
+fn bree() -> Tenant {
+    Tenant {
+        id: "bree".parse().unwrap(),
+        name: "Stad Bree".to_owned(),
+        kind: TenantKind::Municipality,
+        nis_code: None,
+        keys: Vec::new(),
+        passwords: Vec::new(),
+        require: vec![LoginStep::PublicKey],
+        allow_from: Vec::new(),
+        recipients: Vec::new(),
+        contacts: Vec::new(),
+        limits: TenantLimits { upload_bytes: BUDGET / 2, outbox_bytes: 1 },
+        uploads: UploadRule::Any,
+        may_delete: false,
+        onboarding: Onboarding::default(),
+        agreements: Vec::new(),
+        protocols: Vec::new(),
+        interests: Vec::new(),
+    }
+}
+
+fn open(session: &Arc<dyn DropBox>, mode: UploadMode) -> Box<dyn Upload> {
+    session.upload(&VirtualPath::parse(b"/inbox/x.csv").unwrap(), mode).unwrap()
+}
+
+fn size(session: &Arc<dyn DropBox>) -> Option<u64> {
+    session.attributes(&VirtualPath::parse(b"/inbox/x.csv").unwrap()).ok().map(|file| file.size)
+}
+
+#[test]
+fn an_upload_that_broke_off_is_complete_only_when_something_came_since() {
+    let scene = Scene::set();
+    let session = scene.session("one");
+    let mut upload = open(&session, ANEW);
+    upload.write(0, b"niss\n123").unwrap();
+    drop(upload);
+    let refused = |upload: Box<dyn Upload>| match upload.finish() {
+        Err(Denied::Refused(text)) => assert!(text.contains("brak eerder af"), "{text}"),
+        other => panic!("it was not refused: {other:?}"),
+    };
+    refused(open(&session, RESUME));
+    let mut upload = open(&session, RESUME);
+    upload.write(1000, b"").unwrap();
+    refused(upload);
+    assert_eq!(size(&session), Some(8));
+    // Fewer bytes are no more bytes.
+    let mut upload = open(&session, RESUME);
+    upload.set_length(5).unwrap();
+    refused(upload);
+    assert_eq!(size(&session), Some(5));
+    assert!(scene.received().is_empty());
+    let mut upload = open(&session, RESUME);
+    assert!(upload.read(0, &mut [0; 5]).is_err(), "what was begun before is not read back");
+    upload.write(5, b"456").unwrap();
+    upload.finish().unwrap();
+    assert_eq!(scene.received(), [b"niss\n456"]);
+    assert_eq!(scene.budget.free_bytes(), BUDGET);
+}
+
+#[test]
+fn the_newest_session_has_the_upload_and_the_older_handle_is_dead() {
+    let scene = Scene::set();
+    let (older, newer) = (scene.session("one"), scene.session("two"));
+    let mut old = open(&older, ANEW);
+    old.write(0, b"niss\n").unwrap();
+    let mut new = open(&newer, RESUME);
+    assert_eq!(new.attributes().unwrap().size, 5);
+    let dead = |result: Result<(), Denied>| assert!(matches!(result, Err(Denied::Refused(_))), "{result:?}");
+    dead(old.write(0, b"x"));
+    dead(old.set_length(0));
+    dead(old.sync());
+    dead(old.set_modified(jiff::Timestamp::UNIX_EPOCH));
+    dead(old.attributes().map(drop));
+    dead(old.read(0, &mut [0; 1]).map(drop));
+    dead(old.finish());
+    let again = older.upload(&VirtualPath::parse(b"/inbox/x.csv").unwrap(), ANEW).map(drop);
+    assert_eq!(again, Err(Denied::Forbidden("dit bestand wordt nog geschreven")));
+    new.write(5, b"123").unwrap();
+    new.finish().unwrap();
+    assert_eq!(scene.received(), [b"niss\n123"]);
+    assert_eq!(scene.budget.free_bytes(), BUDGET);
+}
+
+/// Whatever the moment at which it is taken over, an upload is the older session's first bytes and then the newer's.
+#[test]
+fn no_byte_of_an_older_session_comes_after_one_of_a_newer() {
+    for turn in 0..15_u64 {
+        let scene = Scene::set();
+        let (older, newer) = (scene.session("one"), scene.session("two"));
+        let mut old = open(&older, ANEW);
+        old.write(0, b"o").unwrap();
+        let writing = thread::spawn(move || {
+            let mut at = 1;
+            while old.write(at, b"o").is_ok() {
+                at += 1;
+            }
+            (at, old.finish())
+        });
+        for _ in 0..turn * 50 {
+            thread::yield_now();
+        }
+        let mut new = open(&newer, RESUME);
+        let from = new.attributes().unwrap().size;
+        for at in from..from + 100 {
+            new.write(at, b"n").unwrap();
+        }
+        new.finish().unwrap();
+        let (written, end) = writing.join().unwrap();
+        assert!(end.is_err(), "the older session closed it");
+        assert_eq!(written, from, "what it was told was written is there");
+        let expected = [vec![b'o'; usize::try_from(from).unwrap()], vec![b'n'; 100]].concat();
+        assert!(scene.received() == [expected]);
+    }
+}
