@@ -350,7 +350,7 @@ mod tests {
         assert_eq!(difference(&empty, &before).tenants_added, std::slice::from_ref(&id));
 
         let start = bree.find("keys:\n").unwrap();
-        let end = bree.find("# Argon2id hashes").unwrap();
+        let end = bree.find("# Authorities whose").unwrap();
         let keyless = format!("{}keys: []\n{}", &bree[..start], &bree[end..]);
         let changed = keyless.replace("retention_days: 90", "retention_days: 30").replace("0.0.0.0/0", "192.0.2.0/24");
         let change = difference(&before, &settings(&[("tenants/bree.yaml", &changed)])).tenants_changed;

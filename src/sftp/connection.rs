@@ -19,7 +19,7 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{RefusalReason, auth::Attempts, handler::Handler, server::Shared, transport::Socket};
+use super::{RefusalReason, handler::Handler, refusal::Attempts, server::Shared, transport::Socket};
 use crate::dropbox::view::Login;
 
 /// For a client to take the message that it is being disconnected, before its socket is cut.
@@ -254,12 +254,15 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
         }
         let attempts = std::mem::take(&mut *connection.attempts());
         let too_many = usize::try_from(attempts.rejected()).is_ok_and(|count| count >= server.limits().auth_attempts);
+        // Of others it is no news that they come and go.
+        let of_a_tenant = attempts.user().is_some_and(|user| server.directory().tenant(user).is_some());
         let reason = connection
             .turned_away
             .get()
             .copied()
             .or(too_many.then_some(RefusalReason::TooManyAttempts))
-            .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace));
+            .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace))
+            .or(of_a_tenant.then_some(RefusalReason::NothingUsable));
         if let Some(refused) = attempts.refusal(reason, connection.peer, &client_banner) {
             server.penalise(&refused);
             server.witness().refused(&refused);

@@ -21,6 +21,7 @@ use tokio::{
 use super::{
     Directory, RefusalReason, RefusedLogin, ServerSettings, SftpError, SftpLimits, Witness,
     connection::{self, Connection, Ending},
+    password::PasswordChecks,
     penalties::{PenaltyBox, Source},
     transport,
 };
@@ -74,6 +75,7 @@ impl Server {
         let shared = Shared {
             transport: Arc::new(transport::config(&settings)),
             penalties: Mutex::new(PenaltyBox::new(settings.penalties.clone())),
+            passwords: PasswordChecks::new(),
             settings,
             directory,
             boxes,
@@ -150,6 +152,7 @@ pub(super) struct Shared {
     shutdown: watch::Sender<bool>,
     live: Mutex<Live>,
     penalties: Mutex<PenaltyBox>,
+    passwords: PasswordChecks,
 }
 
 #[derive(Default)]
@@ -209,6 +212,10 @@ impl Shared {
         &*self.witness
     }
 
+    pub(super) fn passwords(&self) -> &PasswordChecks {
+        &self.passwords
+    }
+
     /// Turns true when the server goes down.
     pub(super) fn shutdown(&self) -> watch::Receiver<bool> {
         self.shutdown.subscribe()
@@ -228,14 +235,25 @@ impl Shared {
     /// A connection came to no login: what the source did wrong counts against it.
     pub(super) fn penalise(&self, refused: &RefusedLogin) {
         match refused.reason {
-            // The server's own state, or a tenant's: not the source's fault.
-            RefusalReason::TooManySessions | RefusalReason::Unavailable | RefusalReason::Penalty => {}
+            // The server's own state, or a tenant's: not the source's fault. And somebody who closed a window before
+            // typing, or a monitor that asked what is spoken.
+            RefusalReason::TooManySessions
+            | RefusalReason::Unavailable
+            | RefusalReason::Penalty
+            | RefusalReason::NothingUsable => {}
             RefusalReason::UnknownUser
             | RefusalReason::UnknownKey
             | RefusalReason::ExpiredKey
             | RefusalReason::WrongSource
             | RefusalReason::BadSignature
             | RefusalReason::WeakSignature
+            | RefusalReason::WrongPassword
+            | RefusalReason::UnknownAuthority
+            | RefusalReason::ExpiredAuthority
+            | RefusalReason::CertificateInvalid
+            | RefusalReason::CertificateKind
+            | RefusalReason::WrongPrincipal
+            | RefusalReason::CertificateOption
             | RefusalReason::StepMissing
             | RefusalReason::TooManyAttempts
             | RefusalReason::Grace => self.penalties().failed(refused.peer.ip(), Instant::now()),

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{HostKey, LoginMethod, RefusedLogin};
+use super::{AcceptedLogin, HostKey, RefusedLogin};
 use crate::{domain::Tenant, dropbox::view::Login};
 
 /// Settings of a server; they hold until it ends. Tenants are asked for at each login, through [`Directory`].
@@ -83,6 +83,9 @@ pub trait Directory: Send + Sync {
     /// The tenant whose user name this is. Answers from memory.
     fn tenant(&self, user: &str) -> Option<Arc<Tenant>>;
 
+    /// Whether any tenant has an authority whose certificates may log in. Answers from memory.
+    fn has_authorities(&self) -> bool;
+
     /// The time, for the expiry of keys and the dates of listings.
     fn now(&self) -> Timestamp;
 }
@@ -93,13 +96,7 @@ pub trait Witness: Send + Sync {
     ///
     /// # Errors
     /// [`Unavailable`]: the account cannot be kept, so the session is refused.
-    fn logged_in(
-        &self,
-        login: &Login,
-        method: LoginMethod,
-        attempts: u32,
-        client_banner: &str,
-    ) -> Result<(), Unavailable>;
+    fn logged_in(&self, accepted: &AcceptedLogin) -> Result<(), Unavailable>;
 
     /// A connection ended without a login, or with another user name than before.
     fn refused(&self, refused: &RefusedLogin);

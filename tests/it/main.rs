@@ -10,6 +10,8 @@ mod clients;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
 mod refusals;

@@ -2,7 +2,10 @@
 
 use std::process::{Command, Output, Stdio};
 
-use groeikluis::{domain::tenant::LoginStep, sftp::RefusalReason};
+use groeikluis::{
+    domain::tenant::{LoginPassword, LoginStep},
+    sftp::RefusalReason,
+};
 
 use super::support::{TestServer, roomy, succeeded, wait_for};
 
@@ -16,6 +19,11 @@ fn login(server: &TestServer, user: &str, key: &str, extra: &[&str]) -> Output {
 fn refused(output: &Output) -> String {
     assert!(!output.status.success());
     String::from_utf8_lossy(&output.stderr).replace("nobody-at-all", "bree")
+}
+
+fn password() -> LoginPassword {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$/HetJC6LZ4lnwgLB+wJSS2a9bFu2Kq4HxwNWzoJq2qU";
+    LoginPassword { label: "balie".to_owned(), hash: hash.parse().unwrap() }
 }
 
 #[test]
@@ -44,12 +52,16 @@ fn expired_keys_wrong_sources_and_missing_steps_are_named_in_the_account_only() 
                 as fn(&mut groeikluis::domain::Tenant),
         ),
         (RefusalReason::WrongSource, |tenant| tenant.allow_from = vec!["192.0.2.0/24".parse().unwrap()]),
-        (RefusalReason::StepMissing, |tenant| tenant.require = vec![LoginStep::PublicKey, LoginStep::Password]),
-        (RefusalReason::StepMissing, |tenant| tenant.require = vec![LoginStep::Password]),
+        (RefusalReason::StepMissing, |tenant| {
+            tenant.passwords.push(password());
+            tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];
+        }),
+        (RefusalReason::UnknownUser, |tenant| tenant.require = vec![LoginStep::Password]),
     ] {
         let server = TestServer::start_with(limits, penalties.clone(), change);
         let said = refused(&login(&server, "bree", "key", &[]));
-        assert!(said.contains("Permission denied (publickey)"), "{said}");
+        let next = if reason == RefusalReason::StepMissing { "password" } else { "publickey" };
+        assert!(said.contains(&format!("Permission denied ({next})")), "{said}");
         assert_eq!(server.refusals(1), [("bree".to_owned(), reason)]);
     }
 }
