@@ -34,6 +34,7 @@ pub(super) const MAIN: Keys = Keys {
         "assignments",
         "sources",
         "costs",
+        "banner",
         "limits",
         "penalties",
         "retention",

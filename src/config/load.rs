@@ -111,6 +111,7 @@ fn assemble(
         exchange_identity: main.exchange_identity?,
         register: main.register?,
         log: main.log?,
+        banner: main.banner,
         limits: main.limits,
         penalties: main.penalties,
         retention: main.retention,

@@ -4,14 +4,19 @@
 //! log is opened and recovered; what a stop left is finished; then the register is loaded and connections are taken.
 //! End: no new connections, transfers get `drain_seconds`, lists under way are finished, the log is closed.
 
+mod keeper;
+mod kept;
 mod live;
+mod login_records;
 mod register_loader;
 mod reload;
 mod running;
 mod watch;
 mod witness;
 
-pub use running::{Daemon, DaemonOptions};
+pub use kept::KeptError;
+pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
+pub use running::{Daemon, DaemonOptions, login_records};
 
 use std::path::PathBuf;
 
@@ -94,6 +99,12 @@ pub enum DaemonError {
     /// What the last stop left could not be finished.
     #[error("what the last stop left could not be finished")]
     Exchange(#[source] ExchangeError),
+    /// The last logins.
+    #[error("the last logins cannot be read")]
+    Logins(#[source] KeptError),
+    /// No thread for what is written behind the logins' back.
+    #[error("cannot start the thread that keeps the last logins")]
+    Keeper(#[source] std::io::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {

@@ -1,7 +1,8 @@
-//! The account of logins, in the transfer log.
+//! The account of logins, in the transfer log, and the notes that explain them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use super::{live::Live, login_records::LoginNotes};
 use crate::{
     domain::TenantId,
     dropbox::view::Login,
@@ -14,6 +15,8 @@ use crate::{
 /// Writes logins, refusals and logouts.
 pub(super) struct LoginAccount {
     pub log: TransferLog,
+    pub notes: LoginNotes,
+    pub live: Arc<Live>,
 }
 
 impl LoginAccount {
@@ -52,10 +55,12 @@ impl sftp::Witness for LoginAccount {
             disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
         }
         let record = Record::success(event, Self::context(login)).disclosing(disclosures);
-        self.log.append(vec![record]).map(|_| ()).map_err(|error| {
+        self.log.append(vec![record]).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, tenant = %login.tenant, "login not accounted for");
             Unavailable
-        })
+        })?;
+        self.notes.logged_in(accepted, sftp::Directory::now(&*self.live));
+        Ok(())
     }
 
     fn refused(&self, refused: &RefusedLogin) {
@@ -71,6 +76,9 @@ impl sftp::Witness for LoginAccount {
         if let Some(certificate) = tried.and_then(|tried| tried.certificate.as_ref()) {
             disclosures.push(disclosed("certificate_id", &certificate.key_id));
             disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
+        }
+        if let Some(tenant) = sftp::Directory::tenant(&*self.live, &refused.user) {
+            self.notes.refused(&tenant.id, refused, sftp::Directory::now(&*self.live));
         }
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
         let tenant =

@@ -20,6 +20,7 @@ use super::{
     auth::{self, Next, Proof, Steps},
     certificate,
     connection::Connection,
+    penalties::DELAY,
     server::Shared,
     transport::Socket,
 };
@@ -63,7 +64,7 @@ impl Gate {
     }
 
     /// A key is offered, and not proven.
-    pub(super) fn offer(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
+    pub(super) async fn offer(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
         self.user(user);
         match self.judge_offer(user, offer) {
             Ok(Offered::Known(fingerprint)) => self.connection.attempts().offered(fingerprint),
@@ -72,14 +73,14 @@ impl Gate {
             }
             Err((reason, fingerprint)) => {
                 let method = LoginMethod::PublicKey;
-                return self.reject(user, Tried { method, reason, fingerprint, certificate: None });
+                return self.reject(user, Tried { method, reason, fingerprint, certificate: None }).await;
             }
         }
         Ok(Auth::Accept)
     }
 
     /// A key has signed, with or without a certificate.
-    pub(super) fn proven(&mut self, user: &str, proof: Proof) -> Result<Auth, russh::Error> {
+    pub(super) async fn proven(&mut self, user: &str, proof: Proof) -> Result<Auth, russh::Error> {
         self.user(user);
         let tenant = self.tenant(user);
         let judged = self
@@ -88,7 +89,7 @@ impl Gate {
         match judged {
             Ok(proven) => {
                 self.steps.proof = Some(proof);
-                self.advance(user, tenant, LoginMethod::PublicKey, Some(proven.fingerprint))
+                self.advance(user, tenant, LoginMethod::PublicKey, Some(proven.fingerprint)).await
             }
             Err(reason) => {
                 let (fingerprint, certificate) = match &proof {
@@ -97,7 +98,7 @@ impl Gate {
                         (certificate::key_fingerprint(shown.public_key()), Some(certificate::used(shown)))
                     }
                 };
-                self.reject(user, Tried { method: LoginMethod::PublicKey, reason, fingerprint, certificate })
+                self.reject(user, Tried { method: LoginMethod::PublicKey, reason, fingerprint, certificate }).await
             }
         }
     }
@@ -113,22 +114,22 @@ impl Gate {
                 Some(label) => {
                     self.steps.password = Some(label);
                     let tenant = self.tenant(user);
-                    return self.advance(user, tenant, LoginMethod::Password, None);
+                    return self.advance(user, tenant, LoginMethod::Password, None).await;
                 }
                 None => RefusalReason::WrongPassword,
             },
             (Ok(()), None) => RefusalReason::UnknownUser,
             (Err(reason), _) => reason,
         };
-        self.reject(user, Tried { method: LoginMethod::Password, reason, fingerprint: None, certificate: None })
+        self.reject(user, Tried { method: LoginMethod::Password, reason, fingerprint: None, certificate: None }).await
     }
 
     /// Another method is tried.
-    pub(super) fn other(&mut self, user: &str) -> Result<Auth, russh::Error> {
+    pub(super) async fn other(&mut self, user: &str) -> Result<Auth, russh::Error> {
         self.user(user);
         let known = self.tenant(user).is_some();
         let reason = if known { RefusalReason::StepMissing } else { RefusalReason::UnknownUser };
-        self.reject(user, Tried { method: LoginMethod::Other, reason, fingerprint: None, certificate: None })
+        self.reject(user, Tried { method: LoginMethod::Other, reason, fingerprint: None, certificate: None }).await
     }
 
     /// The client names a user: another than before begins from nothing (RFC 4252, section 5).
@@ -159,7 +160,10 @@ impl Gate {
 
     /// An attempt fails. Above the limit the connection ends; the transport's own count begins anew with each user
     /// name, this one does not.
-    fn reject(&mut self, user: &str, tried: Tried) -> Result<Auth, russh::Error> {
+    async fn reject(&mut self, user: &str, tried: Tried) -> Result<Auth, russh::Error> {
+        if self.server.slows(self.connection.peer) {
+            tokio::time::sleep(DELAY).await;
+        }
         self.connection.attempts().reject(tried);
         self.rejections += 1;
         if self.rejections > self.server.limits().auth_attempts {
@@ -201,7 +205,7 @@ impl Gate {
     }
 
     /// A step was passed: the next one, or the login.
-    fn advance(
+    async fn advance(
         &mut self,
         user: &str,
         tenant: Option<Arc<Tenant>>,
@@ -225,7 +229,7 @@ impl Gate {
             }
             Err(reason) => {
                 self.steps = Steps::default();
-                self.reject(user, Tried { method, reason, fingerprint, certificate: None })
+                self.reject(user, Tried { method, reason, fingerprint, certificate: None }).await
             }
         }
     }

@@ -89,16 +89,16 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        self.gate.offer(user, offer)
+        self.gate.offer(user, offer).await
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
         let blob = key.public_key.to_bytes().map_err(|_| russh::Error::CouldNotReadKey)?;
-        self.gate.proven(user, Proof::Key(blob))
+        self.gate.proven(user, Proof::Key(blob)).await
     }
 
     async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, Self::Error> {
-        self.gate.proven(user, Proof::Certificate(Box::new(certificate.clone())))
+        self.gate.proven(user, Proof::Certificate(Box::new(certificate.clone()))).await
     }
 
     async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
@@ -111,7 +111,7 @@ impl russh::server::Handler for Handler {
         _: &str,
         _: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        self.gate.other(user)
+        self.gate.other(user).await
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {

@@ -33,9 +33,10 @@ pub use auth::{AcceptedLogin, CertificateUsed, LoginMethod};
 pub use certificate::LONGEST_KEY_ID;
 pub use keys::{HostKey, KeyFault, LONGEST_KEY_FILE, NewKey, new_key};
 pub use password::{LONGEST as LONGEST_PASSWORD, PasswordFault, SHORTEST as SHORTEST_PASSWORD, hash_password};
+pub use penalties::{KeptFault, LONGEST_KEPT};
 pub use refusal::{LONGEST_USER, MOST_TRIED, RefusalReason, RefusedLogin, Tried};
 pub use server::{Server, ServerEnd, Sessions};
-pub use settings::{Directory, Penalties, ServerSettings, SftpLimits, Unavailable, Witness};
+pub use settings::{Directory, ServerSettings, SftpLimits, Unavailable, Witness};
 
 /// Why a server cannot be made.
 #[derive(Debug, thiserror::Error)]

@@ -42,8 +42,6 @@ pub enum RefusalReason {
     NothingUsable,
     /// More attempts than one connection has.
     TooManyAttempts,
-    /// The source is kept out for a while.
-    Penalty,
     /// No login within the time for it.
     Grace,
     /// The tenant has as many sessions as it may.
@@ -54,7 +52,7 @@ pub enum RefusalReason {
 
 impl RefusalReason {
     /// Every reason.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 19] = [
         Self::UnknownUser,
         Self::UnknownKey,
         Self::ExpiredKey,
@@ -71,7 +69,6 @@ impl RefusalReason {
         Self::StepMissing,
         Self::NothingUsable,
         Self::TooManyAttempts,
-        Self::Penalty,
         Self::Grace,
         Self::TooManySessions,
         Self::Unavailable,
@@ -96,7 +93,6 @@ impl RefusalReason {
             Self::StepMissing => "step-missing",
             Self::NothingUsable => "nothing-usable",
             Self::TooManyAttempts => "too-many-attempts",
-            Self::Penalty => "penalty",
             Self::Grace => "grace",
             Self::TooManySessions => "too-many-sessions",
             Self::Unavailable => "unavailable",
@@ -179,7 +175,9 @@ impl Attempts {
     /// An attempt was rejected.
     pub(super) fn reject(&mut self, tried: Tried) {
         self.rejected = self.rejected.saturating_add(1);
-        self.reason = Some(tried.reason);
+        if !self.is_known_by_certificate(tried.reason, tried.fingerprint.as_ref()) {
+            self.reason = Some(tried.reason);
+        }
         self.unproven = false;
         if tried.fingerprint.is_some() {
             self.fingerprint.clone_from(&tried.fingerprint);
@@ -198,8 +196,17 @@ impl Attempts {
     /// A key could log in by a certificate only, which shows once it has signed.
     pub(super) fn offered_in_vain(&mut self, reason: RefusalReason, fingerprint: String) {
         self.unproven = false;
-        self.reason = Some(reason);
+        if !self.is_known_by_certificate(reason, Some(&fingerprint)) {
+            self.reason = Some(reason);
+        }
         self.fingerprint = Some(fingerprint);
+    }
+
+    /// Whether an unknown key is the one whose certificate was just refused: clients offer it again without, which
+    /// tells less than what was wrong with the certificate.
+    fn is_known_by_certificate(&self, reason: RefusalReason, fingerprint: Option<&String>) -> bool {
+        let with_certificate = |tried: &Tried| tried.certificate.is_some() && tried.fingerprint.as_ref() == fingerprint;
+        reason == RefusalReason::UnknownKey && self.tried.iter().any(with_certificate)
     }
 
     /// A step was passed, and another is missing.
@@ -298,6 +305,12 @@ mod tests {
         let reason = |attempts: Attempts, ended| attempts.refusal(ended, peer, "").map(|refused| refused.reason);
         assert_eq!(reason(named(), None), None);
         assert_eq!(reason(named(), Some(RefusalReason::NothingUsable)), Some(RefusalReason::NothingUsable));
+        let mut bare = named();
+        let certificate = Some(CertificateUsed { key_id: "jan".to_owned(), serial: 1 });
+        bare.reject(Tried { certificate, ..tried(RefusalReason::WrongPrincipal, Some("SHA256:a")) });
+        bare.offered_in_vain(RefusalReason::UnknownKey, "SHA256:a".to_owned());
+        bare.reject(tried(RefusalReason::UnknownKey, Some("SHA256:a")));
+        assert_eq!(reason(bare, None), Some(RefusalReason::WrongPrincipal));
         let mut passed = named();
         passed.passed(Some("SHA256:a".to_owned()));
         assert_eq!(reason(passed, Some(RefusalReason::Grace)), Some(RefusalReason::StepMissing));

@@ -1,7 +1,13 @@
 //! Logging in, with the programs that tenants have: what lets them in, what does not, and what each is told.
 
+mod certificates;
+mod keys;
 mod passwords;
 mod peer;
+mod penalties;
+mod security_keys;
+mod strangers;
+mod why;
 
 use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 

@@ -8,10 +8,10 @@ use crate::{
     support::{TestDaemon, run},
 };
 
-const PASSWORD: &str = "correct horse battery";
+pub const PASSWORD: &str = "correct horse battery";
 
 /// Of that password, made with `argon2` of the reference implementation.
-const KEPT: &str = "passwords: [{label: balie, argon2id: \
+pub const KEPT: &str = "passwords: [{label: balie, argon2id: \
     \"$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$/HetJC6LZ4lnwgLB+wJSS2a9bFu2Kq4HxwNWzoJq2qU\"}]";
 
 fn login_of(daemon: &TestDaemon) -> (String, String) {

@@ -5,6 +5,6 @@
 mod clients;
 mod limits;
 mod logins;
-mod raw;
+pub mod raw;
 mod storage;
 mod support;

@@ -11,14 +11,15 @@ use std::{
 };
 
 use groeikluis::{
+    config::Penalties,
     domain::{
         SshPublicKey, Tenant, TenantKind,
         tenant::{LoginKey, LoginStep, Onboarding, TenantLimits, UploadRule},
     },
     dropbox::view::Login,
     sftp::{
-        AcceptedLogin, Directory, HostKey, NewKey, Penalties, RefusalReason, RefusedLogin, Server, ServerEnd,
-        ServerSettings, Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
+        AcceptedLogin, Directory, HostKey, NewKey, RefusalReason, RefusedLogin, Server, ServerEnd, ServerSettings,
+        Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
     },
 };
 use jiff::Timestamp;
