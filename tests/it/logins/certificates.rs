@@ -7,7 +7,7 @@ use super::{
     keys::{make_key, with_keys},
     let_in, log_in, refusals, text, turned_away,
 };
-use crate::support::{Ran, TestDaemon, run};
+use crate::support::{Plan, Ran, Tenant, TestDaemon, run};
 
 /// A tenant that has an authority and no key of its own.
 fn with_authority(more: &str) -> TestDaemon {
@@ -96,4 +96,29 @@ fn principals_and_the_end_of_an_authority_are_those_of_the_file() {
     let expired = with_authority(", expires: 2020-01-01");
     certify(&expired, "ca", &["-n", "bree"]);
     assert_ne!(log_in_certified(&expired).code, Some(0));
+}
+
+#[test]
+fn offers_tell_nobody_who_has_an_authority_or_exists() {
+    let plan = Plan::new().tenant(Tenant::municipality("bree", "72004"));
+    let daemon = plan.tenant(Tenant::municipality("lubbeek", "24066")).start();
+    let answers = |daemon: &TestDaemon| {
+        ["bree", "lubbeek", "nobody"].map(|user| {
+            let said = log_in(daemon, user, &["LogLevel=DEBUG1"], None);
+            assert!(user == "bree" || said.code != Some(0));
+            said.stderr.contains("Server accepts key")
+        })
+    };
+    // Without an authority anywhere, the offer is judged, as everywhere with SSH.
+    assert_eq!(answers(&daemon), [true, false, false]);
+    let (_, public) = make_key(&daemon, "ca", &["-t", "ed25519"]);
+    let authority = format!("certificate_authorities: [{{label: ca, owner: ICT, key: \"{public}\"}}]");
+    with_keys(&daemon, "[]", &[&authority]);
+    certify(&daemon, "ca", &["-n", "lubbeek"]);
+    let said = ["bree", "lubbeek", "nobody"].map(|user| {
+        let said = log_in(&daemon, user, &["LogLevel=DEBUG1"], None);
+        turned_away(&said, "publickey");
+        said.stderr.matches("Server accepts key").count()
+    });
+    assert!(said[0] > 0 && said[0] == said[1] && said[1] == said[2], "{said:?}");
 }
