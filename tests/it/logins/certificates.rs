@@ -122,3 +122,23 @@ fn offers_tell_nobody_who_has_an_authority_or_exists() {
     });
     assert!(said[0] > 0 && said[0] == said[1] && said[1] == said[2], "{said:?}");
 }
+
+#[test]
+fn certified_keys_of_each_kind_log_in() {
+    let daemon = with_authority("");
+    let kinds: [(&str, &[&str]); 2] = [("rsa", &["-t", "rsa", "-b", "2048"]), ("p256", &["-t", "ecdsa", "-b", "256"])];
+    for (name, options) in kinds {
+        let (file, _) = make_key(&daemon, name, options);
+        let mut command = Command::new("ssh-keygen");
+        command.args(["-q", "-s"]).arg(daemon.path("keys/ca")).args(["-I", name, "-n", "bree"]);
+        run(command.arg(file.with_extension("pub")), b"").well();
+        // OpenSSH finds the certificate beside the key.
+        let_in(log_in(&daemon, "bree", &[&format!("IdentityFile={}", file.display())], None));
+        // SHA-1 is refused under a certificate too.
+        if name == "rsa" {
+            let old = "PubkeyAcceptedAlgorithms=ssh-rsa-cert-v01@openssh.com";
+            let said = log_in(&daemon, "bree", &[&format!("IdentityFile={}", file.display()), old], None);
+            assert_ne!(said.code, Some(0), "{}", said.stderr);
+        }
+    }
+}
