@@ -148,6 +148,7 @@ fn clearance(recipients: &[Recipient]) -> Outcome<Clearance> {
         kind: TenantKind::Municipality,
         nis_code: Some(nis_code()?),
         keys: Vec::new(),
+        certificate_authorities: Vec::new(),
         passwords: Vec::new(),
         require: vec![LoginStep::PublicKey],
         allow_from: Vec::new(),

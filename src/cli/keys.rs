@@ -2,12 +2,13 @@
 
 use std::{
     fs::OpenOptions,
-    io::Write,
+    io::{self, BufRead, IsTerminal, Read, Write},
     os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use anyhow::{Context, bail};
+use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use super::output::say;
@@ -17,6 +18,11 @@ use crate::{seal::Keyring, sftp, transfer_log::NoteKey};
 pub(super) enum Command {
     /// Make a key. Its public part is printed; nothing is overwritten.
     New(New),
+    /// Make what a tenant's file keeps of a password: its Argon2id hash.
+    ///
+    /// The password is asked for on a terminal, and read as one line from anything else; never as an argument, which
+    /// other users of the machine can see.
+    Password,
 }
 
 #[derive(clap::Args)]
@@ -48,7 +54,10 @@ enum Kind {
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
-    let Command::New(New { kind, out, origin, post_quantum }) = command;
+    let New { kind, out, origin, post_quantum } = match command {
+        Command::New(new) => new,
+        Command::Password => return password(),
+    };
     if *post_quantum && !matches!(kind, Kind::Exchange | Kind::Register) {
         bail!("--post-quantum is for the keys of age: exchange and register");
     }
@@ -74,6 +83,49 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     write_secret(out, &secret)?;
     say(&public);
     Ok(())
+}
+
+/// Asks for a new password and prints its hash.
+fn password() -> anyhow::Result<()> {
+    let input = io::stdin();
+    let password = if input.is_terminal() {
+        let first = ask("New password: ")?;
+        let again = ask("The same again: ")?;
+        if *first != *again {
+            bail!("the two are not the same");
+        }
+        first
+    } else {
+        read_line(&mut input.lock())?
+    };
+    let hash = sftp::hash_password(&password)?;
+    say(&hash.to_string());
+    Ok(())
+}
+
+/// Asks on the terminal, without showing what is typed.
+fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
+    let input = io::stdin();
+    let before = tcgetattr(&input).context("cannot read the terminal's settings")?;
+    let mut silent = before.clone();
+    silent.local_modes.remove(LocalModes::ECHO);
+    eprint!("{question}");
+    tcsetattr(&input, OptionalActions::Flush, &silent).context("cannot change the terminal's settings")?;
+    let line = read_line(&mut input.lock());
+    let restored = tcsetattr(&input, OptionalActions::Now, &before);
+    eprintln!();
+    restored.context("cannot restore the terminal's settings")?;
+    line
+}
+
+/// Reads a line through a limit, without its end. Into memory of that size at once: growing would leave copies.
+fn read_line(input: &mut impl BufRead) -> anyhow::Result<Zeroizing<String>> {
+    let longest = sftp::LONGEST_PASSWORD + 2;
+    let mut line = Zeroizing::new(String::with_capacity(longest));
+    input.take(longest as u64).read_line(&mut line).context("cannot read the password")?;
+    let length = line.trim_end_matches(['\r', '\n']).len();
+    line.truncate(length);
+    Ok(line)
 }
 
 /// Writes a secret to a file that is not there yet, for its owner only.

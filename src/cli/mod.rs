@@ -11,6 +11,7 @@ mod output;
 mod register;
 mod serve;
 mod status;
+mod tenant;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -36,6 +37,9 @@ enum Command {
     Check(check::Arguments),
     /// Show where each tenant stands, and what needs a hand.
     Status(status::Arguments),
+    /// One tenant.
+    #[command(subcommand)]
+    Tenant(tenant::Command),
     /// The extract of the Groeipakket that lists are answered from.
     #[command(subcommand)]
     Register(register::Command),
@@ -86,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Tenant(command) => tenant::run(&command),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),

@@ -101,6 +101,10 @@ fn warnings(settings: &Settings, today: Date) -> Vec<String> {
             let what = format!("{}: key {} of {}", tenant.id, key.label, key.owner);
             warnings.extend(key.expires.and_then(|day| ending(what, day)));
         }
+        for authority in &tenant.certificate_authorities {
+            let what = format!("{}: authority {} of {}", tenant.id, authority.label, authority.owner);
+            warnings.extend(authority.expires.and_then(|day| ending(what, day)));
+        }
         for protocol in &tenant.protocols {
             let what = format!("{}: protocol {}", tenant.id, protocol.id);
             let signed = protocol.status == crate::domain::protocol::Status::Signed;

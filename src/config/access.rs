@@ -1,6 +1,5 @@
-//! Who may log in and who can open what is sealed: keys, passwords, networks, recipients.
+//! Who may log in and who can open what is sealed: keys, authorities, passwords, networks, recipients.
 
-use base64::{Engine, engine::general_purpose::STANDARD_NO_PAD};
 use ipnet::IpNet;
 
 use super::{
@@ -11,8 +10,8 @@ use super::{
 };
 use crate::{
     domain::{
-        SshPublicKey, TenantKind,
-        tenant::{LoginKey, LoginPassword, LoginStep},
+        PasswordHashFault, SshPublicKey, TenantId, TenantKind,
+        tenant::{CertificateAuthority, LoginKey, LoginPassword, LoginStep},
     },
     seal::Recipient,
 };
@@ -41,6 +40,42 @@ pub(super) fn login_keys(fields: &Fields<'_>, environment: Environment) -> Vec<(
     keys
 }
 
+/// Reads the authorities whose certificates may log in. Where none are named, the principal is the tenant.
+pub(super) fn authorities(
+    fields: &Fields<'_>,
+    environment: Environment,
+    tenant: Option<&TenantId>,
+) -> Vec<CertificateAuthority> {
+    let mut authorities: Vec<CertificateAuthority> = Vec::new();
+    for item in fields.list("certificate_authorities") {
+        let Some(entry) = item.mapping(&keys::AUTHORITY) else { continue };
+        let key = entry.item("key").and_then(|item| public_key(&item, environment).map(|key| (key, item)));
+        let (label, owner, expires) = (entry.text("label"), entry.text("owner"), entry.date("expires"));
+        let principals = match entry.item("principals") {
+            Some(listed) => principals(&listed),
+            None => tenant.iter().map(ToString::to_string).collect(),
+        };
+        let Some((key, place)) = key else { continue };
+        if authorities.iter().any(|other| other.key == key) {
+            place.fault("this key stands twice", None);
+            continue;
+        }
+        if let (Some(label), Some(owner)) = (label, owner) {
+            authorities.push(CertificateAuthority { label, owner, key, principals, expires });
+        }
+    }
+    authorities
+}
+
+fn principals(listed: &Item<'_>) -> Vec<String> {
+    let items = listed.list();
+    if items.as_ref().is_some_and(Vec::is_empty) {
+        // OpenSSH takes a certificate without principals for everybody's.
+        listed.fault("`principals` names nobody", Some("leave it out: the principal is then the tenant's id"));
+    }
+    items.unwrap_or_default().iter().filter_map(Item::text).collect()
+}
+
 fn public_key(item: &Item<'_>, environment: Environment) -> Option<SshPublicKey> {
     let line = item.text()?;
     let key = SshPublicKey::parse(&line)
@@ -52,64 +87,27 @@ fn public_key(item: &Item<'_>, environment: Environment) -> Option<SshPublicKey>
     Some(key)
 }
 
+/// Passwords of one tenant: the one in use and its successors. Each attempt is tried against all of them.
+const MOST_PASSWORDS: usize = 4;
+
 /// Reads the passwords that may log in.
 pub(super) fn passwords(fields: &Fields<'_>) -> Vec<LoginPassword> {
     let read = |item: Item<'_>| {
         let entry = item.mapping(&keys::PASSWORD)?;
         let label = entry.text("label");
         let hash = entry.item("argon2id")?;
-        let argon2id: String = hash.leaf()?;
-        if let Err(problem) = check_argon2id(&argon2id) {
-            hash.fault(
-                format!("`argon2id`: {problem}"),
-                Some("make it with `argon2 SALT -id -e`, never the password itself"),
-            );
-        }
-        Some(LoginPassword { label: label?, argon2id })
+        let text: String = hash.leaf()?;
+        let parsed = text.parse().map_err(|problem: PasswordHashFault| {
+            let hint = "make it with `groeikluis keys password`, never the password itself";
+            hash.fault(format!("`argon2id`: {problem}"), Some(hint));
+        });
+        Some(LoginPassword { label: label?, hash: parsed.ok()? })
     };
-    fields.list("passwords").into_iter().filter_map(read).collect()
-}
-
-/// Memory of one check, KiB: from what OWASP's password storage cheat sheet asks at least to what a few logins at
-/// one time may take together.
-const ARGON2_MEMORY_KIB: std::ops::RangeInclusive<u32> = 19_456..=262_144;
-/// Passes of one check.
-const ARGON2_PASSES: std::ops::RangeInclusive<u32> = 1..=16;
-/// Lanes of one check.
-const ARGON2_LANES: std::ops::RangeInclusive<u32> = 1..=16;
-/// Salt, bytes (RFC 9106, section 3.1, recommends 16).
-const ARGON2_SALT_BYTES: std::ops::RangeInclusive<usize> = 8..=48;
-/// Hash, bytes.
-const ARGON2_HASH_BYTES: std::ops::RangeInclusive<usize> = 16..=64;
-
-/// Checks `$argon2id$v=19$m=65536,t=3,p=4$salt$hash`, the PHC string format.
-fn check_argon2id(text: &str) -> Result<(), &'static str> {
-    let parts: Vec<&str> = text.split('$').collect();
-    let ["", "argon2id", "v=19", parameters, salt, hash] = parts.as_slice() else {
-        return Err("not an Argon2id hash of the form $argon2id$v=19$m=…,t=…,p=…$salt$hash");
-    };
-    let parameters: Vec<&str> = parameters.split(',').collect();
-    let [memory, passes, lanes] = parameters.as_slice() else {
-        return Err("the parameters are not m=…,t=…,p=…");
-    };
-    for (text, name, bounds, problem) in [
-        (memory, "m=", ARGON2_MEMORY_KIB, "its memory is not m=19456 to m=262144 (KiB)"),
-        (passes, "t=", ARGON2_PASSES, "its passes are not t=1 to t=16"),
-        (lanes, "p=", ARGON2_LANES, "its lanes are not p=1 to p=16"),
-    ] {
-        let number = text.strip_prefix(name).and_then(|digits| digits.parse().ok());
-        if !number.is_some_and(|number: u32| bounds.contains(&number)) {
-            return Err(problem);
-        }
+    let items = fields.list("passwords");
+    if let Some(more) = items.get(MOST_PASSWORDS) {
+        more.fault(format!("more than {MOST_PASSWORDS} passwords"), Some("each login tries them all"));
     }
-    let length = |text: &str| STANDARD_NO_PAD.decode(text).map(|bytes| bytes.len()).unwrap_or_default();
-    if !ARGON2_SALT_BYTES.contains(&length(salt)) {
-        return Err("its salt is not base64 of 8 to 48 bytes");
-    }
-    if !ARGON2_HASH_BYTES.contains(&length(hash)) {
-        return Err("its hash is not base64 of 16 to 64 bytes");
-    }
-    Ok(())
+    items.into_iter().filter_map(read).collect()
 }
 
 /// Reads the steps of a login, and sees that each can be taken.
@@ -218,34 +216,5 @@ pub(super) fn needs_recipients(kind: TenantKind) -> bool {
     match kind {
         TenantKind::Municipality | TenantKind::Ocmw | TenantKind::PrintPartner => true,
         TenantKind::Auditor => false,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hash_has_the_shape_and_the_cost_of_argon2id() {
-        let salt = "c29tZXNhbHRzb21lc2FsdA";
-        let hash = "RdescudvJCsgt3ub+b5dWRWJTmaaJObGRdescudvJCs";
-        let with = |kind: &str, parameters: &str, salt: &str, hash: &str| {
-            check_argon2id(&format!("${kind}$v=19${parameters}${salt}${hash}"))
-        };
-        assert_eq!(with("argon2id", "m=65536,t=3,p=4", salt, hash), Ok(()));
-        for (kind, parameters, salt, hash) in [
-            ("argon2i", "m=65536,t=3,p=4", salt, hash),
-            ("argon2id", "m=65536,t=3", salt, hash),
-            ("argon2id", "m=4096,t=3,p=4", salt, hash),
-            ("argon2id", "m=4194304,t=3,p=4", salt, hash),
-            ("argon2id", "m=65536,t=0,p=4", salt, hash),
-            ("argon2id", "m=65536,t=3,p=x", salt, hash),
-            ("argon2id", "m=65536,t=3,p=4", "c2E", hash),
-            ("argon2id", "m=65536,t=3,p=4", "c29tZXNhbHR!", hash),
-            ("argon2id", "m=65536,t=3,p=4", salt, ""),
-        ] {
-            assert!(with(kind, parameters, salt, hash).is_err(), "{kind} {parameters} {salt} {hash}");
-        }
-        assert!(check_argon2id("hunter2").is_err());
     }
 }

@@ -25,7 +25,7 @@ pub struct TenantDifference {
     pub keys_removed: Vec<LoginKey>,
     /// Keys that stay but end on another day, as they are now.
     pub keys_expiring_otherwise: Vec<LoginKey>,
-    /// Whether passwords, required steps or networks changed: each session is to be judged again.
+    /// Whether authorities, passwords, required steps or networks changed: each session is to be judged again.
     pub access_changed: bool,
     /// Whether what is delivered is sealed to others.
     pub recipients_changed: bool,
@@ -75,11 +75,15 @@ fn tenant_difference(old: &Tenant, new: &Tenant) -> TenantDifference {
         keys_added: missing(&new.keys, &old.keys),
         keys_removed: missing(&old.keys, &new.keys),
         keys_expiring_otherwise: new.keys.iter().filter(otherwise).cloned().collect(),
-        access_changed: (&old.passwords, &old.require, &old.allow_from, old.kind)
-            != (&new.passwords, &new.require, &new.allow_from, new.kind),
+        access_changed: access(old) != access(new),
         recipients_changed: old.recipients != new.recipients,
         protocols_added: absent(new, old),
         protocols_removed: absent(old, new),
         protocols_changed: new.protocols.iter().filter(changed).map(|protocol| protocol.id.clone()).collect(),
     }
+}
+
+/// What each session of a tenant was judged by, its own key apart.
+fn access(tenant: &Tenant) -> impl PartialEq + '_ {
+    (&tenant.certificate_authorities, &tenant.passwords, &tenant.require, &tenant.allow_from, tenant.kind)
 }

@@ -34,6 +34,7 @@ pub(super) const MAIN: Keys = Keys {
         "assignments",
         "sources",
         "costs",
+        "banner",
         "limits",
         "penalties",
         "retention",
@@ -78,6 +79,7 @@ pub(super) const TENANT: Keys = Keys {
     required: &["id", "name", "kind", "keys", "recipients"],
     optional: &[
         "nis_code",
+        "certificate_authorities",
         "passwords",
         "require",
         "allow_from",
@@ -92,6 +94,11 @@ pub(super) const TENANT: Keys = Keys {
     ],
 };
 pub(super) const LOGIN_KEY: Keys = Keys { name: "a key", required: &["label", "owner", "key"], optional: &["expires"] };
+pub(super) const AUTHORITY: Keys = Keys {
+    name: "a certificate authority",
+    required: &["label", "owner", "key"],
+    optional: &["principals", "expires"],
+};
 pub(super) const PASSWORD: Keys = Keys { name: "a password", required: &["label", "argon2id"], optional: &[] };
 pub(super) const TENANT_LIMITS: Keys =
     Keys { name: "a tenant's limits", required: &[], optional: &["upload_bytes", "outbox_bytes"] };
@@ -237,7 +244,7 @@ mod tests {
     use super::*;
     use std::{fs, path::Path};
 
-    const EVERY_MAPPING: [&Keys; 22] = [
+    const EVERY_MAPPING: [&Keys; 23] = [
         &MAIN,
         &REGISTER,
         &LOG,
@@ -250,6 +257,7 @@ mod tests {
         &SOURCE,
         &TENANT,
         &LOGIN_KEY,
+        &AUTHORITY,
         &PASSWORD,
         &TENANT_LIMITS,
         &ONBOARDING,

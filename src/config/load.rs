@@ -125,6 +125,7 @@ fn assemble(
         exchange_identity: main.exchange_identity?,
         register: main.register?,
         log: main.log?,
+        banner: main.banner,
         limits: main.limits,
         penalties: main.penalties,
         retention: main.retention,
@@ -364,7 +365,7 @@ mod tests {
         assert_eq!(difference(&empty, &before).tenants_added, std::slice::from_ref(&id));
 
         let start = bree.find("keys:\n").unwrap();
-        let end = bree.find("# Argon2id hashes").unwrap();
+        let end = bree.find("# Authorities whose").unwrap();
         let keyless = format!("{}keys: []\n{}", &bree[..start], &bree[end..]);
         let changed = keyless.replace("retention_days: 90", "retention_days: 30").replace("0.0.0.0/0", "192.0.2.0/24");
         let change = difference(&before, &settings(&[("tenants/bree.yaml", &changed)])).tenants_changed;

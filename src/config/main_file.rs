@@ -17,15 +17,17 @@ use crate::domain::ByteSize;
 const LISTEN: [&str; 2] = ["0.0.0.0:2222", "[::]:2222"];
 
 /// One uploaded file, bytes. The upper bound keeps a list with its answer in memory.
-const UPLOAD: ByteSize = ByteSize(64 << 20);
 const UPLOAD_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(4 << 30);
 
 /// Plaintext uploads in flight, bytes.
-const UPLOAD_MEMORY: ByteSize = ByteSize(1 << 30);
 const UPLOAD_MEMORY_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(1 << 40);
 
-/// Networks whose failed logins cost nothing: those of the agency itself.
-const EXEMPT: &str = "10.0.0.0/8";
+/// What clients show before a login where the file says nothing. Lines end as SSH has it (RFC 4252, section 5.4).
+const BANNER: &str = "Gegevensuitwisseling van VUTG en Opgroeien.\r\n\
+    Alleen voor wie een eigen toegang heeft; wat hier gebeurt, wordt bijgehouden.\r\n";
+
+/// Characters of a banner at most: clients show it whole, some in a window.
+const LONGEST_BANNER: usize = 2000;
 
 /// What the main file says, and the places of the other files.
 pub(super) struct MainFile {
@@ -42,6 +44,7 @@ pub(super) struct MainFile {
     pub exchange_identity: Option<SecretFile>,
     pub register: Option<RegisterSettings>,
     pub log: Option<LogKeySettings>,
+    pub banner: Option<String>,
     pub limits: Limits,
     pub penalties: Penalties,
     pub retention: Retention,
@@ -79,6 +82,7 @@ pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
             let listings = log.leaf("listings").unwrap_or(false);
             Some(LogKeySettings { origin: origin?, key: key?, listings })
         }),
+        banner: banner(&fields),
         limits: limits(fields.mapping("limits", &keys::LIMITS).as_ref(), faults),
         penalties: penalties(fields.mapping("penalties", &keys::PENALTIES).as_ref()),
         retention: retention(fields.mapping("retention", &keys::RETENTION).as_ref()),
@@ -178,24 +182,52 @@ fn origin(item: &Item<'_>) -> Option<String> {
     Some(text)
 }
 
+/// A number of seconds, or the default.
+fn seconds(
+    fields: Option<&Fields<'_>>,
+    key: &'static str,
+    bounds: std::ops::RangeInclusive<u32>,
+    default: Duration,
+) -> Duration {
+    // Zero is outside of no bounds that are asked for here, and is not used where the key is absent.
+    let given = fields.filter(|fields| fields.item(key).is_some());
+    given.map_or(default, |fields| Duration::from_secs(fields.number(key, bounds, 0).into()))
+}
+
+/// Reads what clients show before a login; empty text shows nothing.
+fn banner(fields: &Fields<'_>) -> Option<String> {
+    let Some(item) = fields.item("banner") else { return Some(BANNER.to_owned()) };
+    let text: String = item.leaf()?;
+    if text.chars().count() > LONGEST_BANNER {
+        item.fault(format!("`banner` is longer than {LONGEST_BANNER} characters"), None);
+    }
+    // A terminal obeys control characters.
+    if text.chars().any(|letter| letter.is_control() && letter != '\n') {
+        item.fault("`banner` has control characters", Some("write lines of plain text"));
+    }
+    let lines = text.trim_end().lines().map(|line| format!("{}\r\n", line.trim_end()));
+    Some(lines.collect()).filter(|text: &String| !text.is_empty())
+}
+
 /// Upper bounds are far above any use; they catch a slip of the hand, such as one zero too many.
 fn limits(fields: Option<&Fields<'_>>, faults: &Faults) -> Limits {
     let number = |key, bounds, default| fields.map_or(default, |fields| fields.number(key, bounds, default));
-    let seconds = |key, bounds, default| Duration::from_secs(number(key, bounds, default).into());
-    let size = |key, bounds, default: ByteSize| fields.map_or(default.0, |fields| fields.size(key, bounds, default));
+    let seconds = |key, bounds, default| seconds(fields, key, bounds, default);
+    let size = |key, bounds, default| fields.map_or(default, |fields| fields.size(key, bounds, ByteSize(default)));
+    let usual = Limits::default();
     let limits = Limits {
-        connections: number("connections", 1..=100_000, 1000),
-        connections_per_source: number("connections_per_source", 1..=100_000, 32),
-        sessions_per_tenant: number("sessions_per_tenant", 1..=10_000, 16),
-        login_grace: seconds("login_grace_seconds", 1..=600, 30),
-        auth_attempts: number("auth_attempts", 1..=20, 6),
-        idle: seconds("idle_seconds", 10..=86_400, 900),
-        upload_bytes: size("upload_bytes", UPLOAD_BOUNDS, UPLOAD),
-        upload_memory_bytes: size("upload_memory", UPLOAD_MEMORY_BOUNDS, UPLOAD_MEMORY),
-        open_handles: number("open_handles", 1..=65_536, 256),
-        list_rows: number("list_rows", 1..=10_000_000, 500_000),
-        max_invalid_percent: number("max_invalid_percent", 0..=100, 10),
-        drain: seconds("drain_seconds", 0..=3600, 60),
+        connections: number("connections", 1..=100_000, usual.connections),
+        connections_per_source: number("connections_per_source", 1..=100_000, usual.connections_per_source),
+        sessions_per_tenant: number("sessions_per_tenant", 1..=10_000, usual.sessions_per_tenant),
+        login_grace: seconds("login_grace_seconds", 1..=600, usual.login_grace),
+        auth_attempts: number("auth_attempts", 1..=20, usual.auth_attempts),
+        idle: seconds("idle_seconds", 10..=86_400, usual.idle),
+        upload_bytes: size("upload_bytes", UPLOAD_BOUNDS, usual.upload_bytes),
+        upload_memory_bytes: size("upload_memory", UPLOAD_MEMORY_BOUNDS, usual.upload_memory_bytes),
+        open_handles: number("open_handles", 1..=65_536, usual.open_handles),
+        list_rows: number("list_rows", 1..=10_000_000, usual.list_rows),
+        max_invalid_percent: number("max_invalid_percent", 0..=100, usual.max_invalid_percent),
+        drain: seconds("drain_seconds", 0..=3600, usual.drain),
     };
     if let Some(fields) = fields
         && limits.upload_memory_bytes < limits.upload_bytes
@@ -209,16 +241,13 @@ fn limits(fields: Option<&Fields<'_>>, faults: &Faults) -> Limits {
 
 fn penalties(fields: Option<&Fields<'_>>) -> Penalties {
     let number = |key, bounds, default| fields.map_or(default, |fields| fields.number(key, bounds, default));
-    let seconds = |key, default| Duration::from_secs(number(key, 1..=86_400, default).into());
     let exempt = fields.and_then(|fields| fields.item("exempt"));
+    let usual = Penalties::default();
     let penalties = Penalties {
-        after: number("after", 1..=1000, 5),
-        first: seconds("first_seconds", 10),
-        longest: seconds("longest_seconds", 3600),
-        exempt: match exempt {
-            Some(item) => access::networks(&item.list().unwrap_or_default()),
-            None => EXEMPT.parse().into_iter().collect(),
-        },
+        after: number("after", 1..=1000, usual.after),
+        first: seconds(fields, "first_seconds", 1..=86_400, usual.first),
+        longest: seconds(fields, "longest_seconds", 1..=86_400, usual.longest),
+        exempt: exempt.map_or(usual.exempt, |item| access::networks(&item.list().unwrap_or_default())),
     };
     if penalties.longest < penalties.first
         && let Some(item) = fields.and_then(|fields| fields.item("longest_seconds").or(fields.item("first_seconds")))

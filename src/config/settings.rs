@@ -1,8 +1,14 @@
 //! The settings as the program uses them: domain values, absolute paths, durations. Nothing here is unchecked.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use super::SecretFile;
 use crate::domain::{Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
@@ -44,6 +50,8 @@ pub struct Settings {
     pub register: RegisterSettings,
     /// The transfer log's name and key.
     pub log: LogKeySettings,
+    /// What clients show before a login; none: nothing.
+    pub banner: Option<String>,
     /// Bounds on use.
     pub limits: Limits,
     /// How failed logins are slowed down.
@@ -125,17 +133,45 @@ pub struct Limits {
     pub drain: Duration,
 }
 
-/// How failed logins from one address are slowed down: each failure after the first few doubles the wait.
+impl Default for Limits {
+    /// What holds where the main file says nothing.
+    fn default() -> Self {
+        Self {
+            connections: 1000,
+            connections_per_source: 32,
+            sessions_per_tenant: 16,
+            login_grace: Duration::from_secs(30),
+            auth_attempts: 6,
+            idle: Duration::from_mins(15),
+            upload_bytes: 64 << 20,
+            upload_memory_bytes: 1 << 30,
+            open_handles: 256,
+            list_rows: 500_000,
+            max_invalid_percent: 10,
+            drain: Duration::from_mins(1),
+        }
+    }
+}
+
+/// How failed logins from one address are slowed down: each failure after the first few doubles the time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Penalties {
-    /// Failures that cost nothing.
+    /// Connections without a login that cost nothing.
     pub after: u32,
-    /// The first wait.
+    /// How long the source is slow at first.
     pub first: Duration,
-    /// The longest wait.
+    /// How long at most.
     pub longest: Duration,
     /// Networks without penalties.
     pub exempt: Vec<IpNet>,
+}
+
+impl Default for Penalties {
+    /// What holds where the main file says nothing; the agency's own networks go free.
+    fn default() -> Self {
+        let own = Ipv4Net::new_assert(Ipv4Addr::new(10, 0, 0, 0), 8);
+        Self { after: 5, first: Duration::from_secs(10), longest: Duration::from_hours(1), exempt: vec![own.into()] }
+    }
 }
 
 /// How long things are kept.

@@ -47,6 +47,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     let (name, kind) = (fields.text("name"), fields.word("kind"));
     let nis_code = read_nis_code(&fields, kind, around);
     let keys = access::login_keys(&fields, around.environment);
+    let certificate_authorities = access::authorities(&fields, around.environment, id.as_ref());
     let passwords = access::passwords(&fields);
     let require = access::steps(&fields, &passwords, faults);
     let allow_from =
@@ -70,6 +71,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
         kind: kind?,
         nis_code,
         keys: keys.into_iter().map(|(key, _)| key).collect(),
+        certificate_authorities,
         passwords,
         require,
         allow_from,

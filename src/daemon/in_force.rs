@@ -120,11 +120,17 @@ fn keys_of(tenant: &Tenant) -> BTreeSet<Key> {
         id: Some(key.key.fingerprint()),
         expires: key.expires.map(|day| day.to_string()),
     });
+    let authorities = tenant.certificate_authorities.iter().map(|authority| Key {
+        used_for: KeyUse::CertificateAuthority,
+        label: Some(authority.label.clone()),
+        id: Some(authority.key.fingerprint()),
+        expires: authority.expires.map(|day| day.to_string()),
+    });
     let passwords = tenant.passwords.iter().map(|password| Key {
         used_for: KeyUse::Password,
         label: Some(password.label.clone()),
         // Another hash is another password; the hash itself is nobody's business.
-        id: Some(key_id(&password.argon2id)),
+        id: Some(key_id(&password.hash.to_string())),
         expires: None,
     });
     let recipients = tenant.recipients.iter().map(|recipient| Key {
@@ -133,7 +139,7 @@ fn keys_of(tenant: &Tenant) -> BTreeSet<Key> {
         id: Some(key_id(recipient)),
         expires: None,
     });
-    logins.chain(passwords).chain(recipients).collect()
+    logins.chain(authorities).chain(passwords).chain(recipients).collect()
 }
 
 fn ground_records(before: &InForce, now: &InForce) -> Vec<Record> {
@@ -191,7 +197,7 @@ fn key_record(tenant: &str, key: Key, event: impl FnOnce(KeyChanged) -> Event) -
     let Key { used_for, label, id, expires } = key;
     let (key_id, fingerprint) = match used_for {
         KeyUse::Recipient => (id, None),
-        KeyUse::Login => (None, id),
+        KeyUse::Login | KeyUse::CertificateAuthority => (None, id),
         KeyUse::Password => (None, None),
     };
     let record =

@@ -68,6 +68,10 @@ impl sftp::Directory for Live {
         self.settings().tenants.get(&id).cloned()
     }
 
+    fn has_authorities(&self) -> bool {
+        self.settings().tenants.values().any(|tenant| !tenant.certificate_authorities.is_empty())
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

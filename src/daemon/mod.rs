@@ -6,7 +6,10 @@
 
 mod control;
 mod in_force;
+mod keeper;
+mod kept;
 mod live;
+mod login_records;
 mod opening;
 mod receipts;
 mod register_loader;
@@ -16,7 +19,9 @@ mod watch;
 mod witness;
 
 pub use control::{note, publish};
-pub use running::{Daemon, DaemonOptions};
+pub use kept::KeptError;
+pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
+pub use running::{Daemon, DaemonOptions, login_records};
 pub(crate) use {
     opening::{disclosures, log_dir},
     register_loader::read_keyring,
@@ -103,6 +108,12 @@ pub enum DaemonError {
     /// What the last stop left could not be finished.
     #[error("what the last stop left could not be finished")]
     Exchange(#[source] ExchangeError),
+    /// The last logins.
+    #[error("the last logins cannot be read")]
+    Logins(#[source] KeptError),
+    /// No thread for what is written behind the logins' back.
+    #[error("cannot start the thread that keeps the last logins")]
+    Keeper(#[source] std::io::Error),
     /// An address cannot be listened on.
     #[error("cannot listen on {address}")]
     Listen {

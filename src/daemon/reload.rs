@@ -26,7 +26,7 @@ pub(super) fn reload(path: &Path, live: &Live, log: &TransferLog, state: &Direct
         return;
     }
     if needs_restart(&old, &new) {
-        tracing::warn!("listen, paths, keys or limits changed as well: these hold after a restart");
+        tracing::warn!("listen, paths, keys, banner or limits changed as well: these hold after a restart");
     }
     if let Err(error) = in_force::account(log, state, &new) {
         tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
@@ -63,6 +63,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> bool {
         || old.exchange_identity != new.exchange_identity
         || old.log.origin != new.log.origin
         || old.log.key != new.log.key
+        || old.banner != new.banner
         || old.limits != new.limits
         || old.penalties != new.penalties
         || old.sources != new.sources

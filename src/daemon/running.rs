@@ -12,15 +12,20 @@ use tokio::net::TcpListener;
 
 use super::{
     DaemonError, control, in_force,
+    keeper::{self, Keeper},
+    kept::KeptFiles,
     live::{Facts, Live},
+    login_records::{self, LoginNotes, LoginRecords},
     opening::{Secrets, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
-    register_loader, reload,
+    register_loader::{self, read_keyring},
+    reload,
     watch::DirectoryWatch,
     witness::LoginAccount,
 };
 use crate::{
     config::{self, Settings},
+    domain::TenantId,
     dropbox::{Boxes, BoxesSettings, MemoryBudget},
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
@@ -52,8 +57,12 @@ pub struct Daemon {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
+    keeper: Keeper,
     _lock: DirectoryLock,
 }
+
+/// Where the last logins and the penalties are kept.
+const LOGINS_DIR: &str = "logins";
 
 /// Where the addresses that were taken are written, for who started the daemon on port 0.
 const LISTEN_FILE: &str = "listen";
@@ -104,6 +113,7 @@ impl Daemon {
             state: state.clone(),
         };
         receipts.start()?;
+        let own_keyring = secrets.exchange.clone();
         let parts = ExchangeParts {
             boxes: boxes.clone(),
             log: log.clone(),
@@ -117,7 +127,9 @@ impl Daemon {
         let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
         live.connect(exchange.clone());
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
-        let witness = Arc::new(LoginAccount { log: log.clone() });
+        let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
+        let notes = LoginNotes::new(files.clone());
+        let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
         let server_settings = server_settings(&settings, secrets.host_keys);
         // The configuration has at least one host key.
         let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
@@ -126,6 +138,8 @@ impl Daemon {
         let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
         let sessions = server.sessions();
+        keeper::restore_penalties(&files, &sessions);
+        let keeper = Keeper::start(files, notes, sessions.clone()).map_err(DaemonError::Keeper)?;
         Ok(Self {
             config,
             live,
@@ -139,6 +153,7 @@ impl Daemon {
             listeners,
             addresses,
             host_keys,
+            keeper,
             _lock: lock,
         })
     }
@@ -169,7 +184,8 @@ impl Daemon {
         mut reload_requests: tokio::sync::mpsc::Receiver<()>,
         ready: impl FnOnce(),
     ) -> Result<(), DaemonError> {
-        let Self { config, live, state, log, exchange, registers, server, sessions, listeners, _lock, .. } = self;
+        let Self { config, live, state, log, exchange, registers, server, sessions, listeners, keeper, _lock, .. } =
+            self;
         let _register_watch = watch_register(&live, &registers, &log, &exchange);
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
@@ -204,6 +220,7 @@ impl Daemon {
         health.abort();
         let log_failed = *failing.borrow();
         let closed = tokio::task::spawn_blocking(move || {
+            drop(keeper);
             exchange.stop();
             log.close()
         });
@@ -218,6 +235,20 @@ impl Daemon {
     }
 }
 
+/// The last logins of a tenant, as a daemon that runs or ran has kept them.
+///
+/// # Errors
+/// [`DaemonError`]: the exchange's identity cannot be read, or the file is damaged.
+pub fn login_records(settings: &Settings, tenant: &TenantId) -> Result<LoginRecords, DaemonError> {
+    let directory = settings.state_dir.join(LOGINS_DIR);
+    if !directory.exists() {
+        return Ok(LoginRecords::default());
+    }
+    let keyring = read_keyring(&settings.exchange_identity)?;
+    let directory = Directory::create(&directory).map_err(DaemonError::State)?;
+    login_records::read(&KeptFiles::new(directory, keyring), tenant).map_err(DaemonError::Logins)
+}
+
 async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>) {
     loop {
         tokio::time::sleep(HEALTH_EVERY).await;
@@ -230,26 +261,11 @@ async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>
 }
 
 fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettings {
-    let limits = &settings.limits;
     ServerSettings {
         host_keys,
-        banner: None,
-        limits: SftpLimits {
-            connections: limits.connections as usize,
-            connections_per_source: limits.connections_per_source as usize,
-            sessions_per_tenant: limits.sessions_per_tenant as usize,
-            login_grace: limits.login_grace,
-            auth_attempts: limits.auth_attempts as usize,
-            idle: limits.idle,
-            open_handles: limits.open_handles as usize,
-            drain: limits.drain,
-        },
-        penalties: crate::sftp::Penalties {
-            after: settings.penalties.after,
-            first: settings.penalties.first,
-            longest: settings.penalties.longest,
-            exempt: settings.penalties.exempt.clone(),
-        },
+        banner: settings.banner.clone(),
+        limits: SftpLimits::from(&settings.limits),
+        penalties: settings.penalties.clone(),
     }
 }
 

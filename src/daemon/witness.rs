@@ -1,11 +1,12 @@
-//! The account of logins, in the transfer log.
+//! The account of logins, in the transfer log, and the notes that explain them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use super::{live::Live, login_records::LoginNotes};
 use crate::{
     domain::TenantId,
     dropbox::view::Login,
-    sftp::{self, RefusedLogin, Unavailable},
+    sftp::{self, AcceptedLogin, RefusedLogin, Unavailable},
     transfer_log::{
         Actor, Context, Disclosed, Event, Login as LoginFields, LoginMethod, LoginRefused, Logout, Record, TransferLog,
     },
@@ -14,6 +15,8 @@ use crate::{
 /// Writes logins, refusals and logouts.
 pub(super) struct LoginAccount {
     pub log: TransferLog,
+    pub notes: LoginNotes,
+    pub live: Arc<Live>,
 }
 
 impl LoginAccount {
@@ -34,36 +37,50 @@ fn disclosed(name: &'static str, value: impl Into<String>) -> Disclosed {
 fn method(method: sftp::LoginMethod) -> LoginMethod {
     match method {
         sftp::LoginMethod::PublicKey => LoginMethod::PublicKey,
+        sftp::LoginMethod::Password => LoginMethod::Password,
+        sftp::LoginMethod::Other => LoginMethod::None,
     }
 }
 
 impl sftp::Witness for LoginAccount {
-    fn logged_in(
-        &self,
-        login: &Login,
-        by: sftp::LoginMethod,
-        attempts: u32,
-        client_banner: &str,
-    ) -> Result<(), Unavailable> {
-        let event = Event::Login(LoginFields { method: method(by), attempts });
-        let mut disclosures = vec![disclosed("ip", login.peer.ip().to_string()), disclosed("banner", client_banner)];
+    fn logged_in(&self, accepted: &AcceptedLogin) -> Result<(), Unavailable> {
+        let login = &accepted.login;
+        let event = Event::Login(LoginFields { method: method(accepted.method), attempts: accepted.attempts });
+        let mut disclosures =
+            vec![disclosed("ip", login.peer.ip().to_string()), disclosed("banner", &accepted.client_banner)];
         disclosures.push(disclosed("user", login.tenant.as_str()));
         disclosures.extend(login.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
+        // The name of a certificate is a person's, most often.
+        if let Some(certificate) = &accepted.certificate {
+            disclosures.push(disclosed("certificate_id", &certificate.key_id));
+            disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
+        }
         let record = Record::success(event, Self::context(login)).disclosing(disclosures);
-        self.log.append(vec![record]).map(|_| ()).map_err(|error| {
+        self.log.append(vec![record]).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, tenant = %login.tenant, "login not accounted for");
             Unavailable
-        })
+        })?;
+        self.notes.logged_in(accepted, sftp::Directory::now(&*self.live));
+        Ok(())
     }
 
     fn refused(&self, refused: &RefusedLogin) {
-        let event = Event::LoginRefused(LoginRefused { method: LoginMethod::PublicKey, attempts: refused.attempts });
+        let tried = refused.tried.last();
+        let by = tried.map_or(LoginMethod::None, |tried| method(tried.method));
+        let event = Event::LoginRefused(LoginRefused { method: by, attempts: refused.attempts });
         let mut disclosures = vec![
             disclosed("ip", refused.peer.ip().to_string()),
             disclosed("user", &refused.user),
             disclosed("banner", &refused.client_banner),
         ];
         disclosures.extend(refused.fingerprint.as_ref().map(|fingerprint| disclosed("fingerprint", fingerprint)));
+        if let Some(certificate) = tried.and_then(|tried| tried.certificate.as_ref()) {
+            disclosures.push(disclosed("certificate_id", &certificate.key_id));
+            disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
+        }
+        if let Some(tenant) = sftp::Directory::tenant(&*self.live, &refused.user) {
+            self.notes.refused(&tenant.id, refused, sftp::Directory::now(&*self.live));
+        }
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
         let tenant =
             refused.user.parse::<TenantId>().ok().filter(|_| refused.reason != sftp::RefusalReason::UnknownUser);

@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{
     ByteSize, ProtocolId, Tenant,
     protocol::{Period, Protocol, Route, Status, Use},
-    tenant::UploadRule,
+    tenant::{LoginStep, UploadRule},
 };
 
 /// What a guide needs to know beside the tenant.
@@ -59,7 +59,13 @@ impl Guide<'_> {
     fn log_in(&self, out: &mut String) {
         let (host, port, user) = (self.host, self.port, self.tenant.id.as_str());
         heading(out, "1. Aanmelden");
-        paragraph(out, "", 0, "Aanmelden gebeurt met SFTP en met de SSH-sleutel die u ons bezorgd hebt.");
+        let (key, password) = (self.asks_for(LoginStep::PublicKey), self.asks_for(LoginStep::Password));
+        let with = match (key, password) {
+            (true, true) => "met de SSH-sleutel die u ons bezorgd hebt én met het wachtwoord dat u van ons kreeg",
+            (false, true) => "met het wachtwoord dat u van ons kreeg",
+            (_, false) => "met de SSH-sleutel die u ons bezorgd hebt",
+        };
+        paragraph(out, "", 0, &format!("Aanmelden gebeurt met SFTP en {with}."));
         line(out, "");
         line(out, &format!("  Server:      {host}"));
         line(out, &format!("  Poort:       {port}"));
@@ -71,27 +77,21 @@ impl Guide<'_> {
             Verschillen ze, verbreek dan de verbinding en verwittig ons.";
         paragraph(out, "", 0, fingerprint);
         line(out, "");
-        for (program, how) in [
-            (
-                "WinSCP",
-                "kies \"Nieuwe sessie\", protocol SFTP, vul server, poort en gebruiker in en kies onder Geavanceerd, \
-                 SSH, Authenticatie uw sleutel (.ppk). Laat het wachtwoord leeg.",
-            ),
-            (
-                "FileZilla",
-                "kies Bestand, Sitebeheer, Nieuwe site, protocol SFTP, aanmeldingstype \"Sleutelbestand\", en kies uw \
-                 sleutel.",
-            ),
-        ] {
+        for (program, how) in client_settings(key, password) {
             paragraph(out, &format!("- {program}: "), 2, how);
         }
         line(out, "- OpenSSH:");
-        line(out, &format!("    sftp -i sleutel -P {port} {user}@{host}"));
+        let identity = if key { "-i sleutel " } else { "" };
+        line(out, &format!("    sftp {identity}-P {port} {user}@{host}"));
         line(out, "- rclone:");
         line(out, "    rclone config create groeikluis sftp \\");
         line(out, &format!("      host {host} port {port} \\"));
-        line(out, &format!("      user {user} key_file sleutel"));
+        line(out, &format!("      user {user} {}", rclone_login(key, password)));
         line(out, "    rclone copy lijst.csv groeikluis:inbox");
+    }
+
+    fn asks_for(&self, step: LoginStep) -> bool {
+        self.tenant.require.contains(&step)
     }
 
     fn upload(&self, out: &mut String) {
@@ -321,6 +321,35 @@ fn protocol_nl(protocol: &Protocol) -> String {
     }
 }
 
+/// What is chosen in programs with windows, by what the tenant logs in with.
+fn client_settings(key: bool, password: bool) -> [(&'static str, &'static str); 2] {
+    let winscp = match (key, password) {
+        (true, true) => {
+            "kies \"Nieuwe sessie\", protocol SFTP, vul server, poort en gebruiker in en kies onder Geavanceerd, SSH, \
+             Authenticatie uw sleutel (.ppk). Het wachtwoord wordt daarna gevraagd."
+        }
+        (false, true) => "kies \"Nieuwe sessie\", protocol SFTP, en vul server, poort, gebruiker en wachtwoord in.",
+        (_, false) => {
+            "kies \"Nieuwe sessie\", protocol SFTP, vul server, poort en gebruiker in en kies onder Geavanceerd, SSH, \
+             Authenticatie uw sleutel (.ppk). Laat het wachtwoord leeg."
+        }
+    };
+    let filezilla = if key {
+        "kies Bestand, Sitebeheer, Nieuwe site, protocol SFTP, aanmeldingstype \"Sleutelbestand\", en kies uw sleutel."
+    } else {
+        "kies Bestand, Sitebeheer, Nieuwe site, protocol SFTP, aanmeldingstype \"Vraag om wachtwoord\"."
+    };
+    [("WinSCP", winscp), ("FileZilla", filezilla)]
+}
+
+fn rclone_login(key: bool, password: bool) -> &'static str {
+    match (key, password) {
+        (true, true) => "key_file sleutel ask_password true",
+        (false, true) => "ask_password true",
+        (_, false) => "key_file sleutel",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -330,7 +359,7 @@ mod tests {
             Kind, TenantKind,
             niss::find_in,
             protocol::{BothParties, Outside, Reply, Validity},
-            tenant::{LoginStep, Onboarding, TenantLimits},
+            tenant::{Onboarding, TenantLimits},
         },
     };
     use jiff::civil::date;
@@ -363,6 +392,7 @@ mod tests {
             kind: TenantKind::Municipality,
             nis_code: Some("72004".parse().unwrap()),
             keys: Vec::new(),
+            certificate_authorities: Vec::new(),
             passwords: Vec::new(),
             require: vec![LoginStep::PublicKey],
             allow_from: Vec::new(),
@@ -415,5 +445,12 @@ mod tests {
         }
         tenant.protocols.clear();
         assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
+        tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];
+        let both = self::text(&tenant).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(both.contains("én met het wachtwoord") && both.contains("key_file sleutel ask_password"), "{both}");
+        assert!(!both.contains("Laat het wachtwoord leeg"));
+        tenant.require = vec![LoginStep::Password];
+        let password = self::text(&tenant);
+        assert!(!password.contains("sftp -i") && !password.contains("key_file"), "{password}");
     }
 }

@@ -321,6 +321,7 @@ mod tests {
             kind: TenantKind::Municipality,
             nis_code: Some("72004".parse().unwrap()),
             keys: Vec::new(),
+            certificate_authorities: Vec::new(),
             passwords: Vec::new(),
             require: vec![LoginStep::PublicKey],
             allow_from: Vec::new(),

@@ -30,7 +30,13 @@ pub enum SshKeyFault {
     /// DSA and whatever else is not in [`ALGORITHMS`].
     #[error("algorithm {0} is not accepted")]
     Algorithm(String),
+    /// An RSA key outside [`RSA_BITS`].
+    #[error("an RSA key of {0} bits, not of 2048 to 8192")]
+    RsaLength(usize),
 }
+
+/// Bits of an RSA key: what is shorter can be broken (NIST SP 800-57), what is longer the server cannot check.
+pub const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// Algorithms of keys that may log in. RSA keys sign with SHA-2 only, which the server sees to.
 pub const ALGORITHMS: [&str; 7] = [
@@ -61,8 +67,15 @@ impl SshPublicKey {
         }
         let blob = STANDARD.decode(data).map_err(|_| SshKeyFault::Damaged)?;
         let length = u32::try_from(algorithm.len()).map_err(|_| SshKeyFault::Damaged)?.to_be_bytes();
-        let named = blob.strip_prefix(&length).is_some_and(|rest| rest.starts_with(algorithm.as_bytes()));
-        if named { Ok(Self { algorithm: algorithm.to_owned(), blob }) } else { Err(SshKeyFault::Damaged) }
+        let named = blob.strip_prefix(&length).and_then(|rest| rest.strip_prefix(algorithm.as_bytes()));
+        let material = named.ok_or(SshKeyFault::Damaged)?;
+        if algorithm == "ssh-rsa" {
+            let bits = rsa_bits(material).ok_or(SshKeyFault::Damaged)?;
+            if !RSA_BITS.contains(&bits) {
+                return Err(SshKeyFault::RsaLength(bits));
+            }
+        }
+        Ok(Self { algorithm: algorithm.to_owned(), blob })
     }
 
     /// The name of the key's algorithm.
@@ -79,6 +92,22 @@ impl SshPublicKey {
     pub fn fingerprint(&self) -> String {
         fingerprint(&self.blob)
     }
+}
+
+/// The length of a modulus, which comes after the exponent (RFC 4253, section 6.6).
+fn rsa_bits(material: &[u8]) -> Option<usize> {
+    let (_, rest) = integer(material)?;
+    let (modulus, rest) = integer(rest)?;
+    let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
+    let significant = modulus.get(zeros..)?;
+    let first = significant.first().map_or(0, |byte| byte.leading_zeros());
+    rest.is_empty().then(|| significant.len() * 8 - usize::try_from(first).unwrap_or_default())
+}
+
+/// An integer with its length in front, and what comes after it.
+fn integer(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = bytes.split_first_chunk::<4>()?;
+    rest.split_at_checked(usize::try_from(u32::from_be_bytes(*length)).ok()?)
 }
 
 /// The fingerprint of a key's wire form.
@@ -121,5 +150,27 @@ mod tests {
         ] {
             assert_eq!(SshPublicKey::parse(line), Err(fault), "{line}");
         }
+    }
+
+    /// A key with a modulus of these bytes.
+    fn rsa(modulus: &[u8]) -> String {
+        let mut blob = Vec::new();
+        for part in [b"ssh-rsa".as_slice(), &[1, 0, 1], modulus] {
+            blob.extend(u32::try_from(part.len()).unwrap().to_be_bytes());
+            blob.extend(part);
+        }
+        format!("ssh-rsa {}", STANDARD.encode(blob))
+    }
+
+    #[test]
+    fn rsa_keys_are_neither_short_nor_endless() {
+        let of_bits = |bytes: usize| [&[0, 0x80][..], &vec![1; bytes - 1]].concat();
+        assert!(SshPublicKey::parse(&rsa(&of_bits(256))).is_ok());
+        assert!(SshPublicKey::parse(&rsa(&of_bits(1024))).is_ok());
+        assert_eq!(SshPublicKey::parse(&rsa(&of_bits(128))), Err(SshKeyFault::RsaLength(1024)));
+        assert_eq!(SshPublicKey::parse(&rsa(&[0x7f; 256])), Err(SshKeyFault::RsaLength(2047)));
+        assert_eq!(SshPublicKey::parse(&rsa(&of_bits(2048))), Err(SshKeyFault::RsaLength(16384)));
+        assert_eq!(SshPublicKey::parse(&rsa(&[0; 300])), Err(SshKeyFault::RsaLength(0)));
+        assert_eq!(SshPublicKey::parse("ssh-rsa AAAAB3NzaC1yc2EAAAAB"), Err(SshKeyFault::Damaged));
     }
 }

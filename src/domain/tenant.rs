@@ -5,7 +5,7 @@ use std::{fmt, net::IpAddr, str::FromStr};
 use ipnet::IpNet;
 use jiff::civil::Date;
 
-use super::{NisCode, Protocol, ProtocolId, SshPublicKey, protocol::Agreement};
+use super::{NisCode, PasswordHash, Protocol, ProtocolId, SshPublicKey, protocol::Agreement};
 
 /// A tenant's name: also its SSH user name and its directory. `[a-z0-9-]{2,32}`, beginning with a letter or digit.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -88,19 +88,28 @@ pub struct LoginKey {
     pub expires: Option<Date>,
 }
 
+/// An authority whose OpenSSH user certificates may log in (OpenSSH's `PROTOCOL.certkeys`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CertificateAuthority {
+    /// The name in logs and messages.
+    pub label: String,
+    /// The person or team that answers for it.
+    pub owner: String,
+    /// The key that signs certificates; never itself a certificate.
+    pub key: SshPublicKey,
+    /// The names of which a certificate must have one, at least one.
+    pub principals: Vec<String>,
+    /// The last day, in Brussels, on which its certificates may log in.
+    pub expires: Option<Date>,
+}
+
 /// A password that may log in.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginPassword {
     /// The name in logs and messages.
     pub label: String,
-    /// The Argon2id hash in PHC form.
-    pub argon2id: String,
-}
-
-impl fmt::Debug for LoginPassword {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "LoginPassword({})", self.label)
-    }
+    /// What is kept of it.
+    pub hash: PasswordHash,
 }
 
 /// A step of logging in that a tenant requires.
@@ -152,9 +161,11 @@ pub struct Tenant {
     pub nis_code: Option<NisCode>,
     /// Keys that may log in.
     pub keys: Vec<LoginKey>,
+    /// Authorities whose certificates may log in.
+    pub certificate_authorities: Vec<CertificateAuthority>,
     /// Passwords that may log in.
     pub passwords: Vec<LoginPassword>,
-    /// The steps that one login takes, in any order.
+    /// The steps that one login takes, in this order; each stands once.
     pub require: Vec<LoginStep>,
     /// Networks that it may come from.
     pub allow_from: Vec<IpNet>,
@@ -192,7 +203,12 @@ impl Tenant {
 
     /// Whether anybody can log in at all.
     pub fn can_log_in(&self) -> bool {
-        !self.keys.is_empty() || !self.passwords.is_empty()
+        let key = !self.keys.is_empty() || !self.certificate_authorities.is_empty();
+        !self.require.is_empty()
+            && self.require.iter().all(|step| match step {
+                LoginStep::PublicKey => key,
+                LoginStep::Password => !self.passwords.is_empty(),
+            })
     }
 }
 

@@ -45,6 +45,10 @@ impl Host for Around {
         String::new()
     }
 
+    fn accounts_listings(&self) -> bool {
+        false
+    }
+
     fn submitted(&self, submission: Submission) {
         self.submitted.lock().unwrap().push(submission);
     }
@@ -104,6 +108,7 @@ fn bree() -> Tenant {
         kind: TenantKind::Municipality,
         nis_code: None,
         keys: Vec::new(),
+        certificate_authorities: Vec::new(),
         passwords: Vec::new(),
         require: vec![LoginStep::PublicKey],
         allow_from: Vec::new(),

@@ -1,107 +1,166 @@
-//! Who may log in: the judgement on one key, and the account of what was refused.
+//! Who may log in: the steps that a tenant asks for, and the judgement on each proof.
 //!
 //! Invariants: only a key that has signed authorises; a key is compared as the bytes of its wire form; an unknown user
-//! is answered as a known one with a wrong key; another user name begins from nothing.
+//! is answered as a known one with a wrong key; what was passed under one user name counts for no other.
+//!
+//! Security keys (`sk-`): the transport checks that the signature covers the application, the flags, the counter and
+//! the session, and shows none of these to this room. Whether the key was touched is therefore not enforced here; a
+//! tenant that wants that makes its key with `ssh-keygen -O verify-required`, which the security key itself keeps.
 
 use std::net::{IpAddr, SocketAddr};
 
 use jiff::{Timestamp, civil::Date};
+use russh::keys::Certificate;
 
-use crate::domain::{
-    Tenant, brussels_date,
-    tenant::{LoginKey, LoginStep},
+use super::{RefusalReason, certificate};
+use crate::{
+    domain::{
+        Tenant, brussels_date,
+        ssh_key::fingerprint,
+        tenant::{LoginKey, LoginStep},
+    },
+    dropbox::view::Login,
 };
 
-/// How a login was proven.
+/// How a login was proven, or what was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LoginMethod {
-    /// A signature by one of the tenant's keys.
+    /// A signature by one of the tenant's keys, or by a key with a certificate.
     PublicKey,
+    /// One of the tenant's passwords.
+    Password,
+    /// Another method, which nobody is offered.
+    Other,
 }
 
 impl LoginMethod {
-    /// The name in the transfer log, as SSH names it.
+    /// The name, as SSH has it (RFC 4252).
     pub fn name(self) -> &'static str {
         match self {
             Self::PublicKey => "publickey",
+            Self::Password => "password",
+            Self::Other => "other",
         }
     }
 }
 
-/// Why nobody was let in. A closed set: the transfer log names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefusalReason {
-    /// There is no such tenant, or none of its keys can log in.
-    UnknownUser,
-    /// The key is not one of the tenant's.
-    UnknownKey,
-    /// The key is the tenant's, and its last day has passed.
-    ExpiredKey,
-    /// The key is the tenant's, and it may not come from there.
-    WrongSource,
-    /// A known key was offered and never proven by a valid signature.
-    BadSignature,
-    /// RSA with SHA-1.
-    WeakSignature,
-    /// The tenant needs a step that the client did not take.
-    StepMissing,
-    /// More attempts than one connection has.
-    TooManyAttempts,
-    /// The source is kept out for a while.
-    Penalty,
-    /// No login within the time for it.
-    Grace,
-    /// The tenant has as many sessions as it may.
-    TooManySessions,
-    /// The login could not be entered in the transfer log.
-    Unavailable,
-}
-
-impl RefusalReason {
-    /// The code in the transfer log.
-    pub fn code(self) -> &'static str {
-        match self {
-            Self::UnknownUser => "unknown-user",
-            Self::UnknownKey => "unknown-key",
-            Self::ExpiredKey => "expired-key",
-            Self::WrongSource => "wrong-source",
-            Self::BadSignature => "bad-signature",
-            Self::WeakSignature => "weak-signature",
-            Self::StepMissing => "step-missing",
-            Self::TooManyAttempts => "too-many-attempts",
-            Self::Penalty => "penalty",
-            Self::Grace => "grace",
-            Self::TooManySessions => "too-many-sessions",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-/// A connection that did not come to a login.
+/// What the account keeps of a certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RefusedLogin {
-    /// The user name as the client sent it, at most [`LONGEST_USER`] bytes of it.
-    pub user: String,
-    /// Where it came from.
-    pub peer: SocketAddr,
-    /// Why.
-    pub reason: RefusalReason,
-    /// Attempts that were rejected.
+pub struct CertificateUsed {
+    /// The name that its authority gave it, at most [`certificate::LONGEST_KEY_ID`] characters of it.
+    pub key_id: String,
+    /// Its number.
+    pub serial: u64,
+}
+
+/// Somebody who logged in, and how.
+#[derive(Debug, Clone)]
+pub struct AcceptedLogin {
+    /// Who.
+    pub login: Login,
+    /// The last step that was taken.
+    pub method: LoginMethod,
+    /// Attempts that were rejected in this connection before.
     pub attempts: u32,
-    /// The SHA-256 fingerprint of the key offered last.
-    pub fingerprint: Option<String>,
+    /// The certificate that was shown.
+    pub certificate: Option<CertificateUsed>,
     /// The client's identification, empty when it is not known.
     pub client_banner: String,
 }
 
-/// What is kept of a user name that may be anything.
-pub const LONGEST_USER: usize = 64;
+/// What was proven by a signature.
+pub(super) enum Proof {
+    /// A key, in its wire form.
+    Key(Vec<u8>),
+    /// A key with a certificate.
+    Certificate(Box<Certificate>),
+}
+
+/// What a proof comes to: the label in the YAML, the fingerprint of the key that signed, and its certificate.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Proven {
+    pub(super) label: String,
+    pub(super) fingerprint: String,
+    pub(super) certificate: Option<CertificateUsed>,
+}
+
+/// The steps that were passed under one user name.
+#[derive(Default)]
+pub(super) struct Steps {
+    pub(super) proof: Option<Proof>,
+    /// The label of the password.
+    pub(super) password: Option<String>,
+}
+
+/// The next thing that a client is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    Step(LoginStep),
+    Done,
+}
+
+impl Steps {
+    /// The first of the tenant's steps that was not passed. Whoever cannot log in is asked for a key for ever.
+    pub(super) fn next(&self, tenant: Option<&Tenant>) -> Next {
+        let Some(tenant) = tenant.filter(|tenant| tenant.can_log_in()) else {
+            return Next::Step(LoginStep::PublicKey);
+        };
+        let missing = tenant.require.iter().find(|step| match step {
+            LoginStep::PublicKey => self.proof.is_none(),
+            LoginStep::Password => self.password.is_none(),
+        });
+        missing.map_or(Next::Done, |step| Next::Step(*step))
+    }
+
+    /// The login that these steps make. What was proven is judged again: the tenant's file may have changed since.
+    ///
+    /// # Errors
+    /// Why it is not accepted any more.
+    pub(super) fn login(
+        &self,
+        tenant: &Tenant,
+        peer: SocketAddr,
+        now: Timestamp,
+    ) -> Result<(Login, Option<CertificateUsed>), RefusalReason> {
+        let proven = self.proof.as_ref().map(|proof| proof.judge(Some(tenant), peer.ip(), now)).transpose()?;
+        let password = self.password.as_ref().filter(|label| tenant.passwords.iter().any(|own| own.label == **label));
+        if self.password.is_some() && password.is_none() {
+            return Err(RefusalReason::WrongPassword);
+        }
+        if !tenant.may_come_from(peer.ip()) {
+            return Err(RefusalReason::WrongSource);
+        }
+        let (label, fingerprint, certificate) = match proven {
+            Some(Proven { label, fingerprint, certificate }) => (label, Some(fingerprint), certificate),
+            None => (password.ok_or(RefusalReason::StepMissing)?.clone(), None, None),
+        };
+        let session = hex::encode(rand::random::<[u8; 8]>());
+        Ok((Login { tenant: tenant.id.clone(), key_label: label, fingerprint, peer, session }, certificate))
+    }
+}
+
+impl Proof {
+    /// Whether this proof lets the tenant in.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(super) fn judge(&self, tenant: Option<&Tenant>, peer: IpAddr, now: Timestamp) -> Result<Proven, RefusalReason> {
+        match self {
+            Self::Key(blob) => judge_key(tenant, blob, peer, now).map(|key| Proven {
+                label: key.label.clone(),
+                fingerprint: fingerprint(blob),
+                certificate: None,
+            }),
+            Self::Certificate(shown) => certificate::judge(tenant, shown, peer, now),
+        }
+    }
+}
 
 /// What the offer of a key comes to.
 ///
 /// # Errors
 /// Why it is not accepted.
-pub(super) fn judge<'a>(
+pub(super) fn judge_key<'a>(
     tenant: Option<&'a Tenant>,
     blob: &[u8],
     peer: IpAddr,
@@ -109,91 +168,18 @@ pub(super) fn judge<'a>(
 ) -> Result<&'a LoginKey, RefusalReason> {
     let tenant = tenant.filter(|tenant| tenant.can_log_in()).ok_or(RefusalReason::UnknownUser)?;
     let key = tenant.keys.iter().find(|key| key.key.blob() == blob).ok_or(RefusalReason::UnknownKey)?;
-    if key.expires.is_some_and(|last: Date| brussels_date(now) > last) {
+    if is_over(key.expires, now) {
         return Err(RefusalReason::ExpiredKey);
     }
     if !tenant.may_come_from(peer) {
         return Err(RefusalReason::WrongSource);
     }
-    if !tenant.require.contains(&LoginStep::PublicKey) {
-        return Err(RefusalReason::StepMissing);
-    }
     Ok(key)
 }
 
-/// Whether a proven key alone is enough for the tenant.
-pub(super) fn key_is_enough(tenant: &Tenant) -> bool {
-    tenant.require.iter().all(|step| *step == LoginStep::PublicKey)
-}
-
-/// What one connection tried, until it is let in or ends.
-#[derive(Debug, Default)]
-pub(super) struct Attempts {
-    user: Option<String>,
-    rejected: u32,
-    reason: Option<RefusalReason>,
-    fingerprint: Option<String>,
-    /// A key was accepted at its offer and is to be proven.
-    unproven: bool,
-}
-
-impl Attempts {
-    /// The client names a user. Another name than before begins anew; what was refused until then is returned.
-    pub(super) fn name(&mut self, user: &str, peer: SocketAddr, client_banner: &str) -> Option<RefusedLogin> {
-        let user: String = user
-            .chars()
-            .scan(0, |length, letter| {
-                *length += letter.len_utf8();
-                (*length <= LONGEST_USER).then_some(letter)
-            })
-            .collect();
-        if self.user.as_ref() == Some(&user) {
-            return None;
-        }
-        let before = std::mem::replace(self, Self { user: Some(user), ..Self::default() });
-        before.refusal(None, peer, client_banner)
-    }
-
-    /// An attempt was rejected.
-    pub(super) fn reject(&mut self, reason: RefusalReason, fingerprint: Option<String>) {
-        self.rejected = self.rejected.saturating_add(1);
-        self.reason = Some(reason);
-        self.unproven = false;
-        if fingerprint.is_some() {
-            self.fingerprint = fingerprint;
-        }
-    }
-
-    /// A key may log in once it has signed.
-    pub(super) fn offered(&mut self, fingerprint: String) {
-        self.unproven = true;
-        self.fingerprint = Some(fingerprint);
-    }
-
-    /// Attempts that were rejected.
-    pub(super) fn rejected(&self) -> u32 {
-        self.rejected
-    }
-
-    /// The account of a connection that was not let in: `ended` is why it ended, where that is known and tells more.
-    /// `None` when nobody tried to log in (a scanner, a monitor).
-    pub(super) fn refusal(
-        self,
-        ended: Option<RefusalReason>,
-        peer: SocketAddr,
-        client_banner: &str,
-    ) -> Option<RefusedLogin> {
-        let unproven = self.unproven.then_some(RefusalReason::BadSignature);
-        let reason = ended.or(unproven).or(self.reason)?;
-        Some(RefusedLogin {
-            user: self.user?,
-            peer,
-            reason,
-            attempts: self.rejected,
-            fingerprint: self.fingerprint,
-            client_banner: client_banner.to_owned(),
-        })
-    }
+/// Whether the last day of something has passed.
+pub(super) fn is_over(last: Option<Date>, now: Timestamp) -> bool {
+    last.is_some_and(|last| brussels_date(now) > last)
 }
 
 #[cfg(test)]
@@ -201,25 +187,28 @@ pub(super) mod tests {
     use super::*;
     use crate::domain::{
         SshPublicKey, TenantKind,
-        tenant::{Onboarding, TenantLimits, UploadRule},
+        tenant::{LoginPassword, Onboarding, TenantLimits, UploadRule},
     };
 
-    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBGkPcO7S5ka3IIMtZjbnkNxA9J5N1DfQIQ7X9bd9nIf";
+    pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBGkPcO7S5ka3IIMtZjbnkNxA9J5N1DfQIQ7X9bd9nIf";
 
-    fn tenant(expires: Option<Date>, allow_from: &str, require: Vec<LoginStep>) -> Tenant {
+    /// A tenant with a key and a password, which asks for these steps.
+    pub fn tenant(expires: Option<Date>, allow_from: &str, require: Vec<LoginStep>) -> Tenant {
         let key = LoginKey {
             label: "ict".to_owned(),
             owner: "ICT".to_owned(),
             key: SshPublicKey::parse(KEY).unwrap(),
             expires,
         };
+        let hash = "$argon2id$v=19$m=19456,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b5dWRWJTmaaJObGRdescudvJCs";
         Tenant {
             id: "bree".parse().unwrap(),
             name: "Stad Bree".to_owned(),
             kind: TenantKind::Municipality,
             nis_code: None,
             keys: vec![key],
-            passwords: Vec::new(),
+            certificate_authorities: Vec::new(),
+            passwords: vec![LoginPassword { label: "balie".to_owned(), hash: hash.parse().unwrap() }],
             require,
             allow_from: vec![allow_from.parse().unwrap()],
             recipients: Vec::new(),
@@ -242,10 +231,9 @@ pub(super) mod tests {
         let last = jiff::civil::date(2026, 11, 20);
         let evening = "2026-11-20T22:59:59Z".parse().unwrap();
         let next_day = "2026-11-20T23:00:00Z".parse().unwrap();
-        let keys_only = || vec![LoginStep::PublicKey];
-        let tenant_then = tenant(Some(last), "192.0.2.0/24", keys_only());
+        let tenant_then = tenant(Some(last), "192.0.2.0/24", vec![LoginStep::PublicKey]);
         let judged = |tenant: Option<&Tenant>, blob: &[u8], peer, now| {
-            judge(tenant, blob, peer, now).map(|key| key.label.clone())
+            judge_key(tenant, blob, peer, now).map(|key| key.label.clone())
         };
         assert_eq!(judged(Some(&tenant_then), key.blob(), home, evening), Ok("ict".to_owned()));
         for (who, blob, peer, now, reason) in [
@@ -256,37 +244,46 @@ pub(super) mod tests {
         ] {
             assert_eq!(judged(who, blob, peer, now), Err(reason));
         }
-        let password = tenant(None, "0.0.0.0/0", vec![LoginStep::Password]);
-        assert_eq!(judged(Some(&password), key.blob(), home, evening), Err(RefusalReason::StepMissing));
-        let both = tenant(None, "0.0.0.0/0", vec![LoginStep::PublicKey, LoginStep::Password]);
-        assert_eq!(judged(Some(&both), key.blob(), home, evening), Ok("ict".to_owned()));
-        assert!(!key_is_enough(&both) && key_is_enough(&tenant_then));
     }
 
     #[test]
-    fn another_user_name_begins_from_nothing() {
-        let peer = "192.0.2.7:5000".parse().unwrap();
-        let mut attempts = Attempts::default();
-        assert_eq!(attempts.name("bree", peer, ""), None);
-        attempts.reject(RefusalReason::UnknownKey, Some("SHA256:a".to_owned()));
-        attempts.reject(RefusalReason::UnknownKey, Some("SHA256:b".to_owned()));
-        assert_eq!(attempts.name("bree", peer, ""), None);
-        let before = attempts.name("peer", peer, "").unwrap();
-        assert_eq!((before.user.as_str(), before.attempts, before.reason), ("bree", 2, RefusalReason::UnknownKey));
-        assert_eq!(before.fingerprint.as_deref(), Some("SHA256:b"));
-        assert_eq!(attempts.rejected(), 0);
-        attempts.offered("SHA256:c".to_owned());
-        let refused = attempts.refusal(None, peer, "SSH-2.0-x").unwrap();
-        assert_eq!((refused.user.as_str(), refused.reason), ("peer", RefusalReason::BadSignature));
-    }
-
-    #[test]
-    fn long_user_names_are_cut_and_silence_is_not_reported() {
-        let peer = "192.0.2.7:5000".parse().unwrap();
-        let mut attempts = Attempts::default();
-        attempts.name(&"é".repeat(1000), peer, "");
-        attempts.reject(RefusalReason::UnknownUser, None);
-        assert_eq!(attempts.refusal(None, peer, "").unwrap().user.len(), LONGEST_USER);
-        assert_eq!(Attempts::default().refusal(Some(RefusalReason::Grace), peer, ""), None);
+    fn steps_are_taken_in_the_order_of_the_file() {
+        use LoginStep::{Password, PublicKey};
+        let (now, peer) = (Timestamp::UNIX_EPOCH, "192.0.2.7:5000".parse().unwrap());
+        let blob = SshPublicKey::parse(KEY).unwrap().blob().to_vec();
+        let with = |key: bool, password: bool| Steps {
+            proof: key.then(|| Proof::Key(blob.clone())),
+            password: password.then(|| "balie".to_owned()),
+        };
+        for (require, steps, next) in [
+            (vec![PublicKey], with(false, false), Next::Step(PublicKey)),
+            (vec![PublicKey], with(false, true), Next::Step(PublicKey)),
+            (vec![PublicKey], with(true, false), Next::Done),
+            (vec![Password], with(false, false), Next::Step(Password)),
+            (vec![PublicKey, Password], with(false, false), Next::Step(PublicKey)),
+            (vec![PublicKey, Password], with(true, false), Next::Step(Password)),
+            (vec![PublicKey, Password], with(true, true), Next::Done),
+            (vec![Password, PublicKey], with(false, false), Next::Step(Password)),
+            (vec![Password, PublicKey], with(false, true), Next::Step(PublicKey)),
+        ] {
+            let tenant = tenant(None, "0.0.0.0/0", require.clone());
+            assert_eq!(steps.next(Some(&tenant)), next, "{require:?}");
+            if next == Next::Done {
+                let (login, _) = steps.login(&tenant, peer, now).unwrap();
+                assert_eq!((login.key_label.as_str(), login.fingerprint.is_some()), ("ict", true));
+            }
+        }
+        let (login, _) = with(false, true).login(&tenant(None, "0.0.0.0/0", vec![Password]), peer, now).unwrap();
+        assert_eq!((login.key_label.as_str(), login.fingerprint), ("balie", None));
+        assert_eq!(with(true, true).next(None), Next::Step(PublicKey));
+        assert_eq!(
+            Steps::default().login(&tenant(None, "0.0.0.0/0", Vec::new()), peer, now).unwrap_err(),
+            RefusalReason::StepMissing
+        );
+        let mut gone = tenant(None, "0.0.0.0/0", vec![PublicKey, Password]);
+        gone.passwords[0].label = "other".to_owned();
+        assert_eq!(with(true, true).login(&gone, peer, now).unwrap_err(), RefusalReason::WrongPassword);
+        gone.keys.clear();
+        assert_eq!(with(true, false).login(&gone, peer, now).unwrap_err(), RefusalReason::UnknownUser);
     }
 }

@@ -19,7 +19,9 @@ use tokio::{
     time::{Instant, sleep_until, timeout, timeout_at},
 };
 
-use super::{RefusalReason, auth::Attempts, handler::Handler, handles::FilePlace, server::Shared, transport::Socket};
+use super::{
+    RefusalReason, handler::Handler, handles::FilePlace, refusal::Attempts, server::Shared, transport::Socket,
+};
 use crate::dropbox::view::Login;
 
 /// For a client to take the message that it is being disconnected, before its socket is cut.
@@ -32,6 +34,8 @@ pub(super) enum Ending {
     Grace,
     /// Idle for too long.
     Idle,
+    /// Another connection from the same source takes its place.
+    Displaced,
     /// The tenant lost access.
     AccessLost,
     /// The server goes down.
@@ -48,6 +52,7 @@ impl Ending {
         match self {
             Self::Grace => "niet op tijd aangemeld",
             Self::Idle => "verbinding te lang niet gebruikt",
+            Self::Displaced => "te veel verbindingen vanaf dit adres",
             Self::AccessLost => "uw toegang is gewijzigd; meld opnieuw aan",
             Self::Shutdown => "de server stopt of herstart; probeer het zo dadelijk opnieuw",
             Self::Failed => "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw",
@@ -59,7 +64,7 @@ impl Ending {
         match self {
             Self::Violation(_) => Disconnect::ProtocolError,
             Self::Shutdown | Self::Failed => Disconnect::ServiceNotAvailable,
-            Self::Grace | Self::Idle | Self::AccessLost => Disconnect::ByApplication,
+            Self::Grace | Self::Idle | Self::Displaced | Self::AccessLost => Disconnect::ByApplication,
         }
     }
 }
@@ -190,13 +195,19 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     let handler = Handler::new(Arc::clone(&server), Arc::clone(&connection), socket.clone(), sessions);
     let grace = connection.started + server.limits().login_grace;
     let opening = server::run_stream(server.transport(), socket.clone(), handler);
-    let ended = match timeout_at(grace, opening).await {
-        Ok(Ok(running)) => guide(&server, &connection, &socket, running).await,
-        Ok(Err(error)) => {
+    let mut endings = connection.ending.subscribe();
+    let opened = tokio::select! {
+        opened = timeout_at(grace, opening) => Some(opened),
+        _ = endings.wait_for(Option::is_some) => None,
+    };
+    let ended = match opened {
+        Some(Ok(Ok(running))) => guide(&server, &connection, &socket, running).await,
+        Some(Ok(Err(error))) => {
             tracing::debug!(%peer, %error, "no SSH");
             None
         }
-        Err(_) => Some(Ending::Grace),
+        Some(Err(_)) => Some(Ending::Grace),
+        None => *endings.borrow(),
     };
     socket.cut();
     while sessions_ended.recv().await.is_some() {}
@@ -237,6 +248,12 @@ async fn guide(
         }
     };
     tracing::debug!(peer = %connection.peer, ?ending, "connection ended by the server");
+    if ending == Ending::Displaced {
+        // At once: many may be displaced in a second, and each would wait to say goodbye.
+        socket.cut();
+        let _cut = timeout(FAREWELL, running).await;
+        return Some(ending);
+    }
     let message = handle.disconnect(ending.disconnect(), ending.message().to_owned(), "nl".to_owned());
     // The client may take nothing any more, or not close its side: then the socket is cut.
     let told = timeout(FAREWELL, message).await;
@@ -262,15 +279,24 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
         }
         let attempts = std::mem::take(&mut *connection.attempts());
         let too_many = usize::try_from(attempts.rejected()).is_ok_and(|count| count >= server.limits().auth_attempts);
+        // Of others it is no news that they come and go.
+        let of_a_tenant = attempts.user().is_some_and(|user| server.directory().tenant(user).is_some());
         let reason = connection
             .turned_away
             .get()
             .copied()
             .or(too_many.then_some(RefusalReason::TooManyAttempts))
-            .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace));
-        if let Some(refused) = attempts.refusal(reason, connection.peer, &client_banner) {
-            server.penalise(&refused);
-            server.witness().refused(&refused);
+            .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace))
+            .or(of_a_tenant.then_some(RefusalReason::NothingUsable));
+        match attempts.refusal(reason, connection.peer, &client_banner) {
+            Some(refused) => {
+                server.penalise(&refused);
+                server.witness().refused(&refused);
+            }
+            // Nobody was named: who holds a connection open until it is cut means no good, who hangs up may be a
+            // monitor.
+            None if ended == Some(Ending::Grace) => server.penalise_silence(connection.peer),
+            None => {}
         }
     });
     if let Err(error) = told.await {

@@ -7,13 +7,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use russh::{
     Channel, ChannelId, ChannelOpenFailure, Disconnect,
-    keys::{Algorithm, Certificate, PublicKey},
+    keys::Certificate,
     server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::{LoginMethod, RefusalReason, auth, connection::Connection, server::Shared, session, transport::Socket};
-use crate::{domain::ssh_key::fingerprint, dropbox::view::Login};
+use super::{
+    RefusalReason, auth::Proof, connection::Connection, gate::Gate, server::Shared, session, transport::Socket,
+};
+use crate::dropbox::view::Login;
 
 /// Channels of one connection at once: as many as OpenSSH allows (`MaxSessions`). Each bounds its own memory, see
 /// [`super::session`].
@@ -36,11 +38,7 @@ struct Waiting {
 pub(super) struct Handler {
     server: Arc<Shared>,
     connection: Arc<Connection>,
-    socket: Socket,
-    /// Rejections under every user name that was tried.
-    rejections: usize,
-    /// Who has proven a key, until the login is entered.
-    proven: Option<Login>,
+    gate: Gate,
     waiting: HashMap<ChannelId, Waiting>,
     /// SFTP sessions that were begun.
     begun: u32,
@@ -56,72 +54,14 @@ impl Handler {
         sessions: mpsc::Sender<()>,
     ) -> Self {
         Self {
+            gate: Gate::new(Arc::clone(&server), Arc::clone(&connection), socket),
             server,
             connection,
-            socket,
-            rejections: 0,
-            proven: None,
             waiting: HashMap::new(),
             begun: 0,
             places: Arc::new(Semaphore::new(MOST_CHANNELS)),
             sessions,
         }
-    }
-
-    /// The client names a user.
-    fn user(&mut self, user: &str) {
-        self.proven = None;
-        let before = self.connection.attempts().name(user, self.connection.peer, &self.socket.client_banner());
-        if let Some(refused) = before {
-            let server = Arc::clone(&self.server);
-            tokio::task::spawn_blocking(move || server.witness().refused(&refused));
-        }
-    }
-
-    /// An attempt fails. Above the limit the connection ends; the transport's own count begins anew with each user
-    /// name, this one does not.
-    fn reject(&mut self, reason: RefusalReason, fingerprint: Option<String>) -> Result<Auth, russh::Error> {
-        self.connection.attempts().reject(reason, fingerprint);
-        self.rejections += 1;
-        if self.rejections > self.server.limits().auth_attempts {
-            Err(russh::Error::Disconnect)
-        } else {
-            Ok(Auth::reject())
-        }
-    }
-
-    /// The judgement on a key: its label and fingerprint.
-    fn judge(
-        &self,
-        user: &str,
-        key: &PublicKey,
-        algorithm: &Algorithm,
-    ) -> Result<(Login, bool), (RefusalReason, Option<String>)> {
-        let blob = key.to_bytes().map_err(|_| (RefusalReason::UnknownKey, None))?;
-        let fingerprint = fingerprint(&blob);
-        let refuse = |reason| (reason, Some(fingerprint.clone()));
-        if matches!(algorithm, Algorithm::Rsa { hash: None }) {
-            return Err(refuse(RefusalReason::WeakSignature));
-        }
-        let (directory, peer) = (self.server.directory(), self.connection.peer);
-        let tenant = directory.tenant(user);
-        let key = auth::judge(tenant.as_deref(), &blob, peer.ip(), directory.now()).map_err(refuse)?;
-        let tenant = tenant.as_deref().ok_or_else(|| refuse(RefusalReason::UnknownUser))?;
-        let login = Login {
-            tenant: tenant.id.clone(),
-            key_label: key.label.clone(),
-            fingerprint: Some(fingerprint),
-            peer,
-            session: hex::encode(rand::random::<[u8; 8]>()),
-        };
-        Ok((login, auth::key_is_enough(tenant)))
-    }
-
-    /// A method other than a bare key.
-    fn other_method(&mut self, user: &str) -> Result<Auth, russh::Error> {
-        self.user(user);
-        let known = self.server.directory().tenant(user).is_some();
-        self.reject(if known { RefusalReason::StepMissing } else { RefusalReason::UnknownUser }, None)
     }
 
     /// Says why there is nothing behind this channel, and closes it.
@@ -145,42 +85,24 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
-        // A question about the methods, which every client asks first: not an attempt.
-        self.user(user);
-        Ok(Auth::reject())
+        Ok(self.gate.methods(user))
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {
-        self.user(user);
-        match self.judge(user, offer.public_key, offer.algorithm) {
-            Ok((login, _)) => {
-                self.connection.attempts().offered(login.fingerprint.unwrap_or_default());
-                Ok(Auth::Accept)
-            }
-            Err((reason, fingerprint)) => self.reject(reason, fingerprint),
-        }
+        self.gate.offer(user, offer).await
     }
 
     async fn auth_publickey(&mut self, user: &str, key: VerifiedPublicKey<'_>) -> Result<Auth, Self::Error> {
-        self.user(user);
-        match self.judge(user, key.public_key, key.algorithm) {
-            Ok((login, true)) => {
-                self.proven = Some(login);
-                Ok(Auth::Accept)
-            }
-            Ok((login, false)) => self.reject(RefusalReason::StepMissing, login.fingerprint),
-            Err((reason, fingerprint)) => self.reject(reason, fingerprint),
-        }
+        let blob = key.public_key.to_bytes().map_err(|_| russh::Error::CouldNotReadKey)?;
+        self.gate.proven(user, Proof::Key(blob)).await
     }
 
     async fn auth_openssh_certificate(&mut self, user: &str, certificate: &Certificate) -> Result<Auth, Self::Error> {
-        self.user(user);
-        let fingerprint = PublicKey::from(certificate.public_key().clone()).to_bytes().map(|blob| fingerprint(&blob));
-        self.reject(RefusalReason::UnknownKey, fingerprint.ok())
+        self.gate.proven(user, Proof::Certificate(Box::new(certificate.clone()))).await
     }
 
-    async fn auth_password(&mut self, user: &str, _: &str) -> Result<Auth, Self::Error> {
-        self.other_method(user)
+    async fn auth_password(&mut self, user: &str, password: &str) -> Result<Auth, Self::Error> {
+        self.gate.password(user, password).await
     }
 
     async fn auth_keyboard_interactive<'a>(
@@ -189,23 +111,21 @@ impl russh::server::Handler for Handler {
         _: &str,
         _: Option<Response<'a>>,
     ) -> Result<Auth, Self::Error> {
-        self.other_method(user)
+        self.gate.other(user).await
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let Some(login) = self.proven.take().map(Arc::new) else {
+        let Some(accepted) = self.gate.accepted() else {
             return Err(russh::Error::Inconsistent);
         };
+        let login = Arc::new(accepted.login.clone());
         if !self.server.admit(&self.connection, &login) {
             self.connection.turn_away(RefusalReason::TooManySessions);
             let text = "te veel verbindingen tegelijk voor deze gebruiker";
             return session.disconnect(Disconnect::TooManyConnections, text, "nl");
         }
-        let (server, attempts) = (Arc::clone(&self.server), self.connection.attempts().rejected());
-        let (entry, client) = (Arc::clone(&login), self.socket.client_banner());
-        let entered = tokio::task::spawn_blocking(move || {
-            server.witness().logged_in(&entry, LoginMethod::PublicKey, attempts, &client)
-        });
+        let server = Arc::clone(&self.server);
+        let entered = tokio::task::spawn_blocking(move || server.witness().logged_in(&accepted));
         if matches!(entered.await, Ok(Ok(()))) {
             self.server.spare(self.connection.peer);
             self.connection.log_in(login);

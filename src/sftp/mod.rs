@@ -4,19 +4,23 @@
 //! ([`crate::dropbox::view`]). Refuses whatever is not SFTP: shells, commands, forwarding.
 //!
 //! Where to begin reading: [`Server`] accepts; `connection` lives for one connection; `handler` answers the SSH
-//! transport; `session` is the SFTP loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what
+//! transport, and `gate` judges logins with `auth`, `certificate` and `password`; `session` is the SFTP loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what
 //! is done) and `outbox` (replies). A test client stands in [`client`].
 
 mod auth;
+mod certificate;
 pub mod client;
 mod connection;
+mod gate;
 mod handler;
 mod handles;
 mod keys;
 mod listing;
 mod operations;
 mod outbox;
+mod password;
 mod penalties;
+mod refusal;
 mod server;
 mod session;
 mod settings;
@@ -25,10 +29,14 @@ mod transport;
 mod upload;
 mod wire;
 
-pub use auth::{LONGEST_USER, LoginMethod, RefusalReason, RefusedLogin};
+pub use auth::{AcceptedLogin, CertificateUsed, LoginMethod};
+pub use certificate::LONGEST_KEY_ID;
 pub use keys::{HostKey, KeyFault, LONGEST_KEY_FILE, NewKey, new_key};
+pub use password::{LONGEST as LONGEST_PASSWORD, PasswordFault, SHORTEST as SHORTEST_PASSWORD, hash_password};
+pub use penalties::{KeptFault, LONGEST_KEPT};
+pub use refusal::{LONGEST_USER, MOST_TRIED, RefusalReason, RefusedLogin, Tried};
 pub use server::{Server, ServerEnd, Sessions};
-pub use settings::{Directory, Penalties, ServerSettings, SftpLimits, Unavailable, Witness};
+pub use settings::{Directory, ServerSettings, SftpLimits, Unavailable, Witness};
 pub use wire::{Decoded, decode_requests};
 
 /// Why a server cannot be made.

@@ -15,13 +15,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
-    time::{Instant, timeout},
+    time::timeout,
 };
 
 use super::{
     Directory, RefusalReason, RefusedLogin, ServerSettings, SftpError, SftpLimits, Witness,
     connection::{self, Connection, Ending},
-    penalties::{PenaltyBox, Source},
+    password::PasswordChecks,
+    penalties::{KeptFault, PenaltyBox, Source, WAITING_CONNECTIONS},
     transport,
 };
 use crate::{
@@ -37,7 +38,6 @@ const LAST_ENTRIES: Duration = Duration::from_secs(10);
 
 /// What a client reads that may not connect now, before any SSH.
 const FULL: &[u8] = b"Te veel verbindingen; probeer het later opnieuw.\r\n";
-const KEPT_OUT: &[u8] = b"Te veel mislukte aanmeldingen vanaf dit adres; probeer het later opnieuw.\r\n";
 
 /// An SFTP server that does not listen yet.
 pub struct Server {
@@ -74,6 +74,7 @@ impl Server {
         let shared = Shared {
             transport: Arc::new(transport::config(&settings)),
             penalties: Mutex::new(PenaltyBox::new(settings.penalties.clone())),
+            passwords: PasswordChecks::new(),
             settings,
             directory,
             boxes,
@@ -130,6 +131,19 @@ impl Sessions {
         lost.inspect(|live| live.connection.end(Ending::AccessLost)).count()
     }
 
+    /// The penalties to be kept for the next start; none when nothing changed since they were asked for.
+    pub fn penalties_to_keep(&self) -> Option<Vec<u8>> {
+        self.shared.penalties().keep(self.shared.directory.now())
+    }
+
+    /// Puts back the penalties that the last start kept.
+    ///
+    /// # Errors
+    /// [`KeptFault`]; the server then begins without any.
+    pub fn restore_penalties(&self, kept: &[u8]) -> Result<(), KeptFault> {
+        self.shared.penalties().restore(kept, self.shared.directory.now())
+    }
+
     /// Connections now, logged in or not.
     pub fn connections(&self) -> usize {
         self.shared.live().connections.len()
@@ -152,6 +166,7 @@ pub(super) struct Shared {
     live: Mutex<Live>,
     penalties: Mutex<PenaltyBox>,
     hashing: Arc<Semaphore>,
+    passwords: PasswordChecks,
 }
 
 #[derive(Default)]
@@ -163,6 +178,7 @@ struct Live {
 
 struct LiveConnection {
     connection: Arc<Connection>,
+    source: Source,
     login: Option<Arc<Login>>,
 }
 
@@ -170,19 +186,33 @@ struct LiveConnection {
 pub(super) struct Place {
     shared: Arc<Shared>,
     number: u64,
-    source: Source,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut live = self.shared.live();
-        live.connections.remove(&self.number);
-        if let Some(count) = live.sources.get_mut(&self.source) {
+        self.shared.live().remove(self.number);
+    }
+}
+
+impl Live {
+    /// Takes a connection out of the count; it may have been taken out before.
+    fn remove(&mut self, number: u64) -> Option<Arc<Connection>> {
+        let LiveConnection { connection, source, .. } = self.connections.remove(&number)?;
+        if let Some(count) = self.sources.get_mut(&source) {
             *count -= 1;
             if *count == 0 {
-                live.sources.remove(&self.source);
+                self.sources.remove(&source);
             }
         }
+        Some(connection)
+    }
+
+    /// The connections from there that wait for a login, and the oldest of them.
+    fn waiting(&self, source: Source) -> (usize, Option<u64>) {
+        let waiting = self.connections.iter().filter(|(_, live)| live.source == source && live.login.is_none());
+        waiting.fold((0, None), |(count, oldest), (number, _)| {
+            (count + 1, Some(oldest.map_or(*number, |oldest: u64| oldest.min(*number))))
+        })
     }
 }
 
@@ -216,6 +246,10 @@ impl Shared {
         &*self.witness
     }
 
+    pub(super) fn passwords(&self) -> &PasswordChecks {
+        &self.passwords
+    }
+
     /// Turns true when the server goes down.
     pub(super) fn shutdown(&self) -> watch::Receiver<bool> {
         self.shutdown.subscribe()
@@ -235,23 +269,41 @@ impl Shared {
     /// A connection came to no login: what the source did wrong counts against it.
     pub(super) fn penalise(&self, refused: &RefusedLogin) {
         match refused.reason {
-            // The server's own state, or a tenant's: not the source's fault.
-            RefusalReason::TooManySessions | RefusalReason::Unavailable | RefusalReason::Penalty => {}
+            // The server's own state, or a tenant's: not the source's fault. And somebody who closed a window before
+            // typing, or a monitor that asked what is spoken.
+            RefusalReason::TooManySessions | RefusalReason::Unavailable | RefusalReason::NothingUsable => {}
             RefusalReason::UnknownUser
             | RefusalReason::UnknownKey
             | RefusalReason::ExpiredKey
             | RefusalReason::WrongSource
             | RefusalReason::BadSignature
             | RefusalReason::WeakSignature
+            | RefusalReason::WrongPassword
+            | RefusalReason::UnknownAuthority
+            | RefusalReason::ExpiredAuthority
+            | RefusalReason::CertificateInvalid
+            | RefusalReason::CertificateKind
+            | RefusalReason::WrongPrincipal
+            | RefusalReason::CertificateOption
             | RefusalReason::StepMissing
             | RefusalReason::TooManyAttempts
-            | RefusalReason::Grace => self.penalties().failed(refused.peer.ip(), Instant::now()),
+            | RefusalReason::Grace => self.penalise_silence(refused.peer),
         }
+    }
+
+    /// A connection from there came to no login, whoever it was.
+    pub(super) fn penalise_silence(&self, peer: SocketAddr) {
+        self.penalties().failed(peer.ip(), self.directory.now());
+    }
+
+    /// Whether what fails from there is to fail slowly.
+    pub(super) fn slows(&self, peer: SocketAddr) -> bool {
+        self.penalties().slows(peer.ip(), self.directory.now())
     }
 
     /// Somebody logged in from there.
     pub(super) fn spare(&self, peer: SocketAddr) {
-        self.penalties().spare(peer.ip(), Instant::now());
+        self.penalties().spare(peer.ip(), self.directory.now());
     }
 
     fn live(&self) -> MutexGuard<'_, Live> {
@@ -263,23 +315,27 @@ impl Shared {
     }
 
     /// A place for a new connection, or what its client is told.
+    ///
+    /// Where a source has all it may have, the oldest of its connections that wait for a login makes room: one that
+    /// opens them and is silent keeps nobody else out who is behind the same address.
     fn place(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Place, &'static [u8]> {
-        let peer = connection.peer.ip();
-        if self.penalties().keeps_out(peer, Instant::now()) {
-            return Err(KEPT_OUT);
-        }
-        let source = Source::of(peer);
+        let slow = self.slows(connection.peer);
+        let source = Source::of(connection.peer.ip());
         let mut live = self.live();
-        let full = live.connections.len() >= self.limits().connections;
         let from_there = live.sources.get(&source).copied().unwrap_or_default();
-        if full || from_there >= self.limits().connections_per_source {
+        let (waiting, oldest) = live.waiting(source);
+        if from_there >= self.limits().connections_per_source || (slow && waiting >= WAITING_CONNECTIONS) {
+            let displaced = oldest.and_then(|oldest| live.remove(oldest)).ok_or(FULL)?;
+            displaced.end(Ending::Displaced);
+        }
+        if live.connections.len() >= self.limits().connections {
             return Err(FULL);
         }
-        live.sources.insert(source, from_there + 1);
+        *live.sources.entry(source).or_default() += 1;
         let number = live.next;
         live.next += 1;
-        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), login: None });
-        Ok(Place { shared: Arc::clone(self), number, source })
+        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), source, login: None });
+        Ok(Place { shared: Arc::clone(self), number })
     }
 }
 

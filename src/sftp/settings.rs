@@ -2,11 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ipnet::IpNet;
 use jiff::Timestamp;
 
-use super::{HostKey, LoginMethod, RefusedLogin};
-use crate::{domain::Tenant, dropbox::view::Login};
+use super::{AcceptedLogin, HostKey, RefusedLogin};
+use crate::{
+    config::{Limits, Penalties},
+    domain::Tenant,
+    dropbox::view::Login,
+};
 
 /// Settings of a server; they hold until it ends. Tenants are asked for at each login, through [`Directory`].
 #[derive(Debug, Clone)]
@@ -42,39 +45,25 @@ pub struct SftpLimits {
     pub drain: Duration,
 }
 
-impl Default for SftpLimits {
-    /// The defaults of `groeikluis.yaml`.
-    fn default() -> Self {
+impl From<&Limits> for SftpLimits {
+    fn from(limits: &Limits) -> Self {
         Self {
-            connections: 1000,
-            connections_per_source: 32,
-            sessions_per_tenant: 16,
-            login_grace: Duration::from_secs(30),
-            auth_attempts: 6,
-            idle: Duration::from_mins(15),
-            open_handles: 256,
-            drain: Duration::from_mins(1),
+            connections: limits.connections as usize,
+            connections_per_source: limits.connections_per_source as usize,
+            sessions_per_tenant: limits.sessions_per_tenant as usize,
+            login_grace: limits.login_grace,
+            auth_attempts: limits.auth_attempts as usize,
+            idle: limits.idle,
+            open_handles: limits.open_handles as usize,
+            drain: limits.drain,
         }
     }
 }
 
-/// How failing logins keep a source out for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Penalties {
-    /// Failed connections before the first penalty.
-    pub after: u32,
-    /// The first penalty; each further failure doubles it.
-    pub first: Duration,
-    /// The longest.
-    pub longest: Duration,
-    /// Networks that never get one.
-    pub exempt: Vec<IpNet>,
-}
-
-impl Default for Penalties {
-    /// The defaults of `groeikluis.yaml`, with no network exempt.
+impl Default for SftpLimits {
+    /// The defaults of `groeikluis.yaml`.
     fn default() -> Self {
-        Self { after: 5, first: Duration::from_secs(10), longest: Duration::from_hours(1), exempt: Vec::new() }
+        Self::from(&Limits::default())
     }
 }
 
@@ -82,6 +71,9 @@ impl Default for Penalties {
 pub trait Directory: Send + Sync {
     /// The tenant whose user name this is. Answers from memory.
     fn tenant(&self, user: &str) -> Option<Arc<Tenant>>;
+
+    /// Whether any tenant has an authority whose certificates may log in. Answers from memory.
+    fn has_authorities(&self) -> bool;
 
     /// The time, for the expiry of keys and the dates of listings.
     fn now(&self) -> Timestamp;
@@ -93,13 +85,7 @@ pub trait Witness: Send + Sync {
     ///
     /// # Errors
     /// [`Unavailable`]: the account cannot be kept, so the session is refused.
-    fn logged_in(
-        &self,
-        login: &Login,
-        method: LoginMethod,
-        attempts: u32,
-        client_banner: &str,
-    ) -> Result<(), Unavailable>;
+    fn logged_in(&self, accepted: &AcceptedLogin) -> Result<(), Unavailable>;
 
     /// A connection ended without a login, or with another user name than before.
     fn refused(&self, refused: &RefusedLogin);

@@ -75,6 +75,7 @@ const SIGNATURES: &[Algorithm] = &[
 pub(super) fn config(settings: &ServerSettings) -> server::Config {
     server::Config {
         server_id: SshId::Standard(Cow::Borrowed("SSH-2.0-groeikluis")),
+        // Until a user is named; what is offered then depends on the tenant.
         methods: MethodSet::from(&[MethodKind::PublicKey][..]),
         // A wrong key tells nothing by its timing, and a client with five keys should not wait five seconds.
         auth_rejection_time: Duration::ZERO,

@@ -304,6 +304,8 @@ pub struct GroundChanged {
 pub enum KeyUse {
     /// A tenant logs in with it; the entry's `key` is its label.
     Login,
+    /// A tenant logs in with keys that it certified; the entry's `key` is its label.
+    CertificateAuthority,
     /// A tenant's password; the entry's `key` is its label.
     Password,
     /// Files for a tenant are sealed to it.

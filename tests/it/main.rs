@@ -16,6 +16,8 @@ mod exactly_once;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod logins;
+#[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
 mod receipts;

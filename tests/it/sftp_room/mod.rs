@@ -6,6 +6,6 @@ mod clients;
 mod extensions;
 mod limits;
 mod logins;
-mod raw;
+pub mod raw;
 mod storage;
 mod support;

@@ -11,14 +11,15 @@ use std::{
 };
 
 use groeikluis::{
+    config::Penalties,
     domain::{
         SshPublicKey, Tenant, TenantKind,
         tenant::{LoginKey, LoginStep, Onboarding, TenantLimits, UploadRule},
     },
     dropbox::view::Login,
     sftp::{
-        Directory, HostKey, LoginMethod, NewKey, Penalties, RefusalReason, RefusedLogin, Server, ServerEnd,
-        ServerSettings, Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
+        AcceptedLogin, Directory, HostKey, NewKey, RefusalReason, RefusedLogin, Server, ServerEnd, ServerSettings,
+        Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
     },
 };
 use jiff::Timestamp;
@@ -34,17 +35,19 @@ const PATIENCE: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct Account {
     pub logged_in: Mutex<Vec<Login>>,
+    pub accepted: Mutex<Vec<AcceptedLogin>>,
     pub refused: Mutex<Vec<RefusedLogin>>,
     pub logged_out: Mutex<Vec<(u64, u64, bool)>>,
     pub fails: Mutex<bool>,
 }
 
 impl Witness for Account {
-    fn logged_in(&self, login: &Login, _: LoginMethod, _: u32, _: &str) -> Result<(), Unavailable> {
+    fn logged_in(&self, accepted: &AcceptedLogin) -> Result<(), Unavailable> {
         if *self.fails.lock().unwrap() {
             return Err(Unavailable);
         }
-        self.logged_in.lock().unwrap().push(login.clone());
+        self.logged_in.lock().unwrap().push(accepted.login.clone());
+        self.accepted.lock().unwrap().push(accepted.clone());
         Ok(())
     }
 
@@ -62,6 +65,10 @@ struct OneTenant(Arc<Tenant>);
 impl Directory for OneTenant {
     fn tenant(&self, user: &str) -> Option<Arc<Tenant>> {
         (user == self.0.id.as_str()).then(|| Arc::clone(&self.0))
+    }
+
+    fn has_authorities(&self) -> bool {
+        !self.0.certificate_authorities.is_empty()
     }
 
     fn now(&self) -> Timestamp {
@@ -216,6 +223,7 @@ fn bree(key: &NewKey) -> Tenant {
         kind: TenantKind::Municipality,
         nis_code: None,
         keys: vec![key],
+        certificate_authorities: Vec::new(),
         passwords: Vec::new(),
         require: vec![LoginStep::PublicKey],
         allow_from: vec!["127.0.0.0/8".parse().unwrap()],

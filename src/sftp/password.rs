@@ -1,0 +1,149 @@
+//! Passwords: making what is kept of one, and trying one against it.
+//!
+//! A check takes memory and time on purpose, so it runs on a thread that may block, a few at a time. What is ours of a
+//! password is wiped, the memory of the check with it; the transport's own copy of the packet is not within reach.
+
+use std::sync::Arc;
+
+use argon2::{Algorithm, Argon2, Block, Params, Version};
+use tokio::sync::Semaphore;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::domain::{PasswordHash, tenant::LoginPassword};
+
+/// Checks at one time: two cores' worth, and half a GiB where hashes are as dear as they may be.
+const AT_ONCE: usize = 2;
+
+/// Shortest new password, characters: long enough that a stolen hash is not worth trying.
+pub const SHORTEST: usize = 14;
+
+/// Longest password, bytes. Hashing reads all of it before anybody is known.
+pub const LONGEST: usize = 1024;
+
+/// Cost of a new hash: the second choice of RFC 9106, section 4.
+const MEMORY_KIB: u32 = 65_536;
+const PASSES: u32 = 3;
+const LANES: u32 = 4;
+
+/// Salt and hash of a new one, bytes (RFC 9106, section 4).
+const SALT_BYTES: usize = 16;
+const HASH_BYTES: usize = 32;
+
+/// Why there is no hash of a new password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PasswordFault {
+    /// Below [`SHORTEST`].
+    #[error("the password has fewer than {SHORTEST} characters")]
+    TooShort,
+    /// Above [`LONGEST`].
+    #[error("the password has more than {LONGEST} bytes")]
+    TooLong,
+    /// There is no memory for it.
+    #[error("the password could not be hashed")]
+    NotMade,
+}
+
+/// Makes what is kept of a new password.
+///
+/// # Errors
+/// [`PasswordFault`].
+pub fn hash_password(password: &str) -> Result<PasswordHash, PasswordFault> {
+    if password.chars().count() < SHORTEST {
+        return Err(PasswordFault::TooShort);
+    }
+    if password.len() > LONGEST {
+        return Err(PasswordFault::TooLong);
+    }
+    let salt = rand::random::<[u8; SALT_BYTES]>().to_vec();
+    let mut made =
+        PasswordHash { memory_kib: MEMORY_KIB, passes: PASSES, lanes: LANES, salt, hash: vec![0; HASH_BYTES] };
+    made.hash = derive(&made, password.as_bytes()).ok_or(PasswordFault::NotMade)?.to_vec();
+    Ok(made)
+}
+
+/// Tries passwords, a few at a time.
+#[derive(Debug)]
+pub(super) struct PasswordChecks {
+    places: Arc<Semaphore>,
+}
+
+impl PasswordChecks {
+    pub(super) fn new() -> Self {
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The label of the one that was given. Each is tried, so that the time does not tell which.
+    pub(super) async fn find(&self, passwords: Vec<LoginPassword>, given: &str) -> Option<String> {
+        if given.len() > LONGEST {
+            return None;
+        }
+        let given = Zeroizing::new(given.to_owned());
+        // Who hangs up while waiting gives its turn up; a check that began is finished.
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        let tried = tokio::task::spawn_blocking(move || {
+            let _until_done = place;
+            passwords.into_iter().fold(None, |found, password| {
+                if is_right(&password.hash, given.as_bytes()) { Some(password.label) } else { found }
+            })
+        });
+        tried.await.ok().flatten()
+    }
+}
+
+fn is_right(kept: &PasswordHash, given: &[u8]) -> bool {
+    let Some(derived) = derive(kept, given) else { return false };
+    // Every byte is looked at, whichever differs.
+    let differing = derived.iter().zip(&kept.hash).fold(0, |differing, (one, other)| differing | (one ^ other));
+    derived.len() == kept.hash.len() && differing == 0
+}
+
+/// The hash of a password, with the salt and cost of one that is kept; none without the memory for it.
+fn derive(kept: &PasswordHash, password: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+    let params = Params::new(kept.memory_kib, kept.passes, kept.lanes, Some(kept.hash.len())).ok()?;
+    let mut memory = Vec::new();
+    memory.try_reserve_exact(params.block_count()).ok()?;
+    memory.resize(params.block_count(), Block::default());
+    let mut derived = Zeroizing::new(vec![0; kept.hash.len()]);
+    let argon2 = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
+    let made = argon2.hash_password_into_with_memory(password, &kept.salt, &mut derived, &mut memory);
+    memory.iter_mut().for_each(Zeroize::zeroize);
+    made.ok().map(|()| derived)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Made with `argon2 somesaltsomesalt -id -t 2 -k 19456 -p 1 -e` of the reference implementation, from
+    /// `correct horse battery`.
+    const OF_STOCK_TOOL: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$/HetJC6LZ4lnwgLB+wJSS2a9bFu2Kq4HxwNWzoJq2qU";
+
+    #[test]
+    fn what_stock_tools_make_is_understood() {
+        let kept: PasswordHash = OF_STOCK_TOOL.parse().unwrap();
+        assert!(is_right(&kept, b"correct horse battery"));
+        assert!(!is_right(&kept, b"correct horse batterz") && !is_right(&kept, b""));
+    }
+
+    #[test]
+    fn new_passwords_are_long_and_salted() {
+        assert_eq!(hash_password(&"x".repeat(SHORTEST - 1)), Err(PasswordFault::TooShort));
+        assert_eq!(hash_password(&"x".repeat(LONGEST + 1)), Err(PasswordFault::TooLong));
+        let (one, other) = (hash_password("voorbeeld-éé-zin").unwrap(), hash_password("voorbeeld-éé-zin").unwrap());
+        assert_ne!(one, other);
+        assert_eq!(one.to_string().parse::<PasswordHash>().unwrap(), one);
+        assert!(is_right(&one, "voorbeeld-éé-zin".as_bytes()));
+    }
+
+    #[tokio::test]
+    async fn the_right_one_of_several_is_found() {
+        let password = |label: &str, hash: &str| LoginPassword { label: label.to_owned(), hash: hash.parse().unwrap() };
+        let other = OF_STOCK_TOOL.replace("c29tZXNhbHRzb21lc2FsdA", "b3RoZXJzYWx0b3RoZXJzYWx0");
+        let both = vec![password("old", &other), password("new", OF_STOCK_TOOL)];
+        let checks = PasswordChecks::new();
+        assert_eq!(checks.find(both.clone(), "correct horse battery").await.as_deref(), Some("new"));
+        assert_eq!(checks.find(both.clone(), "wrong").await, None);
+        assert_eq!(checks.find(both, &"x".repeat(LONGEST + 1)).await, None);
+    }
+}

@@ -1,0 +1,47 @@
+//! What no honest client does: forging, changing names, doing something before logging in, trying and waiting for ever.
+
+use super::{
+    daemon, daemon_with,
+    passwords::{KEPT, PASSWORD},
+    peer::play,
+    refusals,
+};
+
+const BOTH: &str = "require: [publickey, password]";
+
+#[test]
+fn a_known_key_without_its_signature_is_nobody() {
+    let daemon = daemon(&[]);
+    let Some(ran) = play(&daemon, "forged", &["bree"]) else { return };
+    assert_eq!(ran.stdout.trim(), "refused");
+    assert_eq!(refusals(&daemon, 1), ["bad-signature"]);
+    assert!(daemon.events("auth.login").is_empty());
+}
+
+#[test]
+fn another_user_name_begins_from_nothing() {
+    let daemon = daemon(&[KEPT, BOTH]);
+    let Some(ran) = play(&daemon, "switched", &[PASSWORD]) else { return };
+    let expected = ["partial password", "publickey", "publickey", "partial password", "password", "in"];
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(daemon.events("auth.login").len(), 1);
+}
+
+#[test]
+fn nothing_is_served_before_a_login() {
+    let daemon = daemon(&[]);
+    let Some(ran) = play(&daemon, "early", &[]) else { return };
+    let expected = ["not opened", "not opened", "in", "LEESMIJ.txt,inbox,log,outbox,test"];
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn attempts_and_time_are_limited() {
+    let daemon = daemon_with(&[KEPT, BOTH], &["limits: {login_grace_seconds: 5}"]);
+    let Some(many) = play(&daemon, "many", &[]) else { return };
+    assert_eq!(many.stdout.trim(), "ended after at most 7");
+    let waits = play(&daemon, "waits", &[]).unwrap();
+    assert_eq!(waits.stdout.lines().collect::<Vec<_>>(), ["partial password", "ended"]);
+    assert_eq!(refusals(&daemon, 7).last().unwrap(), "step-missing");
+    assert!(daemon.events("auth.login").is_empty());
+}
