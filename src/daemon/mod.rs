@@ -18,7 +18,7 @@ mod witness;
 pub use control::{note, publish};
 pub use running::{Daemon, DaemonOptions};
 pub(crate) use {
-    opening::{disclosures, log_dir},
+    opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,
 };
 

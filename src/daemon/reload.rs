@@ -63,6 +63,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> bool {
         || old.exchange_identity != new.exchange_identity
         || old.log.origin != new.log.origin
         || old.log.key != new.log.key
+        || old.log.co_sign != new.log.co_sign
         || old.limits != new.limits
         || old.penalties != new.penalties
         || old.sources != new.sources

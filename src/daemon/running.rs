@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use super::{
     DaemonError, control, in_force,
     live::{Facts, Live},
-    opening::{Secrets, disclosures, lock, log_dir, open_log},
+    opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
     register_loader, reload,
     watch::DirectoryWatch,
@@ -52,6 +52,8 @@ pub struct Daemon {
     listeners: Vec<TcpListener>,
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
+    /// Ends with the log.
+    receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
 }
 
@@ -73,7 +75,7 @@ impl Daemon {
         durable::forbid_core_dumps().map_err(DaemonError::CoreDumps)?;
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
-        let verifier = secrets.log.verifier().clone();
+        let (verifier, log_keys) = (secrets.log.first.verifier().clone(), secrets.log.to_vkeys());
         let keeper = disclosures(&settings, secrets.exchange.clone());
         let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
@@ -88,7 +90,8 @@ impl Daemon {
             keyring: secrets.exchange.clone(),
             budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
             log_dir: log_dir(&settings),
-            log_key: verifier.to_string(),
+            archive_dir: archive_dir(&settings),
+            log_keys,
         };
         let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
             .map_err(DaemonError::DropBoxes)?;
@@ -100,7 +103,7 @@ impl Daemon {
             boxes: boxes.clone(),
             state: state.clone(),
         };
-        receipts.start()?;
+        let receipts = receipts.start()?;
         let parts = ExchangeParts {
             boxes: boxes.clone(),
             log: log.clone(),
@@ -136,6 +139,7 @@ impl Daemon {
             listeners,
             addresses,
             host_keys,
+            receipts,
             _lock: lock,
         })
     }
@@ -166,7 +170,9 @@ impl Daemon {
         mut reload_requests: tokio::sync::mpsc::Receiver<()>,
         ready: impl FnOnce(),
     ) -> Result<(), DaemonError> {
-        let Self { config, live, state, log, exchange, registers, server, sessions, listeners, _lock, .. } = self;
+        let Self {
+            config, live, state, log, exchange, registers, server, sessions, listeners, receipts, _lock, ..
+        } = self;
         let _register_watch = watch_register(&live, &registers, &log, &exchange);
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
@@ -202,7 +208,10 @@ impl Daemon {
         let log_failed = *failing.borrow();
         let closed = tokio::task::spawn_blocking(move || {
             exchange.stop();
-            log.close()
+            let closed = log.close();
+            // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
+            let _ = receipts.join();
+            closed
         });
         match closed.await {
             Ok(Ok(())) if !log_failed => Ok(()),

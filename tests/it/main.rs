@@ -14,6 +14,8 @@ mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod no_niss;
+#[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
 mod receipts;
@@ -27,3 +29,7 @@ mod rooms;
 mod sftp_room;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tampering;
+#[cfg(test)]
+mod years;

@@ -8,7 +8,7 @@ mod cut;
 mod filezilla;
 mod lftp;
 mod openssh;
-mod program;
+pub mod program;
 mod putty;
 mod rclone;
 mod scripted;
