@@ -1,7 +1,10 @@
 //! `groeikluis ledger`: the index of the transfer log, which can be made again from it.
 
 use super::{ConfigArgument, load, output::say};
-use crate::ledger;
+use crate::{
+    daemon::{archive_dir, log_dir},
+    ledger,
+};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -12,7 +15,8 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Rebuild(config) = command;
     let settings = load(config)?;
-    let entries = ledger::rebuild(&settings.state_dir.join("log"), &settings.state_dir.join("ledger.sqlite"))?;
+    let entries =
+        ledger::rebuild(&log_dir(&settings), &archive_dir(&settings), &settings.state_dir.join("ledger.sqlite"))?;
     say(&format!("ledger made from {entries} entries"));
     Ok(())
 }

@@ -44,7 +44,7 @@ pub(super) const MAIN: Keys = Keys {
     ],
 };
 pub(super) const REGISTER: Keys = Keys { name: "register", required: &["path", "identity"], optional: &[] };
-pub(super) const LOG: Keys = Keys { name: "log", required: &["origin", "key"], optional: &["listings"] };
+pub(super) const LOG: Keys = Keys { name: "log", required: &["origin", "key"], optional: &["co_sign", "listings"] };
 pub(super) const LIMITS: Keys = Keys {
     name: "limits",
     required: &[],

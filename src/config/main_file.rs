@@ -80,7 +80,8 @@ pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
         log: fields.mapping("log", &keys::LOG).and_then(|log| {
             let (origin, key) = (log.item("origin").and_then(|item| origin(&item)), secret(&log, "key"));
             let listings = log.leaf("listings").unwrap_or(false);
-            Some(LogKeySettings { origin: origin?, key: key?, listings })
+            let co_sign = log.list("co_sign").iter().filter_map(|item| self::secret(item, environment)).collect();
+            Some(LogKeySettings { origin: origin?, key: key?, co_sign, listings })
         }),
         banner: banner(&fields),
         limits: limits(fields.mapping("limits", &keys::LIMITS).as_ref(), faults),

@@ -179,7 +179,7 @@ fn read_bounded(mut file: &File) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
     let faults = Faults::default();
     let others = [&settings.exchange_identity, &settings.register.identity, &settings.log.key];
-    for secret in settings.host_keys.iter().chain(others) {
+    for secret in settings.host_keys.iter().chain(others).chain(&settings.log.co_sign) {
         if let Err(error) = secret.read() {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), error.hint());

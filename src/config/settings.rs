@@ -100,6 +100,8 @@ pub struct LogKeySettings {
     pub origin: String,
     /// The signed-note key that signs checkpoints.
     pub key: SecretFile,
+    /// Keys that sign beside it, while one is replaced.
+    pub co_sign: Vec<SecretFile>,
     /// Whether each listing of a directory is an entry.
     pub listings: bool,
 }

@@ -23,7 +23,7 @@ pub use kept::KeptError;
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use running::{Daemon, DaemonOptions, login_records};
 pub(crate) use {
-    opening::{disclosures, log_dir},
+    opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,
 };
 

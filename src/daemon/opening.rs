@@ -13,7 +13,7 @@ use crate::{
     ledger::{Ledger, SqliteLedger},
     seal::Keyring,
     sftp::HostKey,
-    transfer_log::{DisclosureKeeper, LogSettings, NoteFault, NoteKey, TransferLog},
+    transfer_log::{DisclosureKeeper, LogSettings, NoteFault, NoteKey, SigningKeys, TransferLog},
 };
 
 /// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
@@ -23,7 +23,7 @@ const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 pub(super) struct Secrets {
     pub exchange: Keyring,
     pub host_keys: Vec<HostKey>,
-    pub log: NoteKey,
+    pub log: SigningKeys,
 }
 
 impl Secrets {
@@ -36,7 +36,7 @@ impl Secrets {
         Ok(Self {
             exchange: read_keyring(&settings.exchange_identity)?,
             host_keys: host_keys?,
-            log: read_log_key(settings)?,
+            log: read_log_keys(settings)?,
         })
     }
 }
@@ -47,14 +47,24 @@ fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
     HostKey::parse(text).map_err(|source| DaemonError::HostKey { secret: secret.to_string(), source })
 }
 
-pub(super) fn read_log_key(settings: &Settings) -> Result<NoteKey, DaemonError> {
-    let secret = &settings.log.key;
-    let origin = settings.log.origin.clone();
+fn read_log_keys(settings: &Settings) -> Result<SigningKeys, DaemonError> {
+    let origin = &settings.log.origin;
+    let first = read_log_key(&settings.log.key, origin)?;
+    let others: Result<_, _> = settings.log.co_sign.iter().map(|secret| read_log_key(secret, origin)).collect();
+    Ok(SigningKeys { first, others: others? })
+}
+
+fn read_log_key(secret: &SecretFile, origin: &str) -> Result<NoteKey, DaemonError> {
     let bytes = secret.read().map_err(DaemonError::Secret)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
-    let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.clone(), source };
+    let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin: origin.to_owned(), source };
     let key = NoteKey::parse(text).map_err(fault)?;
     if key.name() == origin { Ok(key) } else { Err(fault(NoteFault::Origin)) }
+}
+
+/// Where transfer logs of earlier years are put by.
+pub(crate) fn archive_dir(settings: &Settings) -> PathBuf {
+    settings.state_dir.join("log-archive")
 }
 
 /// The directory of the transfer log.
@@ -71,7 +81,7 @@ pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureK
 pub(super) fn open_log(
     settings: &Settings,
     keeper: DisclosureKeeper,
-    key: NoteKey,
+    keys: SigningKeys,
     clock: Clock,
 ) -> Result<(TransferLog, Arc<dyn Ledger>), DaemonError> {
     let ledger = settings.state_dir.join("ledger.sqlite");
@@ -80,7 +90,8 @@ pub(super) fn open_log(
         dir: log_dir(settings),
         high_water_dir: settings.high_water_dir.clone(),
         origin: settings.log.origin.clone(),
-        key,
+        archive_dir: archive_dir(settings),
+        keys,
         checkpoint_every: CHECKPOINT_EVERY,
     };
     let log = TransferLog::open_keeping(log_settings, clock, Box::new(index), keeper).map_err(DaemonError::Log)?;

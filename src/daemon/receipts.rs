@@ -48,9 +48,9 @@ enum ReceiptsError {
 
 impl Receipts {
     /// Starts the thread; it ends with the log.
-    pub fn start(self) -> Result<(), DaemonError> {
+    pub fn start(self) -> Result<std::thread::JoinHandle<()>, DaemonError> {
         let thread = std::thread::Builder::new().name("receipts".to_owned());
-        thread.spawn(move || self.follow()).map(|_| ()).map_err(DaemonError::Receipts)
+        thread.spawn(move || self.follow()).map_err(DaemonError::Receipts)
     }
 
     fn follow(self) {

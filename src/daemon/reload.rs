@@ -64,6 +64,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> bool {
         || old.log.origin != new.log.origin
         || old.log.key != new.log.key
         || old.banner != new.banner
+        || old.log.co_sign != new.log.co_sign
         || old.limits != new.limits
         || old.penalties != new.penalties
         || old.sources != new.sources

@@ -16,7 +16,7 @@ use super::{
     kept::KeptFiles,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
-    opening::{Secrets, disclosures, lock, log_dir, open_log},
+    opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
     register_loader::{self, read_keyring},
     reload,
@@ -58,6 +58,8 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
     keeper: Keeper,
+    /// Ends with the log.
+    receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
 }
 
@@ -85,7 +87,7 @@ impl Daemon {
         }
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
-        let verifier = secrets.log.verifier().clone();
+        let (verifier, log_keys) = (secrets.log.first.verifier().clone(), secrets.log.to_vkeys());
         let keeper = disclosures(&settings, secrets.exchange.clone());
         let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
@@ -100,7 +102,8 @@ impl Daemon {
             keyring: secrets.exchange.clone(),
             budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
             log_dir: log_dir(&settings),
-            log_key: verifier.to_string(),
+            archive_dir: archive_dir(&settings),
+            log_keys,
         };
         let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
             .map_err(DaemonError::DropBoxes)?;
@@ -112,7 +115,7 @@ impl Daemon {
             boxes: boxes.clone(),
             state: state.clone(),
         };
-        receipts.start()?;
+        let receipts = receipts.start()?;
         let own_keyring = secrets.exchange.clone();
         let parts = ExchangeParts {
             boxes: boxes.clone(),
@@ -154,6 +157,7 @@ impl Daemon {
             addresses,
             host_keys,
             keeper,
+            receipts,
             _lock: lock,
         })
     }
@@ -184,8 +188,21 @@ impl Daemon {
         mut reload_requests: tokio::sync::mpsc::Receiver<()>,
         ready: impl FnOnce(),
     ) -> Result<(), DaemonError> {
-        let Self { config, live, state, log, exchange, registers, server, sessions, listeners, keeper, _lock, .. } =
-            self;
+        let Self {
+            config,
+            live,
+            state,
+            log,
+            exchange,
+            registers,
+            server,
+            sessions,
+            listeners,
+            keeper,
+            receipts,
+            _lock,
+            ..
+        } = self;
         let _register_watch = watch_register(&live, &registers, &log, &exchange);
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
@@ -222,7 +239,10 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
-            log.close()
+            let closed = log.close();
+            // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
+            let _ = receipts.join();
+            closed
         });
         match closed.await {
             Ok(Ok(())) if !log_failed => Ok(()),

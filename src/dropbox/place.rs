@@ -44,6 +44,8 @@ pub(super) const EXAMPLE_LIST: &str = "voorbeeldlijst.csv";
 pub(super) const CHECKPOINT: &str = "checkpoint";
 /// The name of the log's public key.
 pub(super) const LOG_KEY: &str = "log.vkey";
+/// The directory of logs of earlier years in an auditor's `/log`.
+pub(super) const LOG_ARCHIVE: &str = "archive";
 /// The name of the directory of receipts.
 pub(super) const RECEIPTS: &str = "receipts";
 
@@ -90,7 +92,9 @@ pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
 /// The parts of the log's directory that are the log: not its journal, its lock or temporary files.
 fn is_public_log_path(below: &[&str]) -> bool {
     match below {
-        [] => true,
+        [] | [LOG_ARCHIVE, _, LOG_KEY] => true,
+        [LOG_ARCHIVE] | [LOG_ARCHIVE, _] => below.iter().all(|name| !name.starts_with('.')),
+        [LOG_ARCHIVE, name, rest @ ..] => !name.starts_with('.') && is_public_log_path(rest),
         [first, rest @ ..] => matches!(*first, CHECKPOINT | "tile") && rest.iter().all(|name| !name.starts_with('.')),
     }
 }

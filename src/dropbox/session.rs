@@ -15,13 +15,16 @@ use super::{
     inbox::{Beginning, Opener, unavailable},
     is_temporary,
     outbox::described_file,
-    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPTS},
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_ARCHIVE, LOG_KEY, Place, RECEIPTS},
     record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
 };
-use crate::domain::{Tenant, VirtualPath, niss};
+use crate::{
+    domain::{Tenant, VirtualPath, niss},
+    durable::Directory,
+};
 
 /// A session's view.
 pub(super) struct TenantView {
@@ -62,7 +65,7 @@ impl TenantView {
         match place {
             Place::Guide => Some(self.shared.host.guide(&self.tenant).into_bytes()),
             Place::ExampleList => Some(self.shared.host.example_list(&self.tenant).into_bytes()),
-            Place::LogKey => Some(format!("{}\n", self.shared.log_key).into_bytes()),
+            Place::LogKey => Some(self.shared.log_keys.clone().into_bytes()),
             Place::Checkpoint => self.shared.log_dir.read(CHECKPOINT, LONGEST_CHECKPOINT_BYTES).ok().flatten(),
             _ => None,
         }
@@ -126,8 +129,18 @@ impl TenantView {
         Ok(Box::new(download))
     }
 
+    /// Where a path below an auditor's `/log` is: in the log, or among those of earlier years.
+    fn log_place<'a>(&'a self, below: &'a str) -> (&'a Directory, &'a str) {
+        match below.strip_prefix(LOG_ARCHIVE) {
+            Some("") => (&self.shared.archive_dir, ""),
+            Some(rest) if rest.starts_with('/') => (&self.shared.archive_dir, rest.trim_start_matches('/')),
+            _ => (&self.shared.log_dir, below),
+        }
+    }
+
     fn open_log_file(&self, below: &str) -> Result<Box<dyn Download>, Denied> {
-        let file = self.shared.log_dir.open(below).map_err(|_| Denied::NotFound)?;
+        let (directory, below) = self.log_place(below);
+        let file = directory.open(below).map_err(|_| Denied::NotFound)?;
         let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
         if metadata.is_dir() {
             return Err(Denied::IsADirectory);
@@ -143,26 +156,28 @@ impl TenantView {
         Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
     }
 
-    fn log_entries(&self, below: &str) -> Result<Vec<Entry>, Denied> {
+    fn log_entries(&self, path: &str) -> Result<Vec<Entry>, Denied> {
+        let (directory, below) = self.log_place(path);
         let directory = if below.is_empty() {
-            self.shared.log_dir.clone()
+            directory.clone()
         } else {
-            self.shared.log_dir.open_subdirectory(below).map_err(|_| Denied::NotADirectory)?
+            directory.open_subdirectory(below).map_err(|_| Denied::NotADirectory)?
         };
         let mut names = directory.names().map_err(|error| unavailable(DropBoxError::Storage(error)))?;
-        if below.is_empty() {
-            names.push(LOG_KEY.to_owned());
+        if path.is_empty() {
+            names.push(LOG_ARCHIVE.to_owned());
         }
         names.sort_unstable();
-        let base = VirtualPath::parse(format!("/log/{below}").as_bytes()).map_err(|_| Denied::NotFound)?;
+        let base = VirtualPath::parse(format!("/log/{path}").as_bytes()).map_err(|_| Denied::NotFound)?;
         Ok(names.iter().filter_map(|name| self.fixed_entry(&base, name)).collect())
     }
 
     fn log_attributes(&self, below: &str) -> Result<Attributes, Denied> {
-        if below.is_empty() || self.shared.log_dir.open_subdirectory(below).is_ok() {
+        let (directory, below) = self.log_place(below);
+        if below.is_empty() || directory.open_subdirectory(below).is_ok() {
             return Ok(self.directory(false));
         }
-        let file = self.shared.log_dir.open(below).map_err(|_| Denied::NotFound)?;
+        let file = directory.open(below).map_err(|_| Denied::NotFound)?;
         let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
         Ok(self.file(metadata.len()))
     }

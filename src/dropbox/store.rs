@@ -100,8 +100,10 @@ pub struct BoxesSettings {
     pub budget: MemoryBudget,
     /// The log's directory, which auditors read.
     pub log_dir: PathBuf,
-    /// The log's public key, for tenants to verify with.
-    pub log_key: String,
+    /// Where the logs of earlier years are, which auditors read too.
+    pub archive_dir: PathBuf,
+    /// The log's public keys, a line each, for tenants to verify with.
+    pub log_keys: String,
 }
 
 /// What all sessions of all tenants share.
@@ -114,7 +116,9 @@ pub(super) struct Shared {
     pub ledger: Arc<dyn Ledger>,
     pub host: Arc<dyn Host>,
     pub log_dir: Directory,
-    pub log_key: String,
+    /// Logs of earlier years.
+    pub archive_dir: Directory,
+    pub log_keys: String,
 }
 
 /// One tenant's boxes.
@@ -158,7 +162,8 @@ impl Boxes {
             ledger,
             host,
             log_dir: Directory::create(&settings.log_dir).map_err(DropBoxError::Storage)?,
-            log_key: settings.log_key,
+            archive_dir: Directory::create(&settings.archive_dir).map_err(DropBoxError::Storage)?,
+            log_keys: settings.log_keys,
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -75,7 +75,8 @@ impl Scene {
             keyring: keyring.clone(),
             budget: budget.clone(),
             log_dir: place.dir(),
-            log_key: String::new(),
+            archive_dir: place.path("archive"),
+            log_keys: String::new(),
         };
         let around = Arc::new(Around { tenant: Arc::new(bree()), submitted: Mutex::default() });
         let boxes = Boxes::open(settings, clock(), log, Arc::new(ledger), around.clone()).unwrap();

@@ -6,6 +6,7 @@
 
 mod clock;
 mod directory;
+pub mod disk;
 mod lock;
 mod process;
 

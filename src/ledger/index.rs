@@ -21,6 +21,13 @@ impl SqliteIndex {
         Self { database }
     }
 
+    /// Lets the file grow no more: its next page is one too many, as on a full disk.
+    #[cfg(test)]
+    pub(super) fn fill_disk(&self) {
+        let pages: i64 = self.database.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        self.database.pragma_update(None, "max_page_count", pages).unwrap();
+    }
+
     fn read_position(&self) -> Result<Position, LedgerError> {
         let row = self.database.query_row("SELECT size, last FROM progress", [], |row| {
             Ok((row.get::<_, i64>(0)?, row.get::<_, Option<[u8; 32]>>(1)?))

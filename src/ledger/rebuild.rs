@@ -3,17 +3,20 @@
 use std::{path::Path, sync::Arc};
 
 use super::{LedgerError, SqliteLedger};
-use crate::{durable::DirectoryLock, transfer_log::entries};
+use crate::{
+    durable::DirectoryLock,
+    transfer_log::{archived, entries},
+};
 
 /// Entries in one transaction: a large one would only need more memory.
 const CHUNK: usize = 4_096;
 
-/// Empties the ledger and fills it from the log; answers how many entries it took in. Should it be interrupted, the
+/// Empties the ledger and fills it from the logs of all years; answers how many entries it took in. Should it be interrupted, the
 /// daemon goes on where it stopped.
 ///
 /// # Errors
 /// [`LedgerError`]: a daemon uses the log, the log cannot be read, or the database's fault.
-pub fn rebuild(log_dir: &Path, ledger: &Path) -> Result<u64, LedgerError> {
+pub fn rebuild(log_dir: &Path, archive_dir: &Path, ledger: &Path) -> Result<u64, LedgerError> {
     let _lock = DirectoryLock::acquire(log_dir).map_err(|source| {
         if source.kind() == std::io::ErrorKind::WouldBlock {
             LedgerError::LogInUse { path: log_dir.to_owned() }
@@ -24,7 +27,10 @@ pub fn rebuild(log_dir: &Path, ledger: &Path) -> Result<u64, LedgerError> {
     let (_, mut index) = SqliteLedger::open(ledger)?;
     index.forget()?;
     let (mut chunk, mut size) = (Vec::with_capacity(CHUNK), 0);
-    for entry in entries(log_dir).map_err(LedgerError::Log)? {
+    let mut logs = archived(archive_dir).map_err(LedgerError::Log)?;
+    logs.push(log_dir.to_owned());
+    let each = logs.iter().map(|log| entries(log)).collect::<Result<Vec<_>, _>>().map_err(LedgerError::Log)?;
+    for entry in each.into_iter().flatten() {
         chunk.push(entry.map_err(LedgerError::Log)?);
         size += 1;
         if chunk.len() == CHUNK {

@@ -113,7 +113,7 @@ impl Ledger for SqliteLedger {
         let query = "SELECT coalesce(deliveries.file, ''), answers.at, answers.submission FROM answers \
                      LEFT JOIN deliveries ON deliveries.id = answers.delivery \
                      WHERE answers.tenant = ?1 AND answers.protocol = ?2 AND answers.fingerprint = ?3 \
-                     AND answers.register_month = ?4 ORDER BY answers.seq LIMIT 1";
+                     AND answers.register_month = ?4 ORDER BY answers.at, answers.seq LIMIT 1";
         let parameters = (tenant.as_str(), protocol.as_str(), fingerprint, register_month);
         let found = self.rows(query, parameters, |row| {
             Ok(AnsweredList { file: column(row, 0)?, at: time(row, 1)?, submission: column(row, 2)? })
@@ -128,7 +128,7 @@ impl Ledger for SqliteLedger {
 
     fn waiting(&self) -> Result<Vec<SubmissionRow>, LedgerError> {
         let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
-                     WHERE state = 'waiting' ORDER BY received_seq";
+                     WHERE state = 'waiting' ORDER BY received_at, received_seq";
         self.rows(query, [], submission)
     }
 
@@ -143,11 +143,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError> {
-        self.rows(&format!("{DELIVERIES} WHERE available_at IS NULL ORDER BY created_seq"), [], delivery)
+        self.rows(&format!("{DELIVERIES} WHERE available_at IS NULL ORDER BY created_at, created_seq"), [], delivery)
     }
 
     fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError> {
-        let query = format!("{DELIVERIES} WHERE tenant = ?1 ORDER BY created_seq");
+        let query = format!("{DELIVERIES} WHERE tenant = ?1 ORDER BY created_at, created_seq");
         self.rows(&query, [tenant.as_str()], delivery)
     }
 

@@ -87,14 +87,14 @@ fn a_rebuilt_ledger_equals_the_live_one() {
     }
     let Exchange { place, log, ledger, .. } = exchange;
     let path = place.path("ledger.db");
-    assert!(matches!(rebuild(&place.dir(), &path), Err(LedgerError::LogInUse { .. })));
+    assert!(matches!(rebuild(&place.dir(), &place.path("archive"), &path), Err(LedgerError::LogInUse { .. })));
     let size = log.size();
     log.close().unwrap();
     drop(ledger);
     let live = dump(&path);
     assert!(live.len() >= 8, "{live:?}");
     for rebuilt in [path, place.path("another.db")] {
-        assert_eq!(rebuild(&place.dir(), &rebuilt).unwrap(), size + 1);
+        assert_eq!(rebuild(&place.dir(), &place.path("archive"), &rebuilt).unwrap(), size + 1);
         assert_eq!(dump(&rebuilt), live);
     }
 }
@@ -253,7 +253,7 @@ fn a_ledger_that_is_behind_or_gone_or_broken_catches_up() {
         log.close().unwrap();
         drop(ledger);
         let live = dump(&path);
-        rebuild(&place.dir(), &place.path("rebuilt.db")).unwrap();
+        rebuild(&place.dir(), &place.path("archive"), &place.path("rebuilt.db")).unwrap();
         assert_eq!(dump(&place.path("rebuilt.db")), live);
     }
 }
@@ -266,4 +266,31 @@ fn the_file_is_for_its_user_only() {
         let file = exchange.place.path(&format!("ledger.db{suffix}"));
         assert_eq!(fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600);
     }
+}
+
+#[test]
+fn a_ledger_on_a_full_disk_ends_the_log_and_catches_up_later() {
+    let place = Place::new();
+    let path = place.path("ledger.db");
+    let open = |index: SqliteIndex| TransferLog::open(place.settings(), clock(), Box::new(index));
+    let (_, index) = SqliteLedger::open(&path).unwrap();
+    index.fill_disk();
+    let log = open(index).unwrap();
+    let mut answered = 0_usize;
+    let fault = loop {
+        let context = Context { correlation: Some(format!("{answered:032x}")), ..context() };
+        match log.append(vec![Record::success(upload(), context)]) {
+            Ok(_) => answered += 1,
+            Err(fault) => break fault,
+        }
+    };
+    assert!(fault.is_fatal() && log.is_failed(), "{fault:?}");
+    assert!(matches!(fault, LogError::Index(_)));
+    drop(log);
+    // What the log took is in it, and the ledger learns of it with room on the disk.
+    let (ledger, index) = SqliteLedger::open(&path).unwrap();
+    let log = open(index).unwrap();
+    assert_eq!(ledger.waiting().unwrap().len(), answered + 1);
+    log.close().unwrap();
+    place.verify().unwrap();
 }

@@ -3,8 +3,9 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 
 use super::{
+    keys::SigningKeys,
     merkle::Hash,
-    note::{NoteFault, NoteKey, VerifierKey},
+    note::{NoteFault, VerifierKey},
 };
 
 /// The longest checkpoint that is read, bytes: three lines and a few signatures.
@@ -22,9 +23,11 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Signs a tree's size and root; the origin is the key's name.
-    pub(super) fn sign(key: &NoteKey, size: u64, root: Hash) -> Self {
-        let note = key.sign(&format!("{}\n{size}\n{}\n", key.name(), STANDARD.encode(root)));
+    /// Signs a tree's size and root with each of the log's keys; the origin is the first one's name.
+    pub(super) fn sign(keys: &SigningKeys, size: u64, root: Hash) -> Self {
+        let text = format!("{}\n{size}\n{}\n", keys.first.name(), STANDARD.encode(root));
+        let mut note = keys.first.sign(&text);
+        note.extend(keys.others.iter().map(|key| key.signature_line(&text)));
         Self { size, root, note }
     }
 
@@ -53,11 +56,12 @@ impl Checkpoint {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer_log::NoteKey;
 
     #[test]
     fn checkpoints_are_read_as_they_are_signed() {
         let key = NoteKey::generate("groeikluis.example/2026").unwrap();
-        let checkpoint = Checkpoint::sign(&key, 70_000, [7; 32]);
+        let checkpoint = Checkpoint::sign(&key.clone().into(), 70_000, [7; 32]);
         assert_eq!(Checkpoint::parse(checkpoint.note.as_bytes(), key.verifier()).unwrap(), checkpoint);
         let theirs = tlog_tiles::Checkpoint::from_bytes(
             checkpoint.note.split("\n\n").next().map(|text| format!("{text}\n")).unwrap().as_bytes(),

@@ -11,8 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
+
 use super::{
-    Appended, Checkpoint, Context, DisclosureKeeper, Event, Index, LogError, LogStopped, Record, StoredEntry,
+    Appended, Checkpoint, ClockStep, Context, DisclosureKeeper, Event, Index, LogError, LogStopped, Record,
+    StoredEntry,
     entry::{Prepared, whole_microseconds},
     journal::{self, Journal},
     keeper,
@@ -25,6 +28,9 @@ use crate::durable::{Clock, DirectoryLock};
 /// Entries after which a checkpoint does not wait for its time: 4 batches.
 const MANY_UNPUBLISHED: u64 = 16_384;
 
+/// A step forward that is worth a note, milliseconds: more than a suspended virtual machine or a slow disk makes of it.
+const FORWARD_STEP_MS: u64 = 60_000;
+
 /// What the committer works with, as [`super::TransferLog::open`] found it.
 pub(super) struct Parts {
     pub directory: PathBuf,
@@ -36,6 +42,8 @@ pub(super) struct Parts {
     /// The tree with everything that is durable.
     pub edge: Edge,
     pub journal: Journal,
+    /// The time of the last entry.
+    pub last: Option<Timestamp>,
     /// Tiles and entries that the publisher has not got.
     pub full: Vec<FullTile>,
     pub entries: Vec<Vec<u8>>,
@@ -51,6 +59,8 @@ pub(super) struct Committer {
     publisher: Option<(mpsc::Sender<HandOver>, JoinHandle<()>)>,
     /// When the next hand-over is due; none when there is nothing new.
     due: Option<Instant>,
+    /// When this process wrote its last entry, by a clock that nobody sets.
+    wrote: Option<Instant>,
 }
 
 impl Committer {
@@ -59,7 +69,7 @@ impl Committer {
         let (sender, receiver) = mpsc::channel();
         let shared = Arc::clone(&queue);
         let thread = start_thread("log-publisher", move || publisher.run(&receiver, &shared))?;
-        Ok(Self { parts, queue, publisher: Some((sender, thread)), due: None })
+        Ok(Self { parts, queue, publisher: Some((sender, thread)), due: None, wrote: None })
     }
 
     /// Works until the log is closed, abandoned or fails.
@@ -122,7 +132,9 @@ impl Committer {
         let at = whole_microseconds(self.parts.clock.now());
         let (mut batch, mut stored, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
         let mut seq = self.parts.edge.size();
-        for group in groups {
+        let step = self.clock_step(at)?;
+        let noted = step.as_slice();
+        for group in Some(noted).filter(|noted| !noted.is_empty()).iter().chain(groups) {
             for (index, record) in group.iter().enumerate() {
                 if let Some(keeper) = self.parts.keeper.as_ref().filter(|_| !record.disclosures.is_empty()) {
                     let record = keeper.seal(record.tenant(), seq, at, &record.disclosures)?;
@@ -137,14 +149,36 @@ impl Committer {
         }
         self.parts.journal.append(&batch)?;
         self.parts.sealed.append(&mut sealed);
+        (self.parts.last, self.wrote) = (Some(at), Some(Instant::now()));
         if let Some(keeper) = &self.parts.keeper {
-            for (entry, record) in stored.iter().zip(groups.iter().copied().flatten()) {
+            for (entry, record) in stored.iter().skip(step.as_slice().len()).zip(groups.iter().copied().flatten()) {
                 if entry.event.is_receipted() {
                     keeper.remember(entry.seq, record.disclosures.clone());
                 }
             }
         }
-        self.take_in(stored)
+        let mut places = self.take_in(stored)?;
+        // Nobody waits for the note on the clock.
+        places.drain(..step.as_slice().len());
+        Ok(places)
+    }
+
+    /// A note that the clock was set since the last entry, when it was.
+    fn clock_step(&self, at: Timestamp) -> Result<Option<Prepared>, LogError> {
+        let Some(before) = self.parts.last else { return Ok(None) };
+        let passed = at.duration_since(before);
+        let back_ms = u64::try_from(-passed.as_millis()).unwrap_or(0);
+        let forward = self.wrote.map_or(0, |wrote| {
+            let elapsed = i128::try_from(wrote.elapsed().as_millis()).unwrap_or(i128::MAX);
+            passed.as_millis().saturating_sub(elapsed)
+        });
+        let forward_ms = u64::try_from(forward).unwrap_or(0);
+        let forward_ms = if forward_ms >= FORWARD_STEP_MS { forward_ms } else { 0 };
+        if back_ms == 0 && forward_ms == 0 {
+            return Ok(None);
+        }
+        let step = Event::ClockStep(ClockStep { before, back_ms, forward_ms });
+        Prepared::new(Record::success(step, Context::daemon())).map(Some)
     }
 
     /// Brings the tree and the index up to entries that are durable now.

@@ -126,6 +126,14 @@ pub enum LogError {
         #[source]
         source: Arc<SealError>,
     },
+    /// The log of the year before holds entries that no checkpoint covers, and its key is gone.
+    #[error(
+        "the log {origin} was not closed in order: start once more with its origin and key, stop, and then change them"
+    )]
+    NotClosed {
+        /// The origin of that log.
+        origin: String,
+    },
     /// The thread that writes could not be started.
     #[error("could not start the transfer log's thread")]
     Thread(#[source] Arc<io::Error>),

@@ -431,7 +431,7 @@ pub struct LogStopped {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LogKeyRotated {
-    /// The public keys (vkeys) that signed until now.
+    /// The ids (`<name>+<hash>`) of the keys that signed until now.
     pub keys_before: Vec<String>,
     /// The public keys (vkeys) that sign from now on.
     pub keys_after: Vec<String>,

@@ -6,12 +6,13 @@
 use std::{
     collections::BTreeSet,
     fs::{self, DirBuilder, File, OpenOptions},
-    io::{Read, Write},
+    io::Read,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
 use super::LogError;
+use crate::durable::disk;
 
 /// Only the daemon's own user reads the log; tenants get theirs over SFTP.
 const FILE_MODE: u32 = 0o600;
@@ -63,7 +64,7 @@ impl Files {
     /// stays: it costs room and nothing else.
     fn remove(&self, relative: &str) {
         let path = self.root.join(relative);
-        if fs::remove_file(&path).is_ok()
+        if disk::remove_file(&path).is_ok()
             && let Some(parent) = path.parent()
         {
             // Fails where other files are left, as it should.
@@ -93,45 +94,36 @@ pub(super) fn make_directory(path: &Path) -> Result<(), LogError> {
 
 /// Makes an empty file, or empties one, to write.
 pub(super) fn create(path: &Path) -> Result<File, LogError> {
-    OpenOptions::new()
-        .create(true)
-        .write(true)
-        .truncate(true)
-        .mode(FILE_MODE)
-        .open(path)
-        .map_err(|source| LogError::file("make", path, source))
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true).mode(FILE_MODE);
+    disk::open(&options, path).map_err(|source| LogError::file("make", path, source))
 }
 
 /// Opens a file to read and write, made when it is not there.
 pub(super) fn open_or_create(path: &Path) -> Result<File, LogError> {
-    OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .mode(FILE_MODE)
-        .open(path)
-        .map_err(|source| LogError::file("open", path, source))
+    let mut options = OpenOptions::new();
+    options.create(true).read(true).write(true).truncate(false).mode(FILE_MODE);
+    disk::open(&options, path).map_err(|source| LogError::file("open", path, source))
 }
 
 fn write_file(path: &Path, bytes: &[u8]) -> Result<(), LogError> {
-    let mut file = create(path)?;
-    file.write_all(bytes).map_err(|source| LogError::file("write", path, source))?;
-    file.sync_all().map_err(|source| LogError::sync(path, source))
+    let file = create(path)?;
+    disk::write_all_at(&file, path, bytes, 0).map_err(|source| LogError::file("write", path, source))?;
+    disk::sync_all(&file, path).map_err(|source| LogError::sync(path, source))
 }
 
 /// Replaces a file whole: after this the new one is on disk, before it the old one.
 pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), LogError> {
     let (temporary, path) = (directory.join(format!(".{name}.new")), directory.join(name));
     write_file(&temporary, bytes)?;
-    fs::rename(&temporary, &path).map_err(|source| LogError::file("rename", temporary, source))?;
+    disk::rename(&temporary, &path).map_err(|source| LogError::file("rename", temporary, source))?;
     sync_directory(directory)
 }
 
 /// Brings a directory to disk: entries made, renamed and removed.
 pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
     let directory = File::open(path).map_err(|source| LogError::file("open directory", path, source))?;
-    directory.sync_all().map_err(|source| LogError::sync(path, source))
+    disk::sync_all(&directory, path).map_err(|source| LogError::sync(path, source))
 }
 
 /// Reads a file of at most `limit_bytes`.

@@ -9,11 +9,11 @@
 use std::{
     fs::{self, File},
     io::{BufReader, Read},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
 use super::{LogError, MAX_ENTRY_BYTES, MAX_GROUP, files};
+use crate::durable::disk;
 
 /// The directory of the journal's files, under the log's.
 const DIRECTORY: &str = "journal";
@@ -74,26 +74,27 @@ impl Journal {
     pub fn resume(path: PathBuf, length: u64) -> Result<Self, LogError> {
         let file = File::options().write(true).open(&path);
         let file = file.map_err(|source| LogError::file("open", &path, source))?;
-        file.set_len(length).map_err(|source| LogError::file("cut", &path, source))?;
-        file.sync_all().map_err(|source| LogError::sync(&path, source))?;
+        disk::set_len(&file, &path, length).map_err(|source| LogError::file("cut", &path, source))?;
+        disk::sync_all(&file, &path).map_err(|source| LogError::sync(&path, source))?;
         Ok(Self { file, path, length, dirty: false })
     }
 
     /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts.
     pub fn append(&mut self, batch: &[u8]) -> Result<(), LogError> {
         self.cut()?;
-        if let Err(source) = self.file.write_all_at(batch, self.length) {
-            self.dirty = self.file.set_len(self.length).is_err();
+        if let Err(source) = disk::write_all_at(&self.file, &self.path, batch, self.length) {
+            self.dirty = disk::set_len(&self.file, &self.path, self.length).is_err();
             return Err(LogError::file("write", &self.path, source));
         }
-        self.file.sync_data().map_err(|source| LogError::sync(&self.path, source))?;
+        disk::sync_data(&self.file, &self.path).map_err(|source| LogError::sync(&self.path, source))?;
         self.length += batch.len() as u64;
         Ok(())
     }
 
     fn cut(&mut self) -> Result<(), LogError> {
         if self.dirty {
-            self.file.set_len(self.length).map_err(|source| LogError::file("cut", &self.path, source))?;
+            disk::set_len(&self.file, &self.path, self.length)
+                .map_err(|source| LogError::file("cut", &self.path, source))?;
             self.dirty = false;
         }
         Ok(())
@@ -122,7 +123,7 @@ pub(super) fn remove_covered(log: &Path, size: u64) -> Result<(), LogError> {
     let kept = list_from(log, size)?;
     for (first, path) in list(log)? {
         if kept.first().is_some_and(|(base, _)| first < *base) {
-            fs::remove_file(&path).map_err(|source| LogError::file("remove", path, source))?;
+            disk::remove_file(&path).map_err(|source| LogError::file("remove", path, source))?;
         }
     }
     Ok(())

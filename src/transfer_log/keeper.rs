@@ -13,7 +13,6 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs::{self, File},
     io::{Read, Write},
-    os::unix::fs::FileExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -24,6 +23,7 @@ use zeroize::Zeroizing;
 use super::{LogError, files};
 use crate::{
     domain::TenantId,
+    durable::disk,
     seal::{Keyring, RecordKey, SealError, StorageSealer},
 };
 
@@ -186,8 +186,9 @@ impl DisclosureKeeper {
             // Forgotten until it is written: after a fault the file is looked at again.
             let known = lengths.remove(name);
             let (file, length) = open_to_append(&path, known)?;
-            file.write_all_at(&frames, length).map_err(|source| LogError::file("write", &path, source))?;
-            file.sync_all().map_err(|source| LogError::sync(&path, source))?;
+            disk::write_all_at(&file, &path, &frames, length)
+                .map_err(|source| LogError::file("write", &path, source))?;
+            disk::sync_all(&file, &path).map_err(|source| LogError::sync(&path, source))?;
             if length == 0
                 && let Some(parent) = path.parent()
             {
@@ -238,9 +239,14 @@ impl DisclosureKeeper {
                 key.key.open(&context(&file, seq), sealed)
             });
             match text.as_ref().and_then(|text| std::str::from_utf8(text).ok()) {
-                Some(text) => drop(opened.disclosures.insert(seq, text.split('\n').map(str::to_owned).collect())),
+                // A record may stand there twice, and the logs of two years may meet in a month.
+                Some(text) => opened.disclosures.entry(seq).or_default().extend(text.split('\n').map(str::to_owned)),
                 None => drop(closed.insert(seq)),
             }
+        }
+        for texts in opened.disclosures.values_mut() {
+            texts.sort_unstable();
+            texts.dedup();
         }
         opened.erased = closed.iter().filter(|seq| !opened.disclosures.contains_key(seq)).count() as u64;
         Ok(opened)
@@ -272,7 +278,7 @@ impl DisclosureKeeper {
     /// [`LogError`].
     pub fn erase(&self, tenant: Option<&TenantId>, month: &str) -> Result<(), LogError> {
         let path = self.key_path(directory_of(tenant), month);
-        fs::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
+        disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
         path.parent().map_or(Ok(()), files::sync_directory)
     }
 }
@@ -355,7 +361,7 @@ fn open_to_append(path: &Path, known: Option<u64>) -> Result<(File, u64), LogErr
         }
         whole
     };
-    file.set_len(length).map_err(|source| LogError::file("cut", path, source))?;
+    disk::set_len(&file, path, length).map_err(|source| LogError::file("cut", path, source))?;
     Ok((file, length))
 }
 

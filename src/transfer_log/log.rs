@@ -1,7 +1,7 @@
 //! The handle to the log.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, mpsc},
     thread::JoinHandle,
     time::Duration,
@@ -11,21 +11,20 @@ use jiff::Timestamp;
 use tokio::sync::oneshot;
 
 use super::{
-    Checkpoint, Context, DisclosureKeeper, Event, Hash, IndexError, LogError, LogRecovered, LogStarted, MAX_GROUP,
-    NoteFault, NoteKey, Record, Redacted, StoredEntry,
+    Checkpoint, Context, DisclosureKeeper, Event, Index, LogError, LogKeyRotated, LogRecovered, LogStarted, MAX_GROUP,
+    NoteFault, Record, Redacted, SigningKeys, archive,
     committer::{Committer, Parts, start_thread},
     entries_from,
     entry::Prepared,
-    files, guard,
-    merkle::leaf_hash,
+    files,
+    follower::{Chain, catch_up},
+    guard,
+    note::signer_ids,
     publisher::Publisher,
     queue::{Group, Queue, Reply},
     recovery::{HighWater, Recovered, recover},
 };
 use crate::durable::{Clock, DirectoryLock};
-
-/// Entries that the index gets at once while it catches up.
-const CATCH_UP: usize = 1_024;
 
 /// The log, open to write. Cheap to clone. When the last handle is dropped without [`TransferLog::close`], the log
 /// ends as in a crash: everything answered is there, and the next start recovers it.
@@ -41,8 +40,10 @@ pub struct LogSettings {
     pub high_water_dir: PathBuf,
     /// The log's name, as in its checkpoints and its key.
     pub origin: String,
-    /// The key that signs.
-    pub key: NoteKey,
+    /// Where logs of earlier years are put by; made when the first is.
+    pub archive_dir: PathBuf,
+    /// The keys that sign.
+    pub keys: SigningKeys,
     /// How long an entry waits for a checkpoint over it, at most (1 s).
     pub checkpoint_every: Duration,
 }
@@ -54,44 +55,6 @@ pub struct Appended {
     pub seq: u64,
     /// Its time.
     pub at: Timestamp,
-}
-
-/// How far an index has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Position {
-    /// Entries taken in.
-    pub size: u64,
-    /// The leaf hash of the last of them: an index of another log is found by it.
-    pub last: Option<Hash>,
-}
-
-impl Position {
-    /// The position after an entry.
-    pub fn after(entry: &StoredEntry) -> Self {
-        Self { size: entry.seq + 1, last: Some(leaf_hash(&entry.bytes)) }
-    }
-}
-
-/// Something that follows the log and can be made anew from it.
-pub trait Index {
-    /// How far it has come.
-    ///
-    /// # Errors
-    /// Whatever went wrong.
-    fn position(&self) -> Result<Position, IndexError>;
-
-    /// Takes in the entries that follow its position, all or none. They are durable; whoever waits for them is
-    /// answered after this, and has to find them in the index.
-    ///
-    /// # Errors
-    /// Whatever went wrong; the log then fails, and the index catches up at the next start.
-    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError>;
-
-    /// Forgets everything, to be built anew.
-    ///
-    /// # Errors
-    /// Whatever went wrong.
-    fn reset(&mut self) -> Result<(), IndexError>;
 }
 
 struct Handle {
@@ -123,10 +86,11 @@ impl TransferLog {
         mut index: Box<dyn Index + Send>,
         keeper: impl Into<Option<DisclosureKeeper>>,
     ) -> Result<Self, LogError> {
-        let LogSettings { dir: directory, high_water_dir, origin, key, checkpoint_every } = settings;
-        if origin != key.name() {
+        let LogSettings { dir: directory, high_water_dir, archive_dir, origin, keys, checkpoint_every } = settings;
+        if !keys.are_of(&origin) {
             return Err(LogError::Note { path: directory, source: NoteFault::Origin });
         }
+        archive::put_by(&directory, &archive_dir, &origin)?;
         files::make_directory(&directory)?;
         let lock = DirectoryLock::acquire(&directory).map_err(|source| {
             if source.kind() == std::io::ErrorKind::WouldBlock {
@@ -137,21 +101,25 @@ impl TransferLog {
         })?;
         let keeper = keeper.into();
         let high_water = HighWater::new(&high_water_dir, &origin);
-        let recovered = recover(&directory, &key, &high_water)?;
+        let recovered = recover(&directory, &keys, &high_water)?;
         let Recovered { edge, checkpoint, entries, tail, sealed, full, journal, torn_bytes } = recovered;
         let size = edge.size();
-        catch_up(&directory, size, index.as_mut())?;
+        files::replace(&directory, archive::KEYS, keys.to_vkeys().as_bytes())?;
+        catch_up(&Chain::new(&directory, size, &archive_dir)?, index.as_mut())?;
+        let last = last_time(&directory, size)?;
         let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
         let mut start = Vec::new();
         if !tail.is_empty() || torn_bytes > 0 {
-            let found = LogRecovered { entries: tail.len() as u64, torn_bytes };
-            start.push(Prepared::new(Record::success(Event::LogRecovered(found), Context::daemon()))?);
+            start.push(Event::LogRecovered(LogRecovered { entries: tail.len() as u64, torn_bytes }));
         }
-        start.push(Prepared::new(Record::success(
-            Event::LogStarted(LogStarted { size, previous_checkpoint: None }),
-            Context::daemon(),
-        ))?);
-        let publisher = Publisher::new(directory.clone(), key, high_water, checkpoint, entries, keeper.clone());
+        let previous_checkpoint = if size == 0 { archive::last_checkpoint(&archive_dir)? } else { None };
+        start.push(Event::LogStarted(LogStarted { size, previous_checkpoint }));
+        start.extend(checkpoint.as_ref().and_then(|checkpoint| rotation(checkpoint, &keys)));
+        let start: Vec<Prepared> = start
+            .into_iter()
+            .map(|event| Prepared::new(Record::success(event, Context::daemon())))
+            .collect::<Result<_, _>>()?;
+        let publisher = Publisher::new(directory.clone(), keys, high_water, checkpoint, entries, keeper.clone());
         let parts = Parts {
             directory: directory.clone(),
             checkpoint_every,
@@ -160,6 +128,7 @@ impl TransferLog {
             keeper: keeper.clone(),
             edge,
             journal,
+            last,
             full,
             entries: tail,
             sealed,
@@ -283,37 +252,22 @@ fn prepare(records: Vec<Record>) -> Result<Vec<Prepared>, LogError> {
     Ok(prepared)
 }
 
-/// Brings an index up to the log, from nothing where it is not an index of this log.
-fn catch_up(directory: &std::path::Path, size: u64, index: &mut (dyn Index + Send)) -> Result<(), LogError> {
-    let mut position = index.position().map_err(LogError::Index)?;
-    if !is_of_log(directory, size, position)? {
-        tracing::warn!(index = position.size, log = size, "the index is not one of this log: it is built anew");
-        index.reset().map_err(LogError::Index)?;
-        position = Position::default();
-    }
-    if position.size == size {
-        return Ok(());
-    }
-    let mut chunk = Vec::with_capacity(CATCH_UP);
-    for entry in entries_from(directory, position.size)? {
-        chunk.push(entry?);
-        if chunk.len() == CATCH_UP {
-            index.apply(&chunk).map_err(LogError::Index)?;
-            chunk.clear();
-        }
-    }
-    if chunk.is_empty() { Ok(()) } else { index.apply(&chunk).map_err(LogError::Index) }
+/// That other keys sign from now on, when they do.
+fn rotation(published: &Checkpoint, keys: &SigningKeys) -> Option<Event> {
+    let keys_before = signer_ids(&published.note);
+    let keys_after = keys.verifiers().map(ToString::to_string).collect();
+    let rotated = keys_before != keys.ids();
+    rotated.then_some(Event::LogKeyRotated(LogKeyRotated { keys_before, keys_after }))
 }
 
-/// Whether the last entry that an index took in is that of the log.
-fn is_of_log(directory: &std::path::Path, size: u64, position: Position) -> Result<bool, LogError> {
-    if position.size > size {
-        return Ok(false);
-    }
-    let Some(last) = position.size.checked_sub(1) else { return Ok(true) };
+/// The time of the last of `size` entries.
+fn last_time(directory: &Path, size: u64) -> Result<Option<Timestamp>, LogError> {
+    let Some(last) = size.checked_sub(1) else { return Ok(None) };
     let entry = entries_from(directory, last)?.next().unwrap_or(Err(LogError::NoEntry { seq: last }))?;
-    Ok(position.last == Some(leaf_hash(&entry.bytes)))
+    Ok(Some(entry.at))
 }
 
+#[cfg(test)]
+mod faults;
 #[cfg(test)]
 mod tests;

@@ -10,6 +10,7 @@
 //! - No number of a person gets in, and nothing that identifies an official in clear.
 //! - A failed synchronisation ends the log: what is on disk is then not known, and only a new start finds out.
 
+mod archive;
 mod as_text;
 mod checkpoint;
 mod committer;
@@ -19,10 +20,12 @@ mod error;
 mod event;
 mod fields;
 mod files;
+mod follower;
 mod guard;
 mod jcs;
 mod journal;
 mod keeper;
+mod keys;
 mod log;
 mod merkle;
 mod note;
@@ -39,6 +42,7 @@ pub(crate) mod support;
 mod tile;
 mod verify;
 
+pub use archive::archived;
 pub use checkpoint::Checkpoint;
 pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
@@ -50,8 +54,10 @@ pub use fields::{
     LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
     Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
 };
+pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
-pub use log::{Appended, Index, LogSettings, Position, TransferLog};
+pub use keys::SigningKeys;
+pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};

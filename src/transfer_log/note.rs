@@ -116,9 +116,14 @@ impl NoteKey {
 
     /// Puts a signature under a text that ends in a line feed.
     pub fn sign(&self, text: &str) -> String {
+        format!("{text}\n{}", self.signature_line(text))
+    }
+
+    /// The line with the signature of a text that ends in a line feed.
+    pub(super) fn signature_line(&self, text: &str) -> String {
         let mut bytes = self.verifier.hash.to_vec();
         bytes.extend_from_slice(&self.signing.sign(text.as_bytes()).to_bytes());
-        format!("{text}\n{SIGNATURE_MARK}{} {}\n", self.verifier.name, STANDARD.encode(bytes))
+        format!("{SIGNATURE_MARK}{} {}\n", self.verifier.name, STANDARD.encode(bytes))
     }
 }
 
@@ -156,6 +161,11 @@ impl VerifierKey {
     /// The key's name: the log's origin.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What tells this key from others of its name: `<name>+<hash>`.
+    pub fn id(&self) -> String {
+        format!("{}+{}", self.name, hex::encode(self.hash))
     }
 
     /// The text of a note that carries this key's signature.
@@ -204,6 +214,19 @@ impl fmt::Debug for VerifierKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "VerifierKey({self})")
     }
+}
+
+/// The ids ([`VerifierKey::id`]) of the keys whose signatures stand under a note, unverified, sorted.
+pub(super) fn signer_ids(note: &str) -> Vec<String> {
+    let signatures = note.rsplit_once("\n\n").map_or("", |(_, signatures)| signatures);
+    let id = |line: &str| {
+        let (name, encoded) = line.strip_prefix(SIGNATURE_MARK)?.split_once(' ')?;
+        let bytes = STANDARD.decode(encoded).ok()?;
+        Some(format!("{name}+{}", hex::encode(bytes.first_chunk::<4>()?)))
+    };
+    let mut ids: Vec<String> = signatures.lines().filter_map(id).collect();
+    ids.sort_unstable();
+    ids
 }
 
 /// `<name>+<hash>+<base64>`, taken apart.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{
-    Checkpoint, DisclosureKeeper, LogError, NoteKey,
+    Checkpoint, DisclosureKeeper, LogError, SigningKeys,
     files::{self, Files},
     journal, keeper,
     merkle::{Edge, FullTile, TILE_WIDTH},
@@ -35,7 +35,7 @@ pub(super) struct HandOver {
 
 pub(super) struct Publisher {
     directory: PathBuf,
-    key: NoteKey,
+    keys: SigningKeys,
     high_water: HighWater,
     files: Files,
     edge: Edge,
@@ -54,7 +54,7 @@ impl Publisher {
     /// Goes on after `published`; `entries` are those of its bundle that is not full.
     pub fn new(
         directory: PathBuf,
-        key: NoteKey,
+        keys: SigningKeys,
         high_water: HighWater,
         published: Option<Checkpoint>,
         entries: Vec<Vec<u8>>,
@@ -64,7 +64,7 @@ impl Publisher {
         Self {
             files: Files::new(&directory),
             directory,
-            key,
+            keys,
             high_water,
             edge: Edge::default(),
             entries,
@@ -111,7 +111,7 @@ impl Publisher {
             keeper.file(&self.sealed)?;
         }
         self.sealed.clear();
-        let checkpoint = Checkpoint::sign(&self.key, size, self.edge.root());
+        let checkpoint = Checkpoint::sign(&self.keys, size, self.edge.root());
         self.high_water.write(&checkpoint)?;
         files::replace(&self.directory, CHECKPOINT, checkpoint.note.as_bytes())?;
         self.published = Some(checkpoint.clone());

@@ -5,7 +5,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Checkpoint, LogError, NoteKey, VerifierKey,
+    Checkpoint, LogError, SigningKeys,
     checkpoint::MAX_CHECKPOINT_BYTES,
     entry, files,
     journal::{self, Groups, Journal},
@@ -27,9 +27,7 @@ pub(super) struct HighWater {
 impl HighWater {
     /// The mark of the log of that origin; each log has its own file.
     pub fn new(directory: &Path, origin: &str) -> Self {
-        let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
-        let name: String = origin.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect();
-        Self { directory: directory.to_owned(), name: format!("{name}.checkpoint") }
+        Self { directory: directory.to_owned(), name: format!("{}.checkpoint", plain_name(origin)) }
     }
 
     fn path(&self) -> PathBuf {
@@ -41,6 +39,12 @@ impl HighWater {
         files::make_directory(&self.directory)?;
         files::replace(&self.directory, &self.name, checkpoint.note.as_bytes())
     }
+}
+
+/// An origin as the name of a file.
+pub(super) fn plain_name(origin: &str) -> String {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || matches!(letter, '.' | '-');
+    origin.chars().map(|letter| if plain(letter) { letter } else { '_' }).collect()
 }
 
 /// A log as it was found.
@@ -64,9 +68,9 @@ pub(super) struct Recovered {
 }
 
 /// Reads a log and checks it against its high-water mark.
-pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -> Result<Recovered, LogError> {
-    let checkpoint = read_checkpoint(&directory.join(CHECKPOINT), key.verifier())?;
-    let mark = read_checkpoint(&high_water.path(), key.verifier())?;
+pub(super) fn recover(directory: &Path, keys: &SigningKeys, high_water: &HighWater) -> Result<Recovered, LogError> {
+    let checkpoint = read_checkpoint(&directory.join(CHECKPOINT), keys)?;
+    let mark = read_checkpoint(&high_water.path(), keys)?;
     let size = checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.size);
     if size > 0 && mark.is_none() {
         return Err(LogError::HighWaterMissing { path: high_water.path() });
@@ -95,10 +99,9 @@ pub(super) fn recover(directory: &Path, key: &NoteKey, high_water: &HighWater) -
     Ok(Recovered { edge, checkpoint, entries, tail, sealed, full, journal, torn_bytes })
 }
 
-fn read_checkpoint(path: &Path, key: &VerifierKey) -> Result<Option<Checkpoint>, LogError> {
+fn read_checkpoint(path: &Path, keys: &SigningKeys) -> Result<Option<Checkpoint>, LogError> {
     let Some(note) = files::read_if_there(path, MAX_CHECKPOINT_BYTES)? else { return Ok(None) };
-    let parsed = Checkpoint::parse(&note, key);
-    parsed.map(Some).map_err(|source| LogError::Note { path: path.to_owned(), source })
+    keys.open(&note).map(Some).map_err(|source| LogError::Note { path: path.to_owned(), source })
 }
 
 /// The right edge of the tree's first `at` leaves, from the tiles of a tree of `size`.

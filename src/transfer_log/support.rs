@@ -50,7 +50,8 @@ impl Place {
             dir: self.dir(),
             high_water_dir: self.high_water_dir(),
             origin: ORIGIN.to_owned(),
-            key: self.key.clone(),
+            archive_dir: self.path("archive"),
+            keys: self.key.clone().into(),
             checkpoint_every: Duration::from_hours(1),
         }
     }

@@ -375,7 +375,7 @@ mod tests {
         for (index, entries) in (0..).zip(entries.chunks(256)) {
             put(&tile::bundle(index, size).unwrap().0, &tile::bundle_bytes(entries));
         }
-        put(CHECKPOINT, Checkpoint::sign(key, size, edge.root()).note.as_bytes());
+        put(CHECKPOINT, Checkpoint::sign(&key.clone().into(), size, edge.root()).note.as_bytes());
     }
 
     #[test]
@@ -435,7 +435,7 @@ mod tests {
         assert!(matches!(place.verify().unwrap_err()[..], [VerifyFault::Checkpoint(NoteFault::Signature)]));
         // Signed again, over the same root.
         let root = Checkpoint::parse(note.as_bytes(), place.key.verifier()).unwrap().root;
-        fs::write(&file, Checkpoint::sign(&place.key, 512, root).note).unwrap();
+        fs::write(&file, Checkpoint::sign(&place.key.clone().into(), 512, root).note).unwrap();
         assert!(faults(&place).contains(&"the root over 512 entries is not that of the checkpoint".to_owned()));
     }
 

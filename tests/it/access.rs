@@ -149,7 +149,7 @@ fn an_auditor_copies_the_log_and_verifies_it() {
     let here = daemon.path("x.csv").display().to_string();
     let there = daemon.path("received").display().to_string();
     assert_eq!(daemon.session("toezicht").names("/").unwrap(), ["log", "reports"]);
-    assert_eq!(daemon.session("toezicht").names("/log").unwrap(), ["checkpoint", "log.vkey", "tile"]);
+    assert_eq!(daemon.session("toezicht").names("/log").unwrap(), ["archive", "checkpoint", "log.vkey", "tile"]);
     let other = answer_of(&daemon, "bree");
     for (line, refused) in [
         ("ls /inbox".to_owned(), ABSENT),

@@ -115,8 +115,9 @@ fn earlier_login(root: &Path) {
     let settings = LogSettings {
         dir: root.join("state/log"),
         high_water_dir: root.join("high-water"),
+        archive_dir: root.join("state/log-archive"),
         origin: key.name().to_owned(),
-        key,
+        keys: key.into(),
         checkpoint_every: Duration::from_secs(1),
     };
     let keeper = DisclosureKeeper::new(root.join("state/disclosures"), exchange);

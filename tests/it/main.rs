@@ -18,6 +18,8 @@ mod limits;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod no_niss;
+#[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
 mod receipts;
@@ -32,4 +34,8 @@ mod sftp_room;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tampering;
+#[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod years;

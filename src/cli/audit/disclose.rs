@@ -129,7 +129,10 @@ fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row
     let keeper = keeper(settings)?;
     let mut months: HashMap<(Option<TenantId>, String), OpenedMonth> = HashMap::new();
     let (mut rows, mut erased) = (Vec::new(), 0);
-    for entry in transfer_log::entries(&daemon::log_dir(settings))? {
+    let mut logs = transfer_log::archived(&daemon::archive_dir(settings))?;
+    logs.push(daemon::log_dir(settings));
+    let each = logs.iter().map(|log| transfer_log::entries(log)).collect::<Result<Vec<_>, _>>()?;
+    for entry in each.into_iter().flatten() {
         let entry = entry?;
         let day = entry.at.to_zoned(TimeZone::UTC).date();
         let tenant = entry.context.tenant.clone();

@@ -17,6 +17,7 @@ use super::{
     output::{Table, print_json, say},
 };
 use crate::{
+    config::SecretFile,
     domain::{ProtocolId, TenantId},
     transfer_log::{self, Checkpoint, NoteKey, Outcome, StoredEntry, Verified, VerifierKey, VerifyFault},
 };
@@ -167,9 +168,13 @@ fn verifiers(arguments: &Verify) -> anyhow::Result<Vec<VerifierKey>> {
     match (&arguments.key.key, &arguments.which.config) {
         (None, Some(config)) => {
             let settings = load(&super::ConfigArgument { config: config.clone() })?;
-            let secret = settings.log.key.read()?;
-            let key = NoteKey::parse(std::str::from_utf8(&secret)?.trim()).context("the log's key")?;
-            Ok(vec![key.verifier().clone()])
+            let secrets = std::iter::once(&settings.log.key).chain(&settings.log.co_sign);
+            let read = |secret: &SecretFile| {
+                let bytes = secret.read()?;
+                let key = NoteKey::parse(std::str::from_utf8(&bytes)?.trim()).context("the log's key")?;
+                anyhow::Ok(key.verifier().clone())
+            };
+            secrets.map(read).collect()
         }
         _ => arguments.key.keys(),
     }

@@ -5,9 +5,9 @@ use std::fs;
 use super::*;
 use crate::seal::Keyring;
 use crate::transfer_log::{
-    Disclosed, StoredEntry, entries,
+    ClockStep, Disclosed, IndexError, NoteKey, Position, StoredEntry, entries,
     recovery::recover,
-    support::{Follower, Place, any_record, clock, context, copy},
+    support::{Follower, ORIGIN, Place, any_record, clock, context, copy},
 };
 
 fn all(place: &Place) -> Vec<StoredEntry> {
@@ -82,7 +82,7 @@ fn a_journal_cut_anywhere_keeps_whole_groups() {
     let high_water = HighWater::new(&place.high_water_dir(), place.key.name());
     for cut in 0..=bytes.len() {
         fs::write(&journal, &bytes[..cut]).unwrap();
-        let recovered = recover(&place.dir(), &place.key, &high_water).unwrap();
+        let recovered = recover(&place.dir(), &place.key.clone().into(), &high_water).unwrap();
         let kept = ends.iter().rposition(|end| *end <= cut).unwrap();
         assert_eq!(recovered.edge.size(), sizes[kept], "cut at {cut}");
         assert_eq!(recovered.torn_bytes, (cut - ends[kept]) as u64);
@@ -202,7 +202,7 @@ fn a_log_without_its_mark_is_refused_until_somebody_vouches_for_it() {
     fs::copy(place.dir().join("checkpoint"), place.high_water()).unwrap();
     place.open().close().unwrap();
     let mut other = place.settings();
-    other.key = NoteKey::generate(&other.origin).unwrap();
+    other.keys = NoteKey::generate(&other.origin).unwrap().into();
     let opened = TransferLog::open(other, clock(), Box::new(Follower::default()));
     assert!(matches!(opened, Err(LogError::Note { source: NoteFault::NoSignature, .. })));
 }
@@ -345,7 +345,7 @@ fn a_log_of_three_levels_verifies_and_opens() {
     assert_eq!((verified.checkpoint.size, verified.unsigned), (size, 0));
     assert!(place.dir().join("tile/2/000.p/1").is_file());
     let high_water = HighWater::new(&place.high_water_dir(), place.key.name());
-    let recovered = recover(&place.dir(), &place.key, &high_water).unwrap();
+    let recovered = recover(&place.dir(), &place.key.clone().into(), &high_water).unwrap();
     assert_eq!((recovered.edge.root(), recovered.tail.len()), (verified.checkpoint.root, 0));
     assert_eq!(entries_from(&place.dir(), 65_537).unwrap().next().unwrap().unwrap().seq, 65_537);
 }
@@ -437,7 +437,123 @@ fn an_index_of_another_log_is_built_anew() {
     ] {
         let mut index = Follower::of(position);
         let size = all(&place).len() as u64;
-        catch_up(&place.dir(), size, &mut index).unwrap();
+        catch_up(&Chain::new(&place.dir(), size, &place.path("archive")).unwrap(), &mut index).unwrap();
         assert_eq!(index.position().unwrap(), Position::after(all(&place).last().unwrap()));
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_is_noted() {
+    let place = Place::new();
+    let time = clock();
+    let start = || TransferLog::open(place.settings(), time.clone(), Box::new(Follower::default())).unwrap();
+    let log = start();
+    log.append(vec![any_record()]).unwrap();
+    time.advance(jiff::SignedDuration::from_secs(-5));
+    assert_eq!(
+        log.append(vec![any_record(), any_record()]).unwrap().iter().map(|at| at.seq).collect::<Vec<_>>(),
+        [3, 4]
+    );
+    time.advance(jiff::SignedDuration::from_secs(30));
+    log.append(vec![any_record()]).unwrap();
+    time.advance(jiff::SignedDuration::from_hours(2));
+    assert_eq!(log.append(vec![any_record()]).unwrap()[0].seq, 7);
+    log.close().unwrap();
+    // Set back while nothing ran.
+    time.advance(jiff::SignedDuration::from_hours(-24));
+    start().close().unwrap();
+    let steps = all(&place).into_iter().filter_map(|entry| match entry.event {
+        Event::ClockStep(ClockStep { back_ms, forward_ms, .. }) => Some((entry.seq, back_ms, forward_ms / 10_000)),
+        _ => None,
+    });
+    let steps: Vec<_> = steps.collect();
+    assert_eq!(steps, [(2, 5_000, 0), (6, 0, 719), (9, 86_400_000, 0)], "{steps:?}");
+    place.verify().unwrap();
+}
+
+#[test]
+fn a_key_is_replaced_with_both_signing_for_a_while() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    let (old, new) = (place.key.clone(), NoteKey::generate(ORIGIN).unwrap());
+    let start = |keys: SigningKeys| {
+        let settings = LogSettings { keys, ..place.settings() };
+        TransferLog::open(settings, clock(), Box::new(Follower::default()))
+    };
+    // Without the old one beside it the new one cannot tell whose log this is.
+    assert!(matches!(start(new.clone().into()), Err(LogError::Note { source: NoteFault::NoSignature, .. })));
+    start(SigningKeys { first: new.clone(), others: vec![old.clone()] }).unwrap().close().unwrap();
+    for key in [&old, &new] {
+        crate::transfer_log::verify(&place.dir(), key.verifier()).unwrap();
+    }
+    start(new.clone().into()).unwrap().close().unwrap();
+    assert!(crate::transfer_log::verify(&place.dir(), old.verifier()).is_err());
+    crate::transfer_log::verify(&place.dir(), new.verifier()).unwrap();
+    let rotated = all(&place).into_iter().filter_map(|entry| match entry.event {
+        Event::LogKeyRotated(rotated) => Some((rotated.keys_before.len(), rotated.keys_after)),
+        _ => None,
+    });
+    let vkeys = |keys: &[&NoteKey]| keys.iter().map(|key| key.verifier().to_string()).collect::<Vec<_>>();
+    assert_eq!(rotated.collect::<Vec<_>>(), [(1, vkeys(&[&new, &old])), (2, vkeys(&[&new]))]);
+}
+
+#[test]
+fn a_new_year_goes_on_from_the_last_checkpoint_of_the_old_one() {
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record(); 3]).unwrap();
+    drop(log);
+    let next = NoteKey::generate("groeikluis.example/2027").unwrap();
+    let settings = || LogSettings { origin: next.name().to_owned(), keys: next.clone().into(), ..place.settings() };
+    let start = |follower| TransferLog::open(settings(), clock(), Box::new(follower));
+    // What is under no checkpoint would be lost with its key.
+    assert!(matches!(start(Follower::default()), Err(LogError::NotClosed { .. })));
+    place.open().close().unwrap();
+    let old = place.verify().unwrap().checkpoint;
+    let years = Years::default();
+    let follower = years.clone();
+    let log = TransferLog::open(settings(), clock(), Box::new(follower)).unwrap();
+    log.append(vec![any_record()]).unwrap();
+    log.close().unwrap();
+    let archived = crate::transfer_log::archived(&place.path("archive")).unwrap();
+    assert_eq!(archived, [place.path("archive/groeikluis.example_2026")]);
+    assert_eq!(crate::transfer_log::verify(&archived[0], place.key.verifier()).unwrap().checkpoint, old);
+    crate::transfer_log::verify(&place.dir(), next.verifier()).unwrap();
+    let started = LogStarted { size: 0, previous_checkpoint: Some(old.note.clone()) };
+    assert_eq!(all(&place)[0].event, Event::LogStarted(started));
+    // An index follows from one into the other: from the start, from where it was, and from a later start.
+    let seen = years.0.lock().unwrap().1.clone();
+    assert_eq!(seen.len() as u64, old.size + 3);
+    let log = TransferLog::open(settings(), clock(), Box::new(years.clone())).unwrap();
+    log.close().unwrap();
+    assert_eq!(years.0.lock().unwrap().1.len(), seen.len() + 2);
+    years.0.lock().unwrap().0 = Position::default();
+    years.0.lock().unwrap().1.clear();
+    drop(TransferLog::open(settings(), clock(), Box::new(years.clone())).unwrap());
+    assert_eq!(years.0.lock().unwrap().1[..seen.len()], seen);
+}
+
+/// An index that remembers every leaf that it was given, over the years.
+#[derive(Clone, Default)]
+struct Years(Arc<Mutex<(Position, Vec<Vec<u8>>)>>);
+
+impl Index for Years {
+    fn position(&self) -> Result<Position, IndexError> {
+        Ok(self.0.lock().unwrap().0)
+    }
+
+    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError> {
+        let mut state = self.0.lock().unwrap();
+        for entry in entries {
+            assert!(entry.seq == state.0.size || entry.seq == 0);
+            state.0 = Position::after(entry);
+            state.1.push(entry.bytes.clone());
+        }
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), IndexError> {
+        *self.0.lock().unwrap() = Default::default();
+        Ok(())
     }
 }

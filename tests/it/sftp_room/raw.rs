@@ -5,7 +5,8 @@ use std::fs;
 use russh::client::{self, Handle};
 
 use super::support::{TestServer, pattern, wait_for};
-use crate::support::raw::{AnyHost, Raw, log_in, packet, read, status, string, write};
+pub use crate::support::raw::AnyHost;
+use crate::support::raw::{Raw, log_in, packet, read, status, string, write};
 
 pub async fn connect(server: &TestServer, config: client::Config) -> Handle<AnyHost> {
     log_in(server.address, "bree", &server.client_key.private, config).await

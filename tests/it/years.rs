@@ -1,0 +1,90 @@
+//! A log over the years: another key, another origin, and what those who verify find.
+
+use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+
+use groeikluis::transfer_log::NoteKey;
+
+use crate::{
+    receipts::audit,
+    support::{Plan, Protocol, Tenant, TestDaemon},
+};
+
+const ORIGIN: &str = "groeikluis.test/2026";
+
+fn write_key(root: &Path, name: &str, origin: &str) -> NoteKey {
+    let key = NoteKey::generate(origin).unwrap();
+    let path = root.join("keys").join(name);
+    fs::write(&path, key.to_text().as_str()).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    key
+}
+
+/// Puts another `log:` line into the main file.
+fn set_log(daemon: &TestDaemon, line: &str) {
+    let text = fs::read_to_string(daemon.config()).unwrap();
+    let lines = text.lines().map(|old| if old.starts_with("log:") { line } else { old });
+    fs::write(daemon.config(), lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();
+}
+
+fn verify(log: &Path, key: &str) -> Option<i32> {
+    audit(&["verify", "--log", log.to_str().unwrap(), "--key", key]).code
+}
+
+#[test]
+fn a_key_and_then_a_year_are_replaced_without_a_gap() {
+    let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child());
+    let mut daemon = Plan::new().children(20_000).tenant(bree).tenant(Tenant::auditor("toezicht")).start();
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.put("bree", "lijst.csv", list.as_bytes());
+    let answer = daemon.answer("bree", "lijst.csv");
+    let root = daemon.path("");
+    let old = fs::read_to_string(daemon.path("keys/log.vkey")).unwrap();
+    let new = write_key(&root, "log2.key", ORIGIN);
+
+    // The new key alone does not know the log.
+    daemon.terminate();
+    set_log(&daemon, &format!("log: {{origin: {ORIGIN}, key: keys/log2.key}}"));
+    let refused = daemon.groeikluis(&["serve"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("no signature by this key"), "{refused:?}");
+    set_log(&daemon, &format!("log: {{origin: {ORIGIN}, key: keys/log2.key, co_sign: [keys/log.key]}}"));
+    daemon.start();
+    let vkeys = String::from_utf8(daemon.session("bree").download("/log/log.vkey").unwrap()).unwrap();
+    assert_eq!(vkeys, format!("{}\n{old}\n", new.verifier()));
+    let rotated = daemon.events("log.key_rotated");
+    assert_eq!((rotated.len(), &rotated[0]["keys_after"][0]), (1, &new.verifier().to_string().into()));
+    let log = daemon.path("state/log");
+    assert_eq!((verify(&log, &old), verify(&log, &new.verifier().to_string())), (Some(0), Some(0)));
+    daemon.groeikluis(&["audit", "verify"]).well();
+    daemon.terminate();
+    set_log(&daemon, &format!("log: {{origin: {ORIGIN}, key: keys/log2.key}}"));
+    daemon.start();
+    assert_eq!((verify(&log, &old), verify(&log, &new.verifier().to_string())), (Some(1), Some(0)));
+
+    // The next year.
+    let next = write_key(&root, "log3.key", "groeikluis.test/2027");
+    daemon.terminate();
+    let last = fs::read_to_string(log.join("checkpoint")).unwrap();
+    set_log(&daemon, "log: {origin: groeikluis.test/2027, key: keys/log3.key}");
+    daemon.start();
+    fs::write(daemon.path("keys/log.vkey"), next.verifier().to_string()).unwrap();
+    assert_eq!(daemon.events("log.started")[0]["previous_checkpoint"], last);
+    assert_eq!(verify(&log, &next.verifier().to_string()), Some(0));
+    let archived = daemon.path("state/log-archive/groeikluis.test_2026");
+    assert_eq!(verify(&archived, &new.verifier().to_string()), Some(0));
+    // The ledger knows both: the list of last year is still one that was answered.
+    daemon.put("bree", "opnieuw.csv", list.as_bytes());
+    let told = daemon.rejection("bree", "opnieuw.csv");
+    assert!(told.text.contains("duplicate") && told.text.contains(&answer.manifest.file), "{}", told.text);
+    let session = daemon.session("toezicht");
+    assert_eq!(session.names("/log/archive").unwrap(), ["groeikluis.test_2026"]);
+    let below = "/log/archive/groeikluis.test_2026";
+    assert_eq!(session.names(below).unwrap(), ["checkpoint", "log.vkey", "tile"]);
+    assert_eq!(session.download(&format!("{below}/checkpoint")).unwrap(), last.as_bytes());
+    assert!(session.download(&format!("{below}/journal")).is_err());
+    session.close();
+    daemon.terminate();
+    daemon.groeikluis(&["ledger", "rebuild"]).well();
+    daemon.start();
+    daemon.put("bree", "nog-eens.csv", list.as_bytes());
+    assert!(daemon.rejection("bree", "nog-eens.csv").text.contains("duplicate"));
+}
