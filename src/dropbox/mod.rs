@@ -26,6 +26,7 @@ mod store;
 mod tests;
 mod upload;
 pub mod view;
+mod whole_log;
 
 pub use budget::MemoryBudget;
 pub use name::{ListName, is_temporary};

@@ -1,9 +1,6 @@
 //! One session's view of a tenant's tree.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use jiff::Timestamp;
 
@@ -15,16 +12,14 @@ use super::{
     inbox::{Beginning, Opener, unavailable},
     is_temporary,
     outbox::described_file,
-    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_ARCHIVE, LOG_KEY, Place, RECEIPTS},
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPTS},
     record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
+    whole_log::WholeLog,
 };
-use crate::{
-    domain::{Tenant, VirtualPath, niss},
-    durable::Directory,
-};
+use crate::domain::{Tenant, VirtualPath, niss};
 
 /// A session's view.
 pub(super) struct TenantView {
@@ -33,8 +28,7 @@ pub(super) struct TenantView {
     tenant: Arc<Tenant>,
     account: Account,
     opened: Timestamp,
-    /// Whether the account says that this session reads the transfer log.
-    log_read: Mutex<bool>,
+    whole_log: WholeLog,
 }
 
 /// Bytes of a checkpoint at most: a few lines and signatures.
@@ -49,7 +43,8 @@ impl TenantView {
         boxes.inbox.session_began(&login.session);
         let opened = shared.clock.now();
         let account = Account { log: shared.log.clone(), login };
-        Self { shared, boxes, tenant, account, opened, log_read: Mutex::default() }
+        let whole_log = WholeLog::new(shared.clone(), account.clone(), opened);
+        Self { shared, boxes, tenant, account, opened, whole_log }
     }
 
     fn place(&self, path: &VirtualPath) -> Result<Place, Denied> {
@@ -129,59 +124,6 @@ impl TenantView {
         Ok(Box::new(download))
     }
 
-    /// Where a path below an auditor's `/log` is: in the log, or among those of earlier years.
-    fn log_place<'a>(&'a self, below: &'a str) -> (&'a Directory, &'a str) {
-        match below.strip_prefix(LOG_ARCHIVE) {
-            Some("") => (&self.shared.archive_dir, ""),
-            Some(rest) if rest.starts_with('/') => (&self.shared.archive_dir, rest.trim_start_matches('/')),
-            _ => (&self.shared.log_dir, below),
-        }
-    }
-
-    fn open_log_file(&self, below: &str) -> Result<Box<dyn Download>, Denied> {
-        let (directory, below) = self.log_place(below);
-        let file = directory.open(below).map_err(|_| Denied::NotFound)?;
-        let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
-        if metadata.is_dir() {
-            return Err(Denied::IsADirectory);
-        }
-        // Before the first byte leaves, once for the session: a copy of the log takes thousands of files.
-        let mut accounted = self.log_read.lock().unwrap_or_else(PoisonError::into_inner);
-        if !*accounted {
-            self.account.log_read().map_err(unavailable)?;
-            *accounted = true;
-        }
-        drop(accounted);
-        let attributes = self.file(metadata.len());
-        Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
-    }
-
-    fn log_entries(&self, path: &str) -> Result<Vec<Entry>, Denied> {
-        let (directory, below) = self.log_place(path);
-        let directory = if below.is_empty() {
-            directory.clone()
-        } else {
-            directory.open_subdirectory(below).map_err(|_| Denied::NotADirectory)?
-        };
-        let mut names = directory.names().map_err(|error| unavailable(DropBoxError::Storage(error)))?;
-        if path.is_empty() {
-            names.push(LOG_ARCHIVE.to_owned());
-        }
-        names.sort_unstable();
-        let base = VirtualPath::parse(format!("/log/{path}").as_bytes()).map_err(|_| Denied::NotFound)?;
-        Ok(names.iter().filter_map(|name| self.fixed_entry(&base, name)).collect())
-    }
-
-    fn log_attributes(&self, below: &str) -> Result<Attributes, Denied> {
-        let (directory, below) = self.log_place(below);
-        if below.is_empty() || directory.open_subdirectory(below).is_ok() {
-            return Ok(self.directory(false));
-        }
-        let file = directory.open(below).map_err(|_| Denied::NotFound)?;
-        let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
-        Ok(self.file(metadata.len()))
-    }
-
     fn entries(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
         let place = self.place(path)?;
         match &place {
@@ -203,7 +145,10 @@ impl TenantView {
                 Ok(entries)
             }
             Place::Receipts => self.boxes.receipts.list().map_err(unavailable),
-            Place::WholeLog(below) => self.log_entries(below),
+            Place::WholeLog(below) => {
+                let names = self.whole_log.names(below)?;
+                Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect())
+            }
             Place::Reports => Ok(Vec::new()),
             Place::Guide
             | Place::Upload(..)
@@ -238,7 +183,7 @@ impl DropBox for TenantView {
                 let opened = self.boxes.outbox.open_file(*area, name, self.tenant.may_delete);
                 opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
             }
-            Place::WholeLog(below) => self.log_attributes(below),
+            Place::WholeLog(below) => self.whole_log.attributes(below),
             Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
                 self.text(&place).map(|text| self.file(text.len() as u64)).ok_or(Denied::NotFound)
             }
@@ -257,7 +202,7 @@ impl DropBox for TenantView {
         let place = self.place(path)?;
         match &place {
             Place::Delivery(area, name) => self.open_delivery(*area, name, path),
-            Place::WholeLog(below) if !below.is_empty() => self.open_log_file(below),
+            Place::WholeLog(below) if !below.is_empty() => self.whole_log.open(below),
             Place::Receipt(name) => {
                 let (file, attributes) = self.boxes.receipts.open_file(name).ok_or(Denied::NotFound)?;
                 Ok(Box::new(FileDownload::new(file, attributes, |_| {})))
