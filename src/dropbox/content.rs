@@ -2,6 +2,7 @@
 
 use std::{fs::File, io, os::unix::fs::FileExt};
 
+use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
 use super::budget::{MemoryBudget, Reserved};
@@ -137,6 +138,85 @@ impl Drop for MemoryContent {
     }
 }
 
+/// A sealed upload on disk, digested on the way as long as it comes in order.
+pub(super) struct DiskContent {
+    file: File,
+    length: u64,
+    digest: Sha256,
+    digested: u64,
+    /// Something was written again: from then on it is digested at the end only, or else two bytes now and then would
+    /// have all of it read each time.
+    rewritten: bool,
+}
+
+impl DiskContent {
+    pub fn new(file: File, length: u64) -> Self {
+        Self { file, length, digest: Sha256::new(), digested: 0, rewritten: false }
+    }
+
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    pub fn length(&self) -> u64 {
+        self.length
+    }
+
+    pub fn set_length(&mut self, length: u64) -> io::Result<()> {
+        self.file.set_len(length)?;
+        self.length = length;
+        if length < self.digested {
+            self.restart_digest();
+        }
+        Ok(())
+    }
+
+    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        if offset == self.length && !self.rewritten {
+            // What came before it was sealed for certain, or before it broke off.
+            self.digest_rest()?;
+        }
+        self.file.write_all_at(bytes, offset)?;
+        if offset == self.digested && !self.rewritten {
+            self.digest.update(bytes);
+            self.digested += bytes.len() as u64;
+        } else if offset < self.digested {
+            self.restart_digest();
+        }
+        self.length = self.length.max(offset + bytes.len() as u64);
+        Ok(())
+    }
+
+    /// The digest no longer follows the file.
+    fn restart_digest(&mut self) {
+        self.rewritten = true;
+        self.digest = Sha256::new();
+        self.digested = 0;
+    }
+
+    /// The SHA-256 of the whole file; what was not digested on the way is read again.
+    pub fn finish_digest(&mut self) -> io::Result<[u8; 32]> {
+        self.digest_rest()?;
+        Ok(self.digest.clone().finalize().into())
+    }
+
+    fn digest_rest(&mut self) -> io::Result<()> {
+        if self.digested == self.length {
+            return Ok(());
+        }
+        let mut buffer = vec![0; 1 << 18];
+        while self.digested < self.length {
+            let read = self.file.read_at(&mut buffer, self.digested)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            self.digest.update(buffer.get(..read).unwrap_or_default());
+            self.digested += read as u64;
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,6 +245,32 @@ mod tests {
         let mut content = MemoryContent::new(&budget);
         content.write(0, &[b'1'; 64]).unwrap();
         assert_eq!(content.looks_sealed(), Some(false));
+    }
+
+    /// A sealed upload is digested as a whole, in whatever order it comes.
+    #[test]
+    fn the_digest_follows_the_file() {
+        let place = tempfile::tempdir().unwrap();
+        let content: Vec<u8> = (0..=255).cycle().take(300_000).collect();
+        let orders: [&[(usize, usize)]; 5] = [
+            &[(0, 100_000), (100_000, 200_000), (200_000, 300_000)],
+            &[(0, 100_000), (200_000, 300_000), (100_000, 200_000)],
+            &[(100_000, 300_000), (0, 100_000)],
+            &[(0, 200_000), (50, 60), (200_000, 250_000), (250_000, 300_000)],
+            &[(0, 300_000), (299_999, 300_000)],
+        ];
+        for (nth, order) in orders.iter().enumerate() {
+            let path = place.path().join(nth.to_string());
+            let file = File::options().read(true).write(true).create_new(true).open(path).unwrap();
+            // The beginning was there before, as after a break or from memory.
+            file.write_all_at(&content[..1000], 0).unwrap();
+            let mut disk = DiskContent::new(file, 1000);
+            for (start, end) in *order {
+                let start = (*start).max(if *start == 0 { 1000 } else { 0 });
+                disk.write(start as u64, &content[start..*end]).unwrap();
+            }
+            assert_eq!(disk.finish_digest().unwrap(), <[u8; 32]>::from(Sha256::digest(&content)), "{order:?}");
+        }
     }
 
     proptest! {

@@ -15,12 +15,11 @@ use std::{
 };
 
 use jiff::Timestamp;
-use sha2::{Digest, Sha256};
 
 use super::{
     Area, DropBoxError, ListName,
     account::Account,
-    content::MemoryContent,
+    content::{DiskContent, MemoryContent},
     inbox::{Inbox, unavailable},
     is_temporary,
     record::{Record, Stored},
@@ -73,48 +72,6 @@ enum Content {
     Disk(DiskContent),
 }
 
-/// A sealed upload on disk, digested on the way as long as it comes in order.
-struct DiskContent {
-    file: File,
-    length: u64,
-    digest: Sha256,
-    digested: u64,
-}
-
-impl DiskContent {
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all_at(bytes, offset)?;
-        if offset == self.digested {
-            self.digest.update(bytes);
-            self.digested += bytes.len() as u64;
-        } else if offset < self.digested {
-            // Something was written again: the digest no longer follows the file.
-            self.restart_digest();
-        }
-        self.length = self.length.max(offset + bytes.len() as u64);
-        Ok(())
-    }
-
-    fn restart_digest(&mut self) {
-        self.digest = Sha256::new();
-        self.digested = 0;
-    }
-
-    /// The SHA-256 of the whole file; what was not digested on the way is read again.
-    fn finish_digest(&mut self) -> io::Result<[u8; 32]> {
-        let mut buffer = vec![0; 1 << 18];
-        while self.digested < self.length {
-            let read = self.file.read_at(&mut buffer, self.digested)?;
-            if read == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            self.digest.update(buffer.get(..read).unwrap_or_default());
-            self.digested += read as u64;
-        }
-        Ok(self.digest.clone().finalize().into())
-    }
-}
-
 impl Writing {
     /// A new upload, with nothing in it.
     pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
@@ -156,8 +113,7 @@ impl Writing {
                 let file = directory.open_to_write(&name).map_err(storage)?;
                 // Bytes beyond what the record knows were written by a session that a crash ended.
                 file.set_len(self.record.size).map_err(|source| self.fault("resize", source))?;
-                self.content =
-                    Content::Disk(DiskContent { file, length: self.record.size, digest: Sha256::new(), digested: 0 });
+                self.content = Content::Disk(DiskContent::new(file, self.record.size));
             }
             Stored::SealedHere => {
                 let file = directory.open(&name).map_err(storage)?;
@@ -183,7 +139,7 @@ impl Writing {
     fn length(&self) -> u64 {
         match &self.content {
             Content::Memory(memory) => memory.length(),
-            Content::Disk(disk) => disk.length,
+            Content::Disk(disk) => disk.length(),
         }
     }
 
@@ -216,7 +172,7 @@ impl Writing {
             let file = self.new_file()?;
             memory.place_in(&file).map_err(|source| self.fault("write", source))?;
             let length = memory.length();
-            self.content = Content::Disk(DiskContent { file, length, digest: Sha256::new(), digested: 0 });
+            self.content = Content::Disk(DiskContent::new(file, length));
         }
         Ok(())
     }
@@ -253,7 +209,7 @@ impl Writing {
             Content::Memory(_) => false,
             Content::Disk(disk) => {
                 let mut first = [0; seal::SNIFF_BYTES];
-                disk.file.read_at(&mut first, 0).is_ok() && seal::looks_sealed(&first)
+                disk.file().read_at(&mut first, 0).is_ok() && seal::looks_sealed(&first)
             }
         };
         judge_name(&self.record.name, sealed, self.rules.uploads)
@@ -267,7 +223,7 @@ impl Writing {
         self.record.closed = closed;
         match &mut self.content {
             Content::Disk(disk) => {
-                let stored = disk.finish_digest().and_then(|digest| disk.file.sync_all().map(|()| digest));
+                let stored = disk.finish_digest().and_then(|digest| disk.file().sync_all().map(|()| digest));
                 self.record.stored = Stored::AsItCame;
                 self.record.stored_sha256 = match stored {
                     Ok(digest) => hex::encode(digest),
@@ -377,7 +333,7 @@ impl Writing {
         }
         match &self.content {
             Content::Memory(memory) => Ok(memory.read(offset, buffer)),
-            Content::Disk(disk) => disk.file.read_at(buffer, offset).map_err(|source| self.fault("read", source)),
+            Content::Disk(disk) => disk.file().read_at(buffer, offset).map_err(|source| self.fault("read", source)),
         }
     }
 
@@ -396,12 +352,8 @@ impl Writing {
         match &mut self.content {
             Content::Memory(memory) => memory.set_length(length),
             Content::Disk(disk) => {
-                if let Err(source) = disk.file.set_len(length) {
+                if let Err(source) = disk.set_length(length) {
                     return Err(self.fault("resize", source));
-                }
-                disk.length = length;
-                if length < disk.digested {
-                    disk.restart_digest();
                 }
             }
         }
@@ -417,7 +369,7 @@ impl Writing {
         match &self.content {
             // In memory by design; the close brings it to disk, sealed.
             Content::Memory(_) => Ok(()),
-            Content::Disk(disk) => disk.file.sync_data().map_err(|source| self.fault("sync", source)),
+            Content::Disk(disk) => disk.file().sync_data().map_err(|source| self.fault("sync", source)),
         }
     }
 }
