@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     near,
-    row::{RowAt, Rows},
+    row::{Row, RowAt, Rows},
 };
 use crate::domain::Niss;
 
@@ -120,6 +120,16 @@ impl Children {
         BitAt { word: words.saturating_add((serial / WORD_SERIALS) as usize), bit: 1 << (serial % WORD_SERIALS) }
     }
 
+    /// The ranks of a block of numbers, in order; beyond all for one that is no child's.
+    fn ranks(&self, numbers: impl Iterator<Item = Niss>) -> [usize; BLOCK] {
+        let mut bits = [BitAt { word: usize::MAX, bit: 0 }; BLOCK];
+        for (bit, niss) in bits.iter_mut().zip(numbers) {
+            *bit = self.bit_at(niss);
+        }
+        near(bits.iter().map(|bit| self.words.get(bit.word).copied().unwrap_or(0)));
+        bits.map(|bit| self.rank(bit).map_or(usize::MAX, |rank| rank as usize))
+    }
+
     /// The place among all of the child whose bit is there.
     fn rank(&self, BitAt { word: at, bit }: BitAt) -> Option<u32> {
         let word = self.words.get(at).filter(|word| **word & bit != 0)?;
@@ -132,23 +142,20 @@ impl Index {
     /// The index of rows, all of whose children were inserted.
     pub(super) fn of(mut children: Children, rows: &Rows) -> Self {
         children.count();
-        let none = Entry { place: u32::MAX, sources: 0, municipality: 0 };
-        let mut entries = vec![none; children.count as usize];
+        let mut entries = vec![Entry::NONE; children.count as usize];
         let mut several = Vec::new();
-        for (at, row) in (0..).zip(rows.iter()) {
-            let rank = children.rank(children.bit_at(row.child));
-            let Some((rank, entry)) = rank.and_then(|rank| Some((rank, entries.get_mut(rank as usize)?))) else {
-                continue;
-            };
-            if *entry == none {
-                *entry = Entry { place: at, sources: row.sources, municipality: row.municipality };
-                continue;
+        let (mut at, mut rows) = (0, rows.iter().peekable());
+        let mut block = Vec::with_capacity(BLOCK);
+        while rows.peek().is_some() {
+            block.extend(rows.by_ref().take(BLOCK));
+            let ranks = children.ranks(block.iter().map(|row: &&Row| row.child));
+            near(ranks.iter().map(|rank| entries.get(*rank).map_or(0, |entry: &Entry| entry.place)));
+            for (row, rank) in block.drain(..).zip(ranks) {
+                if let Some(entry) = entries.get_mut(rank) {
+                    entry.add(at, row, rank, &mut several);
+                }
+                at += 1;
             }
-            if entry.sources != SEVERAL {
-                entry.sources = SEVERAL;
-                several.push((rank, entry.place));
-            }
-            several.push((rank, at));
         }
         several.sort_unstable();
         several.shrink_to_fit();
@@ -187,12 +194,7 @@ impl Index {
 
     /// The children of a block of numbers, in order.
     pub(super) fn find_block(&self, numbers: &[Niss], found: &mut [Option<Entry>; BLOCK]) {
-        let mut bits = [BitAt { word: usize::MAX, bit: 0 }; BLOCK];
-        for (bit, niss) in bits.iter_mut().zip(numbers) {
-            *bit = self.children.bit_at(*niss);
-        }
-        near(bits.iter().map(|bit| self.children.words.get(bit.word).copied().unwrap_or(0)));
-        let ranks = bits.map(|bit| self.children.rank(bit).map_or(usize::MAX, |rank| rank as usize));
+        let ranks = self.children.ranks(numbers.iter().copied());
         near(ranks.iter().map(|rank| self.entries.get(*rank).map_or(0, |entry| entry.place)));
         for (found, rank) in found.iter_mut().zip(ranks) {
             *found = self.entries.get(rank).copied();
@@ -214,11 +216,31 @@ impl Index {
     }
 }
 
+impl Entry {
+    /// No child yet.
+    const NONE: Self = Self { place: u32::MAX, sources: 0, municipality: 0 };
+
+    /// Enters a row of the child with that rank.
+    fn add(&mut self, at: RowAt, row: &Row, rank: usize, several: &mut Vec<(u32, RowAt)>) {
+        if *self == Self::NONE {
+            *self = Self { place: at, sources: row.sources, municipality: row.municipality };
+            return;
+        }
+        // There are no more ranks than rows, which [`RowAt`] counts.
+        let rank = u32::try_from(rank).unwrap_or(u32::MAX);
+        if self.sources != SEVERAL {
+            self.sources = SEVERAL;
+            several.push((rank, self.place));
+        }
+        several.push((rank, at));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::register::{
-        row::{Flags, PackedDate, Row},
+        row::{Flags, PackedDate},
         text::TextAt,
     };
     use proptest::prelude::*;
