@@ -72,19 +72,69 @@ fn works(daemon: &TestDaemon) {
     session.close();
 }
 
+/// The server's first words: the connection was taken.
+#[track_caller]
+fn greeted(mut stream: TcpStream) -> TcpStream {
+    let mut greeting = [0; 8];
+    stream.read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"SSH-2.0-");
+    stream
+}
+
+/// The connection stands: the server answers the client's identification with its key exchange.
+#[track_caller]
+fn stands(mut stream: TcpStream) {
+    stream.write_all(b"SSH-2.0-late\r\n").unwrap();
+    let mut line = Vec::new();
+    while line.last() != Some(&b'\n') {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        line.extend(byte);
+    }
+    let mut packet = [0; 6];
+    stream.read_exact(&mut packet).unwrap();
+    assert_eq!(packet[5], 20, "SSH_MSG_KEXINIT");
+}
+
 #[test]
-fn connections_are_counted_in_all_and_by_source_and_end_after_the_grace() {
-    let daemon = start("limits: {connections: 6, connections_per_source: 4, login_grace_seconds: 3}");
-    let address = daemon.address();
-    let mut held: Vec<TcpStream> = (0..4).map(|_| connect(&daemon)).collect();
+fn connections_of_a_source_are_counted_and_the_oldest_without_a_login_makes_room() {
+    // Far longer than the test: nothing ends here by the grace.
+    let daemon = start("limits: {connections: 6, connections_per_source: 4, login_grace_seconds: 600}");
+    let other = greeted(connect_from([127, 0, 0, 2], daemon.address()));
+    let mut held: Vec<TcpStream> = (0..20).map(|_| greeted(connect(&daemon))).collect();
+    let newest = held.split_off(16);
+    for displaced in held {
+        assert!(!until_closed(displaced).contains("Te veel verbindingen"), "it was taken before");
+    }
+    let [first, second, third, last] = newest.try_into().unwrap();
+    for standing in [third, last] {
+        stands(standing);
+    }
+    // Who is logged in makes room for nobody.
+    let mut sessions: Vec<_> = (0..4).map(|_| daemon.session("bree")).collect();
+    for displaced in [first, second] {
+        until_closed(displaced);
+    }
     assert!(until_closed(connect(&daemon)).starts_with("Te veel verbindingen"), "the fifth of a source");
-    held.extend((0..2).map(|_| connect_from([127, 0, 0, 2], address)));
-    assert!(
-        until_closed(connect_from([127, 0, 0, 3], address)).starts_with("Te veel verbindingen"),
-        "the seventh of all"
-    );
+    for session in &sessions {
+        assert!(!session.download("/LEESMIJ.txt").unwrap().is_empty());
+    }
+    stands(other);
+    sessions.pop().unwrap().close();
+    wait_until("the place of who left", || daemon.try_session("bree", "bree").is_ok());
+}
+
+#[test]
+fn connections_are_counted_in_all_and_end_after_the_grace() {
+    let daemon = start("limits: {connections: 6, connections_per_source: 4, login_grace_seconds: 3}");
+    let sources = [1, 1, 1, 2, 2, 2].map(|host| [127, 0, 0, host]);
+    let held = sources.map(|source| greeted(connect_from(source, daemon.address())));
+    for source in [[127, 0, 0, 1], [127, 0, 0, 3]] {
+        let refused = until_closed(connect_from(source, daemon.address()));
+        assert!(refused.starts_with("Te veel verbindingen"), "the seventh of all: {refused}");
+    }
     for stream in held {
-        assert!(until_closed(stream).starts_with("SSH-2.0-"));
+        until_closed(stream);
     }
     wait_until("a login after the grace", || daemon.try_session("bree", "bree").is_ok());
 }
@@ -124,11 +174,7 @@ fn half_open_connections_cost_little_and_let_others_in() {
             held.push(stream);
         }
     }
-    for stream in &mut held {
-        let mut greeting = [0; 8];
-        stream.read_exact(&mut greeting).unwrap();
-        assert_eq!(&greeting, b"SSH-2.0-");
-    }
+    let held: Vec<TcpStream> = held.into_iter().map(greeted).collect();
     works(&daemon);
     let each = memory.grown() / held.len() as u64;
     println!("a half-open connection takes {each} bytes");
