@@ -40,6 +40,7 @@ mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
 mod tile;
+mod under;
 mod verify;
 
 pub use archive::archived;
@@ -63,6 +64,7 @@ pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use under::{entries_under, goes_on, goes_on_from};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
