@@ -52,6 +52,10 @@ fn an_answer_its_download_and_a_refusal_are_told() {
     let refused = told["logins"].as_array().unwrap().iter().find(|logins| logins["refused"].is_string()).unwrap();
     assert_eq!((&refused["refused"], &refused["count"]), (&"unknown-key".into(), &1.into()));
 
+    let exported = daemon.events("audit.exported");
+    assert_eq!((exported.len(), &exported[0]["actor"]), (1, &"operator".into()));
+    assert_eq!(exported[0]["count"], deliveries.len() + 1);
+
     daemon.terminate();
     as_files(&daemon);
     only_what_verifies(&daemon);

@@ -191,6 +191,7 @@ impl Gathered {
     fn reading(&mut self, entry: &StoredEntry) {
         let (count, about) = match &entry.event {
             Event::AuditRead(read) => (read.size, String::new()),
+            Event::AuditExported(exported) => (exported.count, format!("{} – {}", exported.from, exported.to)),
             Event::DisclosureOpened(opened) => {
                 (opened.count, format!("{} ({} – {})", opened.motive, opened.from, opened.to))
             }
@@ -333,7 +334,7 @@ mod tests {
         let [refusal] = refusals.as_slice() else { panic!("{refusals:?}") };
         assert_eq!((refusal.reason.as_str(), refusal.rows), ("list-empty", Some(20)));
         assert_eq!(logins.iter().map(|logins| logins.count).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 3));
+        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 4));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Nothing is reported of a log that does not verify. Logs of earlier years are taken in as far back as the period
 //! goes: the newest is verified with the keys that were given, and each earlier one is proved by the one after it,
-//! whose first entry carries its checkpoint.
+//! whose first entry carries its checkpoint. A report that is made at the exchange is itself an entry of the log.
 
 use std::{
     collections::VecDeque,
@@ -24,7 +24,7 @@ use crate::{
     documents::audit::{self, AuditReport, VerifiedLog},
     domain::{ProtocolId, TenantId, brussels_date},
     durable::{Clock, Directory},
-    transfer_log::{self, Checkpoint, StoredEntry, VerifierKey},
+    transfer_log::{self, AuditExported, Checkpoint, Event, StoredEntry, VerifierKey},
 };
 
 #[derive(clap::Args)]
@@ -77,6 +77,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Format::Html => audit::page(&report).into_bytes(),
         Format::Json => report.to_json()?,
     };
+    note(arguments, &report)?;
     let Some(out) = &arguments.out else { return Ok(io::stdout().lock().write_all(&bytes)?) };
     write(out, &bytes, arguments.force)?;
     for log in &report.logs {
@@ -89,6 +90,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         report.from,
         report.until
     ));
+    Ok(())
+}
+
+/// Enters in the log that somebody at the exchange made a report, before there is one. Of a copy elsewhere, the log
+/// says who read it.
+fn note(arguments: &Arguments, report: &AuditReport) -> anyhow::Result<()> {
+    let (None, Some(config)) = (&arguments.which.log, &arguments.which.config) else { return Ok(()) };
+    let settings = load(&ConfigArgument { config: config.clone() })?;
+    let count = (report.deliveries.len() + report.refusals.len()) as u64;
+    let event = Event::AuditExported(AuditExported { from: report.from, to: report.until, count });
+    daemon::note(&settings, arguments.tenant.as_ref(), event)?;
     Ok(())
 }
 

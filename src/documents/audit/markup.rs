@@ -61,8 +61,10 @@ impl Markup {
     /// Adds a table with a caption; on a narrow screen each row becomes a card with the column's names.
     pub fn table(&mut self, caption: &str, columns: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> &mut Self {
         self.raw("<div class=\"sheet\"><table>").element("caption", caption).raw("<thead><tr>");
-        for column in columns {
-            self.element("th scope=\"col\"", column);
+        let rows: Vec<Vec<Cell>> = rows.collect();
+        for (at, column) in columns.iter().enumerate() {
+            let is_number = rows.iter().any(|row| matches!(row.get(at), Some(Cell::Number(_))));
+            self.element(if is_number { "th scope=\"col\" class=\"number\"" } else { "th scope=\"col\"" }, column);
         }
         self.raw("</tr></thead>\n<tbody>\n");
         for row in rows {

@@ -3,7 +3,8 @@
 for (const sheet of document.querySelectorAll('.sheet')) {
   const body = sheet.querySelector('tbody');
   const rows = [...body.rows];
-  if (rows.length < 2) continue;
+  // A row or two are seen at a glance.
+  if (rows.length < 3) continue;
   const key = (row, at) => {
     const cell = row.cells[at];
     return cell.dataset.sort ?? cell.textContent;

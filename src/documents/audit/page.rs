@@ -107,11 +107,11 @@ fn proof_of(out: &mut Markup, log: &VerifiedLog) {
         let days = [first, last].map(|at| words::day(brussels_date(at)));
         format!(", van {} tot en met {}", days[0], days[1])
     });
-    row("Controlepunt", &format!("{} regels{span}", words::number(log.entries)), "span");
+    row("Controlepunt", &(words::count(log.entries, "regel", "regels") + &span), "span");
     row("Wortel (SHA-256)", &log.root, "code");
     row("Publieke sleutel", &log.key, "code");
     if log.unsigned > 0 {
-        row("Niet meegeteld", &format!("{} regels na het controlepunt", words::number(log.unsigned)), "span");
+        row("Niet meegeteld", &(words::count(log.unsigned, "regel", "regels") + " na het controlepunt"), "span");
     }
     out.raw("</dl>\n");
 }
@@ -183,9 +183,11 @@ fn protocol(out: &mut Markup, at: usize, group: &OfProtocol<'_>) {
         row("Geleverde kolommen", columns.join(", "));
     }
     let totals = group.totals();
-    let [deliveries, rows, fetched, refusals] =
-        [totals.deliveries, totals.rows, totals.fetched, totals.refusals].map(words::number);
-    row("Totalen", format!("{deliveries} leveringen, {rows} rijen, {fetched} opgehaald; {refusals} weigeringen"));
+    let deliveries = words::count(totals.deliveries, "levering", "leveringen");
+    let rows = words::count(totals.rows, "rij", "rijen");
+    let fetched = words::number(totals.fetched);
+    let refusals = words::count(totals.refusals, "weigering", "weigeringen");
+    row("Totalen", format!("{deliveries} met persoonsgegevens, {rows}, {fetched} opgehaald; {refusals}"));
     out.raw("</dl>\n");
     if !group.deliveries.is_empty() {
         tables::deliveries(out, &caption, &group.deliveries);

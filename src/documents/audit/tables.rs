@@ -46,13 +46,15 @@ fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
             Cell::MomentNoted(at, notes.collect::<Vec<_>>().join(", "))
         }
     };
-    let amount = delivery.amount_total.as_ref();
+    let kind = words::kind(delivery.kind);
+    let amount = delivery.amount_total.as_deref().map(words::amount);
+    let kind = amount.map_or_else(|| kind.to_owned(), |amount| format!("{kind}, €\u{a0}{amount}"));
     vec![
         Cell::Number(delivery.seq),
         Cell::Text(delivery.tenant.clone()),
-        Cell::Noted(words::kind(delivery.kind).to_owned(), delivery.file.clone()),
+        Cell::Noted(kind, delivery.file.clone()),
         Cell::Number(delivery.rows),
-        Cell::Text(amount.map_or_else(|| list.clone(), |amount| format!("{list} € {amount}").trim().to_owned())),
+        Cell::Text(list),
         Cell::Moment(delivery.created),
         delivery.available.map_or(Cell::Mark("niet beschikbaar"), Cell::Moment),
         fetched,

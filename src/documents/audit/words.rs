@@ -134,6 +134,7 @@ pub(super) fn event(name: &str) -> &str {
         "register.refused" => "register geweigerd",
         "log.key_rotated" => "sleutel van het logboek vervangen",
         "audit.read" => "logboek gelezen",
+        "audit.exported" => "auditverslag opgemaakt",
         "disclosure.opened" => "afgeschermde gegevens geopend",
         "retention.erased" => "afgeschermde gegevens gewist",
         other => other,
@@ -198,6 +199,17 @@ pub(super) fn number(number: u64) -> String {
     out
 }
 
+/// A count with its noun: `1 rij`, `1.208 rijen`.
+pub(super) fn count(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", number(count), if count == 1 { one } else { many })
+}
+
+/// An amount of the form `30200.00` as people write it: `30.200,00`.
+pub(super) fn amount(text: &str) -> String {
+    let parts = text.split_once('.').and_then(|(euros, cents)| Some((euros.parse().ok()?, cents)));
+    parts.map_or_else(|| text.to_owned(), |(euros, cents)| format!("{},{cents}", number(euros)))
+}
+
 /// The beginning of a digest or id, which tells it from others for a reader.
 pub(super) fn short(id: &str) -> String {
     if id.chars().count() <= 12 { id.to_owned() } else { format!("{}…", id.chars().take(8).collect::<String>()) }
@@ -214,6 +226,8 @@ mod tests {
         }
         let at = "2026-07-01T22:00:01Z".parse().unwrap();
         assert_eq!((moment(at).as_str(), iso(at).as_str()), ("02/07/2026 00:00:01", "2026-07-02T00:00:01+02:00"));
+        assert_eq!((count(1, "rij", "rijen"), count(0, "rij", "rijen")), ("1 rij".to_owned(), "0 rijen".to_owned()));
+        assert_eq!((amount("30200.00").as_str(), amount("x").as_str()), ("30.200,00", "x"));
         assert_eq!((month_of("2026-07").as_str(), month_of("x").as_str()), ("juli 2026", "x"));
         assert_eq!((short("ict-bree").as_str(), short(&"ab".repeat(16)).as_str()), ("ict-bree", "abababab…"));
     }
