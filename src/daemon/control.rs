@@ -181,7 +181,7 @@ async fn perform(line: &str, user: u32, log: &TransferLog) -> Result<u64, String
             return published.map(|checkpoint| checkpoint.size).map_err(|error| error.to_string());
         }
     };
-    if !matches!(*event, Event::DisclosureOpened(_) | Event::Erased(_)) {
+    if !matches!(*event, Event::AuditExported(_) | Event::DisclosureOpened(_) | Event::Erased(_)) {
         return Err("that event is not an operator's".to_owned());
     }
     let tenant = tenant.map(|tenant| tenant.parse::<TenantId>()).transpose().map_err(|fault| fault.to_string())?;

@@ -5,6 +5,7 @@
 //! comes from elsewhere is safe to open in a spreadsheet.
 
 pub mod answer;
+pub mod audit;
 mod csv;
 pub mod guide;
 pub mod manifest;

@@ -149,12 +149,31 @@ impl Directory {
     /// # Errors
     /// [`DurableError`].
     pub fn write(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
+        let temporary = self.write_temporary(name, bytes)?;
+        self.rename(&temporary, self, name)?;
+        self.sync()
+    }
+
+    /// As [`Directory::write`], for a name that nothing has yet.
+    ///
+    /// # Errors
+    /// [`DurableError`]; its source is of kind `AlreadyExists` when something has the name, which stays as it is.
+    pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
+        let temporary = self.write_temporary(name, bytes)?;
+        // A link takes no name that is taken; a rename would.
+        let linked = self.handle.hard_link(&temporary, &self.handle, name);
+        self.remove_if_there(&temporary)?;
+        linked.map_err(|source| self.fault("write", name, source))?;
+        self.sync()
+    }
+
+    /// Brings bytes to disk under a name beside `name`, which it answers.
+    fn write_temporary(&self, name: &str, bytes: &[u8]) -> Result<String, DurableError> {
         let temporary = format!(".{name}.new");
         self.remove_if_there(&temporary)?;
         let mut file = self.create_file(&temporary)?;
         file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|source| self.fault("write", name, source))?;
-        self.rename(&temporary, self, name)?;
-        self.sync()
+        Ok(temporary)
     }
 
     /// Renames an entry, to this or another directory. Durable once both directories are synced.
@@ -210,7 +229,12 @@ mod tests {
         assert_eq!(within.read("x", 3).unwrap().unwrap(), b"two");
         assert_eq!(within.read("y", 3).unwrap(), None);
         assert_eq!(within.read("x", 2).unwrap_err().source.kind(), io::ErrorKind::FileTooLarge);
+        assert_eq!(within.write_new("x", b"new").unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(within.read("x", 3).unwrap().unwrap(), b"two");
         assert_eq!(within.names().unwrap(), ["x"]);
+        within.write_new("w", b"new").unwrap();
+        within.rename("w", &directory, "w").unwrap();
+        assert_eq!(directory.read("w", 3).unwrap().unwrap(), b"new");
         within.rename("x", &directory, "z").unwrap();
         assert!(directory.contains("z") && !within.contains("x"));
     }

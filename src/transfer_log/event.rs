@@ -5,15 +5,15 @@
 //! ([`super::Disclosed`]). Text that somebody typed is listed in [`Event::free_text_mut`], so that the guard reads it.
 //!
 //! Events of what is not built yet come with it: `delivery.expired`, `delivery.withdrawn` (retention),
-//! `assignment.simulated`, `.run`, `.billed` (assignments), `audit.exported` (reports).
+//! `assignment.simulated`, `.run`, `.billed` (assignments).
 
 use serde::{Deserialize, Serialize};
 
 use super::fields::{
-    AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart,
-    FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered,
-    LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded,
-    RegisterRefused, Rename, RetentionErased, Upload,
+    AuditExported, AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
+    DownloadStart, FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
+    LogRecovered, LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted,
+    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload,
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -95,6 +95,9 @@ pub enum Event {
     /// An auditor's session reads the log: durable before its first byte leaves.
     #[serde(rename = "audit.read")]
     AuditRead(AuditRead),
+    /// An operator made a report on the log: durable before it is written.
+    #[serde(rename = "audit.exported")]
+    AuditExported(AuditExported),
     /// Disclosures were opened: durable before they are shown.
     #[serde(rename = "disclosure.opened")]
     DisclosureOpened(DisclosureOpened),
@@ -150,6 +153,7 @@ impl Event {
             Self::RegisterLoaded(_) => "register.loaded",
             Self::RegisterRefused(_) => "register.refused",
             Self::AuditRead(_) => "audit.read",
+            Self::AuditExported(_) => "audit.exported",
             Self::DisclosureOpened(_) => "disclosure.opened",
             Self::Erased(_) => "retention.erased",
             Self::Redacted(_) => "privacy.redacted",
@@ -205,6 +209,7 @@ impl Event {
             | Self::RegisterLoaded(_)
             | Self::RegisterRefused(_)
             | Self::AuditRead(_)
+            | Self::AuditExported(_)
             | Self::Erased(_)
             | Self::Redacted(_)
             | Self::LogStarted(_)

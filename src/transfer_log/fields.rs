@@ -336,6 +336,20 @@ pub struct AuditRead {
     pub size: u64,
 }
 
+/// Fields of `audit.exported`. The entry's `tenant` is the one that the report was limited to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AuditExported {
+    /// The first day, in Brussels, ISO.
+    #[serde(with = "as_text")]
+    pub from: Date,
+    /// The last day, included, in Brussels, ISO.
+    #[serde(with = "as_text")]
+    pub to: Date,
+    /// Deliveries and refusals that the report tells of.
+    pub count: u64,
+}
+
 /// Fields of `disclosure.opened`. The entry's `tenant` is the one whose disclosures were opened; none for those of
 /// nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

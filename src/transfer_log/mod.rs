@@ -40,6 +40,7 @@ mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
 mod tile;
+mod under;
 mod verify;
 
 pub use archive::archived;
@@ -49,10 +50,10 @@ pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
 pub use fields::{
-    AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart,
-    FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
-    LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
-    Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
+    AuditExported, AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
+    DownloadStart, FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused,
+    LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused,
+    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
@@ -63,6 +64,7 @@ pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use under::{entries_under, goes_on, goes_on_from};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.

@@ -6,12 +6,12 @@ use jiff::{Timestamp, civil::date};
 use tempfile::TempDir;
 
 use super::{
-    Actor, AuditRead, ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
-    DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered,
-    ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login,
-    LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
-    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified,
-    VerifyFault, key_id, verify,
+    Actor, AuditExported, AuditRead, ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryStep,
+    DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
+    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed,
+    Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog,
+    Upload, Verified, VerifyFault, key_id, verify,
 };
 use crate::{domain::Kind, durable::Clock};
 
@@ -228,6 +228,7 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::KeyAdded(key()),
         Event::KeyRemoved(KeyChanged { used_for: KeyUse::Recipient, key_id: Some(key_id("age1qqq")), expires: None }),
         Event::AuditRead(AuditRead { from: 0, size: 900 }),
+        Event::AuditExported(AuditExported { from: date(2026, 9, 1), to: date(2026, 11, 30), count: 40 }),
         Event::DisclosureOpened(DisclosureOpened {
             from: date(2026, 11, 1),
             to: date(2026, 11, 30),

@@ -26,6 +26,8 @@ mod receipts;
 #[cfg(test)]
 mod refusals;
 #[cfg(test)]
+mod report;
+#[cfg(test)]
 mod restart;
 #[cfg(test)]
 mod rooms;

@@ -87,4 +87,11 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     daemon.start();
     daemon.put("bree", "nog-eens.csv", list.as_bytes());
     assert!(daemon.rejection("bree", "nog-eens.csv").text.contains("duplicate"));
+    // A report goes back over the years: the log in use proves the one before it, whose key nobody has to give.
+    let ran = daemon.groeikluis(&["audit", "report", "--format", "json"]).well();
+    let told: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let origins = told["logs"].as_array().unwrap().iter().map(|log| log["origin"].as_str().unwrap());
+    assert_eq!(origins.collect::<Vec<_>>(), [ORIGIN, "groeikluis.test/2027"]);
+    let mut files = told["deliveries"].as_array().unwrap().iter().map(|delivery| &delivery["file"]);
+    assert!(files.any(|file| *file == answer.manifest.file), "{told}");
 }

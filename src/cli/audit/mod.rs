@@ -1,7 +1,9 @@
 //! `groeikluis audit`: reading and verifying the transfer log, of a running daemon or from a copy.
 
 mod disclose;
+mod gather;
 mod receipt;
+mod report;
 
 use std::{
     io::{self, Write},
@@ -30,6 +32,8 @@ pub(super) enum Command {
     Show(Show),
     /// Check a tenant's receipt. Needs neither the log nor a daemon.
     Receipt(receipt::Arguments),
+    /// Report on a period, for the audit of a protocol: what left for whom on which ground, what was refused and why.
+    Report(Box<report::Arguments>),
     /// Open what identifies officials (address, user, key, path) for a period. It is itself an entry of the log.
     Disclose(disclose::Disclose),
     /// Erase what identifies officials of a tenant and month, by destroying its key. It is itself an entry of the log.
@@ -107,6 +111,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Verify(arguments) => verify(arguments),
         Command::Show(arguments) => show(arguments),
         Command::Receipt(arguments) => receipt::run(arguments),
+        Command::Report(arguments) => report::run(arguments),
         Command::Disclose(arguments) => disclose::disclose(arguments),
         Command::Erase(arguments) => disclose::erase(arguments),
     }
@@ -164,8 +169,8 @@ impl KeyArgument {
 }
 
 /// The keys that the log may be verified with.
-fn verifiers(arguments: &Verify) -> anyhow::Result<Vec<VerifierKey>> {
-    match (&arguments.key.key, &arguments.which.config) {
+fn verifiers(which: &Which, key: &KeyArgument) -> anyhow::Result<Vec<VerifierKey>> {
+    match (&key.key, &which.config) {
         (None, Some(config)) => {
             let settings = load(&super::ConfigArgument { config: config.clone() })?;
             let secrets = std::iter::once(&settings.log.key).chain(&settings.log.co_sign);
@@ -176,13 +181,13 @@ fn verifiers(arguments: &Verify) -> anyhow::Result<Vec<VerifierKey>> {
             };
             secrets.map(read).collect()
         }
-        _ => arguments.key.keys(),
+        _ => key.keys(),
     }
 }
 
 fn verify(arguments: &Verify) -> anyhow::Result<()> {
     let directory = arguments.which.directory()?;
-    let keys = verifiers(arguments)?;
+    let keys = verifiers(&arguments.which, &arguments.key)?;
     let key = transfer_log::signer(&directory, &keys).or(keys.first()).context("there is no key")?;
     let since = arguments.since.as_deref().map(|path| read_checkpoint(path, &keys)).transpose()?;
     let outcome = match &since {

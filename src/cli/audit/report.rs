@@ -1,0 +1,226 @@
+//! `groeikluis audit report`: the account of a period for the audit of a protocol, from a log that was verified.
+//!
+//! Nothing is reported of a log that does not verify. Logs of earlier years are taken in as far back as the period
+//! goes: the newest is verified with the keys that were given, and each earlier one is proved by the one after it,
+//! whose first entry carries its checkpoint. A report that is made at the exchange is itself an entry of the log.
+
+use std::{
+    collections::VecDeque,
+    io::{self, Write},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use jiff::{Timestamp, civil::Date};
+
+use super::{
+    super::{ConfigArgument, load, output::say},
+    KeyArgument, Which, fault_text,
+    gather::{Gathered, Scope},
+    verifiers,
+};
+use crate::{
+    daemon,
+    documents::audit::{self, AuditReport, VerifiedLog},
+    domain::{ProtocolId, TenantId, brussels_date},
+    durable::{Clock, Directory},
+    transfer_log::{self, AuditExported, Checkpoint, Event, StoredEntry, VerifierKey},
+};
+
+#[derive(clap::Args)]
+pub(in super::super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    key: KeyArgument,
+    /// The first day (in Brussels); left out: from the log's beginning.
+    #[arg(long, value_name = "DAY")]
+    from: Option<Date>,
+    /// The last day, included (in Brussels); left out: until the log's end.
+    #[arg(long, value_name = "DAY")]
+    until: Option<Date>,
+    /// Only this tenant.
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// Only this protocol; logins, which belong to none, are then left out.
+    #[arg(long)]
+    protocol: Option<ProtocolId>,
+    /// A page for people, or rows for programs.
+    #[arg(long, value_enum, default_value_t = Format::Html)]
+    format: Format,
+    /// Where to write it; left out: on standard output.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Replace the file if it is there.
+    #[arg(long, requires = "out")]
+    force: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    Csv,
+    Html,
+    Json,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let (Some(from), Some(until)) = (arguments.from, arguments.until) {
+        ensure!(from <= until, "--from is after --until");
+    }
+    if let Some(out) = arguments.out.as_ref().filter(|out| !arguments.force && out.exists()) {
+        // Before the work; whether it is still so is seen when it is written.
+        bail!("{} is there already; --force replaces it", out.display());
+    }
+    let report = report(arguments)?;
+    let bytes = match arguments.format {
+        Format::Csv => audit::sheet(&report),
+        Format::Html => audit::page(&report).into_bytes(),
+        Format::Json => report.to_json()?,
+    };
+    note(arguments, &report)?;
+    let Some(out) = &arguments.out else { return Ok(io::stdout().lock().write_all(&bytes)?) };
+    write(out, &bytes, arguments.force)?;
+    for log in &report.logs {
+        say(&format!("{}: {} entries verified, root {}", log.origin, log.entries, log.root));
+    }
+    let (deliveries, refusals) = (report.deliveries.len(), report.refusals.len());
+    say(&format!(
+        "{}: {deliveries} files and {refusals} refusals from {} to {}",
+        out.display(),
+        report.from,
+        report.until
+    ));
+    Ok(())
+}
+
+/// Enters in the log that somebody at the exchange made a report, before there is one. Of a copy elsewhere, the log
+/// says who read it.
+fn note(arguments: &Arguments, report: &AuditReport) -> anyhow::Result<()> {
+    let (None, Some(config)) = (&arguments.which.log, &arguments.which.config) else { return Ok(()) };
+    let settings = load(&ConfigArgument { config: config.clone() })?;
+    let count = (report.deliveries.len() + report.refusals.len()) as u64;
+    let event = Event::AuditExported(AuditExported { from: report.from, to: report.until, count });
+    daemon::note(&settings, arguments.tenant.as_ref(), event)?;
+    Ok(())
+}
+
+/// Writes the file whole, or not at all.
+fn write(out: &Path, bytes: &[u8], force: bool) -> anyhow::Result<()> {
+    let parent = out.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    ensure!(parent.is_dir(), "there is no directory {}", parent.display());
+    let name = out.file_name().and_then(|name| name.to_str()).context("--out does not name a file")?;
+    let directory = Directory::create(parent)?;
+    let written = if force { directory.write(name, bytes) } else { directory.write_new(name, bytes) };
+    Ok(written?)
+}
+
+/// The log in use and where those of earlier years lie.
+fn places(which: &Which) -> anyhow::Result<(PathBuf, PathBuf)> {
+    match (&which.log, &which.config) {
+        (Some(log), _) => Ok((log.clone(), log.join("archive"))),
+        (None, Some(config)) => {
+            let settings = load(&ConfigArgument { config: config.clone() })?;
+            // What happened in the last second is not under a checkpoint yet.
+            daemon::publish(&settings)?;
+            Ok((daemon::log_dir(&settings), daemon::archive_dir(&settings)))
+        }
+        (None, None) => bail!("give --log DIR or --config FILE"),
+    }
+}
+
+/// A log that was verified, with its first entry, which tells what it goes on from.
+struct Proved {
+    directory: PathBuf,
+    checkpoint: Checkpoint,
+    key: VerifierKey,
+    unsigned: u64,
+    first: Option<StoredEntry>,
+}
+
+impl Proved {
+    fn verify(directory: &Path, keys: &[VerifierKey]) -> anyhow::Result<Self> {
+        let key = transfer_log::signer(directory, keys).or(keys.first()).context("there is no key")?;
+        let verified = transfer_log::verify(directory, key).map_err(|faults| {
+            let lines: Vec<String> = faults.iter().map(fault_text).collect();
+            let shown = directory.display();
+            anyhow::anyhow!("{shown} does not verify, and there is no report of it\n{}", lines.join("\n"))
+        })?;
+        let first = transfer_log::entries(directory)?.next().transpose()?;
+        let (checkpoint, unsigned) = (verified.checkpoint, verified.unsigned);
+        Ok(Self { directory: directory.to_owned(), checkpoint, key: key.clone(), unsigned, first })
+    }
+
+    /// Whether something of the period may lie in the log before this one.
+    fn begins_after(&self, from: Option<Date>) -> bool {
+        self.first.as_ref().is_some_and(|first| from.is_none_or(|from| brussels_date(first.at) > from))
+    }
+}
+
+/// The logs of the period, oldest first.
+fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<Proved>> {
+    let keys = verifiers(&arguments.which, &arguments.key)?;
+    let (directory, archive) = places(&arguments.which)?;
+    let mut logs = VecDeque::from([Proved::verify(&directory, &keys)?]);
+    for earlier in transfer_log::archived(&archive)?.into_iter().rev() {
+        let Some(later) = logs.front().filter(|later| later.begins_after(arguments.from)) else { break };
+        // Its own key only reads it: that it is the right log is proved by the one after it.
+        let text = std::fs::read_to_string(earlier.join(LOG_KEYS)).unwrap_or_default();
+        let own = text.lines().filter_map(|line| VerifierKey::parse(line).ok());
+        let proved = Proved::verify(&earlier, &keys.iter().cloned().chain(own).collect::<Vec<_>>())?;
+        let goes_on = later.first.as_ref().is_some_and(|first| transfer_log::goes_on_from(first, &proved.checkpoint));
+        let (one, other) = (later.directory.display(), earlier.display());
+        ensure!(
+            goes_on,
+            "{one} does not go on from {other}: what lies between them is not known, so there is no report"
+        );
+        logs.push_front(proved);
+    }
+    let oldest = logs.front().context("there is no log")?;
+    let lacks = oldest.first.as_ref().is_some_and(transfer_log::goes_on)
+        && arguments.from.is_some()
+        && oldest.begins_after(arguments.from);
+    ensure!(!lacks, "the period begins before {}, in a log that is not in {}", oldest.key.name(), archive.display());
+    Ok(logs)
+}
+
+/// The public keys beside a log.
+const LOG_KEYS: &str = "log.vkey";
+
+fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
+    let Arguments { from, until, tenant, protocol, .. } = arguments;
+    let scope = Scope { from: *from, until: *until, tenant: tenant.clone(), protocol: protocol.clone() };
+    let mut gathered = Gathered::new(scope);
+    let mut logs = Vec::new();
+    for log in proved_logs(arguments)? {
+        let mut last_at = None;
+        transfer_log::entries_under(&log.directory, &log.checkpoint, |entry| {
+            last_at = Some(entry.at);
+            gathered.take(&entry);
+        })?;
+        logs.push(VerifiedLog {
+            origin: log.key.name().to_owned(),
+            entries: log.checkpoint.size,
+            root: hex::encode(log.checkpoint.root),
+            key: log.key.to_string(),
+            unsigned: log.unsigned,
+            first_at: log.first.map(|first| first.at),
+            last_at,
+        });
+    }
+    let made_at = Clock::system().now();
+    let day = |at: Option<Timestamp>| brussels_date(at.unwrap_or(made_at));
+    let (gathered, refusals, logins) = gathered.tied();
+    Ok(AuditReport {
+        made_at,
+        from: from.unwrap_or_else(|| day(logs.first().and_then(|log| log.first_at))),
+        until: until.unwrap_or_else(|| day(logs.last().and_then(|log| log.last_at))),
+        tenant: tenant.as_ref().map(ToString::to_string),
+        protocol: protocol.as_ref().map(ToString::to_string),
+        logs,
+        deliveries: gathered.deliveries,
+        refusals,
+        logins,
+        changes: gathered.changes,
+        readings: gathered.readings,
+    })
+}

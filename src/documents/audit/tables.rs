@@ -1,0 +1,194 @@
+//! The rows of a page's tables.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AuditReport, Delivery, Logins, Refusal, Subject,
+    markup::{Cell, Markup},
+    sums, words,
+};
+
+/// What was never fetched, in words that catch the eye.
+pub(super) const NOT_FETCHED: &str = "niet opgehaald";
+
+pub(super) fn deliveries(out: &mut Markup, caption: &str, deliveries: &[&Delivery]) {
+    let columns = [
+        "Nr. in het log",
+        "Bestuur",
+        "Bestand",
+        "Rijen",
+        "Lijst van het bestuur",
+        "Aangemaakt",
+        "Beschikbaar",
+        "Opgehaald",
+        "Met sleutel",
+        "Verzegeld voor",
+    ];
+    out.table(caption, &columns, deliveries.iter().map(|delivery| delivery_row(delivery)));
+}
+
+fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
+    let list = delivery.list.as_ref().map_or_else(String::new, |list| {
+        let [rows, matched, entitled] = [list.rows, list.matched, list.entitled].map(words::number);
+        let month = words::month_of(&list.register_month);
+        format!("{rows} rijen, {matched} in het register ({month}), {entitled} met recht")
+    });
+    let unfinished = match delivery.unfinished {
+        0 => String::new(),
+        count => format!("{} × begonnen en niet voltooid", words::number(count)),
+    };
+    let fetched = match delivery.fetched {
+        None if unfinished.is_empty() => Cell::Mark(NOT_FETCHED),
+        None => Cell::Noted(NOT_FETCHED.to_owned(), unfinished),
+        Some(at) => {
+            let times = format!("{} ×", words::number(delivery.times_fetched));
+            let notes = [times, unfinished].into_iter().filter(|note| !note.is_empty());
+            Cell::MomentNoted(at, notes.collect::<Vec<_>>().join(", "))
+        }
+    };
+    let kind = words::kind(delivery.kind);
+    let amount = delivery.amount_total.as_deref().map(words::amount);
+    let kind = amount.map_or_else(|| kind.to_owned(), |amount| format!("{kind}, €\u{a0}{amount}"));
+    vec![
+        Cell::Number(delivery.seq),
+        Cell::Text(delivery.tenant.clone()),
+        Cell::Noted(kind, delivery.file.clone()),
+        Cell::Number(delivery.rows),
+        Cell::Text(list),
+        Cell::Moment(delivery.created),
+        delivery.available.map_or(Cell::Mark("niet beschikbaar"), Cell::Moment),
+        fetched,
+        Cell::Text(delivery.fetched_by.join(", ")),
+        Cell::Ids(delivery.recipients.clone()),
+    ]
+}
+
+pub(super) fn refusals(out: &mut Markup, caption: &str, refusals: &[&Refusal]) {
+    let columns =
+        ["Nr. in het log", "Bestuur", "Wanneer", "Wat", "Reden", "Rijen", "Zonder geldig nummer", "Uitgelegd in"];
+    let count = |count: Option<u64>| count.map_or(Cell::Text(String::new()), Cell::Number);
+    let row = |refusal: &&Refusal| {
+        let subject = match refusal.subject {
+            Subject::List => "lijst",
+            Subject::Delivery => "levering",
+        };
+        vec![
+            Cell::Number(refusal.seq),
+            Cell::Text(refusal.tenant.clone()),
+            Cell::Moment(refusal.at),
+            Cell::Text(subject.to_owned()),
+            Cell::Noted(words::reason(&refusal.reason).to_owned(), refusal.reason.clone()),
+            count(refusal.rows),
+            count(refusal.invalid),
+            Cell::Text(refusal.file.clone().unwrap_or_default()),
+        ]
+    };
+    out.table(caption, &columns, refusals.iter().map(row));
+}
+
+pub(super) fn months(out: &mut Markup, report: &AuditReport) {
+    let columns = [
+        "Maand",
+        "Leveringen",
+        "Rijen",
+        "Opgehaald",
+        "Niet opgehaald",
+        "Andere bestanden",
+        "Weigeringen",
+        "Aanmeldingen",
+        "Geweigerde aanmeldingen",
+    ];
+    let months = sums::months(report);
+    let row = |(month, totals): (&String, &sums::Totals)| {
+        let counts = [
+            totals.deliveries,
+            totals.rows,
+            totals.fetched,
+            totals.not_fetched(),
+            totals.others,
+            totals.refusals,
+            totals.logins,
+            totals.logins_refused,
+        ];
+        // The month as digits sorts; its name does not.
+        let mut cells = vec![Cell::Noted(month.clone(), words::month_of(month))];
+        cells.extend(counts.map(Cell::Number));
+        cells
+    };
+    out.table("Totalen per maand, zonder proefbestanden", &columns, months.iter().map(row));
+}
+
+/// Reasons with how often each was given, the most frequent first.
+pub(super) fn reasons(out: &mut Markup, report: &AuditReport) {
+    let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
+    for refusal in report.refusals.iter().filter(|refusal| !refusal.test) {
+        *counted.entry(&refusal.reason).or_default() += 1;
+    }
+    let mut counted: Vec<_> = counted.into_iter().collect();
+    counted.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let row = |(reason, count): (&str, u64)| {
+        vec![Cell::Noted(words::reason(reason).to_owned(), reason.to_owned()), Cell::Number(count)]
+    };
+    out.table("Weigeringen volgens reden", &["Reden", "Aantal"], counted.into_iter().map(row));
+}
+
+pub(super) fn logins(out: &mut Markup, report: &AuditReport) {
+    let columns = ["Maand", "Bestuur", "Sleutel", "Uitkomst", "Aantal", "Laatst"];
+    let row = |logins: &Logins| {
+        let outcome = match &logins.refused {
+            None => Cell::Text("aangemeld".to_owned()),
+            Some(reason) => Cell::Noted(format!("geweigerd: {}", words::reason(reason)), reason.clone()),
+        };
+        vec![
+            Cell::Text(logins.month.clone()),
+            Cell::Text(logins.tenant.clone().unwrap_or_else(|| "(onbekend)".to_owned())),
+            Cell::Text(logins.key.clone().unwrap_or_default()),
+            outcome,
+            Cell::Number(logins.count),
+            Cell::Moment(logins.last),
+        ]
+    };
+    out.table("Aanmeldingen volgens sleutel en uitkomst", &columns, report.logins.iter().map(row));
+}
+
+pub(super) fn changes(out: &mut Markup, report: &AuditReport) {
+    let columns =
+        ["Nr. in het log", "Wanneer", "Wat", "Bestuur", "Onderwerp", "Voordien (SHA-256)", "Nadien (SHA-256)"];
+    let ids = |id: &Option<String>| Cell::Ids(id.iter().cloned().collect());
+    let row = |change: &super::Change| {
+        vec![
+            Cell::Number(change.seq),
+            Cell::Moment(change.at),
+            Cell::Text(words::event(change.event).to_owned()),
+            Cell::Text(change.tenant.clone().unwrap_or_default()),
+            Cell::Text(change.subject.clone()),
+            ids(&change.before),
+            ids(&change.after),
+        ]
+    };
+    out.table(
+        "Wijzigingen van sleutels, protocollen, configuratie en register",
+        &columns,
+        report.changes.iter().map(row),
+    );
+}
+
+pub(super) fn readings(out: &mut Markup, report: &AuditReport) {
+    let columns = ["Nr. in het log", "Wanneer", "Wat", "Rekening", "Sleutel", "Aantal", "Waarover"];
+    let row = |reading: &super::Reading| {
+        vec![
+            Cell::Number(reading.seq),
+            Cell::Moment(reading.at),
+            Cell::Text(words::event(reading.event).to_owned()),
+            Cell::Text(reading.tenant.clone().unwrap_or_default()),
+            Cell::Text(reading.key.clone().unwrap_or_default()),
+            Cell::Number(reading.count),
+            Cell::Text(reading.about.clone()),
+        ]
+    };
+    out.table(
+        "Wie het logboek las of afgeschermde gegevens opende of wiste",
+        &columns,
+        report.readings.iter().map(row),
+    );
+}
