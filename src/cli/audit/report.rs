@@ -192,11 +192,14 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let mut gathered = Gathered::new(scope);
     let mut logs = Vec::new();
     for log in proved_logs(arguments)? {
-        let mut last_at = None;
+        let (mut first, mut last_at) = (None, None);
         transfer_log::entries_under(&log.directory, &log.checkpoint, |entry| {
             last_at = Some(entry.at);
             gathered.take(&entry);
+            first.get_or_insert(entry);
         })?;
+        // What the years were tied together by is under the checkpoint too.
+        ensure!(first == log.first, "{} changed while it was read", log.directory.display());
         logs.push(VerifiedLog {
             origin: log.key.name().to_owned(),
             entries: log.checkpoint.size,
