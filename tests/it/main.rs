@@ -10,6 +10,8 @@ mod answers;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod crowd;
+#[cfg(test)]
 mod disclosures;
 #[cfg(test)]
 mod exactly_once;

@@ -1,6 +1,7 @@
 //! The program as a process: what it says is kept, and shown when a test fails.
 
 use std::{
+    ffi::OsString,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -36,10 +37,15 @@ struct Said {
     ended: bool,
 }
 
+/// The program as it is delivered, built with optimisation, where `GROEIKLUIS_PROGRAM` names it: for tests that measure.
+pub fn delivered() -> Option<OsString> {
+    std::env::var_os("GROEIKLUIS_PROGRAM")
+}
+
 impl Process {
     /// Starts it; it need not come up.
     pub fn start(config: &Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        let mut command = Command::new(delivered().unwrap_or_else(|| env!("CARGO_BIN_EXE_groeikluis").into()));
         command.arg("serve").arg("--config").arg(config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // A test says what it wants of the process, not the environment of whoever runs it.

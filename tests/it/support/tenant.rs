@@ -29,6 +29,11 @@ impl Tenant {
         Self { nis_code: Some(nis_code.to_owned()), ..Self::of_kind(id, "municipality") }
     }
 
+    /// The social services of a municipality.
+    pub fn ocmw(id: &str, nis_code: &str) -> Self {
+        Self { nis_code: Some(nis_code.to_owned()), ..Self::of_kind(id, "ocmw") }
+    }
+
     pub fn print_partner(id: &str) -> Self {
         Self::of_kind(id, "print-partner")
     }
