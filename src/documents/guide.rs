@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{
-    rejection::date_nl,
+    day::date_nl,
     wording::{line, paragraph, repeatable, size},
 };
 use crate::domain::{

@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 mod csv;
+mod day;
 pub mod guide;
 pub mod manifest;
 pub mod rejection;

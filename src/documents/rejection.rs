@@ -3,6 +3,7 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use super::{
+    day::date_nl,
     rule,
     wording::{line, paragraph, repeatable, size},
 };
@@ -224,28 +225,6 @@ fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
     if at_fault.len() > MOST_LINES {
         line(out, &format!("en nog {} andere regels", at_fault.len() - MOST_LINES));
     }
-}
-
-/// The months as people write them.
-const MONTHS: [&str; 12] = [
-    "januari",
-    "februari",
-    "maart",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "augustus",
-    "september",
-    "oktober",
-    "november",
-    "december",
-];
-
-/// A day as people write it: `21 november 2026`.
-pub(super) fn date_nl(day: Date) -> String {
-    let month = usize::try_from(day.month() - 1).ok().and_then(|month| MONTHS.get(month)).copied().unwrap_or_default();
-    format!("{} {month} {}", day.day(), day.year())
 }
 
 /// An instant as people in Brussels write it: `21 november 2026 om 10.30 uur`.

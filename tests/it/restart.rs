@@ -6,7 +6,7 @@ use groeikluis::sftp::client::ClientError;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Extract, Plan, Protocol, Tenant, TestDaemon, run, wait_for, wait_until};
+use crate::support::{Extract, Plan, Protocol, Tenant, TestDaemon, copy_directory, run, wait_for, wait_until};
 
 /// `EX_CONFIG` of sysexits.h.
 const CONFIGURATION: i32 = 78;
@@ -172,13 +172,13 @@ fn a_log_that_was_put_back_is_not_gone_on_with() {
     let (status, _) = daemon.terminate();
     assert!(status.success());
     let old = daemon.path("old-log");
-    copy(&daemon.path("state/log"), &old);
+    copy_directory(&daemon.path("state/log"), &old);
     daemon.start();
     daemon.sftp("bree", "ls\n").well();
     daemon.terminate();
     let newest = daemon.path("newest-log");
     fs::rename(daemon.path("state/log"), &newest).unwrap();
-    copy(&old, &daemon.path("state/log"));
+    copy_directory(&old, &daemon.path("state/log"));
     let ran = daemon.groeikluis(&["serve"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.stderr.contains("an older copy was put back"), "{}", ran.stderr);
@@ -191,17 +191,4 @@ fn a_log_that_was_put_back_is_not_gone_on_with() {
 fn start(root: &Path, command: &str) -> crate::support::Ran {
     let mut program = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
     run(program.arg(command).arg("--config").arg(root.join("groeikluis.yaml")), b"")
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }

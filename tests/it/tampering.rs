@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::{
     clients::program::Program,
     receipts::audit,
-    support::{Plan, Protocol, Tenant, TestDaemon, wait_until},
+    support::{Plan, Protocol, Tenant, TestDaemon, copy_directory, wait_until},
 };
 
 /// Who finds a fault.
@@ -64,19 +64,6 @@ fn daemon() -> TestDaemon {
     }
     session.close();
     daemon
-}
-
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let path = entry.unwrap().path();
-        let target = to.join(path.file_name().unwrap());
-        if path.is_dir() {
-            copy(&path, &target);
-        } else {
-            fs::copy(&path, &target).unwrap();
-        }
-    }
 }
 
 fn edit(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
@@ -173,7 +160,7 @@ fn each_tampering_is_caught_here_and_by_others() {
     fs::write(&kept, daemon.session("bree").download("/log/checkpoint").unwrap()).unwrap();
     let early = daemon.path("early");
     daemon.terminate();
-    copy(&daemon.path("state/log"), &early);
+    copy_directory(&daemon.path("state/log"), &early);
     daemon.start();
     for _ in 0..5 {
         let size = daemon.events("log.started").len();
@@ -199,7 +186,7 @@ fn each_tampering_is_caught_here_and_by_others() {
     }
     let copied = daemon.path("copy");
     for (what, seen, tamper) in TAMPERINGS {
-        copy(&log, &copied);
+        copy_directory(&log, &copied);
         tamper(&copied);
         assert_eq!(verify(&copied, &[]), Some(1), "{what} was not caught");
         if let Some(foreign) = &foreign {

@@ -83,16 +83,7 @@ fn months(out: &mut Vec<u8>, report: &AuditReport) {
         ],
     );
     for (month, totals) in sums::months(report) {
-        let counts = [
-            totals.deliveries,
-            totals.rows,
-            totals.fetched,
-            totals.not_fetched(),
-            totals.others,
-            totals.refusals,
-            totals.logins,
-            totals.logins_refused,
-        ];
+        let counts = totals.counts();
         let mut cells = vec![month];
         cells.extend(counts.map(|count| count.to_string()));
         row(out, &cells);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{ToSpan, civil::Date};
 
 use super::{AuditReport, Delivery, Refusal, words};
-use crate::domain::brussels_date;
+use crate::{documents::day::month_nl, domain::brussels_date};
 
 /// Bars of days at most; a longer period has bars of months.
 const MOST_DAYS: i32 = 31;
@@ -46,6 +46,12 @@ impl Totals {
     /// Files with personal data that were not fetched.
     pub fn not_fetched(&self) -> u64 {
         self.deliveries - self.fetched
+    }
+
+    /// All counts, in the order in which sheet and page show them.
+    pub fn counts(&self) -> [u64; 8] {
+        let Self { deliveries, rows, fetched, others, refusals, logins, logins_refused, .. } = *self;
+        [deliveries, rows, fetched, self.not_fetched(), others, refusals, logins, logins_refused]
     }
 }
 
@@ -175,7 +181,7 @@ pub(super) fn bars(report: &AuditReport, values: impl Iterator<Item = (Date, usi
     let of_bar = |(day, values): (Date, [u64; 2])| match () {
         () if days <= MOST_DAYS => Bar { label: day.day().to_string(), name: words::day(day), values },
         () if months <= MOST_MONTHS => {
-            let name = words::month(day.month());
+            let name = month_nl(day.month());
             // With several years a month's name is not enough.
             let label = if months > 12 { day.strftime("%m/%y").to_string() } else { name.chars().take(3).collect() };
             Bar { label, name: format!("{name} {}", day.year()), values }

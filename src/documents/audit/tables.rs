@@ -100,16 +100,7 @@ pub(super) fn months(out: &mut Markup, report: &AuditReport) {
     ];
     let months = sums::months(report);
     let row = |(month, totals): (&String, &sums::Totals)| {
-        let counts = [
-            totals.deliveries,
-            totals.rows,
-            totals.fetched,
-            totals.not_fetched(),
-            totals.others,
-            totals.refusals,
-            totals.logins,
-            totals.logins_refused,
-        ];
+        let counts = totals.counts();
         // The month as digits sorts; its name does not.
         let mut cells = vec![Cell::Noted(month.clone(), words::month_of(month))];
         cells.extend(counts.map(Cell::Number));

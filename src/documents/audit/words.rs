@@ -3,6 +3,7 @@
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
 use crate::{
+    documents::day::month_nl,
     domain::{Kind, date::ZONE},
     transfer_log::KeyUse,
 };
@@ -160,29 +161,9 @@ fn local(at: Timestamp) -> jiff::Zoned {
     at.to_zoned(TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1))))
 }
 
-const MONTHS: [&str; 12] = [
-    "januari",
-    "februari",
-    "maart",
-    "april",
-    "mei",
-    "juni",
-    "juli",
-    "augustus",
-    "september",
-    "oktober",
-    "november",
-    "december",
-];
-
-/// The name of a month from 1; empty outside 1 to 12.
-pub(super) fn month(number: i8) -> &'static str {
-    usize::try_from(number - 1).ok().and_then(|at| MONTHS.get(at)).copied().unwrap_or_default()
-}
-
 /// A month of the form `yyyy-mm` as people write it: `november 2026`.
 pub(super) fn month_of(text: &str) -> String {
-    let name = text.split_once('-').and_then(|(year, number)| Some((month(number.parse().ok()?), year)));
+    let name = text.split_once('-').and_then(|(year, number)| Some((month_nl(number.parse().ok()?), year)));
     name.map_or_else(|| text.to_owned(), |(name, year)| format!("{name} {year}"))
 }
 

@@ -90,7 +90,7 @@ fn needs_no_shell() {
     assert_eq!(stage.read("LEESMIJ.txt"), stage.remote("/LEESMIJ.txt"));
 }
 
-/// rclone 1.63 and later write `NAME.XXXXXXXX.partial` and rename it; older ones do not know of it.
+/// rclone 1.63 and later write `NAME.<eight digits>.partial` and rename it; older ones do not know of it.
 #[test]
 fn partial_names() {
     let Some(program) = Program::find(RCLONE, "rclone") else { return };

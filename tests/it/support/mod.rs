@@ -3,6 +3,7 @@
 //! Everything is as in production: keys made for the occasion, the program itself as a process of its own, port 0. A
 //! test that ends with a [`TestDaemon`] has also shown that the daemon stops as it should and that its log verifies.
 
+mod copy;
 mod daemon;
 mod extract;
 mod memory;
@@ -15,6 +16,7 @@ mod tenant;
 
 use std::time::{Duration, Instant};
 
+pub use copy::copy_directory;
 pub use daemon::TestDaemon;
 pub use extract::Extract;
 pub use memory::Memory;
