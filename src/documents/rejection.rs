@@ -284,9 +284,10 @@ mod tests {
         reasons
     }
 
-    const RULES: [Rule; 19] = [
+    const RULES: [Rule; 20] = [
         Rule::Recipients,
         Rule::GroundFitsKind,
+        Rule::PrintPartner,
         Rule::KnownReference,
         Rule::RouteFitsKind,
         Rule::StatusSigned,

@@ -13,6 +13,10 @@ pub fn explanation_nl(rule: Rule) -> &'static str {
             "Dit soort antwoord kan niet gegeven worden op de rechtsgrond waarop uw bestuur zich beroept.\nNeem contact \
              met ons op om na te gaan welk protocol of welke overeenkomst nodig is."
         }
+        Rule::PrintPartner => {
+            "Brieven met adressen gaan alleen naar een drukker, en nooit naar een bestuur.\nNeem contact met ons op over \
+             de drukker die uw brieven maakt."
+        }
         Rule::KnownReference => {
             "Het protocol waarnaar de lijst verwijst, is hier voor uw bestuur niet bekend.\nControleer de referentie in \
              de bestandsnaam. LEESMIJ.txt noemt de protocollen van uw bestuur."

@@ -13,10 +13,31 @@ pub fn brussels_date(at: Timestamp) -> Date {
     at.to_zoned(zone).date()
 }
 
+/// The age in whole years on a day: one more from the birthday on, which is 1 March in common years for who was born on
+/// 29 February. Negative for a day before the birth.
+pub fn age(born: Date, day: Date) -> i16 {
+    let before_birthday = (day.month(), day.day()) < (born.month(), born.day());
+    day.year() - born.year() - i16::from(before_birthday)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn an_age_turns_on_the_birthday() {
+        let leap = date(2020, 2, 29);
+        for (born, day, years) in [
+            (date(2014, 11, 21), date(2026, 11, 20), 11),
+            (date(2014, 11, 21), date(2026, 11, 21), 12),
+            (leap, date(2026, 2, 28), 5),
+            (leap, date(2026, 3, 1), 6),
+            (leap, date(2024, 2, 29), 4),
+        ] {
+            assert_eq!(age(born, day), years, "{born} {day}");
+        }
+    }
 
     #[test]
     fn the_day_turns_at_midnight_in_brussels_in_winter_and_summer() {

@@ -2,6 +2,8 @@
 //!
 //! A value of this room cannot exist unchecked: whoever holds a [`Niss`] or a [`TenantId`] need not look at it again.
 
+pub mod amount;
+pub mod assignment;
 pub mod date;
 pub mod delivery_name;
 pub mod iban;
@@ -17,8 +19,11 @@ pub mod share;
 pub mod size;
 pub mod source;
 pub mod ssh_key;
+pub mod statistics;
 pub mod tenant;
 
+pub use amount::{Amount, AmountFault};
+pub use assignment::{Assignment, AssignmentId, Criteria};
 pub use date::brussels_date;
 pub use delivery_name::DeliveryName;
 pub use iban::{Iban, IbanFault};
@@ -34,4 +39,5 @@ pub use share::Share;
 pub use size::ByteSize;
 pub use source::{SourceCatalogue, SourceId};
 pub use ssh_key::SshPublicKey;
+pub use statistics::{Count, Statistics};
 pub use tenant::{Tenant, TenantId, TenantKind};

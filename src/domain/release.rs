@@ -9,17 +9,24 @@ use std::fmt;
 use jiff::civil::Date;
 
 use super::{
-    Column, Kind, Protocol, ProtocolId, Tenant, TenantId,
+    Column, Kind, Protocol, ProtocolId, Tenant, TenantId, TenantKind,
     protocol::{Route, Status, Use},
 };
 
 /// On which ground a file is to leave.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy)]
 pub enum Ground<'a> {
     /// A protocol: data.
     Protocol(&'a ProtocolId),
-    /// An agreement: letters.
-    Agreement(&'a ProtocolId),
+    /// An agreement with a local authority: letters in its name, which go to a printer.
+    Agreement {
+        /// The local authority. It never gets the letters itself: they would tell it who is selected.
+        of: &'a Tenant,
+        /// The agreement's reference.
+        id: &'a ProtocolId,
+        /// What the letters are for.
+        purpose: &'a str,
+    },
     /// None: the file holds no personal data. The reference is only for its name.
     NoPersonalData(&'a ProtocolId),
     /// Synthetic data from the test register, in the test outbox.
@@ -99,6 +106,8 @@ pub enum Rule {
     Recipients,
     /// Only files without personal data, or synthetic ones, leave without protocol or agreement.
     GroundFitsKind,
+    /// Letters with addresses go to a printer and to nobody else.
+    PrintPartner,
     /// The tenant has a protocol or agreement of that name.
     KnownReference,
     /// The protocol's route gives this kind of file.
@@ -141,6 +150,7 @@ impl Rule {
         match self {
             Self::Recipients => "recipients",
             Self::GroundFitsKind => "ground-fits-kind",
+            Self::PrintPartner => "print-partner",
             Self::KnownReference => "known-reference",
             Self::RouteFitsKind => "route-fits-kind",
             Self::StatusSigned => "status-signed",
@@ -205,15 +215,16 @@ pub fn release(request: Request<'_>) -> Result<Clearance, Refusal> {
                 retention_days: Some(protocol.retention_days),
             })
         }
-        Ground::Agreement(id) => {
+        Ground::Agreement { of, id, purpose } => {
             require(kind == Kind::Brieven, Rule::GroundFitsKind)?;
-            let agreement = tenant.agreements.iter().find(|agreement| agreement.id == *id);
+            require(tenant.kind == TenantKind::PrintPartner, Rule::PrintPartner)?;
+            let agreement = of.agreements.iter().find(|agreement| agreement.id == *id);
             let agreement = agreement.ok_or(Refusal { rule: Rule::KnownReference })?;
             require(agreement.signed.agency.is_some_and(|day| day <= today), Rule::SignedByAgency)?;
             require(agreement.signed.authority.is_some_and(|day| day <= today), Rule::SignedByAuthority)?;
             require(agreement.valid.from <= today, Rule::Started)?;
             require(today <= agreement.valid.until, Rule::NotEnded)?;
-            Ok(groundless(tenant, id, kind))
+            Ok(Clearance { purpose: purpose.to_owned(), ..groundless(tenant, id, kind) })
         }
         Ground::NoPersonalData(id) => {
             require(!kind.has_personal_data(), Rule::GroundFitsKind)?;
@@ -280,7 +291,7 @@ fn onboarded(tenant: &Tenant, today: Date) -> Result<(), Refusal> {
 mod tests {
     use super::*;
     use crate::domain::{
-        TenantKind, brussels_date,
+        brussels_date,
         protocol::{Advice, Agreement, BothParties, Outside, Period, Reply, Validity},
         tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
     };
@@ -344,8 +355,15 @@ mod tests {
         }
     }
 
+    fn printer() -> Tenant {
+        let id = "drukkerij".parse().unwrap();
+        Tenant { id, kind: TenantKind::PrintPartner, nis_code: None, agreements: Vec::new(), ..tenant() }
+    }
+
     struct Case {
         tenant: Tenant,
+        /// Who gets letters.
+        receiver: Tenant,
         reference: &'static str,
         kind: Kind,
         today: Date,
@@ -354,21 +372,25 @@ mod tests {
 
     fn ask(case: &Case) -> Result<Clearance, Rule> {
         let reference = id(case.reference);
-        let ground =
-            if case.kind == Kind::Brieven { Ground::Agreement(&reference) } else { Ground::Protocol(&reference) };
-        release(Request {
-            tenant: &case.tenant,
-            ground,
-            kind: case.kind,
-            columns: None,
-            today: case.today,
-            uses: case.uses,
-        })
-        .map_err(|refusal| refusal.rule)
+        let (tenant, ground) = match case.kind {
+            Kind::Brieven => {
+                (&case.receiver, Ground::Agreement { of: &case.tenant, id: &reference, purpose: "schoolpremie" })
+            }
+            _ => (&case.tenant, Ground::Protocol(&reference)),
+        };
+        release(Request { tenant, ground, kind: case.kind, columns: None, today: case.today, uses: case.uses })
+            .map_err(|refusal| refusal.rule)
     }
 
     fn list() -> Case {
-        Case { tenant: tenant(), reference: "OPG-1", kind: Kind::SocialeToeslag, today: TODAY, uses: 0 }
+        Case {
+            tenant: tenant(),
+            receiver: printer(),
+            reference: "OPG-1",
+            kind: Kind::SocialeToeslag,
+            today: TODAY,
+            uses: 0,
+        }
     }
 
     fn data() -> Case {
@@ -385,7 +407,9 @@ mod tests {
         assert_eq!((clearance.tenant().as_str(), clearance.reference().as_str()), ("bree", "OPG-1"));
         assert_eq!(clearance.columns(), Kind::SocialeToeslag.columns());
         assert_eq!((clearance.purpose(), clearance.retention_days()), ("toelage", Some(90)));
-        assert!(ask(&data()).is_ok() && ask(&letters()).is_ok());
+        assert!(ask(&data()).is_ok());
+        let clearance = ask(&letters()).unwrap();
+        assert_eq!((clearance.tenant().as_str(), clearance.purpose()), ("drukkerij", "schoolpremie"));
     }
 
     #[test]
@@ -424,7 +448,8 @@ mod tests {
             (letters, Rule::KnownReference, |case| case.reference = "AKK-2"),
             (letters, Rule::SignedByAgency, |case| case.tenant.agreements[0].signed.agency = None),
             (letters, Rule::SignedByAuthority, |case| case.tenant.agreements[0].signed.authority = None),
-            (letters, Rule::Recipients, |case| case.tenant.recipients.clear()),
+            (letters, Rule::Recipients, |case| case.receiver.recipients.clear()),
+            (letters, Rule::PrintPartner, |case| case.receiver.kind = TenantKind::Municipality),
         ];
         for (at, (case, rule, spoil)) in table.iter().enumerate() {
             let mut case = case();
@@ -521,7 +546,8 @@ mod tests {
             uses: 0,
         };
         assert_eq!(release(request), Err(Refusal { rule: Rule::GroundFitsKind }));
-        let request = Request { ground: Ground::Agreement(&reference), kind: Kind::Gegevens, ..request };
+        let ground = Ground::Agreement { of: &tenant, id: &reference, purpose: "" };
+        let request = Request { ground, kind: Kind::Gegevens, ..request };
         assert_eq!(release(request), Err(Refusal { rule: Rule::GroundFitsKind }));
     }
 }

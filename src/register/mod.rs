@@ -21,7 +21,9 @@ mod layout;
 mod load;
 mod month;
 mod row;
+mod select;
 mod sources;
+mod statistics;
 mod text;
 mod view;
 
@@ -30,6 +32,7 @@ pub mod synth;
 pub use fault::{CellProblem, Field, HeaderProblem, LineProblem, RegisterFault};
 pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
 pub use month::{MonthFault, ReferenceMonth};
+pub use select::{Criterion, Right, Selected, Selection};
 pub use view::{Address, Child, Entitlement, Household, SharesOf};
 
 use index::{BLOCK, Index};

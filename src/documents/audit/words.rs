@@ -46,6 +46,7 @@ fn rule(code: &str) -> Option<&'static str> {
     Some(match code {
         "recipients" => "geen sleutel van de ontvanger bekend",
         "ground-fits-kind" => "rechtsgrond past niet bij dit soort bestand",
+        "print-partner" => "brieven gaan alleen naar een drukker",
         "known-reference" => "protocol hoort niet bij dit bestuur",
         "route-fits-kind" => "protocol hoort bij een ander aanbod",
         "status-signed" => "protocol is niet ondertekend",

@@ -1,0 +1,140 @@
+//! Amounts of money in euros, in whole cents.
+
+use std::{fmt, iter::Sum, str::FromStr};
+
+use super::Share;
+
+/// Euro cents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Amount(u64);
+
+/// A text that is no amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not an amount of 0.01 to 999999999.99 euros, with a point and two decimals or none")]
+pub struct AmountFault;
+
+/// The highest amount of one SEPA payment, cents (EPC rulebook AT-04: 999,999,999.99).
+const HIGHEST_CENTS: u64 = 99_999_999_999;
+
+impl Amount {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// That many cents; unlike a parsed amount it may be a sum.
+    pub const fn from_cents(cents: u64) -> Self {
+        Self(cents)
+    }
+
+    /// The cents.
+    pub const fn cents(self) -> u64 {
+        self.0
+    }
+
+    /// So many times the amount; the highest that there is where that is more.
+    #[must_use]
+    pub const fn times(self, number: u64) -> Self {
+        Self(self.0.saturating_mul(number))
+    }
+
+    /// What each of those who share an amount gets, in their order. Shares that add up to the whole get parts that add
+    /// up to the amount: what rounding takes from one goes to the next. Shares of less add up to their rounded part.
+    pub fn parts(self, shares: impl IntoIterator<Item = Share>) -> impl Iterator<Item = Self> {
+        let whole = u64::from(Share::WHOLE.ten_thousandths());
+        let (mut sum, mut given) = (0_u64, 0_u64);
+        shares.into_iter().map(move |share| {
+            sum = (sum + u64::from(share.ten_thousandths())).min(whole);
+            // Rounded half up, of all shares so far: the last part then ends exactly at the whole.
+            let due = (u128::from(self.0) * u128::from(sum) + u128::from(whole) / 2) / u128::from(whole);
+            let due = u64::try_from(due).unwrap_or(self.0);
+            let part = due.saturating_sub(given);
+            given = due;
+            Self(part)
+        })
+    }
+}
+
+impl std::ops::Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl std::ops::AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
+        amounts.fold(Self::ZERO, |sum, amount| sum + amount)
+    }
+}
+
+impl FromStr for Amount {
+    type Err = AmountFault;
+
+    fn from_str(text: &str) -> Result<Self, AmountFault> {
+        let (euros, cents) = text.split_once('.').unwrap_or((text, "00"));
+        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+        if euros.is_empty() || euros.len() > 9 || cents.len() != 2 || !digits(euros) || !digits(cents) {
+            return Err(AmountFault);
+        }
+        let cents: u64 = format!("{euros}{cents}").parse().map_err(|_| AmountFault)?;
+        if (1..=HIGHEST_CENTS).contains(&cents) { Ok(Self(cents)) } else { Err(AmountFault) }
+    }
+}
+
+impl fmt::Display for Amount {
+    /// Euros with a point and two decimals, as in files.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{:02}", self.0 / 100, self.0 % 100)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn amounts_are_read_and_written() {
+        for (text, written) in [("75.00", "75.00"), ("75", "75.00"), ("0.01", "0.01"), ("999999999.99", "999999999.99")]
+        {
+            assert_eq!(text.parse::<Amount>().map(|amount| amount.to_string()), Ok(written.to_owned()));
+        }
+        for text in ["", "0", "0.00", "75.5", "75,00", "-1.00", "+1.00", "1.000", "1000000000", ".50", "1.", "1e3"] {
+            assert_eq!(text.parse::<Amount>(), Err(AmountFault), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_odd_cent_goes_to_the_next() {
+        let parts: Vec<u64> = Amount(7501).parts([Share::HALF, Share::HALF]).map(Amount::cents).collect();
+        assert_eq!(parts, [3751, 3750]);
+        let only: Vec<u64> = Amount(7500).parts([Share::HALF]).map(Amount::cents).collect();
+        assert_eq!(only, [3750]);
+    }
+
+    proptest! {
+        #[test]
+        fn parts_add_up(cents in 1..HIGHEST_CENTS, cuts in prop::collection::vec(1_u16..10_000, 0..5)) {
+            let mut ends = cuts;
+            ends.push(10_000);
+            ends.sort_unstable();
+            ends.dedup();
+            let mut before = 0;
+            let shares: Vec<Share> = ends
+                .iter()
+                .map(|end| {
+                    let share = Share::from_ten_thousandths(end - before).unwrap();
+                    before = *end;
+                    share
+                })
+                .collect();
+            prop_assert_eq!(Amount(cents).parts(shares).sum::<Amount>(), Amount(cents));
+        }
+    }
+}

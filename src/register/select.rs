@@ -1,0 +1,251 @@
+//! Selecting children by criteria (DOMAIN section 1, the VUTG route).
+//!
+//! One pass over the rows, which reads nothing but them for who is not selected, gives who meets all criteria and, of
+//! each criterion, how many children fail it alone. A child is looked at in its first row; only its sources are those
+//! of all its rows, since a second household's row carries what is split.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Register,
+    row::{Flags, Row},
+    view::{Child, Household},
+};
+use crate::domain::{Criteria, NisCode, Share, SourceId};
+
+/// A criterion, by its name in YAML.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Criterion {
+    /// Where the child lives within the municipality.
+    Postcodes,
+    /// Of these sources one.
+    AnyOf,
+    /// Of these sources all.
+    AllOf,
+    /// Of these sources none.
+    NoneOf,
+    /// When the child was born.
+    Born,
+    /// The child's place in the family.
+    Rank,
+    /// The family's children.
+    FamilySize,
+    /// One parent or not.
+    SingleParent,
+}
+
+impl Criterion {
+    /// Every criterion.
+    pub const ALL: [Self; 8] = [
+        Self::Postcodes,
+        Self::AnyOf,
+        Self::AllOf,
+        Self::NoneOf,
+        Self::Born,
+        Self::Rank,
+        Self::FamilySize,
+        Self::SingleParent,
+    ];
+
+    /// The name in YAML.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Postcodes => "postcodes",
+            Self::AnyOf => "any_of",
+            Self::AllOf => "all_of",
+            Self::NoneOf => "none_of",
+            Self::Born => "born",
+            Self::Rank => "rank",
+            Self::FamilySize => "family_size",
+            Self::SingleParent => "single_parent",
+        }
+    }
+
+    /// Whether the criteria demand anything of it.
+    pub fn demanded_by(self, criteria: &Criteria) -> bool {
+        match self {
+            Self::Postcodes => !criteria.postcodes.is_empty(),
+            Self::AnyOf => !criteria.any_of.is_empty(),
+            Self::AllOf => !criteria.all_of.is_empty(),
+            Self::NoneOf => !criteria.none_of.is_empty(),
+            Self::Born => !criteria.born.is_open(),
+            Self::Rank => !criteria.rank.is_open(),
+            Self::FamilySize => !criteria.family_size.is_open(),
+            Self::SingleParent => criteria.single_parent.is_some(),
+        }
+    }
+}
+
+/// The children of a municipality who meet some criteria.
+pub struct Selection<'a> {
+    grounds: Vec<SourceId>,
+    children: Vec<Selected<'a>>,
+    alone: BTreeMap<Criterion, u64>,
+    of_municipality: u64,
+    undated: u64,
+}
+
+/// A child who was selected.
+#[derive(Clone, Copy)]
+pub struct Selected<'a> {
+    child: Child<'a>,
+    first: Household<'a>,
+}
+
+/// What a beneficiary has a right to for a child.
+#[derive(Clone, Copy)]
+pub struct Right<'a> {
+    /// The (child, beneficiary).
+    pub household: Household<'a>,
+    /// The source.
+    pub source: SourceId,
+    /// The part.
+    pub share: Share,
+}
+
+impl Register {
+    /// Selects the children who live in a municipality and meet all criteria, in the order of the extract.
+    pub fn select(&self, municipality: NisCode, criteria: &Criteria) -> Selection<'_> {
+        let demands = Demands::new(criteria);
+        let mut selection = Selection {
+            grounds: criteria.grounds(),
+            children: Vec::new(),
+            alone: demands.made.iter().map(|criterion| (*criterion, 0)).collect(),
+            of_municipality: 0,
+            undated: 0,
+        };
+        let number = self.municipalities.iter().position(|code| *code == municipality);
+        let Some(number) = number.and_then(|number| u16::try_from(number).ok()) else { return selection };
+        for row in self.rows.iter().filter(|row| row.municipality == number && !row.flags.has(Flags::IS_LATER)) {
+            selection.take(self, row, criteria, &demands);
+        }
+        selection
+    }
+}
+
+/// The criteria in the form in which rows are asked.
+struct Demands {
+    made: Vec<Criterion>,
+    postcodes: Vec<u16>,
+    any_of: u64,
+    all_of: u64,
+    none_of: u64,
+}
+
+impl Demands {
+    fn new(criteria: &Criteria) -> Self {
+        let bits = |sources: &[SourceId]| sources.iter().fold(0_u64, |bits, source| bits | 1 << source.index());
+        let mut postcodes = criteria.postcodes.clone();
+        postcodes.sort_unstable();
+        Self {
+            made: Criterion::ALL.into_iter().filter(|criterion| criterion.demanded_by(criteria)).collect(),
+            postcodes,
+            any_of: bits(&criteria.any_of),
+            all_of: bits(&criteria.all_of),
+            none_of: bits(&criteria.none_of),
+        }
+    }
+
+    fn met(&self, criterion: Criterion, criteria: &Criteria, row: &Row, sources: u64) -> bool {
+        match criterion {
+            Criterion::Postcodes => self.postcodes.binary_search(&row.postcode).is_ok(),
+            Criterion::AnyOf => sources & self.any_of != 0,
+            Criterion::AllOf => sources & self.all_of == self.all_of,
+            Criterion::NoneOf => sources & self.none_of == 0,
+            Criterion::Born => criteria.born.contains(row.birth.date()),
+            Criterion::Rank => criteria.rank.contains(row.rank),
+            Criterion::FamilySize => criteria.family_size.contains(row.family_size),
+            Criterion::SingleParent => {
+                criteria.single_parent.is_none_or(|single| row.flags.has(Flags::SINGLE_PARENT) == single)
+            }
+        }
+    }
+}
+
+impl<'a> Selection<'a> {
+    fn take(&mut self, register: &'a Register, row: &'a Row, criteria: &Criteria, demands: &Demands) {
+        // The first row was indexed, hence is found.
+        let Some(entry) = register.index.find(row.child) else { return };
+        let child = Child { register, entry };
+        let sources = child.households().fold(0, |bits, household| bits | household.source_bits());
+        self.of_municipality += 1;
+        let mut failed = demands.made.iter().filter(|made| !demands.met(**made, criteria, row, sources));
+        match (failed.next(), failed.next()) {
+            (None, _) => self.children.push(Selected { child, first: Household { register, row } }),
+            (Some(only), None) => {
+                if *only == Criterion::Born && row.birth.date().is_none() {
+                    self.undated += 1;
+                }
+                if let Some(alone) = self.alone.get_mut(only) {
+                    *alone += 1;
+                }
+            }
+            (Some(_), Some(_)) => {}
+        }
+    }
+
+    /// The selected children, in the order of the extract.
+    pub fn children(&self) -> &[Selected<'a>] {
+        &self.children
+    }
+
+    /// Of each criterion that demands something, how many children would be selected without it and are not.
+    pub fn removed_alone(&self) -> impl Iterator<Item = (Criterion, u64)> {
+        self.alone.iter().map(|(criterion, count)| (*criterion, *count))
+    }
+
+    /// The children of the municipality.
+    pub fn of_municipality(&self) -> u64 {
+        self.of_municipality
+    }
+
+    /// Children who are not selected for nothing but an unknown birth date.
+    pub fn undated(&self) -> u64 {
+        self.undated
+    }
+
+    /// The source that decides whom a child's part goes to: the first ground that the child has; where the criteria
+    /// name none, the first source of the catalogue that it has.
+    pub fn deciding(&self, selected: Selected<'_>) -> Option<SourceId> {
+        let sources = selected.sources();
+        let named = self.grounds.iter().find(|source| sources & 1 << source.index() != 0).copied();
+        match named {
+            None if self.grounds.is_empty() => {
+                selected.child.register.catalogue.iter().map(|(id, _)| id).find(|id| sources & 1 << id.index() != 0)
+            }
+            named => named,
+        }
+    }
+
+    /// The beneficiaries of the deciding source with their shares, in the order of the extract.
+    pub fn entitled(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> + use<'a> {
+        let source = self.deciding(selected);
+        selected.child.households().filter_map(move |household| {
+            let source = source?;
+            household.share(source).map(|share| Right { household, source, share })
+        })
+    }
+
+    /// What the child was selected for: each beneficiary with each ground that its row carries; where the criteria
+    /// name no source, with the deciding one.
+    pub fn rights(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> {
+        let only = self.grounds.is_empty().then(|| self.deciding(selected)).flatten();
+        let grounds = self.grounds.iter().copied().chain(only);
+        selected.child.households().flat_map(move |household| {
+            let grounds = grounds.clone();
+            grounds.filter_map(move |source| household.share(source).map(|share| Right { household, source, share }))
+        })
+    }
+}
+
+impl<'a> Selected<'a> {
+    /// The child's first row.
+    pub fn first(self) -> Household<'a> {
+        self.first
+    }
+
+    /// The sources of all its rows, a bit each, as in [`Household::source_bits`].
+    pub fn sources(self) -> u64 {
+        self.child.households().fold(0, |bits, household| bits | household.source_bits())
+    }
+}
