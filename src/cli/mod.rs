@@ -2,6 +2,7 @@
 //!
 //! Exit codes follow `sysexits.h`: 64 for a wrong command, 78 for a configuration at fault, 1 for the rest.
 
+mod assignment;
 mod audit;
 mod check;
 mod demo;
@@ -40,6 +41,9 @@ enum Command {
     /// One tenant.
     #[command(subcommand)]
     Tenant(tenant::Command),
+    /// Assignments of the VUTG route: count, test, deliver, report, bill.
+    #[command(subcommand)]
+    Assignment(assignment::Command),
     /// The extract of the Groeipakket that lists are answered from.
     #[command(subcommand)]
     Register(register::Command),
@@ -91,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
+        Command::Assignment(command) => assignment::run(&command),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),

@@ -1,41 +1,57 @@
 //! What an operator does beside the running daemon, entered in its account.
 //!
-//! Only one process writes the log. A command that must be in it asks the daemon over a socket in the state directory,
-//! which only the daemon's own user and root can reach; when no daemon runs, the command opens the log itself. One
-//! request a connection, a line of JSON each way. Nothing but the events below can be entered.
+//! Only one process writes the log, and one works on drop-boxes. A command that must be in the log, or that delivers,
+//! asks the daemon over a socket in the state directory, which only the daemon's own user and root can reach. When no
+//! daemon runs, a command that only enters opens the log itself. One request a connection, a line of JSON; the answer
+//! is lines of JSON: how far it is, any number of times, and then what came of it. Nothing but the events below can be
+//! entered.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt},
     net::{UnixListener, UnixStream as AsyncUnixStream},
+    sync::{Semaphore, mpsc},
 };
 
 use super::{
     DaemonError,
     opening::{Secrets, disclosures, lock, open_log},
+    orders::{self, Order},
 };
 use crate::{
     config::Settings,
     domain::TenantId,
     durable::Clock,
+    exchange::Exchange,
     transfer_log::{Actor, Context, Disclosed, Event, Record, TransferLog},
 };
 
 /// The socket in the state directory.
 const SOCKET: &str = "control";
 
-/// A line at most: a motive of a few sentences.
-const LONGEST_LINE_BYTES: u64 = 16 * 1024;
+/// A request at most: a motive of a few sentences, some criteria.
+const LONGEST_REQUEST_BYTES: u64 = 16 * 1024;
 
-/// How long either side waits for the other: appending takes milliseconds.
+/// All answers at most: the counts of the largest city, for 20 sets of criteria, are a few hundred kilobytes.
+const LONGEST_ANSWER_BYTES: u64 = 16 << 20;
+
+/// How long either side waits for the other to say what it says at once: appending takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Requests at one time: operators are few.
+const AT_ONCE: usize = 8;
+
+/// Lines about how far it is that may wait for who asked. It is never waited for: what does not fit is left out.
+const PROGRESS_LINES: usize = 16;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -44,13 +60,17 @@ enum Request {
     Note { tenant: Option<String>, event: Box<Event> },
     /// Publish what was entered before.
     Publish,
+    /// Do this for an assignment.
+    Order(Order),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Reply {
-    /// The entry's place, or the size of the log that is published.
-    Done(u64),
+    /// How far it is.
+    Progress(String),
+    /// The entry's place, the size of the log that is published, or what came of an order.
+    Done(Value),
     /// Why nothing was done.
     Refused(String),
 }
@@ -62,11 +82,11 @@ enum Reply {
 /// [`DaemonError`]: nothing is entered then, and nothing may be done.
 pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let request = Request::Note { tenant: tenant.map(ToString::to_string), event: Box::new(event) };
-    match ask(settings, &request)? {
+    match ask(settings, &request, |_| ())? {
         Some(seq) => Ok(seq),
         None => match request {
             Request::Note { event, .. } => note_alone(settings, tenant, *event),
-            Request::Publish => Err(DaemonError::LogFailed),
+            Request::Publish | Request::Order(_) => Err(DaemonError::LogFailed),
         },
     }
 }
@@ -76,32 +96,64 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
 /// # Errors
 /// [`DaemonError`].
 pub fn publish(settings: &Settings) -> Result<(), DaemonError> {
-    ask(settings, &Request::Publish).map(|_| ())
+    ask::<u64>(settings, &Request::Publish, |_| ()).map(|_| ())
+}
+
+/// Has the running daemon do something for an assignment; `progress` is told how far it is.
+///
+/// # Errors
+/// [`DaemonError::NoDaemon`] when none runs, [`DaemonError::NotNoted`] with the reason when it was not done.
+pub(super) fn order<T: DeserializeOwned>(
+    settings: &Settings,
+    order: Order,
+    progress: impl FnMut(&str),
+) -> Result<T, DaemonError> {
+    ask(settings, &Request::Order(order), progress)?.ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
 }
 
 /// What the running daemon answers; none when no daemon runs.
-fn ask(settings: &Settings, request: &Request) -> Result<Option<u64>, DaemonError> {
+fn ask<T: DeserializeOwned>(
+    settings: &Settings,
+    request: &Request,
+    progress: impl FnMut(&str),
+) -> Result<Option<T>, DaemonError> {
     let path = settings.state_dir.join(SOCKET);
     let stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(source) => return Err(DaemonError::Control { path, source }),
     };
-    match exchange_lines(stream, request).map_err(|source| DaemonError::Control { path, source })? {
-        Reply::Done(number) => Ok(Some(number)),
-        Reply::Refused(why) => Err(DaemonError::NotNoted(why)),
+    let answered = exchange_lines(stream, request, progress).and_then(|answered| match answered {
+        Ok(done) => Ok(Ok(serde_json::from_value(done)?)),
+        Err(why) => Ok(Err(why)),
+    });
+    match answered.map_err(|source| DaemonError::Control { path, source })? {
+        Ok(done) => Ok(Some(done)),
+        Err(why) => Err(DaemonError::NotNoted(why)),
     }
 }
 
-fn exchange_lines(mut stream: UnixStream, request: &Request) -> io::Result<Reply> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+/// What came of it, or why nothing did.
+fn exchange_lines(
+    mut stream: UnixStream,
+    request: &Request,
+    mut progress: impl FnMut(&str),
+) -> io::Result<Result<Value, String>> {
+    // An order may take minutes; should the daemon go, the stream ends.
+    let patience = (!matches!(request, Request::Order(_))).then_some(PATIENCE);
+    stream.set_read_timeout(patience)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
-    let mut reply = String::new();
-    BufReader::new(stream.take(LONGEST_LINE_BYTES)).read_line(&mut reply)?;
-    Ok(serde_json::from_str(&reply)?)
+    for line in BufReader::new(stream.take(LONGEST_ANSWER_BYTES)).lines() {
+        match serde_json::from_str(&line?)? {
+            Reply::Progress(text) => progress(&text),
+            Reply::Done(done) => return Ok(Ok(done)),
+            Reply::Refused(why) => return Ok(Err(why)),
+        }
+    }
+    Err(ErrorKind::UnexpectedEof.into())
 }
 
 fn note_alone(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
@@ -120,7 +172,7 @@ fn record(tenant: Option<TenantId>, event: Event, user: u32) -> Record {
 }
 
 /// Answers requests until it is dropped.
-pub(super) async fn serve(state_dir: PathBuf, log: TransferLog) {
+pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchange) {
     let listener = match listen(&state_dir.join(SOCKET)) {
         Ok(listener) => listener,
         Err(error) => {
@@ -129,13 +181,18 @@ pub(super) async fn serve(state_dir: PathBuf, log: TransferLog) {
             return;
         }
     };
+    let places = Arc::new(Semaphore::new(AT_ONCE));
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                // One at a time: operators are few, and the log orders them anyway.
-                if !matches!(tokio::time::timeout(PATIENCE, answer(stream, &log)).await, Ok(Ok(()))) {
-                    tracing::warn!("an operator's command broke off");
-                }
+                let Ok(place) = places.clone().acquire_owned().await else { return };
+                let (log, exchange) = (log.clone(), exchange.clone());
+                tokio::spawn(async move {
+                    if answer(stream, &log, exchange).await.is_err() {
+                        tracing::warn!("an operator's command broke off");
+                    }
+                    drop(place);
+                });
             }
             Err(error) => {
                 tracing::warn!(%error, "an operator's command could not be taken");
@@ -156,35 +213,59 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn answer(mut stream: AsyncUnixStream, log: &TransferLog) -> io::Result<()> {
+async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, exchange: Exchange) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    tokio::io::BufReader::new(read.take(LONGEST_LINE_BYTES)).read_line(&mut line).await?;
-    let reply = match perform(&line, user, log).await {
-        Ok(number) => Reply::Done(number),
-        Err(why) => Reply::Refused(why),
+    let mut request = tokio::io::BufReader::new(read.take(LONGEST_REQUEST_BYTES));
+    tokio::time::timeout(PATIENCE, request.read_line(&mut line)).await??;
+    let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
+    let mut performed = std::pin::pin!(perform(&line, user, log, exchange, progress));
+    let outcome = loop {
+        tokio::select! {
+            outcome = &mut performed => break outcome,
+            Some(text) = told.recv() => say(&mut write, &Reply::Progress(text)).await?,
+        }
     };
-    let mut bytes = serde_json::to_vec(&reply)?;
-    bytes.push(b'\n');
-    write.write_all(&bytes).await?;
+    say(&mut write, &outcome.map_or_else(Reply::Refused, Reply::Done)).await?;
     write.shutdown().await
 }
 
-async fn perform(line: &str, user: u32, log: &TransferLog) -> Result<u64, String> {
+async fn say(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::Result<()> {
+    let mut bytes = serde_json::to_vec(reply)?;
+    bytes.push(b'\n');
+    tokio::time::timeout(PATIENCE, write.write_all(&bytes)).await?
+}
+
+async fn perform(
+    line: &str,
+    user: u32,
+    log: &TransferLog,
+    exchange: Exchange,
+    progress: mpsc::Sender<String>,
+) -> Result<Value, String> {
     let (tenant, event) = match serde_json::from_str(line).map_err(|_| "the request makes no sense".to_owned())? {
         Request::Note { tenant, event } => (tenant, event),
+        Request::Order(order) => {
+            // Who asked may have gone: what was begun is done all the same, and is in the log.
+            let tell = move |text: String| drop(progress.try_send(text));
+            let done = tokio::task::spawn_blocking(move || orders::perform(&order, &exchange, &tell)).await;
+            return done.map_err(|error| error.to_string())?;
+        }
         Request::Publish => {
             let log = log.clone();
             let published = tokio::task::spawn_blocking(move || log.checkpoint_now()).await;
             let published = published.map_err(|error| error.to_string())?;
-            return published.map(|checkpoint| checkpoint.size).map_err(|error| error.to_string());
+            return published.map(|checkpoint| checkpoint.size.into()).map_err(|error| error.to_string());
         }
     };
-    if !matches!(*event, Event::AuditExported(_) | Event::DisclosureOpened(_) | Event::Erased(_)) {
+    if !matches!(
+        *event,
+        Event::AuditExported(_) | Event::DisclosureOpened(_) | Event::Erased(_) | Event::AssignmentBilled(_)
+    ) {
         return Err("that event is not an operator's".to_owned());
     }
     let tenant = tenant.map(|tenant| tenant.parse::<TenantId>()).transpose().map_err(|fault| fault.to_string())?;
     let appended = log.append_async(vec![record(tenant, *event, user)]).await.map_err(|error| error.to_string())?;
-    appended.first().map(|appended| appended.seq).ok_or_else(|| "nothing was entered".to_owned())
+    appended.first().map(|appended| appended.seq.into()).ok_or_else(|| "nothing was entered".to_owned())
 }

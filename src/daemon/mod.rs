@@ -11,6 +11,7 @@ mod kept;
 mod live;
 mod login_records;
 mod opening;
+mod orders;
 mod receipts;
 mod register_loader;
 mod reload;
@@ -21,6 +22,7 @@ mod witness;
 pub use control::{note, publish};
 pub use kept::KeptError;
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
+pub use orders::{report, run, send_test, simulate};
 pub use running::{Daemon, DaemonOptions, login_records};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
@@ -135,6 +137,9 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
+    /// Nobody to do it.
+    #[error("no daemon runs with the state directory {0}: start it with `groeikluis serve`, and try again")]
+    NoDaemon(PathBuf),
     /// A running daemon that did not do what it was asked.
     #[error("the running daemon did not do it: {0}")]
     NotNoted(String),

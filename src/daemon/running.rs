@@ -217,7 +217,7 @@ impl Daemon {
                 }
             }
         });
-        let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone()));
+        let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone()));
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         ready();

@@ -143,6 +143,16 @@ pub enum Use {
     },
 }
 
+impl Use {
+    /// The first day from which uses count on `day`; none where all do.
+    pub fn counted_from(self, day: Date) -> Option<Date> {
+        match self {
+            Self::Once => None,
+            Self::Periodic { per, .. } => Some(per.start(day)),
+        }
+    }
+}
+
 /// A calendar period, in Brussels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Period {

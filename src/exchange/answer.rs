@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Exchange, ExchangeError, Matched, SelectionFault, Terms,
-    delivery::{Outgoing, write_text},
+    delivery::{Origin, Outgoing, write_text},
     select, write_answer,
 };
 use crate::{
@@ -120,8 +120,7 @@ impl Exchange {
     /// Answers a submission, or refuses it; either way it is settled when this returns.
     pub(super) fn settle(&self, received: &Received) -> Result<(), ExchangeError> {
         let tenant_id = &received.submission().tenant;
-        let tenant = self.parts.tenants.tenant(tenant_id);
-        let tenant = tenant.ok_or_else(|| ExchangeError::TenantGone(tenant_id.to_string()))?;
+        let tenant = self.onboarded(tenant_id)?;
         let case = Case { received, tenant, today: self.parts.clock.today() };
         match self.try_answer(&case) {
             Ok(()) => Ok(()),
@@ -236,7 +235,7 @@ impl Exchange {
             area,
             sequence,
             extension: "csv",
-            answers: Some((submission, case.received.name())),
+            origin: Origin::Upload { submission, name: case.received.name() },
         };
         let mut found = Matched::default();
         let answer = self.stage(outgoing(clearance, sequence), |output| {

@@ -8,7 +8,7 @@ use super::{Exchange, ExchangeError};
 use crate::{
     documents::manifest::Manifest,
     domain::{
-        Clearance, Tenant, TenantId,
+        Amount, AssignmentId, Clearance, NisCode, Tenant, TenantId,
         delivery_name::{DeliveryName, LAST_SEQUENCE},
     },
     dropbox::{Area, Staged, Staging},
@@ -23,8 +23,30 @@ pub(super) struct Outgoing<'a> {
     pub area: Area,
     pub sequence: u32,
     pub extension: &'static str,
-    /// The submission's id and the upload's name, for an answer.
-    pub answers: Option<(&'a str, &'a str)>,
+    pub origin: Origin<'a>,
+}
+
+/// What a file comes from.
+#[derive(Clone, Copy)]
+pub(super) enum Origin<'a> {
+    /// An upload, which it answers.
+    Upload {
+        /// The submission's id.
+        submission: &'a str,
+        /// The upload's name.
+        name: &'a str,
+    },
+    /// An assignment.
+    Assignment {
+        /// Its name, which the file's name has.
+        id: &'a AssignmentId,
+        /// The municipality that it is for; a printer has none.
+        nis_code: NisCode,
+        /// The run; none for what is made beside runs.
+        run: Option<&'a str>,
+        /// The sum of its payments.
+        amount_total: Option<Amount>,
+    },
 }
 
 /// A delivery that is staged, with the entry that will make it one.
@@ -48,9 +70,13 @@ impl Exchange {
         outgoing: Outgoing<'_>,
         write: impl FnOnce(&mut TenantSealer<Staging>) -> io::Result<u64>,
     ) -> Result<Prepared, ExchangeError> {
-        let Outgoing { tenant, clearance, area, sequence, extension, answers } = outgoing;
+        let Outgoing { tenant, clearance, area, sequence, extension, origin } = outgoing;
         let unfit = |problem| ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem };
-        let nis_code = tenant.nis_code.ok_or_else(|| unfit("it has no NIS code"))?;
+        let (nis_code, reference) = match origin {
+            Origin::Upload { .. } => (tenant.nis_code, clearance.reference()),
+            Origin::Assignment { id, nis_code, .. } => (Some(nis_code), id.as_reference()),
+        };
+        let (nis_code, reference) = (nis_code.ok_or_else(|| unfit("it has no NIS code"))?, reference.clone());
         if sequence > LAST_SEQUENCE {
             return Err(ExchangeError::NoSequenceLeft(tenant.id.to_string()));
         }
@@ -61,7 +87,7 @@ impl Exchange {
         let name = DeliveryName {
             kind: clearance.kind(),
             nis_code,
-            reference: clearance.reference().clone(),
+            reference: reference.clone(),
             day: today,
             sequence,
             extension: extension.to_owned(),
@@ -79,21 +105,21 @@ impl Exchange {
             kind: clearance.kind(),
             tenant: tenant.id.clone(),
             nis_code,
-            reference: clearance.reference().clone(),
+            reference,
             purpose: clearance.purpose().to_owned(),
             rows,
-            amount_total: None,
+            amount_total: origin.amount_total(),
             plaintext_sha256: digests.plaintext_sha256,
             ciphertext_sha256: digests.ciphertext_sha256,
             ciphertext_size: digests.ciphertext_size,
             recipients: sealed.recipients().to_vec(),
             created_at: now,
-            answers: answers.map(|(_, name)| name.to_owned()),
+            answers: origin.upload_name().map(str::to_owned),
             retention_until: today.saturating_add(i64::from(days).days()),
             // Known when the log has it; publishing fills it in.
             log_index: 0,
         };
-        let created = created_record(&id, tenant, area, &manifest, clearance, answers.map(|(id, _)| id));
+        let created = created_record(&id, tenant, area, &manifest, clearance, origin);
         let staged = staging.commit(sealed, area, manifest).map_err(ExchangeError::DropBox)?;
         Ok(Prepared { staged, created })
     }
@@ -137,34 +163,65 @@ impl Exchange {
     }
 }
 
+impl<'a> Origin<'a> {
+    fn upload_name(self) -> Option<&'a str> {
+        match self {
+            Self::Upload { name, .. } => Some(name),
+            Self::Assignment { .. } => None,
+        }
+    }
+
+    fn submission(self) -> Option<&'a str> {
+        match self {
+            Self::Upload { submission, .. } => Some(submission),
+            Self::Assignment { .. } => None,
+        }
+    }
+
+    fn run(self) -> Option<&'a str> {
+        match self {
+            Self::Upload { .. } => None,
+            Self::Assignment { run, .. } => run,
+        }
+    }
+
+    fn amount_total(self) -> Option<String> {
+        match self {
+            Self::Upload { .. } => None,
+            Self::Assignment { amount_total, .. } => amount_total.map(|amount| amount.to_string()),
+        }
+    }
+}
+
 fn created_record(
     id: &str,
     tenant: &Tenant,
     area: Area,
     manifest: &Manifest,
     clearance: &Clearance,
-    submission: Option<&str>,
+    origin: Origin<'_>,
 ) -> Record {
     let event = Event::DeliveryCreated(DeliveryCreated {
         delivery_id: id.to_owned(),
         file: manifest.file.clone(),
         kind: clearance.kind(),
         rows: manifest.rows,
-        amount_total: None,
+        amount_total: manifest.amount_total.clone(),
         recipients: manifest.recipients.iter().map(|key| key_id(key)).collect(),
         purpose: clearance.purpose().to_owned(),
         legal_basis: clearance.legal_basis().to_owned(),
         columns: clearance.columns().iter().map(ToString::to_string).collect(),
         ciphertext_sha256: hex::encode(manifest.ciphertext_sha256),
         ciphertext_size: manifest.ciphertext_size,
-        answers: submission.map(str::to_owned),
+        answers: origin.submission().map(str::to_owned),
         manifest_sha256: None,
+        run: origin.run().map(str::to_owned),
         test: area == Area::Test,
     });
     let context = Context {
         tenant: Some(tenant.id.clone()),
         protocol: Some(clearance.reference().clone()),
-        correlation: Some(submission.unwrap_or(id).to_owned()),
+        correlation: Some(origin.submission().or(origin.run()).unwrap_or(id).to_owned()),
         ..Context::of(Actor::Daemon)
     };
     let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);

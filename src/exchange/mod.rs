@@ -10,6 +10,7 @@
 //! and so every accepted list is answered exactly once.
 
 mod answer;
+pub mod assignment;
 mod delivery;
 mod fingerprint;
 mod matching;
@@ -20,6 +21,7 @@ mod selection;
 mod worker;
 
 pub use answer::{Answerable, Checked, Opened};
+pub use assignment::AssignmentFault;
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use matching::{Matched, Terms, write_answer};
 pub use registers::{Registers, TRIAL_CHILDREN};

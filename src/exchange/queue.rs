@@ -37,6 +37,18 @@ pub(super) struct Queue {
     changed: Condvar,
 }
 
+/// A tenant for whom nobody else works now.
+pub(super) struct Reserved<'a> {
+    queue: &'a Queue,
+    tenant: TenantId,
+}
+
+impl Drop for Reserved<'_> {
+    fn drop(&mut self) {
+        self.queue.finished(&self.tenant);
+    }
+}
+
 #[derive(Default)]
 struct State {
     waiting: VecDeque<(Job, Option<Instant>)>,
@@ -116,6 +128,20 @@ impl Queue {
         self.changed.notify_all();
     }
 
+    /// Waits until no job of a tenant is under way, and keeps others from beginning while the answer is held; none
+    /// once the queue is closed.
+    pub fn reserve(&self, tenant: &TenantId) -> Option<Reserved<'_>> {
+        let mut state = self.lock();
+        while state.busy.contains(tenant) && !state.closed {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed {
+            return None;
+        }
+        state.busy.insert(tenant.clone());
+        Some(Reserved { queue: self, tenant: tenant.clone() })
+    }
+
     /// Nothing more is given out.
     pub fn close(&self) {
         self.lock().closed = true;
@@ -157,5 +183,24 @@ mod tests {
         assert_eq!(next_id(&queue), "2");
         queue.close();
         assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn a_reserved_tenant_waits_its_turn() {
+        let queue = Queue::default();
+        let bree: TenantId = "bree".parse().unwrap();
+        queue.push(answer("bree", "1"));
+        queue.push(answer("lokeren", "2"));
+        let reserved = queue.reserve(&bree).unwrap();
+        assert_eq!(next_id(&queue), "2");
+        drop(reserved);
+        assert_eq!(next_id(&queue), "1");
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| queue.reserve(&bree).is_some());
+            queue.finished(&bree);
+            assert!(waits.join().unwrap());
+        });
+        queue.close();
+        assert!(queue.reserve(&bree).is_none());
     }
 }

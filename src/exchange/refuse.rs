@@ -10,7 +10,7 @@ use jiff::civil::Date;
 use super::{
     Exchange, ExchangeError,
     answer::{Case, trial_reference},
-    delivery::{Outgoing, write_text},
+    delivery::{Origin, Outgoing, write_text},
 };
 use crate::{
     documents::rejection::{Reason, Rejection, weigering},
@@ -111,7 +111,7 @@ impl Exchange {
             area: subject.area,
             sequence: self.next_sequence(&subject.tenant.id)?,
             extension: "txt",
-            answers: Some((subject.submission, subject.upload)),
+            origin: Origin::Upload { submission: subject.submission, name: subject.upload },
         };
         let prepared = self.stage(outgoing, |output| write_text(output, &text))?;
         let context = Context {

@@ -63,13 +63,19 @@ impl Registers {
             return Ok(register.clone());
         }
         let synth = Synth { children: TRIAL_CHILDREN, seed: TRIAL_SEED, month: ReferenceMonth::from(today) };
+        let register = Arc::new(self.synthetic(&synth, nis_code)?);
+        trial.insert(nis_code, register.clone());
+        Ok(register)
+    }
+
+    /// A synthetic register of one municipality.
+    ///
+    /// # Errors
+    /// [`ExchangeError::TrialRegister`] when a catalogue lacks the sources that the generator knows.
+    pub fn synthetic(&self, synth: &Synth, nis_code: NisCode) -> Result<Register, ExchangeError> {
         let mut extract = Vec::new();
         let written = synth.write(&self.municipalities.only(nis_code), &mut extract);
         written.map_err(|error| ExchangeError::TrialRegister(RegisterFault::Input(error)))?;
-        let register = Register::read(&extract[..], &self.catalogue, &self.municipalities)
-            .map_err(ExchangeError::TrialRegister)?;
-        let register = Arc::new(register);
-        trial.insert(nis_code, register.clone());
-        Ok(register)
+        Register::read(&extract[..], &self.catalogue, &self.municipalities).map_err(ExchangeError::TrialRegister)
     }
 }

@@ -7,7 +7,7 @@ use jiff::civil::Date;
 
 use crate::domain::{
     Clearance, Ground, Kind, Protocol, ProtocolId, Refusal, Tenant,
-    protocol::{Route, Use},
+    protocol::Route,
     release::{Request, release},
 };
 
@@ -35,10 +35,7 @@ pub fn select<'tenant>(
     uses: impl Fn(&ProtocolId, Option<Date>) -> u32,
 ) -> Result<(&'tenant Protocol, Clearance), SelectionFault> {
     let ask = |protocol: &'tenant Protocol| {
-        let since = match protocol.usage {
-            Use::Once => None,
-            Use::Periodic { per, .. } => Some(per.start(today)),
-        };
+        let since = protocol.usage.counted_from(today);
         let request = Request {
             tenant,
             ground: Ground::Protocol(&protocol.id),

@@ -11,7 +11,7 @@ use super::{
     refuse::Explanations,
 };
 use crate::{
-    domain::{Tenant, TenantId},
+    domain::{Assignment, AssignmentId, Tenant, TenantId},
     dropbox::{Boxes, RefusedUpload, Submission},
     durable::Clock,
     ledger::{Ledger, SubmissionState},
@@ -27,6 +27,9 @@ pub trait Tenants: Send + Sync {
 
     /// All tenants.
     fn all(&self) -> Vec<Arc<Tenant>>;
+
+    /// The assignment of that name.
+    fn assignment(&self, id: &AssignmentId) -> Option<Arc<Assignment>>;
 
     /// Bounds on a list.
     fn list_limits(&self) -> lists::Limits;
@@ -62,7 +65,9 @@ pub struct ExchangeParts {
 #[derive(Clone)]
 pub struct Exchange {
     pub(super) parts: Arc<ExchangeParts>,
-    queue: Arc<Queue>,
+    pub(super) queue: Arc<Queue>,
+    /// Held by the one run of an assignment that is under way: a printer's file numbers are drawn by several.
+    pub(super) runs: Arc<Mutex<()>>,
     explanations: Arc<Explanations>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
 }
@@ -80,6 +85,7 @@ impl Exchange {
         let exchange = Self {
             parts: Arc::new(parts),
             queue: Arc::default(),
+            runs: Arc::default(),
             explanations: Arc::default(),
             threads: Arc::default(),
         };

@@ -6,7 +6,8 @@ use super::LedgerError;
 use crate::{
     domain::{DeliveryName, ProtocolId, TenantId},
     transfer_log::{
-        DeliveryCreated, Event, Index, IndexError, ListAnswered, Outcome, Position, ProtocolUsed, StoredEntry, Upload,
+        AssignmentRun, DeliveryCreated, Event, Index, IndexError, ListAnswered, Outcome, Position, ProtocolUsed,
+        StoredEntry, Upload,
     },
 };
 
@@ -54,7 +55,7 @@ impl SqliteIndex {
 
     pub(super) fn forget(&mut self) -> Result<(), LedgerError> {
         let forget = "BEGIN; DELETE FROM submissions; DELETE FROM uses; DELETE FROM answers; DELETE FROM deliveries; \
-                      DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
+                      DELETE FROM runs; DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
         self.database.execute_batch(forget).map_err(LedgerError::database("empty"))
     }
 }
@@ -101,6 +102,7 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
         }
         (Event::ListAnswered(answered), Some(tenant), Some(about)) => answer(database, tenant, about, answered, entry),
         (Event::ProtocolUsed(used), Some(tenant), _) => use_up(database, tenant, used, entry),
+        (Event::AssignmentRun(run), Some(tenant), _) => add_run(database, tenant, run, entry),
         (Event::DeliveryCreated(created), Some(tenant), _) => deliver(database, tenant, created, entry),
         (Event::DeliveryAvailable(step), _, _) => {
             let publish = "UPDATE deliveries SET available_at = ?2 WHERE id = ?1 AND available_at IS NULL";
@@ -174,6 +176,20 @@ fn use_up(
     database.prepare_cached(use_up)?.execute(row).map(|_| ())
 }
 
+fn add_run(
+    database: &Transaction<'_>,
+    tenant: &TenantId,
+    run: &AssignmentRun,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    let add = "INSERT OR IGNORE INTO runs (id, tenant, assignment, day, seq, register_month, files, letters) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let AssignmentRun { assignment, run, day, register_month, files, letters, .. } = run;
+    let (seq, day) = (integer(entry.seq), day.to_string());
+    let row = params![run, tenant.as_str(), assignment, day, seq, register_month, integer(*files), integer(*letters)];
+    database.prepare_cached(add)?.execute(row).map(|_| ())
+}
+
 fn deliver(
     database: &Transaction<'_>,
     tenant: &TenantId,
@@ -183,8 +199,8 @@ fn deliver(
     let name = created.file.parse::<DeliveryName>().ok();
     let reference = entry.context.protocol.as_ref().or(name.as_ref().map(|name| &name.reference));
     let deliver = "INSERT OR IGNORE INTO deliveries (id, tenant, file, kind, reference, rows, created_at, \
-                   created_seq, ciphertext_sha256, answers, test, day, sequence) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+                   created_seq, ciphertext_sha256, answers, test, day, sequence, run) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
     let row = params![
         created.delivery_id,
         tenant.as_str(),
@@ -199,6 +215,7 @@ fn deliver(
         created.test,
         name.as_ref().map(|name| name.day.to_string()),
         name.as_ref().map(|name| name.sequence),
+        created.run,
     ];
     database.prepare_cached(deliver)?.execute(row).map(|_| ())
 }

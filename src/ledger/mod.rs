@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
-    domain::{Kind, ProtocolId, TenantId},
+    domain::{AssignmentId, Kind, ProtocolId, TenantId},
     transfer_log::LogError,
 };
 
@@ -85,6 +85,29 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError>;
 
+    /// Runs of a tenant's assignments, of one or of all, since a day (included) or ever, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn runs(
+        &self,
+        tenant: &TenantId,
+        assignment: Option<&AssignmentId>,
+        since: Option<Date>,
+    ) -> Result<Vec<RunRow>, LedgerError>;
+
+    /// The deliveries that a run made, in their order, whoever they are for.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn deliveries_of_run(&self, run: &str) -> Result<Vec<DeliveryRow>, LedgerError>;
+
+    /// When a tenant first fetched a file of that kind whole.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError>;
+
     /// Counts for each tenant that the log speaks of. Trials count, too.
     ///
     /// # Errors
@@ -153,6 +176,23 @@ pub struct DeliveryRow {
     pub answers: Option<String>,
     /// Whether it is a trial.
     pub test: bool,
+}
+
+/// A run of an assignment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunRow {
+    /// Its id.
+    pub id: String,
+    /// Of which assignment.
+    pub assignment: AssignmentId,
+    /// The day in Brussels.
+    pub day: Date,
+    /// The register's month, `yyyy-mm`.
+    pub register_month: String,
+    /// Files that it made.
+    pub files: u64,
+    /// Letters that it made.
+    pub letters: u64,
 }
 
 /// An answer that was given before.

@@ -47,12 +47,25 @@ CREATE TABLE deliveries (
     answers TEXT,
     test INTEGER NOT NULL,
     day TEXT,
-    sequence INTEGER
+    sequence INTEGER,
+    run TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX deliveries_file ON deliveries (tenant, file);
 CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
 CREATE INDEX deliveries_of ON deliveries (tenant, created_seq);
 CREATE INDEX deliveries_unavailable ON deliveries (created_seq) WHERE available_at IS NULL;
+CREATE INDEX deliveries_run ON deliveries (run, created_seq) WHERE run IS NOT NULL;
+CREATE TABLE runs (
+    id TEXT PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    assignment TEXT NOT NULL,
+    day TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    register_month TEXT NOT NULL,
+    files INTEGER NOT NULL,
+    letters INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX runs_of ON runs (tenant, assignment, day);
 CREATE TABLE logins (
     tenant TEXT PRIMARY KEY,
     last_at INTEGER NOT NULL

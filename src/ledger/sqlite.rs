@@ -14,11 +14,13 @@ use std::{
 use jiff::{Timestamp, civil::Date};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 
-use super::{AnsweredList, DeliveryRow, Ledger, LedgerError, SqliteIndex, SubmissionRow, SubmissionState, Summary};
-use crate::domain::{ProtocolId, TenantId};
+use super::{
+    AnsweredList, DeliveryRow, Ledger, LedgerError, RunRow, SqliteIndex, SubmissionRow, SubmissionState, Summary,
+};
+use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 1;
+const SCHEMA_VERSION: i32 = 2;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -149,6 +151,37 @@ impl Ledger for SqliteLedger {
     fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError> {
         let query = format!("{DELIVERIES} WHERE tenant = ?1 ORDER BY created_at, created_seq");
         self.rows(&query, [tenant.as_str()], delivery)
+    }
+
+    fn runs(
+        &self,
+        tenant: &TenantId,
+        assignment: Option<&AssignmentId>,
+        since: Option<Date>,
+    ) -> Result<Vec<RunRow>, LedgerError> {
+        let query = "SELECT id, assignment, day, register_month, files, letters FROM runs \
+                     WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY seq";
+        let since = since.map(|day| day.to_string()).unwrap_or_default();
+        self.rows(query, (tenant.as_str(), assignment.map(AssignmentId::as_str), since), |row| {
+            Ok(RunRow {
+                id: column(row, 0)?,
+                assignment: text(row, 1)?,
+                day: text(row, 2)?,
+                register_month: column(row, 3)?,
+                files: count(row, 4)?,
+                letters: count(row, 5)?,
+            })
+        })
+    }
+
+    fn deliveries_of_run(&self, run: &str) -> Result<Vec<DeliveryRow>, LedgerError> {
+        self.rows(&format!("{DELIVERIES} WHERE run = ?1 ORDER BY created_seq"), [run], delivery)
+    }
+
+    fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError> {
+        let query = "SELECT min(fetched_at) FROM deliveries \
+                     WHERE tenant = ?1 AND kind = ?2 AND fetched_at IS NOT NULL HAVING count(*) > 0";
+        Ok(self.rows(query, [tenant.as_str(), kind.name()], |row| time(row, 0))?.into_iter().next())
     }
 
     fn summary(&self) -> Result<Summary, LedgerError> {

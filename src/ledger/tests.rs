@@ -40,7 +40,7 @@ impl Exchange {
 fn dump(path: &Path) -> Vec<String> {
     let database = Connection::open(path).unwrap();
     let mut rows = Vec::new();
-    for table in ["progress", "submissions", "uses", "answers", "deliveries", "logins"] {
+    for table in ["progress", "submissions", "uses", "answers", "deliveries", "runs", "logins"] {
         let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let found = statement.query_map([], |row| {

@@ -4,16 +4,15 @@
 //! official (address, user name, fingerprint, banner, path) is no field: it is disclosed apart
 //! ([`super::Disclosed`]). Text that somebody typed is listed in [`Event::free_text_mut`], so that the guard reads it.
 //!
-//! Events of what is not built yet come with it: `delivery.expired`, `delivery.withdrawn` (retention),
-//! `assignment.simulated`, `.run`, `.billed` (assignments).
+//! Events of what is not built yet come with it: `delivery.expired`, `delivery.withdrawn` (retention).
 
 use serde::{Deserialize, Serialize};
 
 use super::fields::{
-    AuditExported, AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
-    DownloadStart, FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
-    LogRecovered, LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted,
-    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload,
+    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged, KeyChanged,
+    ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginRefused,
+    Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload,
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -65,6 +64,15 @@ pub enum Event {
     /// A delivery was fetched, whole.
     #[serde(rename = "delivery.fetched")]
     DeliveryFetched(DeliveryStep),
+    /// An operator had an assignment simulated: durable before its counts are shown.
+    #[serde(rename = "assignment.simulated")]
+    AssignmentSimulated(AssignmentSimulated),
+    /// An assignment was run.
+    #[serde(rename = "assignment.run")]
+    AssignmentRun(AssignmentRun),
+    /// An operator made a local authority's bill: durable before it is written.
+    #[serde(rename = "assignment.billed")]
+    AssignmentBilled(AssignmentBilled),
     /// A rule of the release gate was not met.
     #[serde(rename = "policy.refused")]
     PolicyRefused(PolicyRefused),
@@ -83,7 +91,7 @@ pub enum Event {
     /// A key or password of a tenant is configured no more.
     #[serde(rename = "key.removed")]
     KeyRemoved(KeyChanged),
-    /// An answered list used up one use of a protocol.
+    /// An answered list, or a run of an assignment, used up one use of a protocol.
     #[serde(rename = "protocol.used")]
     ProtocolUsed(ProtocolUsed),
     /// A register is in use from now on.
@@ -143,6 +151,9 @@ impl Event {
             Self::DeliveryCreated(_) => "delivery.created",
             Self::DeliveryAvailable(_) => "delivery.available",
             Self::DeliveryFetched(_) => "delivery.fetched",
+            Self::AssignmentSimulated(_) => "assignment.simulated",
+            Self::AssignmentRun(_) => "assignment.run",
+            Self::AssignmentBilled(_) => "assignment.billed",
             Self::PolicyRefused(_) => "policy.refused",
             Self::ConfigChanged(_) => "config.changed",
             Self::GroundOpened(_) => "protocol.opened",
@@ -186,6 +197,7 @@ impl Event {
             }
             Self::ListRefused(refused) => vec![&mut refused.file],
             Self::DisclosureOpened(opened) => vec![&mut opened.motive],
+            Self::AssignmentRun(run) => run.again.iter_mut().collect(),
             Self::Login(_)
             | Self::LoginRefused(_)
             | Self::Logout(_)
@@ -199,6 +211,8 @@ impl Event {
             | Self::ListAnswered(_)
             | Self::DeliveryAvailable(_)
             | Self::DeliveryFetched(_)
+            | Self::AssignmentSimulated(_)
+            | Self::AssignmentBilled(_)
             | Self::PolicyRefused(_)
             | Self::ConfigChanged(_)
             | Self::GroundOpened(_)

@@ -226,9 +226,75 @@ pub struct DeliveryCreated {
     pub manifest_sha256: Option<String>,
     /// Whether it is a trial.
     pub test: bool,
+    /// The run of an assignment that made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
 }
 
-/// Fields of `delivery.available` and `delivery.fetched`.
+/// Fields of `assignment.simulated`. Counts are those that were shown; what was withheld is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentSimulated {
+    /// The assignment's name.
+    pub assignment: String,
+    /// SHA-256 of its criteria as text, hexadecimal.
+    pub criteria_sha256: String,
+    /// The register's reference month, `yyyy-mm`.
+    pub register_month: String,
+    /// Children who would be selected.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<u64>,
+    /// Their families.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub families: Option<u64>,
+    /// Other criteria that it was compared with.
+    pub variations: u64,
+}
+
+/// Fields of `assignment.run`. The entry's `protocol` is the ground of its data, or of its letters where there are only
+/// those; its correlation is the run's id. What left is in the `delivery.created` entries with that run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentRun {
+    /// The assignment's name.
+    pub assignment: String,
+    /// The run's id.
+    pub run: String,
+    /// The day in Brussels, ISO.
+    #[serde(with = "as_text")]
+    pub day: Date,
+    /// SHA-256 of its criteria as text, hexadecimal.
+    pub criteria_sha256: String,
+    /// The register's reference month, `yyyy-mm`.
+    pub register_month: String,
+    /// Selected children; left out where they are too few to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub children: Option<u64>,
+    /// Their families; left out where they are too few to be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub families: Option<u64>,
+    /// Files that it made.
+    pub files: u64,
+    /// Letters that it made.
+    pub letters: u64,
+    /// Why it was run again in the same period, in the words of who did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub again: Option<String>,
+}
+
+/// Fields of `assignment.billed`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AssignmentBilled {
+    /// The year.
+    pub year: u64,
+    /// Lines of the bill.
+    pub lines: u64,
+    /// Its total in euro cents.
+    pub total_cents: u64,
+}
+
+/// Fields of `policy.refused`. and `delivery.fetched`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DeliveryStep {
@@ -244,7 +310,7 @@ pub enum Stage {
     Upload,
     /// When a list was to be answered.
     Answer,
-    /// When ops handed over a file.
+    /// When ops handed over a file, or ran an assignment.
     Delivery,
 }
 
@@ -273,7 +339,7 @@ pub struct ConfigChanged {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProtocolUsed {
-    /// The submission that used it.
+    /// The submission, or the run of an assignment, that used it.
     pub submission: String,
     /// The day in Brussels, ISO.
     #[serde(with = "as_text")]

@@ -50,10 +50,11 @@ pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
 pub use fields::{
-    AuditExported, AuditRead, ClockStep, ConfigChanged, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd,
-    DownloadStart, FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused,
-    LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused,
-    ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
+    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
+    Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
+    Rename, RetentionErased, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};

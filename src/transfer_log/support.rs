@@ -6,12 +6,12 @@ use jiff::{Timestamp, civil::date};
 use tempfile::TempDir;
 
 use super::{
-    Actor, AuditExported, AuditRead, ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryStep,
-    DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
-    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
-    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed,
-    Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog,
-    Upload, Verified, VerifyFault, key_id, verify,
+    Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+    Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList,
+    GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError,
+    LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
+    NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename,
+    RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id, verify,
 };
 use crate::{domain::Kind, durable::Clock};
 
@@ -145,6 +145,7 @@ pub(crate) fn delivery() -> DeliveryCreated {
         ciphertext_size: 900,
         answers: Some(hex::encode([1; 16])),
         manifest_sha256: Some(hex::encode([5; 32])),
+        run: None,
         test: false,
     }
 }
@@ -214,6 +215,27 @@ pub(crate) fn every_event() -> Vec<Event> {
             delivery_id: hex::encode([7; 16]),
             file: "weigering_72004_OPG-2026-017_20261121_0008.txt.age".to_owned(),
         }),
+        Event::AssignmentSimulated(AssignmentSimulated {
+            assignment: "torhout-schoolpremie-2026".to_owned(),
+            criteria_sha256: hex::encode([12; 32]),
+            register_month: "2026-10".to_owned(),
+            children: Some(1_234),
+            families: None,
+            variations: 2,
+        }),
+        Event::AssignmentRun(AssignmentRun {
+            assignment: "torhout-schoolpremie-2026".to_owned(),
+            run: hex::encode([13; 16]),
+            day: date(2026, 11, 21),
+            criteria_sha256: hex::encode([12; 32]),
+            register_month: "2026-10".to_owned(),
+            children: Some(1_234),
+            families: Some(900),
+            files: 5,
+            letters: 900,
+            again: Some("drukfout in de eerste brieven".to_owned()),
+        }),
+        Event::AssignmentBilled(AssignmentBilled { year: 2026, lines: 4, total_cents: 123_450 }),
         Event::PolicyRefused(PolicyRefused { rule: "use-left".to_owned(), stage: Stage::Answer }),
         Event::ConfigChanged(ConfigChanged { sha256_before: None, sha256_after: hex::encode([8; 32]) }),
         Event::RegisterLoaded(RegisterLoaded {

@@ -9,7 +9,10 @@ use std::{
 use anyhow::{Context, bail};
 use jiff::{ToSpan, civil::Date};
 
-use super::super::{keys::write_secret, output::say, register::write_to};
+use super::{
+    super::{keys::write_secret, output::say, register::write_to},
+    assignment_files,
+};
 use crate::{
     domain::{NisCode, SshPublicKey},
     durable::Clock,
@@ -19,10 +22,15 @@ use crate::{
     transfer_log::{self, NoteKey, VerifierKey},
 };
 
-/// A municipality of the demo.
-pub(super) struct Municipality {
+/// Who has a drop-box in the demo.
+pub(super) struct Party {
     pub id: &'static str,
     pub name: &'static str,
+}
+
+/// A municipality that sends lists.
+pub(super) struct Municipality {
+    pub party: Party,
     pub nis_code: &'static str,
     pub protocol: &'static str,
     /// How often its protocol may be used, as YAML.
@@ -32,8 +40,7 @@ pub(super) struct Municipality {
 
 /// May be answered once, and is told of entitled children only.
 pub(super) const BREE: Municipality = Municipality {
-    id: "bree",
-    name: "Stad Bree",
+    party: Party { id: "bree", name: "Stad Bree" },
     nis_code: "72004",
     protocol: "OPG-2026-017",
     usage: "{kind: once}",
@@ -42,13 +49,18 @@ pub(super) const BREE: Municipality = Municipality {
 
 /// May be answered every month, with a row for each child.
 pub(super) const LOKEREN: Municipality = Municipality {
-    id: "lokeren",
-    name: "Stad Lokeren",
+    party: Party { id: "lokeren", name: "Stad Lokeren" },
     nis_code: "46029",
     protocol: "OPG-2026-021",
     usage: "{kind: periodic, times: 100, per: year}",
     reply: "every-child",
 };
+
+/// Has an assignment.
+pub(super) const TORHOUT: Party = Party { id: "torhout", name: "Stad Torhout" };
+
+/// Prints letters.
+pub(super) const DRUKKERIJ: Party = Party { id: "drukkerij", name: "Drukkerij Voorbeeld" };
 
 /// A laid out deployment.
 pub(super) struct Layout {
@@ -59,6 +71,9 @@ pub(super) struct Layout {
 
 const ORIGIN: &str = "groeikluis.demo";
 const SEED: u64 = 1;
+
+/// The tenant whose file the demo changes.
+const TORHOUT_FILE: &str = "tenants/torhout.yaml";
 const SOURCES: &str = include_str!("../../../config/sources.yaml");
 const MUNICIPALITIES: &str = include_str!("../../../config/municipalities.csv");
 
@@ -70,7 +85,7 @@ impl Layout {
         if fs::read_dir(&directory)?.next().is_some() {
             bail!("{} is not empty; give --dir another directory", directory.display());
         }
-        for name in ["keys", "tenants", "register", "received"] {
+        for name in ["keys", "tenants", "assignments", "register", "received"] {
             fs::create_dir(directory.join(name))?;
         }
         let host = sftp::new_key("groeikluis-demo")?;
@@ -92,9 +107,12 @@ impl Layout {
         for municipality in [&BREE, &LOKEREN] {
             layout.make_tenant(municipality, today)?;
         }
+        layout.make_assignment(today)?;
         say(&format!("Laid out in {}:", layout.directory.display()));
         say("  keys/      the exchange's and each municipality's, made just now");
-        say("  tenants/   bree (one answer), lokeren (an answer each month)");
+        say(
+            "  tenants/   bree (one answer), lokeren (an answer each month), torhout (an assignment), drukkerij (prints)",
+        );
         let synth = Synth { children, seed: SEED, month: ReferenceMonth::from(today) };
         let extract = fs::File::create(layout.directory.join("register/register.csv.age"))?;
         let summary = write_to(&synth, &register.recipients(), extract)?;
@@ -106,15 +124,40 @@ impl Layout {
     }
 
     fn make_tenant(&self, municipality: &Municipality, today: Date) -> anyhow::Result<()> {
-        let id = municipality.id;
+        let (login, recipient) = self.make_keys(&municipality.party)?;
+        let yaml = tenant_file(municipality, &login, &recipient, today);
+        self.write(&format!("tenants/{}.yaml", municipality.party.id), &yaml)
+    }
+
+    /// Torhout, its printer, and what is to be done for it.
+    fn make_assignment(&self, today: Date) -> anyhow::Result<()> {
+        let (login, recipient) = self.make_keys(&TORHOUT)?;
+        self.write(TORHOUT_FILE, &assignment_files::torhout(&login, &recipient, today))?;
+        let (login, recipient) = self.make_keys(&DRUKKERIJ)?;
+        self.write("tenants/drukkerij.yaml", &assignment_files::printer(&login, &recipient))?;
+        self.write("assignments/torhout-schoolpremie.yaml", &assignment_files::assignment(today))?;
+        self.write("assignments/schoolpremie.md", assignment_files::LETTER)?;
+        self.write("costs.yaml", assignment_files::COSTS)
+    }
+
+    /// What ops do when Torhout has imported the test file.
+    pub fn record_functional_test(&self) -> anyhow::Result<()> {
+        let path = self.directory.join(TORHOUT_FILE);
+        let text = fs::read_to_string(&path)?;
+        let recorded = format!("{text}onboarding: {{functional_test: {}}}\n", Clock::system().today());
+        self.write(TORHOUT_FILE, &recorded)
+    }
+
+    /// A party's key to log in with and the one to open files with. Answers the public halves.
+    fn make_keys(&self, party: &Party) -> anyhow::Result<(String, String)> {
+        let id = party.id;
         let login = sftp::new_key(&format!("ict@{id}.example"))?;
         let keyring = Keyring::generate();
-        write_secret(&self.login_key(municipality), &login.private)?;
+        write_secret(&self.login_key(party), &login.private)?;
         fs::write(self.directory.join(format!("keys/{id}_ed25519.pub")), format!("{}\n", login.public_line))?;
         write_secret(&self.directory.join(format!("keys/{id}.agekey")), &keyring.to_file())?;
         let recipient = keyring.recipients().first().map(ToString::to_string).unwrap_or_default();
-        let yaml = tenant_file(municipality, &login.public_line, &recipient, today);
-        self.write(&format!("tenants/{id}.yaml"), &yaml)
+        Ok((login.public_line, recipient))
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -127,18 +170,18 @@ impl Layout {
         self.directory.join("groeikluis.yaml")
     }
 
-    /// What a municipality logs in with.
-    pub fn login_key(&self, municipality: &Municipality) -> PathBuf {
-        self.directory.join(format!("keys/{}_ed25519", municipality.id))
+    /// What a party logs in with.
+    pub fn login_key(&self, party: &Party) -> PathBuf {
+        self.directory.join(format!("keys/{}_ed25519", party.id))
     }
 
-    /// What a municipality opens its files with.
-    pub fn keyring(&self, municipality: &Municipality) -> anyhow::Result<Keyring> {
-        let path = self.directory.join(format!("keys/{}.agekey", municipality.id));
+    /// What a party opens its files with.
+    pub fn keyring(&self, party: &Party) -> anyhow::Result<Keyring> {
+        let path = self.directory.join(format!("keys/{}.agekey", party.id));
         Ok(Keyring::parse(&fs::read_to_string(path)?)?)
     }
 
-    /// Keeps a file that a municipality fetched.
+    /// Keeps a file that was fetched.
     pub fn keep(&self, name: &str, bytes: &[u8]) -> anyhow::Result<()> {
         Ok(fs::write(self.directory.join("received").join(name), bytes)?)
     }
@@ -190,7 +233,8 @@ impl Layout {
     pub fn commands(&self, address: SocketAddr) -> String {
         let directory = self.directory.display();
         let (ip, port) = (address.ip(), address.port());
-        let id = LOKEREN.id;
+        let year = Clock::system().today().year();
+        let id = LOKEREN.party.id;
         let ssh = format!("-i {directory}/keys/{id}_ed25519 -o UserKnownHostsFile={directory}/known_hosts");
         format!(
             "\nThe demo stays up; Ctrl-C ends it. To try, in another terminal:\n\n\
@@ -203,6 +247,8 @@ impl Layout {
              \x20 age -d -i {directory}/keys/{id}.agekey FILE.csv.age\n\n\
              As the agency:\n\n\
              \x20 groeikluis status --config {directory}/groeikluis.yaml\n\
+             \x20 groeikluis assignment simulate torhout-schoolpremie --config {directory}/groeikluis.yaml\n\
+             \x20 groeikluis assignment bill --year {year} --config {directory}/groeikluis.yaml\n\
              \x20 groeikluis audit show --config {directory}/groeikluis.yaml --last 20\n\
              \x20 groeikluis audit verify --log {directory}/state/log --key {directory}/keys/log.vkey\n"
         )
@@ -228,7 +274,7 @@ fn main_file(listen: SocketAddr) -> String {
 }
 
 fn tenant_file(municipality: &Municipality, login: &str, recipient: &str, today: Date) -> String {
-    let Municipality { id, name, nis_code, protocol, usage, reply } = municipality;
+    let Municipality { party: Party { id, name }, nis_code, protocol, usage, reply } = municipality;
     let (past, until) = (today.saturating_sub(2.months()), today.saturating_add(1.year()));
     format!(
         "id: {id}\n\

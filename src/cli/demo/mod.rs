@@ -3,6 +3,8 @@
 //! Everything is real but the data: the daemon is the one that `serve` runs, over SSH on a loopback address, with keys
 //! made for the occasion.
 
+mod assignment;
+mod assignment_files;
 mod layout;
 mod route;
 
@@ -66,7 +68,11 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<()> {
         reload_requests,
         || {},
     ));
-    let outcome = route::perform(&layout, address).await;
+    let outcome = async {
+        route::perform(&layout, address).await?;
+        assignment::perform(&layout, address).await
+    };
+    let outcome = outcome.await;
     if outcome.is_ok() && !arguments.exit {
         say(&layout.commands(address));
         tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;

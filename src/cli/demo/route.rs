@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     super::output::say,
-    layout::{BREE, LOKEREN, Layout, Municipality},
+    layout::{BREE, LOKEREN, Layout, Party},
 };
 use crate::{
     documents::Manifest,
@@ -21,41 +21,41 @@ use crate::{
 };
 
 /// How long an answer may take before the demo gives up; it takes some tens of milliseconds.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How often the outbox is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// Rows of an answer that are shown.
-const SHOWN_ROWS: usize = 4;
+pub(super) const SHOWN_ROWS: usize = 4;
 
-/// A municipality with its session.
-struct Visitor<'a> {
+/// A party with its session.
+pub(super) struct Visitor<'a> {
     layout: &'a Layout,
-    municipality: &'a Municipality,
-    client: Client,
+    party: &'static Party,
+    pub(super) client: Client,
 }
 
 pub(super) async fn perform(layout: &Layout, address: SocketAddr) -> anyhow::Result<()> {
     let children = layout.children_of(&BREE)?;
-    ensure!(!children.is_empty(), "the register has no children of {}; give more --children", BREE.name);
+    ensure!(!children.is_empty(), "the register has no children of {}; give more --children", BREE.party.name);
     let mut list = "rijksregisternummer\n".to_owned();
     for niss in &children {
         list.extend(niss.digits().map(char::from));
         list.push('\n');
     }
-    let bree = Visitor::log_in(layout, &BREE, address).await?;
+    let bree = Visitor::log_in(layout, &BREE.party, address).await?;
 
-    say(&format!("\n1. {} sends the list of its {} children.", BREE.name, children.len()));
+    say(&format!("\n1. {} sends the list of its {} children.", BREE.party.name, children.len()));
     let answer = bree.send("kinderen.csv", list.as_bytes(), Kind::SocialeToeslag).await?;
     show_answer(&answer);
 
-    say(&format!("\n2. {} sends a list at fault.", BREE.name));
+    say(&format!("\n2. {} sends a list at fault.", BREE.party.name));
     let faulty = "rijksregisternummer\n12345678901\n85133000105\nJanssens\n";
     let refusal = bree.send("lijst-met-fouten.csv", faulty.as_bytes(), Kind::Weigering).await?;
     show_text(&refusal.text);
 
-    say(&format!("\n3. {} sends another list; its protocol {} was for one answer.", BREE.name, BREE.protocol));
+    say(&format!("\n3. {} sends another list; its protocol {} was for one answer.", BREE.party.name, BREE.protocol));
     let lines: Vec<&str> = list.lines().take(children.len().max(2)).collect();
     let shorter = lines.join("\n") + "\n";
     let refusal = bree.send("kinderen-bis.csv", shorter.as_bytes(), Kind::Weigering).await?;
@@ -63,9 +63,13 @@ pub(super) async fn perform(layout: &Layout, address: SocketAddr) -> anyhow::Res
     show_text(&refusal.text);
     bree.client.close().await?;
 
-    let lokeren = Visitor::log_in(layout, &LOKEREN, address).await?;
+    let lokeren = Visitor::log_in(layout, &LOKEREN.party, address).await?;
     let children = layout.children_of(&LOKEREN)?;
-    say(&format!("\n4. {} seals its list of {} children with age before sending it.", LOKEREN.name, children.len()));
+    say(&format!(
+        "\n4. {} seals its list of {} children with age before sending it.",
+        LOKEREN.party.name,
+        children.len()
+    ));
     let recipient: Recipient = layout.exchange_recipient()?.parse()?;
     let mut sealer = StorageSealer::new(&[recipient], Vec::new())?;
     for niss in &children {
@@ -88,11 +92,11 @@ struct Opened {
 }
 
 impl<'a> Visitor<'a> {
-    async fn log_in(layout: &'a Layout, municipality: &'a Municipality, address: SocketAddr) -> anyhow::Result<Self> {
-        let key = Zeroizing::new(std::fs::read_to_string(layout.login_key(municipality))?);
-        let client = Client::connect(address, municipality.id, &key, layout.host_key()?).await;
-        let client = client.with_context(|| format!("{} could not log in", municipality.name))?;
-        Ok(Self { layout, municipality, client })
+    pub(super) async fn log_in(layout: &'a Layout, party: &'static Party, address: SocketAddr) -> anyhow::Result<Self> {
+        let key = Zeroizing::new(std::fs::read_to_string(layout.login_key(party))?);
+        let client = Client::connect(address, party.id, &key, layout.host_key()?).await;
+        let client = client.with_context(|| format!("{} could not log in", party.name))?;
+        Ok(Self { layout, party, client })
     }
 
     /// Uploads a list, waits for a file of that kind that answers it, fetches it and opens it.
@@ -110,16 +114,21 @@ impl<'a> Visitor<'a> {
         };
         let waited = began.elapsed();
         ensure!(manifest.kind == kind, "{name} was answered with {} instead of {kind}", manifest.kind);
-        let sealed = self.client.download(&format!("/outbox/{}", manifest.file)).await?;
+        let opened = self.open("/outbox", &manifest).await?;
+        let text = Zeroizing::new(std::str::from_utf8(&opened)?.to_owned());
+        Ok(Opened { manifest, text, waited })
+    }
+
+    /// Fetches what a manifest describes, checks that it is that, and opens it with the party's own key.
+    pub(super) async fn open(&self, outbox: &str, manifest: &Manifest) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+        let sealed = self.client.download(&format!("{outbox}/{}", manifest.file)).await?;
         ensure!(
             <[u8; 32]>::from(Sha256::digest(&sealed)) == manifest.ciphertext_sha256,
             "{} is not what its manifest says",
             manifest.file
         );
         self.layout.keep(&manifest.file, &sealed)?;
-        let opened = self.layout.keyring(self.municipality)?.open_whole(&sealed[..], u64::MAX)?;
-        let text = Zeroizing::new(std::str::from_utf8(&opened)?.to_owned());
-        Ok(Opened { manifest, text, waited })
+        Ok(self.layout.keyring(self.party)?.open_whole(&sealed[..], u64::MAX)?)
     }
 
     async fn find_answer(&self, upload: &str) -> anyhow::Result<Option<Manifest>> {

@@ -1,0 +1,120 @@
+//! `groeikluis assignment bill`: what a local authority pays for a year, from what the transfer log says was done.
+
+use anyhow::{Context, ensure};
+use serde_json::json;
+
+use super::super::{
+    ConfigArgument, load,
+    output::{Table, print_json, say},
+};
+use crate::{
+    config::Settings,
+    daemon,
+    domain::{
+        AssignmentId, Kind, TenantId,
+        cost::{Activity, Bill, BillLine, bill},
+    },
+    durable::Clock,
+    ledger::{Ledger, LedgerError, SqliteLedger},
+    transfer_log::{AssignmentBilled, Event},
+};
+
+#[derive(clap::Args)]
+pub(in super::super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// The calendar year.
+    #[arg(long)]
+    year: i16,
+    /// Only this local authority; left out: all for whom anything was run.
+    #[arg(long)]
+    tenant: Option<TenantId>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = load(&arguments.config)?;
+    let costs = settings.costs.as_ref().context("there are no tariffs: add them to costs.yaml")?;
+    let year = u64::try_from(arguments.year).context("the year")?;
+    let path = settings.state_dir.join("ledger.sqlite");
+    ensure!(path.exists(), "there is no ledger yet: nothing was ever run");
+    let ledger = SqliteLedger::open_to_read(&path)?;
+    let mut bills = Vec::new();
+    for id in settings.tenants.keys().filter(|id| arguments.tenant.as_ref().is_none_or(|only| only == *id)) {
+        let bill = bill(costs, arguments.year, &activities(&ledger, id)?);
+        if !bill.lines.is_empty() {
+            bills.push((id, bill));
+        }
+    }
+    for (tenant, bill) in &bills {
+        let event = Event::AssignmentBilled(AssignmentBilled {
+            year,
+            lines: bill.lines.len() as u64,
+            total_cents: bill.total().cents(),
+        });
+        daemon::note(&settings, Some(tenant), event)?;
+    }
+    if arguments.json {
+        let bills: Vec<_> = bills.iter().map(|(tenant, bill)| as_json(tenant, bill)).collect();
+        return Ok(print_json(&json!({ "year": arguments.year, "bills": bills }))?);
+    }
+    for (tenant, bill) in &bills {
+        print(&settings, tenant, bill)?;
+    }
+    if bills.is_empty() {
+        say(&format!("nothing was run in {} for anybody asked about", arguments.year));
+    }
+    Ok(())
+}
+
+/// What was done for a tenant, a line for each run.
+fn activities(ledger: &dyn Ledger, tenant: &TenantId) -> Result<Vec<Activity>, LedgerError> {
+    let mut activities = Vec::new();
+    for run in ledger.runs(tenant, None, None)? {
+        let deliveries = ledger.deliveries_of_run(&run.id)?;
+        let paid_for = [Kind::Gegevens, Kind::Betaling, Kind::BetalingZonderRekening];
+        activities.push(Activity {
+            assignment: run.assignment,
+            day: run.day,
+            runs: 1,
+            files: deliveries.iter().filter(|delivery| paid_for.contains(&delivery.kind)).count() as u64,
+            letters: run.letters,
+        });
+    }
+    Ok(activities)
+}
+
+fn as_json(tenant: &TenantId, bill: &Bill) -> serde_json::Value {
+    let line = |line: &BillLine| {
+        json!({
+            "assignment": line.assignment.as_ref().map(AssignmentId::as_str),
+            "item": line.item.name(),
+            "number": line.number,
+            "price": line.price.to_string(),
+            "total": line.total().to_string(),
+        })
+    };
+    let lines: Vec<_> = bill.lines.iter().map(line).collect();
+    json!({ "tenant": tenant.as_str(), "lines": lines, "total": bill.total().to_string() })
+}
+
+fn print(settings: &Settings, tenant: &TenantId, bill: &Bill) -> anyhow::Result<()> {
+    let name = settings.tenants.get(tenant).map_or(tenant.as_str(), |tenant| tenant.name.as_str());
+    say(&format!("{name} ({tenant})"));
+    let mut table = Table::new(&["assignment", "for each", "number", "euros each", "euros"]);
+    for line in &bill.lines {
+        table.row(vec![
+            line.assignment.as_ref().map_or("-", AssignmentId::as_str).to_owned(),
+            line.item.name().to_owned(),
+            line.number.to_string(),
+            line.price.to_string(),
+            line.total().to_string(),
+        ]);
+    }
+    table.row(vec!["total".to_owned(), String::new(), String::new(), String::new(), bill.total().to_string()]);
+    table.print()?;
+    say("");
+    Ok(())
+}

@@ -1,0 +1,90 @@
+//! Orders for assignments, which the running daemon carries out: it has the register, the log and the drop-boxes.
+
+use std::error::Error;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{DaemonError, control};
+use crate::{
+    config::Settings,
+    domain::AssignmentId,
+    exchange::{
+        AssignmentFault, Exchange,
+        assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
+    },
+};
+
+/// What an operator wants done.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Order {
+    /// Count.
+    Simulate { assignment: String, vary: Vec<String> },
+    /// Deliver.
+    Run { assignment: String, order: RunOrder },
+    /// Put an onboarding test file in the tenant's test outbox.
+    Test { assignment: String, file: TestFile },
+    /// Deliver the overview of the last run, as it stands now.
+    Report { assignment: String },
+}
+
+/// Simulates an assignment, and the same with other criteria (`born.from=2014-01-01,2016-01-01`).
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn simulate(settings: &Settings, id: &AssignmentId, vary: &[String]) -> Result<Simulation, DaemonError> {
+    control::order(settings, Order::Simulate { assignment: id.to_string(), vary: vary.to_vec() }, |_| ())
+}
+
+/// Runs an assignment, or says what a run would make; `progress` is told how far it is.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn run(
+    settings: &Settings,
+    id: &AssignmentId,
+    order: RunOrder,
+    progress: impl FnMut(&str),
+) -> Result<RunOutcome, DaemonError> {
+    control::order(settings, Order::Run { assignment: id.to_string(), order }, progress)
+}
+
+/// Puts an onboarding test file in the test outbox of the assignment's tenant.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn send_test(settings: &Settings, id: &AssignmentId, file: TestFile) -> Result<Vec<MadeFile>, DaemonError> {
+    control::order(settings, Order::Test { assignment: id.to_string(), file }, |_| ())
+}
+
+/// Delivers the overview report of an assignment's last run, as it stands now.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn report(settings: &Settings, id: &AssignmentId) -> Result<Vec<MadeFile>, DaemonError> {
+    control::order(settings, Order::Report { assignment: id.to_string() }, |_| ())
+}
+
+/// Carries an order out. Answers what came of it as JSON, or why nothing was done.
+pub(super) fn perform(order: &Order, exchange: &Exchange, tell: &(dyn Fn(String) + Sync)) -> Result<Value, String> {
+    let id = |text: &str| text.parse::<AssignmentId>().map_err(|fault| format!("{text:?} is {fault}"));
+    match order {
+        Order::Simulate { assignment, vary } => answer(exchange.simulate(&id(assignment)?, vary)),
+        Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, tell)),
+        Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file)),
+        Order::Report { assignment } => answer(exchange.report(&id(assignment)?)),
+    }
+}
+
+fn answer<T: Serialize>(outcome: Result<T, AssignmentFault>) -> Result<Value, String> {
+    let value = outcome.map_err(|fault| {
+        let (mut text, mut cause) = (fault.to_string(), fault.source());
+        while let Some(source) = cause {
+            text = format!("{text}: {source}");
+            cause = source.source();
+        }
+        text
+    })?;
+    serde_json::to_value(value).map_err(|error| error.to_string())
+}

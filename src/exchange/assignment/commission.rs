@@ -1,0 +1,177 @@
+//! An assignment with everything that it stands on, as all of it is now.
+
+use std::{fmt::Write, sync::Arc};
+
+use jiff::civil::Date;
+use sha2::{Digest, Sha256};
+
+use super::AssignmentFault;
+use crate::{
+    domain::{
+        Assignment, AssignmentId, Clearance, Criteria, Ground, Kind, Municipality, ProtocolId, SourceCatalogue,
+        SourceId, Tenant,
+        assignment::Between,
+        brussels_date,
+        release::{Request, release},
+    },
+    exchange::{Exchange, ExchangeError},
+    register::Register,
+    transfer_log::{Actor, Context, Event, PolicyRefused, Record, Stage},
+};
+
+/// What an order for an assignment works with.
+pub(super) struct Commission {
+    pub assignment: Arc<Assignment>,
+    /// Whose onboarding tests include those that the log knows to be passed.
+    pub tenant: Arc<Tenant>,
+    pub municipality: Municipality,
+    pub register: Arc<Register>,
+    pub today: Date,
+}
+
+impl Commission {
+    /// The assignment of that name, its tenant, and the register in use.
+    pub fn of(exchange: &Exchange, id: &AssignmentId) -> Result<Self, AssignmentFault> {
+        let parts = &exchange.parts;
+        let assignment = parts.tenants.assignment(id).ok_or_else(|| AssignmentFault::Unknown(id.to_string()))?;
+        let tenant = exchange.onboarded(&assignment.tenant)?;
+        let problem = "it is no municipality of the table";
+        let unfit = || ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem };
+        let nis_code = tenant.nis_code.ok_or_else(unfit)?;
+        let municipality = parts.registers.municipalities().by_code(nis_code).ok_or_else(unfit)?.clone();
+        let register = parts.registers.live().ok_or(ExchangeError::NoRegister)?;
+        Ok(Self { assignment, tenant, municipality, register, today: parts.clock.today() })
+    }
+
+    /// The reference of what leaves without a ground: the assignment's protocol or agreement.
+    pub fn reference(&self) -> &ProtocolId {
+        let Assignment { protocol, agreement, id, .. } = &*self.assignment;
+        protocol.as_ref().or(agreement.as_ref()).unwrap_or(id.as_reference())
+    }
+
+    /// Entries of an order: about the tenant, its ground and a run, where there is one.
+    pub fn context(&self, run: Option<&str>) -> Context {
+        Context {
+            tenant: Some(self.tenant.id.clone()),
+            protocol: Some(self.reference().clone()),
+            correlation: run.map(str::to_owned),
+            ..Context::of(Actor::Operator)
+        }
+    }
+
+    /// Asks the gate; a no is entered in the log.
+    pub fn clear(
+        &self,
+        exchange: &Exchange,
+        receiver: &Tenant,
+        ground: Ground<'_>,
+        kind: Kind,
+    ) -> Result<Clearance, AssignmentFault> {
+        let uses = match ground {
+            Ground::Protocol(id) => self.uses(exchange, id)?,
+            Ground::Agreement { .. } | Ground::NoPersonalData(_) | Ground::Trial(_) => 0,
+        };
+        let request = Request { tenant: receiver, ground, kind, columns: None, today: self.today, uses };
+        let refusal = match release(request) {
+            Ok(clearance) => return Ok(clearance),
+            Err(refusal) => refusal,
+        };
+        let rule = refusal.rule.code();
+        let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Delivery });
+        exchange
+            .parts
+            .log
+            .append(vec![Record::failure(event, rule, self.context(None))])
+            .map_err(ExchangeError::Log)?;
+        Err(AssignmentFault::Gate { kind, tenant: receiver.id.to_string(), rule: refusal.rule })
+    }
+
+    fn uses(&self, exchange: &Exchange, id: &ProtocolId) -> Result<u32, ExchangeError> {
+        let Some(protocol) = self.tenant.protocol(id) else { return Ok(0) };
+        let since = protocol.usage.counted_from(self.today);
+        exchange.parts.ledger.uses(&self.tenant.id, id, since).map_err(ExchangeError::Ledger)
+    }
+
+    /// The SHA-256 of the criteria as text, hexadecimal: the same for the same criteria, whatever else changes.
+    pub fn criteria_sha256(&self) -> String {
+        hex::encode(Sha256::digest(text(&self.assignment.criteria, self.register.catalogue())))
+    }
+}
+
+/// Criteria as text, a line for each; what demands nothing has none.
+fn text(criteria: &Criteria, catalogue: &SourceCatalogue) -> String {
+    let mut text = String::new();
+    let mut line = |key: &str, value: String| {
+        if !value.is_empty() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{key}={value}");
+        }
+    };
+    let codes = |sources: &[SourceId]| {
+        let mut codes: Vec<&str> =
+            sources.iter().filter_map(|id| catalogue.source(*id)).map(|source| source.code.as_str()).collect();
+        codes.sort_unstable();
+        codes.join("+")
+    };
+    let number = |number: Option<u8>| number.map(|number| number.to_string()).unwrap_or_default();
+    let day = |day: Option<Date>| day.map(|day| day.to_string()).unwrap_or_default();
+    let Criteria { postcodes, any_of, all_of, none_of, born, rank, family_size, single_parent } = criteria;
+    let mut postcodes: Vec<String> = postcodes.iter().map(ToString::to_string).collect();
+    postcodes.sort_unstable();
+    line("postcodes", postcodes.join("+"));
+    line("any_of", codes(any_of));
+    line("all_of", codes(all_of));
+    line("none_of", codes(none_of));
+    line("born.from", day(born.from));
+    line("born.until", day(born.until));
+    for (key, Between { at_least, at_most }) in [("rank", rank), ("family_size", family_size)] {
+        line(&format!("{key}.at_least"), number(*at_least));
+        line(&format!("{key}.at_most"), number(*at_most));
+    }
+    line("single_parent", single_parent.map(|single| single.to_string()).unwrap_or_default());
+    text
+}
+
+impl Exchange {
+    /// A tenant as it is now. The technical onboarding test is passed on the day that its file was first fetched whole,
+    /// where the configuration does not say an earlier one.
+    pub(in super::super) fn onboarded(&self, id: &crate::domain::TenantId) -> Result<Arc<Tenant>, ExchangeError> {
+        let tenant = self.parts.tenants.tenant(id).ok_or_else(|| ExchangeError::TenantGone(id.to_string()))?;
+        if tenant.onboarding.technical_test.is_some() {
+            return Ok(tenant);
+        }
+        let fetched = self.parts.ledger.first_fetched(id, Kind::TechnischeTest).map_err(ExchangeError::Ledger)?;
+        let Some(fetched) = fetched else { return Ok(tenant) };
+        let mut tenant = Arc::unwrap_or_clone(tenant);
+        tenant.onboarding.technical_test = Some(brussels_date(fetched));
+        Ok(Arc::new(tenant))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{assignment::Born, source::Source};
+    use jiff::civil::date;
+
+    #[test]
+    fn criteria_read_the_same_in_any_order() {
+        let source = |code: &str| Source { code: code.to_owned(), name: String::new() };
+        let catalogue = SourceCatalogue::new(["sociale_toeslag", "schooltoeslag"].map(source).to_vec()).unwrap();
+        let ids: Vec<SourceId> = catalogue.iter().map(|(id, _)| id).collect();
+        let criteria = Criteria {
+            any_of: ids.clone(),
+            born: Born { from: Some(date(2014, 1, 1)), until: None },
+            rank: Between { at_least: Some(1), at_most: None },
+            postcodes: vec![8820, 8600],
+            ..Criteria::default()
+        };
+        let other =
+            Criteria { any_of: ids.into_iter().rev().collect(), postcodes: vec![8600, 8820], ..criteria.clone() };
+        assert_eq!(text(&criteria, &catalogue), text(&other, &catalogue));
+        assert_eq!(
+            text(&criteria, &catalogue),
+            "postcodes=8600+8820\nany_of=schooltoeslag+sociale_toeslag\nborn.from=2014-01-01\nrank.at_least=1\n"
+        );
+    }
+}

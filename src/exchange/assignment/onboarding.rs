@@ -1,0 +1,153 @@
+//! The files of the onboarding tests: synthetic data in the layouts of the assignment, in the test outbox.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AssignmentFault,
+    commission::Commission,
+    making::{Numbers, PaymentFile, data_row, lines, message_id},
+    payout::{Payouts, total},
+    run::MadeFile,
+};
+use crate::{
+    documents::data::gegevens,
+    domain::{
+        Amount, AssignmentId, Clearance, Criteria, Ground, Kind,
+        assignment::{PaymentTerms, Remittance},
+    },
+    dropbox::Area,
+    exchange::{
+        Exchange, ExchangeError,
+        delivery::{Origin, Outgoing},
+    },
+    register::{Register, synth::Synth},
+};
+
+/// Which test file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TestFile {
+    /// A data file of about the size of the real one. Fetching it whole passes the technical test.
+    Technical,
+    /// Payment files to import. Ops record in the tenant's file when that went well.
+    Functional,
+}
+
+/// The number of children in a technical test file is that of the real one, rounded up to a multiple of this: it shows
+/// the size and tells of nobody.
+const ROUNDED_TO: u64 = 100;
+
+/// Children whose payments are in a functional test file: enough to see that lines are made, few enough to delete by
+/// hand.
+const FUNCTIONAL_CHILDREN: u32 = 40;
+
+/// What stands on each payment of a functional test file. Its accounts are made up, with check digits that fit.
+const TEST_REMITTANCE: &str = "TEST - NIET BETALEN";
+
+/// The seed of synthetic data.
+const SEED: u64 = 2027;
+
+impl Exchange {
+    /// Puts an onboarding test file in the test outbox of the assignment's tenant.
+    ///
+    /// # Errors
+    /// [`AssignmentFault`].
+    pub fn send_test(&self, id: &AssignmentId, file: TestFile) -> Result<Vec<MadeFile>, AssignmentFault> {
+        let commission = Commission::of(self, id)?;
+        let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
+        commission.require_room(self, &commission.tenant)?;
+        let prepared = match file {
+            TestFile::Technical => vec![self.technical(&commission)?],
+            TestFile::Functional => self.functional(&commission)?,
+        };
+        let made = prepared.iter().map(MadeFile::of).collect();
+        self.commit(Vec::new(), prepared)?;
+        Ok(made)
+    }
+
+    fn technical(&self, commission: &Commission) -> Result<super::super::delivery::Prepared, AssignmentFault> {
+        let Commission { assignment, municipality, register, .. } = commission;
+        let selected = register.select(municipality.nis_code, &assignment.criteria).children().len() as u64;
+        let children = selected.div_ceil(ROUNDED_TO).max(1) * ROUNDED_TO;
+        let synthetic = self.synthetic(commission, u32::try_from(children).unwrap_or(u32::MAX))?;
+        let clearance = commission.clear(
+            self,
+            &commission.tenant,
+            Ground::NoPersonalData(commission.reference()),
+            Kind::TechnischeTest,
+        )?;
+        let columns = commission.columns(Kind::Gegevens);
+        let selection = synthetic.select(municipality.nis_code, &Criteria::default());
+        let rows = selection.children().iter().flat_map(|child| selection.rights(*child));
+        let sequence = self.next_sequence(&commission.tenant.id)?;
+        let made = self.stage(outgoing(commission, clearance, "csv", (sequence, None)), |out| {
+            gegevens(out, &columns, rows.map(|right| data_row(&synthetic, right)))
+        })?;
+        Ok(made)
+    }
+
+    fn functional(&self, commission: &Commission) -> Result<Vec<super::super::delivery::Prepared>, AssignmentFault> {
+        let Commission { assignment, municipality, today, .. } = commission;
+        let terms = assignment.payment.as_ref().ok_or(AssignmentFault::PaysNothing)?;
+        let terms = PaymentTerms { remittance: Remittance::Text(TEST_REMITTANCE.to_owned()), ..terms.clone() };
+        let synthetic = self.synthetic(commission, FUNCTIONAL_CHILDREN)?;
+        let selection = synthetic.select(municipality.nis_code, &Criteria::default());
+        let payouts = Payouts::of(&selection, assignment.unit, terms.amount);
+        let ground = Ground::NoPersonalData(commission.reference());
+        let clearance = commission.clear(self, &commission.tenant, ground, Kind::FunctioneleTest)?;
+        let sequence = self.next_sequence(&commission.tenant.id)?;
+        let lines = lines(&terms, &payouts.to_accounts, &Numbers { day: *today, sequence, lines_before: 0 })?;
+        let columns = commission.columns(Kind::Betaling);
+        let mut prepared = Vec::new();
+        for (sequence, format) in (sequence..).zip(&terms.formats) {
+            let file = PaymentFile {
+                terms: &terms,
+                format: *format,
+                columns: &columns,
+                message_id: message_id(commission, sequence),
+                created_at: self.parts.clock.now(),
+            };
+            let numbers = (sequence, Some(total(&payouts.to_accounts)));
+            let outgoing = outgoing(commission, clearance.clone(), format.extension(), numbers);
+            prepared.push(self.stage(outgoing, |out| file.write(out, &lines))?);
+        }
+        Ok(prepared)
+    }
+
+    /// A register of nobody, for that municipality.
+    fn synthetic(&self, commission: &Commission, children: u32) -> Result<Register, ExchangeError> {
+        let registers = &self.parts.registers;
+        let synth = Synth { children, seed: SEED, month: commission.register.month() };
+        registers.synthetic(&synth, commission.municipality.nis_code)
+    }
+}
+
+impl Commission {
+    /// The columns that the protocol allows for a kind, or all while there is no protocol yet.
+    fn columns(&self, kind: Kind) -> Vec<crate::domain::Column> {
+        let protocol = self.assignment.protocol.as_ref().and_then(|id| self.tenant.protocol(id));
+        let allowed = protocol.and_then(|protocol| protocol.kinds.get(&kind));
+        allowed.cloned().unwrap_or_else(|| kind.columns().to_vec())
+    }
+}
+
+fn outgoing<'a>(
+    commission: &'a Commission,
+    clearance: Clearance,
+    extension: &'static str,
+    (sequence, amount_total): (u32, Option<Amount>),
+) -> Outgoing<'a> {
+    Outgoing {
+        tenant: &commission.tenant,
+        clearance,
+        area: Area::Test,
+        sequence,
+        extension,
+        origin: Origin::Assignment {
+            id: &commission.assignment.id,
+            nis_code: commission.municipality.nis_code,
+            run: None,
+            amount_total,
+        },
+    }
+}

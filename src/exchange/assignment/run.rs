@@ -1,0 +1,149 @@
+//! Running an assignment: what is made of a selection, delivered as one.
+
+use std::sync::PoisonError;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AGAIN_CHARACTERS, AssignmentFault,
+    commission::Commission,
+    making::Making,
+    plan::{Earlier, Plan, PlannedFile},
+};
+use crate::{
+    domain::{AssignmentId, assignment::Product},
+    exchange::{Exchange, delivery::Prepared},
+    transfer_log::{AssignmentRun, Event, ProtocolUsed, Record},
+};
+
+/// How to run.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunOrder {
+    /// Why it is run again in the same period; needed for a second run, and entered in the log.
+    pub again: Option<String>,
+    /// Only say what would leave.
+    pub dry_run: bool,
+}
+
+/// A file that was delivered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeFile {
+    /// Whose drop-box it is in.
+    pub tenant: String,
+    /// Its name there.
+    pub file: String,
+    /// Rows, or letters.
+    pub rows: u64,
+    /// The sum of its payments, euros with two decimals.
+    pub amount_total: Option<String>,
+}
+
+/// What came of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunOutcome {
+    /// The register's month, `yyyy-mm`.
+    pub register_month: String,
+    /// Selected children.
+    pub children: u64,
+    /// What was delivered; nothing by a dry run.
+    pub made: Vec<MadeFile>,
+    /// What a dry run would deliver.
+    pub planned: Vec<PlannedFile>,
+    /// Runs of the same period.
+    pub earlier: Vec<Earlier>,
+}
+
+impl Exchange {
+    /// Runs an assignment: selects, makes every file, and delivers all of them or none. `tell` hears how far it is.
+    ///
+    /// A second run in the same period is refused, unless it says why it is run again.
+    ///
+    /// # Errors
+    /// [`AssignmentFault`].
+    pub fn run_assignment(
+        &self,
+        id: &AssignmentId,
+        order: &RunOrder,
+        tell: &(dyn Fn(String) + Sync),
+    ) -> Result<RunOutcome, AssignmentFault> {
+        let again = order.again.as_deref().map(str::trim);
+        if again.is_some_and(|reason| !AGAIN_CHARACTERS.contains(&reason.chars().count())) {
+            return Err(AssignmentFault::Reason);
+        }
+        // One run at a time, and nobody else works for the tenant: file numbers are drawn, and uses counted.
+        let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let commission = Commission::of(self, id)?;
+        let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
+        let plan = Plan::of(self, &commission)?;
+        let mut outcome = RunOutcome {
+            register_month: commission.register.month().to_string(),
+            children: plan.selection.children().len() as u64,
+            made: Vec::new(),
+            planned: Vec::new(),
+            earlier: plan.earlier.clone(),
+        };
+        if order.dry_run {
+            outcome.planned = plan.files(&commission);
+            return Ok(outcome);
+        }
+        if let (Some(last), None) = (plan.earlier.last(), again) {
+            return Err(AssignmentFault::Repetition { day: last.day, files: last.files });
+        }
+        let run = format!("{:032x}", rand::random::<u128>());
+        let mut making = Making::begin(self, &commission, &plan, &run, tell)?;
+        for product in Product::ALL.into_iter().filter(|product| commission.assignment.produces(*product)) {
+            making.make(product)?;
+        }
+        let (prepared, letters) = making.finish();
+        outcome.made = prepared.iter().map(MadeFile::of).collect();
+        tell("delivering".to_owned());
+        let records = records(&commission, &plan, &run, (prepared.len() as u64, letters), again);
+        self.commit(records, prepared)?;
+        Ok(outcome)
+    }
+}
+
+impl MadeFile {
+    pub(super) fn of(prepared: &Prepared) -> Self {
+        let manifest = &prepared.staged.manifest;
+        Self {
+            tenant: manifest.tenant.to_string(),
+            file: manifest.file.clone(),
+            rows: manifest.rows,
+            amount_total: manifest.amount_total.clone(),
+        }
+    }
+}
+
+/// What stands before the deliveries in the log.
+fn records(
+    commission: &Commission,
+    plan: &Plan<'_>,
+    run: &str,
+    (files, letters): (u64, u64),
+    again: Option<&str>,
+) -> Vec<Record> {
+    let statistics = commission.register.statistics(&plan.selection, commission.today);
+    let context = commission.context(Some(run));
+    let event = Event::AssignmentRun(AssignmentRun {
+        assignment: commission.assignment.id.to_string(),
+        run: run.to_owned(),
+        day: commission.today,
+        criteria_sha256: commission.criteria_sha256(),
+        register_month: commission.register.month().to_string(),
+        children: statistics.children.shown(),
+        families: statistics.families.shown(),
+        files,
+        letters,
+        again: again.map(str::to_owned),
+    });
+    let mut records = vec![Record::success(event, context.clone())];
+    if plan.cleared.data.is_some() || plan.cleared.payment.is_some() {
+        let used = ProtocolUsed { submission: run.to_owned(), day: commission.today };
+        records.push(Record::success(Event::ProtocolUsed(used), context));
+    }
+    records
+}

@@ -1,0 +1,178 @@
+//! What an assignment would come to, in counts that may be shown to anybody.
+
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    AssignmentFault,
+    commission::Commission,
+    payout::Payouts,
+    variation::{Around, vary},
+};
+use crate::{
+    domain::{Assignment, AssignmentId, Count, Criteria, NisCode, Statistics},
+    exchange::{Exchange, ExchangeError},
+    register::{Register, Selection},
+    transfer_log::{AssignmentSimulated, Event, Record},
+};
+
+/// What an assignment would come to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Simulation {
+    /// The assignment's name.
+    pub assignment: String,
+    /// The month of the register, `yyyy-mm`.
+    pub register_month: String,
+    /// The day in Brussels, which ages are counted on.
+    pub day: Date,
+    /// Who would be selected.
+    pub statistics: Statistics,
+    /// What would be paid; none for an assignment that does not pay.
+    pub budget: Option<Budget>,
+    /// Of each criterion, by its name in YAML, how many children it alone keeps out.
+    pub kept_out: Vec<KeptOut>,
+    /// Children kept out for nothing but an unknown birth date.
+    pub undated: Count,
+    /// The same with another value for one criterion.
+    pub variations: Vec<Variation>,
+}
+
+/// What would be paid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Budget {
+    /// Paid for: `child` or `family`.
+    pub unit: String,
+    /// For each, euros with two decimals.
+    pub amount: String,
+    /// How many are paid for.
+    pub units: Count,
+    /// The sum of all payments, euros with two decimals; none where it would tell a count that is withheld. It is less
+    /// than units times amount where a household has a right to a part only.
+    pub total: Option<String>,
+}
+
+/// How many children a criterion alone keeps out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeptOut {
+    /// The criterion's name in YAML.
+    pub criterion: String,
+    /// Children who would be selected without it.
+    pub children: Count,
+}
+
+/// An assignment with one other value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variation {
+    /// The change, as it was asked for: `born.from=2014-01-01`.
+    pub change: String,
+    /// Families.
+    pub families: Count,
+    /// Children.
+    pub children: Count,
+    /// What would be paid; as in [`Budget::total`].
+    pub total: Option<String>,
+}
+
+/// Counts of one selection that differ little from those of another tell of few people: only differences that may be
+/// shown by themselves are.
+#[derive(Default)]
+struct Told(Vec<u64>);
+
+impl Told {
+    fn count(&mut self, number: u64) -> Count {
+        let near = |other: &u64| Count::of(number.abs_diff(*other)) == Count::WITHHELD;
+        let count = if self.0.iter().any(near) { Count::WITHHELD } else { Count::of(number) };
+        if count != Count::WITHHELD {
+            self.0.push(number);
+        }
+        count
+    }
+}
+
+impl Exchange {
+    /// Counts what an assignment would come to, and the same with other values for its criteria
+    /// (`born.from=2014-01-01,2016-01-01`). It needs no protocol, and is an entry of the log before it is told.
+    ///
+    /// # Errors
+    /// [`AssignmentFault`].
+    pub fn simulate(&self, id: &AssignmentId, vary_by: &[String]) -> Result<Simulation, AssignmentFault> {
+        let commission = Commission::of(self, id)?;
+        let Commission { assignment, municipality, register, today, .. } = &commission;
+        let around = Around { catalogue: register.catalogue(), municipality };
+        let others = vary(&assignment.criteria, vary_by, &around)?;
+        let simulation = simulate(register, municipality.nis_code, assignment, *today, &others);
+        let event = Event::AssignmentSimulated(AssignmentSimulated {
+            assignment: assignment.id.to_string(),
+            criteria_sha256: commission.criteria_sha256(),
+            register_month: simulation.register_month.clone(),
+            children: simulation.statistics.children.shown(),
+            families: simulation.statistics.families.shown(),
+            variations: others.len() as u64,
+        });
+        let record = Record::success(event, commission.context(None));
+        self.parts.log.append(vec![record]).map_err(ExchangeError::Log)?;
+        Ok(simulation)
+    }
+}
+
+/// Simulates an assignment of a municipality, and the same with other criteria.
+fn simulate(
+    register: &Register,
+    nis_code: NisCode,
+    assignment: &Assignment,
+    day: Date,
+    others: &[(String, Criteria)],
+) -> Simulation {
+    let selection = register.select(nis_code, &assignment.criteria);
+    let statistics = register.statistics(&selection, day);
+    let (mut families, mut children) = (Told::default(), Told::default());
+    let family_count = |selection: &Selection<'_>| {
+        let mut dossiers: Vec<u32> = selection.children().iter().map(|selected| selected.first().dossier()).collect();
+        dossiers.sort_unstable();
+        dossiers.dedup();
+        dossiers.len() as u64
+    };
+    families.count(family_count(&selection));
+    children.count(selection.children().len() as u64);
+    let budget = budget(assignment, &selection, &statistics);
+    let variations = others.iter().map(|(change, criteria)| {
+        let selection = register.select(nis_code, criteria);
+        let number = selection.children().len() as u64;
+        let (families, children) = (families.count(family_count(&selection)), children.count(number));
+        let shown = families != Count::WITHHELD && children != Count::WITHHELD;
+        let total = assignment.payment.as_ref().filter(|_| shown);
+        let total = total.map(|terms| Payouts::of(&selection, assignment.unit, terms.amount).total().to_string());
+        Variation { change: change.clone(), families, children, total }
+    });
+    Simulation {
+        assignment: assignment.id.to_string(),
+        register_month: register.month().to_string(),
+        day,
+        variations: variations.collect(),
+        kept_out: selection
+            .removed_alone()
+            .map(|(criterion, count)| KeptOut { criterion: criterion.name().to_owned(), children: Count::of(count) })
+            .collect(),
+        undated: Count::of(selection.undated()),
+        statistics,
+        budget,
+    }
+}
+
+fn budget(assignment: &Assignment, selection: &Selection<'_>, statistics: &Statistics) -> Option<Budget> {
+    let terms = assignment.payment.as_ref()?;
+    let payouts = Payouts::of(selection, assignment.unit, terms.amount);
+    let units = Count::of(payouts.units);
+    let counts = [units, statistics.children, statistics.families, statistics.beneficiaries];
+    let shown = counts.iter().all(|count| *count != Count::WITHHELD);
+    Some(Budget {
+        unit: assignment.unit.name().to_owned(),
+        amount: terms.amount.to_string(),
+        units,
+        total: shown.then(|| payouts.total().to_string()),
+    })
+}
