@@ -8,6 +8,8 @@ mod account;
 #[cfg(test)]
 mod answers;
 #[cfg(test)]
+mod assignments;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod crowd;

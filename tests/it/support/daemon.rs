@@ -215,9 +215,23 @@ impl TestDaemon {
     /// Opens what was sealed to a tenant.
     #[track_caller]
     pub fn open(&self, tenant: &str, sealed: &[u8]) -> String {
+        String::from_utf8(self.open_bytes(tenant, sealed)).unwrap()
+    }
+
+    /// Opens what was sealed to a tenant and is no text.
+    #[track_caller]
+    pub fn open_bytes(&self, tenant: &str, sealed: &[u8]) -> Vec<u8> {
         let keyring = Keyring::parse(&fs::read_to_string(self.age_key(tenant)).unwrap()).unwrap();
-        let opened = keyring.open_whole(sealed, u64::MAX).unwrap();
-        String::from_utf8(opened.to_vec()).unwrap()
+        keyring.open_whole(sealed, u64::MAX).unwrap().to_vec()
+    }
+
+    /// Fetches a delivery by its name and opens it.
+    #[track_caller]
+    pub fn fetch(&self, tenant: &str, path: &str) -> Vec<u8> {
+        let session = self.session(tenant);
+        let sealed = session.download(path).unwrap_or_else(|error| panic!("{path} of {tenant}: {error:?}"));
+        session.close();
+        self.open_bytes(tenant, &sealed)
     }
 
     /// Seals a list to the exchange.

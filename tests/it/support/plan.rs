@@ -19,6 +19,7 @@ pub struct Plan {
     tenants: Vec<Tenant>,
     children: u32,
     more: Vec<String>,
+    files: Vec<(String, String)>,
 }
 
 /// A deployment that was laid out.
@@ -38,7 +39,7 @@ const MUNICIPALITIES: &str = include_str!("../../../config/municipalities.csv");
 impl Plan {
     /// A few children, and no tenant yet.
     pub fn new() -> Self {
-        Self { tenants: Vec::new(), children: 2000, more: Vec::new() }
+        Self { tenants: Vec::new(), children: 2000, more: Vec::new(), files: Vec::new() }
     }
 
     #[must_use]
@@ -57,6 +58,13 @@ impl Plan {
     #[must_use]
     pub fn line(mut self, line: &str) -> Self {
         self.more.push(line.to_owned());
+        self
+    }
+
+    /// Another file of the configuration, as `assignments/premie.yaml`.
+    #[must_use]
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
         self
     }
 
@@ -88,6 +96,11 @@ impl Plan {
         fs::write(root.path().join("sources.yaml"), SOURCES).unwrap();
         fs::write(root.path().join("municipalities.csv"), MUNICIPALITIES).unwrap();
         fs::write(root.path().join("groeikluis.yaml"), self.main_file()).unwrap();
+        for (name, text) in &self.files {
+            let path = root.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
         for tenant in &self.tenants {
             write_tenant(root.path(), tenant);
         }

@@ -9,6 +9,8 @@ pub struct Tenant {
     kind: &'static str,
     nis_code: Option<String>,
     protocols: Vec<Protocol>,
+    /// The onboarding tests that it passed, as YAML; by default both.
+    onboarding: Option<String>,
     more: Vec<String>,
 }
 
@@ -22,6 +24,7 @@ pub struct Protocol {
     outside: &'static str,
     valid: (Date, Date),
     kinds: String,
+    route: &'static str,
 }
 
 impl Tenant {
@@ -43,7 +46,23 @@ impl Tenant {
     }
 
     fn of_kind(id: &str, kind: &'static str) -> Self {
-        Self { id: id.to_owned(), kind, nis_code: None, protocols: Vec::new(), more: Vec::new() }
+        Self { id: id.to_owned(), kind, nis_code: None, protocols: Vec::new(), onboarding: None, more: Vec::new() }
+    }
+
+    /// The onboarding tests that it passed, as `functional_test: 2026-11-01`.
+    #[must_use]
+    pub fn onboarding(self, passed: &str) -> Self {
+        Self { onboarding: Some(passed.to_owned()), ..self }
+    }
+
+    /// Signed, and in force for years.
+    #[must_use]
+    pub fn agreement(self, id: &str) -> Self {
+        let today = groeikluis::durable::Clock::system().today();
+        let (past, until) = (today.saturating_sub(2.months()), today.saturating_add(2.years()));
+        self.line(&format!(
+            "agreements: [{{id: {id}, signed: {{agency: {past}, authority: {past}}}, valid: {{from: {past}, until: {until}}}}}]"
+        ))
     }
 
     #[must_use]
@@ -90,7 +109,8 @@ impl Tenant {
         ];
         if let Some(nis_code) = &self.nis_code {
             lines.push(format!("nis_code: \"{nis_code}\""));
-            lines.push(format!("onboarding: {{technical_test: {past}, functional_test: {past}}}"));
+            let both = format!("technical_test: {past}, functional_test: {past}");
+            lines.push(format!("onboarding: {{{}}}", self.onboarding.as_ref().unwrap_or(&both)));
         }
         lines.extend(self.more.iter().cloned());
         if !self.protocols.is_empty() {
@@ -112,7 +132,20 @@ impl Protocol {
             outside: "withhold",
             valid: (today.saturating_sub(2.months()), today.saturating_add(1.year())),
             kinds: "{sociale-toeslag: {}}".to_owned(),
+            route: "opgroeien",
         }
+    }
+
+    /// One of the VUTG route, for data and payments.
+    pub fn vutg(id: &str) -> Self {
+        let kinds = "{gegevens: {}, betaling: {}, betaling-zonder-rekening: {}}".to_owned();
+        Self { kinds, route: "vutg", ..Self::new(id) }
+    }
+
+    /// What may leave, as YAML.
+    #[must_use]
+    pub fn kinds(self, kinds: &str) -> Self {
+        Self { kinds: kinds.to_owned(), ..self }
     }
 
     #[must_use]
@@ -141,14 +174,15 @@ impl Protocol {
     }
 
     fn yaml(&self, past: Date) -> String {
-        let Self { id, status, usage, reply, outside, valid: (from, until), kinds } = self;
+        let Self { id, status, usage, reply, outside, valid: (from, until), kinds, route } = self;
+        let paper = if *route == "vutg" { "regulation" } else { "council_decision" };
         format!(
             "  - id: {id}\n\
-             \x20   route: opgroeien\n\
+             \x20   route: {route}\n\
              \x20   status: {status}\n\
              \x20   purpose: \"automatische toekenning van een aanvullende toelage\"\n\
              \x20   legal_basis: \"decreet van 27 april 2018, artikel 8 van het e-govdecreet\"\n\
-             \x20   council_decision: {past}\n\
+             \x20   {paper}: {past}\n\
              \x20   dpo_advice: {{agency: {{date: {past}, advice: positive}}, authority: {{date: {past}, advice: positive}}}}\n\
              \x20   signed: {{agency: {past}, authority: {past}}}\n\
              \x20   publication_url: \"https://www.example.be/protocollen\"\n\

@@ -1,0 +1,336 @@
+//! Assignments of the VUTG route, as ops give them and as local authorities and printers get them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rusqlite::Connection;
+use serde_json::Value;
+
+use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, wait_until};
+
+/// An assignment of Torhout, with the lines that a test cares about.
+fn assignment(id: &str, criteria: &str, more: &str) -> String {
+    format!(
+        "id: {id}\ntenant: torhout\nreference: VUTG-2026-004\npurpose: \"schoolpremie\"\ncriteria: {criteria}\n{more}\n"
+    )
+}
+
+const DATA_ONLY: &str = "unit: child\nproduce: [gegevens]";
+
+const EVERYTHING: &str = "unit: child\nrecurrence: yearly\nproduce: [gegevens, betaling, brieven, rapport]\n\
+    payment: {amount: \"75.01\", remittance: \"Schoolpremie 2026\", formats: [csv, pain.001.001.09, pain.001.001.03], \
+    debtor: {name: \"Stad Torhout\", iban: \"BE71 0961 2345 6769\", kbo: \"0200.000.043\"}, execution_date: 2026-12-15}\n\
+    letters: {text: premie.md, service: \"Sociaal Huis, Voorbeeldstraat 1, 8820 Torhout\", print_partner: drukkerij}";
+
+const LETTER: &str = "# Uw schoolpremie\n\nVoor {kinderen} krijgt u **{bedrag}** van de stad.\n";
+
+const COSTS: &str = "tariffs:\n  - {valid_from: 2020-01-01, per_year: \"250.00\", per_assignment: \"400.00\", \
+    per_run: \"150.00\", per_file: \"25.00\", per_letter: \"1.10\"}\n";
+
+fn torhout() -> Tenant {
+    Tenant::municipality("torhout", "31033").agreement("VUTG-2026-001").protocol(Protocol::vutg("VUTG-2026-004"))
+}
+
+/// With enough children of Torhout for counts that may be shown.
+fn plan() -> Plan {
+    Plan::new().children(150_000).tenant(torhout()).tenant(Tenant::print_partner("drukkerij"))
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {}", ran.stdout))
+}
+
+fn run(daemon: &TestDaemon, id: &str, more: &[&str]) -> Ran {
+    daemon.groeikluis(&[&["assignment", "run", id, "--json"], more].concat())
+}
+
+/// The extract as two tables of a database that knows nothing of this program.
+fn database(extract: &str) -> Connection {
+    let database = Connection::open_in_memory().unwrap();
+    database
+        .execute_batch(
+            "CREATE TABLE rows (row INTEGER PRIMARY KEY, child TEXT, nis TEXT, postcode INTEGER, born TEXT, rank INTEGER, \
+             family_size INTEGER, single INTEGER, beneficiary TEXT); \
+             CREATE TABLE rights (row INTEGER, source TEXT, share TEXT); \
+             CREATE INDEX rights_row ON rights (row); CREATE INDEX rows_child ON rows (child);",
+        )
+        .unwrap();
+    let mut lines = extract.lines();
+    let header: Vec<&str> = lines.next().unwrap().split(';').collect();
+    let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+    let wanted =
+        ["child_niss", "child_nis_code", "child_postcode", "birth_date", "rank", "family_size", "single_parent"];
+    let (wanted, sources) = (wanted.map(place), place("sources"));
+    let beneficiary = place("beneficiary_niss");
+    database.execute_batch("BEGIN").unwrap();
+    for (at, line) in lines.enumerate() {
+        // Only the columns behind the names and the address may stand in quotes, and the first are all before them.
+        let cells: Vec<&str> = line.split(';').collect();
+        let value = |place: usize| cells[place];
+        let from_end = header.len() - sources;
+        let row = rusqlite::params![
+            at as i64,
+            value(wanted[0]),
+            value(wanted[1]),
+            value(wanted[2]),
+            value(wanted[3]),
+            value(wanted[4]),
+            value(wanted[5]),
+            value(wanted[6]),
+            value(beneficiary)
+        ];
+        database.prepare_cached("INSERT INTO rows VALUES (?1,?2,?3,?4,?5,?6,?7,?8,?9)").unwrap().execute(row).unwrap();
+        let rights = cells[cells.len() - from_end];
+        for right in rights.split('|').filter(|right| !right.is_empty()) {
+            let (source, share) = right.split_once('=').unwrap();
+            let insert = "INSERT INTO rights VALUES (?1,?2,?3)";
+            database.prepare_cached(insert).unwrap().execute(rusqlite::params![at as i64, source, share]).unwrap();
+        }
+    }
+    database.execute_batch("COMMIT").unwrap();
+    database
+}
+
+/// What a database selects: child, beneficiary, source, share.
+fn selected(database: &Connection, condition: &str, grounds: &str) -> BTreeSet<String> {
+    let query = format!(
+        "SELECT r.child || ';' || r.beneficiary || ';' || t.source || ';' || t.share FROM rows r JOIN rights t ON t.row = r.row \
+         WHERE r.nis = '31033' AND ({condition}) AND t.source IN ({grounds})"
+    );
+    let mut statement = database.prepare(&query).unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// A condition that a child of the outer row has one of these sources, in any of its rows.
+fn has(source: &str) -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM rows o JOIN rights s ON s.row = o.row WHERE o.child = r.child AND s.source = '{source}')"
+    )
+}
+
+#[test]
+fn selections_are_those_of_sql() {
+    let (social, school) = (has("sociale_toeslag"), has("schooltoeslag"));
+    let care = has("zorgtoeslag");
+    let cases: &[(&str, String, &str)] = &[
+        ("{any_of: [sociale_toeslag]}", social.clone(), "'sociale_toeslag'"),
+        (
+            "{any_of: [sociale_toeslag, schooltoeslag], born: {from: 2010-01-01, until: 2018-12-31}}",
+            format!("({social} OR {school}) AND r.born BETWEEN '2010-01-01' AND '2018-12-31'"),
+            "'sociale_toeslag','schooltoeslag'",
+        ),
+        (
+            "{all_of: [sociale_toeslag, schooltoeslag], none_of: [zorgtoeslag]}",
+            format!("{social} AND {school} AND NOT {care}"),
+            "'sociale_toeslag','schooltoeslag'",
+        ),
+        (
+            "{any_of: [sociale_toeslag], rank: {at_least: 2}, family_size: {at_most: 3}, single_parent: true}",
+            format!("{social} AND r.rank >= 2 AND r.family_size <= 3 AND r.single = 1"),
+            "'sociale_toeslag'",
+        ),
+        ("{postcodes: [8820], any_of: [zorgtoeslag]}", format!("r.postcode = 8820 AND {care}"), "'zorgtoeslag'"),
+    ];
+    let mut plan = plan();
+    for (at, (criteria, ..)) in cases.iter().enumerate() {
+        let id = format!("keuze-{at}");
+        plan = plan.file(&format!("assignments/{id}.yaml"), &assignment(&id, criteria, DATA_ONLY));
+    }
+    let daemon = plan.start();
+    let database = database(daemon.extract().text());
+    for (at, (criteria, condition, grounds)) in cases.iter().enumerate() {
+        let outcome = json(&run(&daemon, &format!("keuze-{at}"), &[]).well());
+        let file = outcome["made"][0]["file"].as_str().unwrap();
+        let text = String::from_utf8(daemon.fetch("torhout", &format!("/outbox/{file}"))).unwrap();
+        let mut lines = text.lines();
+        let header: Vec<&str> = lines.next().unwrap().split(';').collect();
+        let place = |name: &str| header.iter().position(|column| *column == name).unwrap();
+        let (child, beneficiary) = (place("kind_niss"), place("begunstigde_niss"));
+        let from_end = |name: &str| header.len() - place(name);
+        let (source, share) = (from_end("bron"), from_end("aandeel"));
+        let found: BTreeSet<String> = lines
+            .map(|line| {
+                let cells: Vec<&str> = line.split(';').collect();
+                [cells[child], cells[beneficiary], cells[cells.len() - source], cells[cells.len() - share]].join(";")
+            })
+            .collect();
+        let expected = selected(&database, condition, grounds);
+        assert!(!expected.is_empty(), "{criteria} selects nobody");
+        assert_eq!(found, expected, "{criteria}");
+        assert_eq!(outcome["made"][0]["rows"], expected.len());
+    }
+}
+
+#[test]
+fn a_run_delivers_all_to_whom_it_is_for_and_is_accounted_for() {
+    let mut daemon = plan()
+        .file("assignments/premie.yaml", &assignment("premie-2026", "{any_of: [sociale_toeslag]}", EVERYTHING))
+        .file("assignments/premie.md", LETTER)
+        .file("costs.yaml", COSTS)
+        .start();
+
+    let planned = json(&run(&daemon, "premie-2026", &["--dry-run"]).well());
+    assert!(planned["made"].as_array().unwrap().is_empty());
+    let kinds: Vec<&str> =
+        planned["planned"].as_array().unwrap().iter().map(|file| file["kind"].as_str().unwrap()).collect();
+    assert!(daemon.session("torhout").names("/outbox").unwrap().is_empty());
+
+    let outcome = json(&run(&daemon, "premie-2026", &[]).well());
+    let made = outcome["made"].as_array().unwrap();
+    let (children, mut by_kind) = (outcome["children"].as_u64().unwrap(), BTreeMap::new());
+    for file in made {
+        let (tenant, name) = (file["tenant"].as_str().unwrap(), file["file"].as_str().unwrap());
+        let kind = name.split('_').next().unwrap();
+        // Addressed letters go to the printer and to nobody else, and nothing else goes there.
+        assert_eq!(tenant == "drukkerij", kind == "brieven", "{name}");
+        assert!(kinds.contains(&kind), "{name} was not planned");
+        by_kind.entry(kind).or_insert_with(Vec::new).push((
+            name,
+            daemon.fetch(tenant, &format!("/outbox/{name}")),
+            file,
+        ));
+    }
+
+    // To the cent: what is paid is the amount for each child, less the halves of who is not entitled in the other
+    // household.
+    let payments = String::from_utf8(by_kind["betaling"][0].1.clone()).unwrap();
+    let cents = |text: &str| text.replace('.', "").parse::<u64>().unwrap();
+    let with_account: u64 = payments.lines().skip(1).map(|line| cents(line.split(';').nth(3).unwrap())).sum();
+    let without = by_kind.get("betaling-zonder-rekening").map(|files| String::from_utf8(files[0].1.clone()).unwrap());
+    let without: u64 =
+        without.iter().flat_map(|text| text.lines().skip(1)).map(|line| cents(line.rsplit(';').next().unwrap())).sum();
+    assert_eq!(cents(by_kind["betaling"][0].2["amount_total"].as_str().unwrap()), with_account);
+    let paid: u64 = expected_cents(&daemon, 7501);
+    assert_eq!(with_account + without, paid, "{children} children");
+    for (name, xml, file) in &by_kind["betaling"][1..] {
+        let xml = std::str::from_utf8(xml).unwrap();
+        let sum = format!("<CtrlSum>{}.{:02}</CtrlSum>", with_account / 100, with_account % 100);
+        assert!(xml.contains(&sum) && xml.contains(&format!("<NbOfTxs>{}</NbOfTxs>", file["rows"])), "{name}");
+        assert!(!xml.contains("toeslag") && groeikluis::domain::niss::find_in(xml).is_none(), "{name}");
+    }
+
+    let letters: Vec<_> = by_kind["brieven"].iter().filter(|(name, ..)| name.ends_with(".pdf.age")).collect();
+    assert!(letters.iter().all(|(_, pdf, _)| pdf.starts_with(b"%PDF-")));
+    let index = by_kind["brieven"].iter().find(|(name, ..)| name.ends_with(".csv.age")).unwrap();
+    assert_eq!(std::str::from_utf8(&index.1).unwrap().lines().count() as u64 - 1, index.2["rows"].as_u64().unwrap());
+
+    second_run(&daemon);
+    accounted(&daemon, made.len() as u64);
+    daemon.terminate();
+}
+
+/// What the extract says is to be paid, worked out row by row.
+fn expected_cents(daemon: &TestDaemon, amount: u64) -> u64 {
+    let mut parts: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in daemon.extract().rows().iter().filter(|row| row.nis_code == "31033") {
+        let share = row.sources.split('|').find_map(|right| right.strip_prefix("sociale_toeslag="));
+        *parts.entry(&row.child).or_default() += match share {
+            None => 0,
+            Some("1") => 10_000,
+            Some("0.5") => 5_000,
+            Some(other) => panic!("{other}"),
+        };
+    }
+    parts.values().map(|part| (amount * part + 5_000) / 10_000).sum()
+}
+
+fn second_run(daemon: &TestDaemon) {
+    let again = run(daemon, "premie-2026", &[]);
+    assert!(!again.status.success() && again.stderr.contains("--again"), "{}", again.stderr);
+    let without_reason = run(daemon, "premie-2026", &["--again"]);
+    assert_eq!(without_reason.status.code(), Some(64));
+    run(daemon, "premie-2026", &["--again", "--reason", "de eerste brieven waren misdrukt"]).well();
+}
+
+fn accounted(daemon: &TestDaemon, files: u64) {
+    let runs = daemon.events("assignment.run");
+    assert_eq!(runs.len(), 2);
+    assert_eq!((&runs[0]["files"], &runs[0]["actor"]), (&files.into(), &"operator".into()));
+    assert!(runs[0]["again"].is_null() && runs[1]["again"].as_str().unwrap().contains("misdrukt"));
+    let created = daemon.events("delivery.created");
+    let of_first = created.iter().filter(|entry| entry["run"] == runs[0]["run"]).count() as u64;
+    assert_eq!(of_first, files);
+    assert_eq!(daemon.events("protocol.used").len(), 2);
+
+    let year = groeikluis::durable::Clock::system().today().year().to_string();
+    let bill = json(&daemon.groeikluis(&["assignment", "bill", "--year", &year, "--json"]).well());
+    let lines = bill["bills"][0]["lines"].as_array().unwrap();
+    let line = |item: &str| lines.iter().find(|line| line["item"] == item).unwrap();
+    assert_eq!((&line("run")["number"], &line("run")["total"]), (&2.into(), &"300.00".into()));
+    let letters: u64 = runs.iter().map(|run| run["letters"].as_u64().unwrap()).sum();
+    assert_eq!(line("letter")["number"], letters);
+    let billed = daemon.events("assignment.billed");
+    assert_eq!(billed.len(), 1);
+    let total = bill["bills"][0]["total"].as_str().unwrap().replace('.', "");
+    assert_eq!(billed[0]["total_cents"].to_string(), total);
+}
+
+#[test]
+fn nothing_leaves_before_both_tests_were_passed() {
+    let tenant = |onboarding: &str| torhout().onboarding(onboarding);
+    let daemon = Plan::new()
+        .children(20_000)
+        .tenant(tenant(""))
+        .tenant(Tenant::print_partner("drukkerij"))
+        .file("assignments/premie.yaml", &assignment("premie-2026", "{any_of: [sociale_toeslag]}", EVERYTHING))
+        .file("assignments/premie.md", LETTER)
+        .start();
+    let refused = run(&daemon, "premie-2026", &[]);
+    assert!(refused.stderr.contains("technical-test"), "{}", refused.stderr);
+    let test = |which: &str| json(&daemon.groeikluis(&["assignment", "test", "premie-2026", which, "--json"]).well());
+    let made = test("--technical");
+    let file = made[0]["file"].as_str().unwrap();
+    let text = String::from_utf8(daemon.fetch("torhout", &format!("/test/outbox/{file}"))).unwrap();
+    assert_eq!(text.lines().count() as u64 - 1, made[0]["rows"].as_u64().unwrap());
+    wait_until("the download's entry", || !daemon.events("delivery.fetched").is_empty());
+    let refused = run(&daemon, "premie-2026", &[]);
+    assert!(refused.stderr.contains("functional-test"), "{}", refused.stderr);
+
+    let made = test("--functional");
+    let files: Vec<&str> = made.as_array().unwrap().iter().map(|made| made["file"].as_str().unwrap()).collect();
+    assert_eq!(files.len(), 3);
+    for file in files {
+        let text = String::from_utf8(daemon.fetch("torhout", &format!("/test/outbox/{file}"))).unwrap();
+        assert!(text.contains("TEST - NIET BETALEN"), "{file}");
+    }
+    let today = groeikluis::durable::Clock::system().today();
+    daemon.write_tenant(&tenant(&format!("functional_test: {today}")));
+    wait_until("the run to be allowed", || run(&daemon, "premie-2026", &["--dry-run"]).status.success());
+    let policies = daemon.events("policy.refused");
+    let rules: BTreeSet<&str> = policies.iter().map(|entry| entry["rule"].as_str().unwrap()).collect();
+    assert_eq!(rules, BTreeSet::from(["functional-test", "technical-test"]));
+}
+
+#[test]
+fn a_simulation_needs_no_protocol_withholds_small_counts_and_is_logged() {
+    let tenant = Tenant::municipality("torhout", "31033").agreement("VUTG-2026-004");
+    let letters = "unit: family\nproduce: [brieven]\nletters: {text: premie.md, service: \"Sociaal Huis\", print_partner: drukkerij}";
+    let daemon = Plan::new()
+        .children(150_000)
+        .tenant(tenant)
+        .tenant(Tenant::print_partner("drukkerij"))
+        .file("assignments/brief.yaml", &assignment("brief-2026", "{any_of: [sociale_toeslag]}", letters))
+        .file("assignments/premie.md", "# Recht op premie\n\nU kunt een premie krijgen.\n")
+        .start();
+    let vary = ["assignment", "simulate", "brief-2026", "--json", "--vary", "born.from=2010-01-01,2024-06-01"];
+    let simulation = json(&daemon.groeikluis(&vary).well());
+    let statistics = &simulation["statistics"];
+    let children = statistics["children"].as_u64().unwrap();
+    for dimension in ["by_age", "by_postcode", "by_family_size"] {
+        let cells = statistics[dimension]["cells"].as_array().unwrap();
+        let shown: Vec<u64> = cells.iter().filter_map(|cell| cell["count"].as_u64()).collect();
+        assert!(shown.iter().all(|count| *count == 0 || *count >= 5), "{dimension}: {cells:?}");
+        let total = if dimension == "by_family_size" { statistics["families"].as_u64().unwrap() } else { children };
+        let missing = total - shown.iter().sum::<u64>();
+        assert!(missing == 0 || missing > 5, "{dimension}: {missing} can be worked out");
+    }
+    assert_eq!(simulation["variations"].as_array().unwrap().len(), 2);
+    let logged = daemon.events("assignment.simulated");
+    assert_eq!((logged.len(), &logged[0]["children"], &logged[0]["variations"]), (1, &children.into(), &2.into()));
+    let unknown = daemon.groeikluis(&["assignment", "simulate", "brief-2026", "--vary", "leeftijd=3"]);
+    assert!(unknown.stderr.contains("born.from"), "{}", unknown.stderr);
+    let unknown = daemon.groeikluis(&["assignment", "simulate", "iets-anders"]);
+    assert!(unknown.stderr.contains("brief-2026"), "{}", unknown.stderr);
+
+    // Letters need an agreement only.
+    run(&daemon, "brief-2026", &[]).well();
+}
