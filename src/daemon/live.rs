@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use crate::{
     config::Settings,
     documents::Guide,
-    domain::{Tenant, TenantId},
+    domain::{Assignment, AssignmentId, Tenant, TenantId},
     dropbox::{Host, RefusedUpload, Submission},
     durable::Clock,
     exchange::{Exchange, Registers, Tenants},
@@ -84,6 +84,10 @@ impl Tenants for Live {
 
     fn all(&self) -> Vec<Arc<Tenant>> {
         self.settings().tenants.values().cloned().collect()
+    }
+
+    fn assignment(&self, id: &AssignmentId) -> Option<Arc<Assignment>> {
+        self.settings().assignments.get(id).cloned()
     }
 
     fn list_limits(&self) -> lists::Limits {

@@ -14,7 +14,6 @@ use crate::{
         AssignmentId, Kind, TenantId,
         cost::{Activity, Bill, BillLine, bill},
     },
-    durable::Clock,
     ledger::{Ledger, LedgerError, SqliteLedger},
     transfer_log::{AssignmentBilled, Event},
 };

@@ -15,6 +15,7 @@ mod payout;
 mod plan;
 mod run;
 mod simulation;
+mod stub;
 mod variation;
 
 pub use onboarding::TestFile;
@@ -24,10 +25,7 @@ pub use simulation::{Budget, KeptOut, Simulation, Variation};
 pub use variation::{MOST_VARIATIONS, VariationFault};
 
 use super::ExchangeError;
-use crate::{
-    documents::letters::LetterFault,
-    domain::{Kind, Rule},
-};
+use crate::domain::{Kind, Rule};
 
 /// Why an assignment was not done. Nothing was delivered then.
 #[derive(Debug, thiserror::Error)]
@@ -75,9 +73,6 @@ pub enum AssignmentFault {
     /// A criterion cannot be varied so.
     #[error(transparent)]
     Variation(#[from] VariationFault),
-    /// The letters cannot be made.
-    #[error("the letters cannot be made")]
-    Letters(#[source] LetterFault),
     /// A letter's file cannot be read.
     #[error("cannot read {path}")]
     LetterFile {

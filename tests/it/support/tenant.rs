@@ -142,12 +142,6 @@ impl Protocol {
         Self { kinds, route: "vutg", ..Self::new(id) }
     }
 
-    /// What may leave, as YAML.
-    #[must_use]
-    pub fn kinds(self, kinds: &str) -> Self {
-        Self { kinds: kinds.to_owned(), ..self }
-    }
-
     #[must_use]
     pub fn once(self) -> Self {
         Self { usage: "{kind: once}".to_owned(), ..self }
