@@ -196,6 +196,12 @@ impl Gathered {
                 (opened.count, format!("{} ({} – {})", opened.motive, opened.from, opened.to))
             }
             Event::Erased(erased) => (erased.count, erased.month.clone()),
+            Event::AssignmentSimulated(simulated) => (simulated.variations + 1, simulated.assignment.clone()),
+            Event::AssignmentRun(run) => {
+                let again = run.again.as_ref().map(|reason| format!(" (opnieuw: {reason})")).unwrap_or_default();
+                (run.files, format!("{}{again}", run.assignment))
+            }
+            Event::AssignmentBilled(billed) => (billed.lines, billed.year.to_string()),
             _ => return,
         };
         let (seq, at, event) = (entry.seq, entry.at, entry.event.name());

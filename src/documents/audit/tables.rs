@@ -178,7 +178,7 @@ pub(super) fn readings(out: &mut Markup, report: &AuditReport) {
         ]
     };
     out.table(
-        "Wie het logboek las of afgeschermde gegevens opende of wiste",
+        "Wat VUTG deed: opdrachten, inzage in het logboek, afgeschermde gegevens",
         &columns,
         report.readings.iter().map(row),
     );

@@ -39,6 +39,8 @@ pub(super) struct Making<'a> {
     pub sequence: u32,
     pub prepared: Vec<Prepared>,
     pub letters: u64,
+    /// Families whose address cannot be on an envelope.
+    pub unaddressed: u64,
 }
 
 impl<'a> Making<'a> {
@@ -50,7 +52,7 @@ impl<'a> Making<'a> {
         tell: &'a (dyn Fn(String) + Sync),
     ) -> Result<Self, AssignmentFault> {
         let sequence = exchange.next_sequence(&commission.tenant.id)?;
-        Ok(Self { exchange, commission, plan, run, tell, sequence, prepared: Vec::new(), letters: 0 })
+        Ok(Self { exchange, commission, plan, run, tell, sequence, prepared: Vec::new(), letters: 0, unaddressed: 0 })
     }
 
     /// Makes the files of a product.

@@ -9,6 +9,7 @@
 //! (a simulation, a test file, a report) holds no personal data.
 
 mod commission;
+mod letters;
 mod making;
 mod onboarding;
 mod payout;
@@ -25,7 +26,10 @@ pub use simulation::{Budget, KeptOut, Simulation, Variation};
 pub use variation::{MOST_VARIATIONS, VariationFault};
 
 use super::ExchangeError;
-use crate::domain::{Kind, Rule};
+use crate::{
+    documents::letters::{DesignFault, LetterFault},
+    domain::{Kind, Rule},
+};
 
 /// Why an assignment was not done. Nothing was delivered then.
 #[derive(Debug, thiserror::Error)]
@@ -73,6 +77,12 @@ pub enum AssignmentFault {
     /// A criterion cannot be varied so.
     #[error(transparent)]
     Variation(#[from] VariationFault),
+    /// The text, logo or template of the letters is at fault.
+    #[error("the letters cannot be made so")]
+    LetterDesign(#[source] DesignFault),
+    /// The letters cannot be made.
+    #[error("the letters cannot be made")]
+    Letters(#[source] LetterFault),
     /// A letter's file cannot be read.
     #[error("cannot read {path}")]
     LetterFile {

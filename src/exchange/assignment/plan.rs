@@ -11,6 +11,7 @@ use super::{
     payout::{Claim, Claims, Payouts, total},
 };
 use crate::{
+    documents::letters::LetterDesign,
     domain::{
         Amount, Clearance, Ground, Kind, Tenant,
         assignment::{PaymentFormat, Product},
@@ -68,6 +69,7 @@ pub(super) struct Plan<'a> {
     pub payouts: Option<Payouts<'a>>,
     pub cleared: Cleared,
     pub earlier: Vec<Earlier>,
+    pub design: Option<LetterDesign>,
 }
 
 impl<'a> Plan<'a> {
@@ -85,7 +87,8 @@ impl<'a> Plan<'a> {
         if let Some((printer, _)) = &cleared.letters {
             commission.require_room(exchange, printer)?;
         }
-        Ok(Self { selection, payouts, cleared, earlier })
+        let design = commission.letter_design()?;
+        Ok(Self { selection, payouts, cleared, earlier, design })
     }
 
     /// What each family is written, in the order of the extract.

@@ -1,0 +1,133 @@
+//! The letters of a run: one for each family, sealed to the printer, and a proof for the municipality.
+
+use std::{
+    fs::File,
+    io::{Read, Write},
+    path::Path,
+};
+
+use super::{AssignmentFault, commission::Commission, making::Making, payout::Claim};
+use crate::{
+    documents::{
+        letters::{
+            AddressBlock, Confidence, Index, Letter, LetterDesign, Parts, Postal, TEMPLATE_BYTES, logo::LOGO_BYTES,
+            markdown::TEXT_BYTES,
+        },
+        typeset::can_print,
+    },
+    domain::assignment::{LetterTerms, Product},
+};
+
+impl Commission {
+    /// How the assignment's letters look, checked; none where it writes none.
+    pub fn letter_design(&self) -> Result<Option<LetterDesign>, AssignmentFault> {
+        let terms = self.assignment.letters.as_ref().filter(|_| self.assignment.produces(Product::Brieven));
+        let Some(LetterTerms { template, logo, text, service, .. }) = terms else { return Ok(None) };
+        let text = read_text(text, TEXT_BYTES)?;
+        let template = template.as_deref().map(|path| read_text(path, TEMPLATE_BYTES)).transpose()?;
+        let logo = logo.as_deref().map(|path| read(path, LOGO_BYTES)).transpose()?;
+        let shares = [Product::Gegevens, Product::Betaling].into_iter().any(|product| self.assignment.produces(product));
+        let confidence = if shares { Confidence::SharedUnderProtocol } else { Confidence::NothingShared };
+        let parts = Parts {
+            text: &text,
+            logo: logo.as_deref(),
+            template: template.as_deref(),
+            service,
+            municipality: &self.tenant.name,
+            confidence,
+        };
+        LetterDesign::new(&parts).map(Some).map_err(AssignmentFault::LetterDesign)
+    }
+}
+
+/// Reads a file of the configuration, of so many bytes and one more: what is longer is refused by who knows the limit.
+fn read(path: &Path, limit_bytes: usize) -> Result<Vec<u8>, AssignmentFault> {
+    let fault = |source| AssignmentFault::LetterFile { path: path.to_owned(), source };
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(fault)?;
+    file.take(limit_bytes as u64 + 1).read_to_end(&mut bytes).map_err(fault)?;
+    Ok(bytes)
+}
+
+fn read_text(path: &Path, limit_bytes: usize) -> Result<String, AssignmentFault> {
+    let fault = |_| AssignmentFault::LetterFile {
+        path: path.to_owned(),
+        source: std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text"),
+    };
+    String::from_utf8(read(path, limit_bytes)?).map_err(fault)
+}
+
+impl Making<'_> {
+    pub(super) fn print_letters(&mut self) -> Result<(), AssignmentFault> {
+        let (plan, exchange) = (self.plan, self.exchange);
+        let (Some((printer, clearance)), Some(design)) = (&plan.cleared.letters, &plan.design) else { return Ok(()) };
+        let mut families = plan.letters(self.commission);
+        // By post round: a printer hands them over in this order.
+        families.sort_by(|one, other| {
+            let place = |family: &Claim<'_>| {
+                let address = family.household.address();
+                (address.country != "BE", address.postcode, address.street)
+            };
+            place(one).cmp(&place(other))
+        });
+        let pays = self.commission.assignment.payment.is_some();
+        let mut letters = Vec::with_capacity(families.len());
+        for family in families {
+            match self.letter(letters.len() + 1, family, pays) {
+                Some(letter) => letters.push(letter),
+                None => self.unaddressed += 1,
+            }
+        }
+        let total = letters.len();
+        let mut sequence = exchange.next_sequence(&printer.id)?;
+        let mut index = Index::new();
+        for batch in design.print(&letters, self.commission.today) {
+            let batch = batch.map_err(AssignmentFault::Letters)?;
+            let number = batch.letters.len() as u64;
+            let outgoing = self.outgoing(printer, clearance, "pdf", (sequence, None));
+            let made = exchange.stage(outgoing, |out| out.write_all(&batch.pdf).map(|()| number))?;
+            let name = &made.staged.manifest.file;
+            index.add(name.strip_suffix(".age").unwrap_or(name), &batch);
+            sequence += 1;
+            self.letters += number;
+            self.prepared.push(made);
+            (self.tell)(format!("{} of {total} letters are made", self.letters));
+        }
+        let number = self.letters;
+        let outgoing = self.outgoing(printer, clearance, "csv", (sequence, None));
+        let index = index.finish();
+        self.prepared.push(exchange.stage(outgoing, |out| out.write_all(&index).map(|()| number))?);
+        let proof = design.proof(self.commission.today).map_err(AssignmentFault::LetterDesign)?;
+        let outgoing = self.next(&plan.cleared.report, "proefbrief.pdf", None);
+        self.prepared.push(exchange.stage(outgoing, |out| out.write_all(&proof).map(|()| 0))?);
+        Ok(())
+    }
+
+    /// A family's letter; none where its address cannot be on an envelope.
+    fn letter(&self, number: usize, family: Claim<'_>, pays: bool) -> Option<Letter> {
+        let Claim { household, children, amount } = family;
+        let (last_name, first_name) = household.beneficiary_name();
+        let name = format!("{first_name} {last_name}").trim().to_owned();
+        let address = household.address();
+        let block = AddressBlock::new(&Postal {
+            name: &name,
+            street: address.street,
+            house_number: address.house_number,
+            box_number: address.box_number,
+            postcode: address.postcode,
+            municipality: address.municipality,
+            country: address.country,
+        });
+        let children: Vec<String> = children.into_iter().map(str::to_owned).collect();
+        let letter = Letter {
+            id: format!("{}-{number:05}", self.commission.assignment.id),
+            address: block.ok()?,
+            name,
+            children,
+            amount: pays.then_some(amount),
+        };
+        let texts = letter.address.lines().iter().chain(&letter.children).chain([&letter.name]);
+        let can_be_printed = texts.flat_map(|text| text.chars()).all(can_print);
+        can_be_printed.then_some(letter)
+    }
+}
