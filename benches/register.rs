@@ -15,8 +15,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::civil::date;
+
 use groeikluis::{
-    domain::{Municipalities, Niss, SourceCatalogue, source::Source},
+    domain::{Criteria, Municipalities, NisCode, Niss, SourceCatalogue, assignment::Born, source::Source},
     register::{
         Household, Register,
         synth::{SOURCE_CODES, Synth},
@@ -126,7 +128,37 @@ fn times(extract: &Extract) -> Outcome<()> {
     println!("decrypting alone     {:8.0} ms   {:6.0} MB/s", floor * 1e3, megabytes / floor);
     println!("loading              {:8.0} ms   {:6.0} MB/s", load * 1e3, megabytes / load);
     println!("ratio                {:8.2}      goal 1.5 at most", median(&mut ratios));
-    lookups(&register)
+    lookups(&register)?;
+    selections(&register)
+}
+
+/// Selecting the children of the largest municipality, against reading every row once.
+fn selections(register: &Register) -> Outcome<()> {
+    let source = |code: &str| register.catalogue().id(code).ok_or("no source");
+    let criteria = Criteria {
+        any_of: vec![source("sociale_toeslag")?, source("schooltoeslag")?],
+        none_of: vec![source("zorgtoeslag")?],
+        born: Born { from: Some(date(2010, 1, 1)), until: Some(date(2022, 12, 31)) },
+        ..Criteria::default()
+    };
+    let largest: NisCode = "11002".parse()?;
+    let (mut floors, mut times, mut selected) = (Vec::new(), Vec::new(), 0);
+    for _ in 0..RUNS {
+        let started = Instant::now();
+        black_box(register.households().map(|household| u64::from(household.dossier())).sum::<u64>());
+        floors.push(started.elapsed().as_secs_f64());
+        let started = Instant::now();
+        selected = black_box(register.select(largest, &criteria)).children().len();
+        times.push(started.elapsed().as_secs_f64());
+    }
+    let (floor, time) = (median(&mut floors), median(&mut times));
+    println!("reading every row    {:8.1} ms", floor * 1e3);
+    println!(
+        "selecting            {:8.1} ms   {selected} children; goal 50 at most, {:.1} x reading",
+        time * 1e3,
+        time / floor
+    );
+    Ok(())
 }
 
 fn lookups(register: &Register) -> Outcome<()> {

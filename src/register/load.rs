@@ -158,9 +158,10 @@ impl<'a> Loader<'a> {
         let index = Index::of(children, &rows);
         for of_one_child in index.several() {
             check_child(&rows, of_one_child, &source_sets)?;
-            for (_, later) in of_one_child.iter().skip(1) {
-                if let Some(row) = rows.row_mut(*later) {
-                    row.flags.set(Flags::IS_LATER);
+            let flags = std::iter::once(Flags::HAS_LATER).chain(std::iter::repeat(Flags::IS_LATER));
+            for ((_, at), flag) in of_one_child.iter().zip(flags) {
+                if let Some(row) = rows.row_mut(*at) {
+                    row.flags.set(flag);
                 }
             }
         }

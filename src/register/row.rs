@@ -45,6 +45,8 @@ impl Flags {
     pub(super) const SINGLE_PARENT: Self = Self(1);
     /// The child has an earlier row.
     pub(super) const IS_LATER: Self = Self(2);
+    /// The child has a later row.
+    pub(super) const HAS_LATER: Self = Self(4);
 
     pub(super) fn set(&mut self, flag: Self) {
         self.0 |= flag.0;

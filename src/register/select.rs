@@ -88,7 +88,6 @@ pub struct Selection<'a> {
 /// A child who was selected.
 #[derive(Clone, Copy)]
 pub struct Selected<'a> {
-    child: Child<'a>,
     first: Household<'a>,
 }
 
@@ -164,14 +163,13 @@ impl Demands {
 
 impl<'a> Selection<'a> {
     fn take(&mut self, register: &'a Register, row: &'a Row, criteria: &Criteria, demands: &Demands) {
-        // The first row was indexed, hence is found.
-        let Some(entry) = register.index.find(row.child) else { return };
-        let child = Child { register, entry };
-        let sources = child.households().fold(0, |bits, household| bits | household.source_bits());
+        let first = Household { register, row };
+        let selected = Selected { first };
+        let sources = selected.sources();
         self.of_municipality += 1;
         let mut failed = demands.made.iter().filter(|made| !demands.met(**made, criteria, row, sources));
         match (failed.next(), failed.next()) {
-            (None, _) => self.children.push(Selected { child, first: Household { register, row } }),
+            (None, _) => self.children.push(selected),
             (Some(only), None) => {
                 if *only == Criterion::Born && row.birth.date().is_none() {
                     self.undated += 1;
@@ -211,7 +209,7 @@ impl<'a> Selection<'a> {
         let named = self.grounds.iter().find(|source| sources & 1 << source.index() != 0).copied();
         match named {
             None if self.grounds.is_empty() => {
-                selected.child.register.catalogue.iter().map(|(id, _)| id).find(|id| sources & 1 << id.index() != 0)
+                selected.first.register.catalogue.iter().map(|(id, _)| id).find(|id| sources & 1 << id.index() != 0)
             }
             named => named,
         }
@@ -220,7 +218,7 @@ impl<'a> Selection<'a> {
     /// The beneficiaries of the deciding source with their shares, in the order of the extract.
     pub fn entitled(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> + use<'a> {
         let source = self.deciding(selected);
-        selected.child.households().filter_map(move |household| {
+        selected.households().filter_map(move |household| {
             let source = source?;
             household.share(source).map(|share| Right { household, source, share })
         })
@@ -231,7 +229,7 @@ impl<'a> Selection<'a> {
     pub fn rights(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> {
         let only = self.grounds.is_empty().then(|| self.deciding(selected)).flatten();
         let grounds = self.grounds.iter().copied().chain(only);
-        selected.child.households().flat_map(move |household| {
+        selected.households().flat_map(move |household| {
             let grounds = grounds.clone();
             grounds.filter_map(move |source| household.share(source).map(|share| Right { household, source, share }))
         })
@@ -244,8 +242,16 @@ impl<'a> Selected<'a> {
         self.first
     }
 
+    /// The child's rows, in the order of the extract. Only a child with several is looked up.
+    fn households(self) -> impl Iterator<Item = Household<'a>> {
+        let Household { register, row } = self.first;
+        let several = row.flags.has(Flags::HAS_LATER).then(|| register.index.find(row.child)).flatten();
+        let others = several.map(|entry| Child { register, entry }.households().skip(1));
+        std::iter::once(self.first).chain(others.into_iter().flatten())
+    }
+
     /// The sources of all its rows, a bit each, as in [`Household::source_bits`].
     pub fn sources(self) -> u64 {
-        self.child.households().fold(0, |bits, household| bits | household.source_bits())
+        self.households().fold(0, |bits, household| bits | household.source_bits())
     }
 }

@@ -26,7 +26,8 @@ impl Commission {
         let text = read_text(text, TEXT_BYTES)?;
         let template = template.as_deref().map(|path| read_text(path, TEMPLATE_BYTES)).transpose()?;
         let logo = logo.as_deref().map(|path| read(path, LOGO_BYTES)).transpose()?;
-        let shares = [Product::Gegevens, Product::Betaling].into_iter().any(|product| self.assignment.produces(product));
+        let shares =
+            [Product::Gegevens, Product::Betaling].into_iter().any(|product| self.assignment.produces(product));
         let confidence = if shares { Confidence::SharedUnderProtocol } else { Confidence::NothingShared };
         let parts = Parts {
             text: &text,
