@@ -9,7 +9,9 @@ pub mod audit;
 mod csv;
 pub mod data;
 mod day;
+mod figures;
 pub mod guide;
+pub mod letters;
 pub mod manifest;
 pub mod pain;
 pub mod payment;
@@ -17,6 +19,7 @@ pub mod rejection;
 pub mod report;
 mod rule;
 mod table;
+pub mod typeset;
 mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};
@@ -31,7 +34,12 @@ pub use report::{Report, verslag};
 mod golden {
     //! Texts that people read, kept as files so that a change of wording is seen. `GROEIKLUIS_BLESS=1` rewrites them.
 
-    use std::{env, fs, path::PathBuf};
+    use std::{
+        env, fs,
+        io::Write,
+        path::PathBuf,
+        process::{Command, Stdio},
+    };
 
     /// Compares with `tests/golden/<name>`.
     pub fn compare(name: &str, text: &str) {
@@ -42,5 +50,27 @@ mod golden {
         }
         let kept = fs::read_to_string(&path).unwrap_or_else(|fault| panic!("{}: {fault}", path.display()));
         assert!(kept == text, "{} differs; GROEIKLUIS_BLESS=1 rewrites it. It would be:\n{text}", path.display());
+    }
+
+    /// Compares the text of a PDF, laid out as on its pages but without what stands across them, with `tests/golden/<name>`. Another program reads it; where
+    /// that is not installed, the test is named in the file that `GROEIKLUIS_SKIPPED` names. `GROEIKLUIS_PDF` names a
+    /// directory to keep the PDF in, for looking at it.
+    pub fn compare_pdf(name: &str, pdf: &[u8]) {
+        if let Some(directory) = env::var_os("GROEIKLUIS_PDF") {
+            fs::write(PathBuf::from(directory).join(name).with_extension("pdf"), pdf).unwrap();
+        }
+        let mut command = Command::new("pdftotext");
+        command.args(["-layout", "-nodiag", "-enc", "UTF-8", "-", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let Ok(mut reader) = command.spawn() else {
+            if let Some(file) = env::var_os("GROEIKLUIS_SKIPPED") {
+                let mut file = fs::OpenOptions::new().append(true).create(true).open(file).unwrap();
+                writeln!(file, "skipped test: {name} (pdftotext is not installed)").unwrap();
+            }
+            return;
+        };
+        reader.stdin.take().unwrap().write_all(pdf).unwrap();
+        let text = String::from_utf8(reader.wait_with_output().unwrap().stdout).unwrap();
+        let lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        compare(name, &(lines.join("\n") + "\n"));
     }
 }

@@ -64,12 +64,9 @@ impl Making<'_> {
         let (Some((printer, clearance)), Some(design)) = (&plan.cleared.letters, &plan.design) else { return Ok(()) };
         let mut families = plan.letters(self.commission);
         // By post round: a printer hands them over in this order.
-        families.sort_by(|one, other| {
-            let place = |family: &Claim<'_>| {
-                let address = family.household.address();
-                (address.country != "BE", address.postcode, address.street)
-            };
-            place(one).cmp(&place(other))
+        families.sort_by_key(|family| {
+            let address = family.household.address();
+            (address.country != "BE", address.postcode, address.street)
         });
         let pays = self.commission.assignment.payment.is_some();
         let mut letters = Vec::with_capacity(families.len());

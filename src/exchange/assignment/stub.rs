@@ -2,9 +2,6 @@
 use super::{AssignmentFault, MadeFile, making::Making};
 use crate::{domain::AssignmentId, exchange::Exchange};
 impl Making<'_> {
-    pub(super) fn print_letters(&mut self) -> Result<(), AssignmentFault> {
-        Ok(())
-    }
     pub(super) fn report(&mut self) -> Result<(), AssignmentFault> {
         Ok(())
     }
