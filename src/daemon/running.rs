@@ -349,8 +349,8 @@ fn watch_config(
 ) -> Option<DirectoryWatch> {
     let directory = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let mut directories = vec![directory.to_owned(), settings.tenants_dir.clone()];
-    // One that comes later is noticed at the next reload that something else asks for.
-    directories.extend(Some(settings.assignments_dir.clone()).filter(|directory| directory.exists()));
+    // There may be none; a directory that comes later is noticed after the next restart.
+    directories.extend(Some(settings.assignments_dir.clone()).filter(|directory| directory.is_dir()));
     let is_yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");
     DirectoryWatch::start(&directories, is_yaml, move || reload())
         .inspect_err(|error| tracing::error!(%error, "changes of the configuration will not be noticed"))
