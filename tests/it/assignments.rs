@@ -1,6 +1,10 @@
 //! Assignments of the VUTG route, as ops give them and as local authorities and printers get them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io::{BufRead, BufReader},
+    process::{Command, Stdio},
+};
 
 use rusqlite::Connection;
 use serde_json::Value;
@@ -264,6 +268,49 @@ fn accounted(daemon: &TestDaemon, files: u64) {
     assert_eq!(billed.len(), 1);
     let total = bill["bills"][0]["total"].as_str().unwrap().replace('.', "");
     assert_eq!(billed[0]["total_cents"].to_string(), total);
+}
+
+#[test]
+fn a_run_that_is_killed_happened_whole_or_not_at_all() {
+    let mut daemon = plan()
+        .file("assignments/premie.yaml", &assignment("premie-2026", "{any_of: [sociale_toeslag]}", EVERYTHING))
+        .file("assignments/premie.md", LETTER)
+        .start();
+    let mut runs = 0;
+    for moment in ["making the data file", "making the payment files", "letters are made", "delivering", "nothing more"]
+    {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.args([
+            "assignment",
+            "run",
+            "premie-2026",
+            "--again",
+            "--reason",
+            "de vorige werd afgebroken",
+            "--config",
+        ]);
+        let mut running = command.arg(daemon.config()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let told = BufReader::new(running.stderr.take().unwrap());
+        let came = told.lines().map_while(Result::ok).find(|line| line.contains(moment));
+        assert_eq!(came.is_some(), moment != "nothing more", "{moment} was not told");
+        daemon.kill9();
+        running.wait().unwrap();
+        daemon.start();
+        wait_until("the register", || run(&daemon, "premie-2026", &["--dry-run"]).code == Some(0));
+        let logged = daemon.events("assignment.run").len();
+        assert!(logged == runs || logged == runs + 1, "{logged} runs after {runs}");
+        runs = logged;
+        let created = daemon.events("delivery.created").len();
+        let files: u64 = daemon.events("assignment.run").iter().map(|run| run["files"].as_u64().unwrap()).sum();
+        assert_eq!(created as u64, files, "killed at {moment}");
+        let visible = ["torhout", "drukkerij"].map(|tenant| {
+            let names = daemon.session(tenant).names("/outbox").unwrap();
+            names.iter().filter(|name| name.ends_with(".manifest.json")).count()
+        });
+        assert_eq!(visible.iter().sum::<usize>(), created, "killed at {moment}");
+    }
+    // What was told to be done is.
+    assert!(runs >= 1);
 }
 
 #[test]
