@@ -6,15 +6,19 @@
 
 pub mod answer;
 pub mod audit;
+pub mod bill;
 mod csv;
 mod day;
 mod figures;
 pub mod guide;
 pub mod letters;
 pub mod manifest;
+pub mod overview;
+mod paper;
 pub mod rejection;
 pub mod report;
 mod rule;
+pub mod simulation;
 pub mod typeset;
 mod wording;
 
