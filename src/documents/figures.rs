@@ -1,13 +1,14 @@
-//! Numbers as people in Flanders write them: `1.234`, `€ 1.234,50`, and `<5` for what is withheld.
+//! Numbers as people in Flanders write them: `1.234`, `€ 1.234,50`, and `n.g.` for what is withheld.
 
 use crate::domain::{Amount, Count};
 
-/// How a withheld count is written. [`WITHHELD_NOTE`] says what it means, which is more than its sign does.
-pub const WITHHELD: &str = "<5";
+/// How a withheld count is written: niet getoond. Not `<5`: the second smallest is withheld too, and a count that leaves
+/// too few out of a total.
+pub const WITHHELD: &str = "n.g.";
 
-/// What stands below a table with a withheld count.
-pub const WITHHELD_NOTE: &str = "<5: dit aantal wordt niet getoond. Het is kleiner dan 5, of het is het kleinste van \
-     de andere aantallen, dat mee verborgen blijft zodat een aantal kleiner dan 5 niet uit het totaal af te leiden is.";
+/// What stands below figures with a withheld count.
+pub const WITHHELD_NOTE: &str =
+    "n.g. (niet getoond): het aantal is kleiner dan 5, of een aantal kleiner dan 5 zou eruit af te leiden zijn.";
 
 /// A number with points between thousands.
 pub fn number(number: u64) -> String {
@@ -45,6 +46,6 @@ mod tests {
         for (cents, written) in [(123_450, "€ 1.234,50"), (5, "€ 0,05"), (7500, "€ 75,00")] {
             assert_eq!(amount(Amount::from_cents(cents)).replace('\u{a0}', " "), written);
         }
-        assert_eq!((count(Count::of(3)), count(Count::of(1234))), ("<5".to_owned(), "1.234".to_owned()));
+        assert_eq!((count(Count::of(3)), count(Count::of(1234))), ("n.g.".to_owned(), "1.234".to_owned()));
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod answer;
 pub mod audit;
+pub mod bill;
 mod csv;
 pub mod data;
 mod day;
@@ -13,11 +14,14 @@ mod figures;
 pub mod guide;
 pub mod letters;
 pub mod manifest;
+pub mod overview;
 pub mod pain;
+mod paper;
 pub mod payment;
 pub mod rejection;
 pub mod report;
 mod rule;
+pub mod simulation;
 mod table;
 pub mod typeset;
 mod wording;

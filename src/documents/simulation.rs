@@ -1,0 +1,274 @@
+//! The simulation of an assignment, for a local authority that weighs its criteria: as PDF and as CSV.
+//!
+//! It has counts only, none of which is withheld by [`crate::domain::Statistics`]: it may be given without a protocol.
+
+use jiff::civil::Date;
+use serde::Serialize;
+use zeroize::Zeroizing;
+
+use super::{
+    csv,
+    day::date_nl,
+    figures::{self, WITHHELD_NOTE},
+    paper::{self, Chart, Head},
+    typeset::TypesetFault,
+};
+use crate::domain::{Amount, Count, SourceCatalogue, Statistics, assignment::Unit, statistics::Table};
+
+const BODY: &str = include_str!("paper/simulation.typ");
+
+/// What every simulation says of itself.
+const NOTES: [&str; 2] = [
+    "Deze simulatie is een raming op de dag hierboven. Bij de uitvoering wordt opnieuw geselecteerd.",
+    "Ze bevat alleen aantallen en geen gegevens van personen.",
+];
+
+/// A simulation.
+pub struct Simulation<'a> {
+    /// The local authority's name.
+    pub authority: &'a str,
+    /// The assignment's id.
+    pub assignment: &'a str,
+    /// Why.
+    pub purpose: &'a str,
+    /// The day on which ages are counted.
+    pub day: Date,
+    /// The month of the register, as people read it.
+    pub register_month: &'a str,
+    /// The criteria in words, one a line.
+    pub criteria: &'a [String],
+    /// What was counted.
+    pub statistics: &'a Statistics,
+    /// Names of the sources.
+    pub catalogue: &'a SourceCatalogue,
+    /// What it would cost; none where the assignment does not pay.
+    pub price: Option<Price>,
+    /// Of each criterion, how many children come in addition when it alone is dropped.
+    pub effects: &'a [Effect],
+    /// The same counts with other criteria.
+    pub variations: &'a [Variation],
+}
+
+/// What is paid.
+#[derive(Debug, Clone, Copy)]
+pub struct Price {
+    /// For each.
+    pub unit: Unit,
+    /// How much for each.
+    pub amount: Amount,
+}
+
+/// The effect of one criterion.
+pub struct Effect {
+    /// The criterion in words.
+    pub criterion: String,
+    /// Children who are left out by it alone.
+    pub removes: Count,
+}
+
+/// Counts with other criteria.
+pub struct Variation {
+    /// What differs, in words.
+    pub change: String,
+    /// Families.
+    pub families: Count,
+    /// Children.
+    pub children: Count,
+    /// Beneficiaries.
+    pub beneficiaries: Count,
+}
+
+impl Price {
+    fn total(self, families: Count, children: Count) -> Option<Amount> {
+        let number = match self.unit {
+            Unit::Child => children,
+            Unit::Family => families,
+        };
+        number.shown().map(|number| self.amount.times(number))
+    }
+
+    fn words(self, families: Count, children: Count) -> String {
+        self.total(families, children).map_or_else(|| figures::WITHHELD.to_owned(), figures::amount)
+    }
+
+    /// The sum as people check it: `€ 75,00 per kind, 1.129 kinderen: samen € 84.675,00`.
+    fn sum(self, families: Count, children: Count) -> String {
+        let (one, more, number) = match self.unit {
+            Unit::Child => ("kind", "kinderen", children),
+            Unit::Family => ("gezin", "gezinnen", families),
+        };
+        let (each, number) = (figures::amount(self.amount), figures::count(number));
+        format!("{each} per {one}, {number} {more}: samen {}.", self.words(families, children))
+    }
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    head: Head<'a>,
+    tiles: Vec<(String, &'static str)>,
+    criteria: &'a [String],
+    budget: Option<String>,
+    left: Vec<Chart>,
+    right: Vec<Chart>,
+    effects: Vec<[String; 2]>,
+    variations: Vec<Vec<String>>,
+    priced: bool,
+}
+
+impl Simulation<'_> {
+    /// As PDF.
+    pub fn pdf(&self) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
+        let Statistics { families, children, beneficiaries, .. } = *self.statistics;
+        let mut tiles = vec![
+            (figures::count(families), "gezinnen"),
+            (figures::count(children), "kinderen"),
+            (figures::count(beneficiaries), "begunstigden"),
+        ];
+        if let Some(total) = self.price.and_then(|price| price.total(families, children)) {
+            tiles.push((figures::amount(total), "geraamd budget"));
+        }
+        let (left, right) = paper::charts(self.statistics, self.catalogue);
+        let data = Data {
+            head: self.head(),
+            tiles,
+            criteria: self.criteria,
+            budget: self.price.map(|price| price.sum(families, children)),
+            left,
+            right,
+            effects: self.effects.iter().map(|e| [e.criterion.clone(), figures::count(e.removes)]).collect(),
+            variations: self.variations.iter().map(|variation| self.variation(variation)).collect(),
+            priced: self.price.is_some(),
+        };
+        paper::set(BODY, &data, self.day)
+    }
+
+    fn head(&self) -> Head<'_> {
+        let mut notes: Vec<&str> = NOTES.to_vec();
+        if self.withholds() {
+            notes.push(WITHHELD_NOTE);
+        }
+        Head {
+            title: "Simulatie",
+            authority: self.authority,
+            facts: vec![
+                ("Opdracht", self.assignment.to_owned()),
+                ("Doel", self.purpose.to_owned()),
+                ("Leeftijden op", date_nl(self.day)),
+                ("Register van", self.register_month.to_owned()),
+            ],
+            notes,
+        }
+    }
+
+    fn withholds(&self) -> bool {
+        let of_variations = |variation: &Variation| [variation.families, variation.children, variation.beneficiaries];
+        let others = self.effects.iter().map(|effect| effect.removes);
+        paper::withholds(self.statistics)
+            || others.chain(self.variations.iter().flat_map(of_variations)).any(|count| count == Count::WITHHELD)
+    }
+
+    fn variation(&self, variation: &Variation) -> Vec<String> {
+        let Variation { change, families, children, beneficiaries } = variation;
+        let counts = [families, children, beneficiaries].map(|count| figures::count(*count));
+        let budget = self.price.map(|price| price.words(*families, *children));
+        [change.clone()].into_iter().chain(counts).chain(budget).collect()
+    }
+
+    /// As CSV: `onderdeel;label;aantal`, a row for each count; the budget in euros with a decimal point.
+    pub fn csv(&self) -> Vec<u8> {
+        let mut out = b"onderdeel;label;aantal\n".to_vec();
+        let Statistics { families, children, beneficiaries, .. } = *self.statistics;
+        for (part, count) in [("gezinnen", families), ("kinderen", children), ("begunstigden", beneficiaries)] {
+            row(&mut out, part, "", count);
+        }
+        if let Some(total) = self.price.and_then(|price| price.total(families, children)) {
+            out.extend_from_slice(format!("budget;;{total}\n").as_bytes());
+        }
+        tables(&mut out, self.statistics);
+        for Effect { criterion, removes } in self.effects {
+            row(&mut out, "kinderen zonder criterium erbij", criterion, *removes);
+        }
+        for variation in self.variations {
+            row(&mut out, "variant, gezinnen", &variation.change, variation.families);
+            row(&mut out, "variant, kinderen", &variation.change, variation.children);
+            row(&mut out, "variant, begunstigden", &variation.change, variation.beneficiaries);
+        }
+        out
+    }
+}
+
+/// The rows of a selection's tables, with the labels as they were counted.
+pub(super) fn tables(out: &mut Vec<u8>, statistics: &Statistics) {
+    let tables: [(&str, &Table); 4] = [
+        ("kinderen per leeftijd", &statistics.by_age),
+        ("kinderen per postcode", &statistics.by_postcode),
+        ("kinderen per toeslag", &statistics.by_source),
+        ("gezinnen per aantal kinderen", &statistics.by_family_size),
+    ];
+    for (part, table) in tables {
+        for cell in &table.cells {
+            row(out, part, if cell.label == "?" { "onbekend" } else { &cell.label }, cell.count);
+        }
+    }
+}
+
+/// A row of a count. A withheld one is written as in the PDF.
+pub(super) fn row(out: &mut Vec<u8>, part: &str, label: &str, count: Count) {
+    csv::text(out, part);
+    out.push(b';');
+    csv::text(out, label);
+    out.push(b';');
+    let count = count.shown().map_or_else(|| figures::WITHHELD.to_owned(), |number| number.to_string());
+    out.extend_from_slice(count.as_bytes());
+    out.push(b'\n');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{golden, paper::samples},
+        *,
+    };
+    use jiff::civil::date;
+
+    #[test]
+    fn a_simulation_is_a_report_and_a_table() {
+        let statistics = samples::statistics();
+        let catalogue = samples::catalogue();
+        let effect = |criterion: &str, number| Effect { criterion: criterion.to_owned(), removes: Count::of(number) };
+        let variation = |change: &str, [families, children, beneficiaries]: [u64; 3]| Variation {
+            change: change.to_owned(),
+            families: Count::of(families),
+            children: Count::of(children),
+            beneficiaries: Count::of(beneficiaries),
+        };
+        let simulation = Simulation {
+            authority: "Stad Torhout",
+            assignment: "torhout-schoolpremie-2026",
+            purpose: "gemeentelijke schoolpremie",
+            day: date(2026, 11, 21),
+            register_month: "oktober 2026",
+            criteria: &samples::criteria(),
+            statistics: &statistics,
+            catalogue: &catalogue,
+            price: Some(Price { unit: Unit::Child, amount: Amount::from_cents(7_500) }),
+            effects: &[
+                effect("geboren van 1 januari 2014 tot en met 31 december 2020", 734),
+                effect("woont in 8820", 3),
+            ],
+            variations: &[
+                variation("geboren vanaf 1 januari 2016", [310, 466, 512]),
+                variation("geboren vanaf 1 januari 2020", [4, 4, 6]),
+            ],
+        };
+        golden::compare_pdf("simulatie.txt", &simulation.pdf().unwrap());
+        golden::compare("simulatie.csv", &String::from_utf8(simulation.csv()).unwrap());
+    }
+
+    #[test]
+    fn a_withheld_count_has_no_budget() {
+        let price = Price { unit: Unit::Family, amount: Amount::from_cents(100) };
+        assert_eq!(price.words(Count::of(3), Count::of(50)), "n.g.");
+        assert_eq!(price.words(Count::of(50), Count::of(3)).replace('\u{a0}', " "), "€ 50,00");
+    }
+}
