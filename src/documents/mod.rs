@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 pub mod bill;
+pub mod criteria;
 mod csv;
 pub mod data;
 mod day;

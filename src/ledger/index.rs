@@ -182,11 +182,28 @@ fn add_run(
     run: &AssignmentRun,
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
-    let add = "INSERT OR IGNORE INTO runs (id, tenant, assignment, day, seq, register_month, files, letters) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    let AssignmentRun { assignment, run, day, register_month, files, letters, .. } = run;
-    let (seq, day) = (integer(entry.seq), day.to_string());
-    let row = params![run, tenant.as_str(), assignment, day, seq, register_month, integer(*files), integer(*letters)];
+    let add = "INSERT OR IGNORE INTO runs \
+               (id, tenant, assignment, day, seq, register_month, files, letters, pages, statistics, unaddressed) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    let AssignmentRun { assignment, run, day, register_month, statistics, files, letters, pages, unaddressed, .. } =
+        run;
+    // It came out of JSON, and goes back into it.
+    let json = |value: serde_json::Result<String>| {
+        value.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
+    };
+    let row = params![
+        run,
+        tenant.as_str(),
+        assignment,
+        day.to_string(),
+        integer(entry.seq),
+        register_month,
+        integer(*files),
+        integer(*letters),
+        integer(*pages),
+        json(serde_json::to_string(statistics))?,
+        json(serde_json::to_string(unaddressed))?,
+    ];
     database.prepare_cached(add)?.execute(row).map(|_| ())
 }
 
@@ -199,8 +216,8 @@ fn deliver(
     let name = created.file.parse::<DeliveryName>().ok();
     let reference = entry.context.protocol.as_ref().or(name.as_ref().map(|name| &name.reference));
     let deliver = "INSERT OR IGNORE INTO deliveries (id, tenant, file, kind, reference, rows, created_at, \
-                   created_seq, ciphertext_sha256, answers, test, day, sequence, run) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+                   created_seq, ciphertext_sha256, answers, test, day, sequence, run, amount_total) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let row = params![
         created.delivery_id,
         tenant.as_str(),
@@ -216,6 +233,7 @@ fn deliver(
         name.as_ref().map(|name| name.day.to_string()),
         name.as_ref().map(|name| name.sequence),
         created.run,
+        created.amount_total,
     ];
     database.prepare_cached(deliver)?.execute(row).map(|_| ())
 }

@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
-    domain::{AssignmentId, Kind, ProtocolId, TenantId},
+    domain::{Amount, AssignmentId, Count, Kind, ProtocolId, Statistics, TenantId},
     transfer_log::LogError,
 };
 
@@ -176,6 +176,8 @@ pub struct DeliveryRow {
     pub answers: Option<String>,
     /// Whether it is a trial.
     pub test: bool,
+    /// The sum of its payments.
+    pub amount_total: Option<Amount>,
 }
 
 /// A run of an assignment.
@@ -193,6 +195,12 @@ pub struct RunRow {
     pub files: u64,
     /// Letters that it made.
     pub letters: u64,
+    /// Their pages.
+    pub pages: u64,
+    /// Who was selected, in counts that may be shown to anybody.
+    pub statistics: Statistics,
+    /// Families that got no letter for want of an address.
+    pub unaddressed: Count,
 }
 
 /// An answer that was given before.

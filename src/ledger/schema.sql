@@ -48,7 +48,8 @@ CREATE TABLE deliveries (
     test INTEGER NOT NULL,
     day TEXT,
     sequence INTEGER,
-    run TEXT
+    run TEXT,
+    amount_total TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX deliveries_file ON deliveries (tenant, file);
 CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
@@ -63,7 +64,11 @@ CREATE TABLE runs (
     seq INTEGER NOT NULL,
     register_month TEXT NOT NULL,
     files INTEGER NOT NULL,
-    letters INTEGER NOT NULL
+    letters INTEGER NOT NULL,
+    pages INTEGER NOT NULL,
+    -- JSON: what may be shown of who was selected, and how many families got no letter.
+    statistics TEXT NOT NULL,
+    unaddressed TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_of ON runs (tenant, assignment, day);
 CREATE TABLE logins (

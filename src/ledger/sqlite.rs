@@ -159,7 +159,7 @@ impl Ledger for SqliteLedger {
         assignment: Option<&AssignmentId>,
         since: Option<Date>,
     ) -> Result<Vec<RunRow>, LedgerError> {
-        let query = "SELECT id, assignment, day, register_month, files, letters FROM runs \
+        let query = "SELECT id, assignment, day, register_month, files, letters, pages, statistics, unaddressed FROM runs \
                      WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY seq";
         let since = since.map(|day| day.to_string()).unwrap_or_default();
         self.rows(query, (tenant.as_str(), assignment.map(AssignmentId::as_str), since), |row| {
@@ -170,6 +170,9 @@ impl Ledger for SqliteLedger {
                 register_month: column(row, 3)?,
                 files: count(row, 4)?,
                 letters: count(row, 5)?,
+                pages: count(row, 6)?,
+                statistics: json(row, 7)?,
+                unaddressed: json(row, 8)?,
             })
         })
     }
@@ -213,7 +216,7 @@ impl Ledger for SqliteLedger {
 
 /// The columns of [`delivery`].
 const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
-                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test FROM deliveries";
+                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test, amount_total FROM deliveries";
 
 fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
     let state: String = column(row, 3)?;
@@ -231,6 +234,7 @@ fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
 fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
     let reference: Option<String> = column(row, 4)?;
     let fetched_at: Option<i64> = column(row, 10)?;
+    let amount_total: Option<String> = column(row, 13)?;
     Ok(DeliveryRow {
         id: column(row, 0)?,
         tenant: text(row, 1)?,
@@ -245,6 +249,7 @@ fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
         fetched_at: fetched_at.map(timestamp).transpose()?,
         answers: column(row, 11)?,
         test: column(row, 12)?,
+        amount_total: amount_total.as_deref().map(parse).transpose()?,
     })
 }
 
@@ -258,6 +263,10 @@ fn text<T: std::str::FromStr>(row: &Row<'_>, at: usize) -> Result<T, LedgerError
 
 fn parse<T: std::str::FromStr>(text: &str) -> Result<T, LedgerError> {
     text.parse().map_err(|_| LedgerError::Value { what: "name" })
+}
+
+fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
+    serde_json::from_str(&column::<String>(row, at)?).map_err(|_| LedgerError::Value { what: "count" })
 }
 
 fn count(row: &Row<'_>, at: usize) -> Result<u64, LedgerError> {

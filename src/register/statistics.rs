@@ -41,6 +41,16 @@ impl Register {
     }
 }
 
+impl Register {
+    /// How many families and how many beneficiaries a selection has.
+    pub fn people(&self, selection: &Selection<'_>) -> (u64, u64) {
+        let families: HashSet<u32> = selection.children().iter().map(|child| child.first().dossier()).collect();
+        let entitled = selection.children().iter().flat_map(|child| selection.entitled(*child));
+        let beneficiaries: HashSet<Niss> = entitled.map(|right| right.household.beneficiary()).collect();
+        (families.len() as u64, beneficiaries.len() as u64)
+    }
+}
+
 impl Counted {
     fn into_statistics(self, children: u64, catalogue: &SourceCatalogue) -> Statistics {
         let age = |(unknown, years): (bool, i16)| if unknown { "?".to_owned() } else { years.to_string() };

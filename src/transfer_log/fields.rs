@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::as_text;
-use crate::domain::Kind;
+use crate::domain::{Count, Kind, Statistics};
 
 /// The id of a public key in the log: the first 16 bytes of the SHA-256 of its text, hexadecimal. The text of a
 /// post-quantum key has 2 KB; with its id an entry stays short, and `key.added` and the manifest tell which it is.
@@ -267,16 +267,16 @@ pub struct AssignmentRun {
     pub criteria_sha256: String,
     /// The register's reference month, `yyyy-mm`.
     pub register_month: String,
-    /// Selected children; left out where they are too few to be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub children: Option<u64>,
-    /// Their families; left out where they are too few to be told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub families: Option<u64>,
+    /// Who was selected, in counts that may be shown to anybody.
+    pub statistics: Statistics,
     /// Files that it made.
     pub files: u64,
     /// Letters that it made.
     pub letters: u64,
+    /// The letters' pages.
+    pub pages: u64,
+    /// Families that got no letter for want of an address.
+    pub unaddressed: Count,
     /// Why it was run again in the same period, in the words of who did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,

@@ -13,7 +13,10 @@ use super::{
     NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename,
     RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id, verify,
 };
-use crate::{domain::Kind, durable::Clock};
+use crate::{
+    domain::{Count, Kind, Statistics, statistics::Table},
+    durable::Clock,
+};
 
 pub(crate) const ORIGIN: &str = "groeikluis.example/2026";
 
@@ -229,10 +232,11 @@ pub(crate) fn every_event() -> Vec<Event> {
             day: date(2026, 11, 21),
             criteria_sha256: hex::encode([12; 32]),
             register_month: "2026-10".to_owned(),
-            children: Some(1_234),
-            families: Some(900),
+            statistics: statistics(),
             files: 5,
             letters: 900,
+            pages: 901,
+            unaddressed: Count::of(7),
             again: Some("drukfout in de eerste brieven".to_owned()),
         }),
         Event::AssignmentBilled(AssignmentBilled { year: 2026, lines: 4, total_cents: 123_450 }),
@@ -269,6 +273,20 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::LogRecovered(LogRecovered { entries: 2, torn_bytes: 3 }),
         Event::Logout(Logout { duration_ms: 1_000, bytes_received: 2_048, bytes_sent: 900, regular: true }),
     ]
+}
+
+/// Counts that may be shown.
+pub(crate) fn statistics() -> Statistics {
+    let table = |label: &str, count| Table::partition([(label.to_owned(), count)]);
+    Statistics {
+        families: Count::of(900),
+        children: Count::of(1_234),
+        beneficiaries: Count::WITHHELD,
+        by_age: table("6", 1_234),
+        by_postcode: table("8820", 1_234),
+        by_source: Table::of_properties([("sociale_toeslag".to_owned(), 1_234)], 1_234),
+        by_family_size: table("2", 900),
+    }
 }
 
 /// Copies a directory and everything under it.

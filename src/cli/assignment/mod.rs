@@ -164,7 +164,7 @@ fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     if arguments.json {
         return Ok(print_json(&serde_json::to_value(&outcome)?)?);
     }
-    let RunOutcome { register_month, children, made, planned, earlier } = &outcome;
+    let RunOutcome { register_month, children, made, planned, unaddressed, earlier } = &outcome;
     say(&format!("{children} children of the register of {register_month} meet the criteria"));
     if arguments.dry_run {
         for earlier in earlier {
@@ -176,7 +176,11 @@ fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
         say("a run would deliver:");
         return print_planned(planned);
     }
-    print_made(made, false)
+    print_made(made, false)?;
+    if *unaddressed > 0 {
+        say(&format!("{unaddressed} families got no letter: their address cannot be on an envelope"));
+    }
+    Ok(())
 }
 
 fn report(arguments: &Report) -> anyhow::Result<()> {

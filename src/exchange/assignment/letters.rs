@@ -88,6 +88,7 @@ impl Making<'_> {
             index.add(name.strip_suffix(".age").unwrap_or(name), &batch);
             sequence += 1;
             self.letters += number;
+            self.pages += batch.pages as u64;
             self.prepared.push(made);
             (self.tell)(format!("{} of {total} letters are made", self.letters));
         }

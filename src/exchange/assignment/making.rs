@@ -39,6 +39,7 @@ pub(super) struct Making<'a> {
     pub sequence: u32,
     pub prepared: Vec<Prepared>,
     pub letters: u64,
+    pub pages: u64,
     /// Families whose address cannot be on an envelope.
     pub unaddressed: u64,
 }
@@ -52,7 +53,18 @@ impl<'a> Making<'a> {
         tell: &'a (dyn Fn(String) + Sync),
     ) -> Result<Self, AssignmentFault> {
         let sequence = exchange.next_sequence(&commission.tenant.id)?;
-        Ok(Self { exchange, commission, plan, run, tell, sequence, prepared: Vec::new(), letters: 0, unaddressed: 0 })
+        Ok(Self {
+            exchange,
+            commission,
+            plan,
+            run,
+            tell,
+            sequence,
+            prepared: Vec::new(),
+            letters: 0,
+            pages: 0,
+            unaddressed: 0,
+        })
     }
 
     /// Makes the files of a product.
@@ -63,11 +75,6 @@ impl<'a> Making<'a> {
             Product::Brieven => self.print_letters(),
             Product::Rapport => self.report(),
         }
-    }
-
-    /// The files, and how many letters are among them.
-    pub fn finish(self) -> (Vec<Prepared>, u64) {
-        (self.prepared, self.letters)
     }
 
     /// What a file of this run for that tenant is.

@@ -14,9 +14,9 @@ mod making;
 mod onboarding;
 mod payout;
 mod plan;
+mod report;
 mod run;
 mod simulation;
-mod stub;
 mod variation;
 
 pub use onboarding::TestFile;
@@ -27,7 +27,10 @@ pub use variation::{MOST_VARIATIONS, VariationFault};
 
 use super::ExchangeError;
 use crate::{
-    documents::letters::{DesignFault, LetterFault},
+    documents::{
+        letters::{DesignFault, LetterFault},
+        typeset::TypesetFault,
+    },
     domain::{Kind, Rule},
 };
 
@@ -83,6 +86,12 @@ pub enum AssignmentFault {
     /// The letters cannot be made.
     #[error("the letters cannot be made")]
     Letters(#[source] LetterFault),
+    /// The report cannot be made.
+    #[error("the report cannot be made")]
+    Report(#[source] TypesetFault),
+    /// There is no run to report on.
+    #[error("{0} was never run")]
+    NeverRun(String),
     /// A letter's file cannot be read.
     #[error("cannot read {path}")]
     LetterFile {

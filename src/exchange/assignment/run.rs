@@ -11,7 +11,7 @@ use super::{
     plan::{Earlier, Plan, PlannedFile},
 };
 use crate::{
-    domain::{AssignmentId, assignment::Product},
+    domain::{AssignmentId, Count, assignment::Product},
     exchange::{Exchange, delivery::Prepared},
     transfer_log::{AssignmentRun, Event, ProtocolUsed, Record},
 };
@@ -52,6 +52,8 @@ pub struct RunOutcome {
     pub made: Vec<MadeFile>,
     /// What a dry run would deliver.
     pub planned: Vec<PlannedFile>,
+    /// Families that got no letter for want of an address.
+    pub unaddressed: u64,
     /// Runs of the same period.
     pub earlier: Vec<Earlier>,
 }
@@ -83,6 +85,7 @@ impl Exchange {
             children: plan.selection.children().len() as u64,
             made: Vec::new(),
             planned: Vec::new(),
+            unaddressed: 0,
             earlier: plan.earlier.clone(),
         };
         if order.dry_run {
@@ -97,11 +100,11 @@ impl Exchange {
         for product in Product::ALL.into_iter().filter(|product| commission.assignment.produces(*product)) {
             making.make(product)?;
         }
-        let (prepared, letters) = making.finish();
-        outcome.made = prepared.iter().map(MadeFile::of).collect();
+        outcome.made = making.prepared.iter().map(MadeFile::of).collect();
+        outcome.unaddressed = making.unaddressed;
         tell("delivering".to_owned());
-        let records = records(&commission, &plan, &run, (prepared.len() as u64, letters), again);
-        self.commit(records, prepared)?;
+        let records = records(&making, again);
+        self.commit(records, making.prepared)?;
         Ok(outcome)
     }
 }
@@ -119,14 +122,8 @@ impl MadeFile {
 }
 
 /// What stands before the deliveries in the log.
-fn records(
-    commission: &Commission,
-    plan: &Plan<'_>,
-    run: &str,
-    (files, letters): (u64, u64),
-    again: Option<&str>,
-) -> Vec<Record> {
-    let statistics = commission.register.statistics(&plan.selection, commission.today);
+fn records(making: &Making<'_>, again: Option<&str>) -> Vec<Record> {
+    let Making { commission, plan, run, .. } = *making;
     let context = commission.context(Some(run));
     let event = Event::AssignmentRun(AssignmentRun {
         assignment: commission.assignment.id.to_string(),
@@ -134,10 +131,11 @@ fn records(
         day: commission.today,
         criteria_sha256: commission.criteria_sha256(),
         register_month: commission.register.month().to_string(),
-        children: statistics.children.shown(),
-        families: statistics.families.shown(),
-        files,
-        letters,
+        statistics: commission.register.statistics(&plan.selection, commission.today),
+        files: making.prepared.len() as u64,
+        letters: making.letters,
+        pages: making.pages,
+        unaddressed: Count::of(making.unaddressed),
         again: again.map(str::to_owned),
     });
     let mut records = vec![Record::success(event, context.clone())];

@@ -6,13 +6,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssignmentFault,
     commission::Commission,
-    payout::Payouts,
     variation::{Around, vary},
 };
 use crate::{
-    domain::{Assignment, AssignmentId, Count, Criteria, NisCode, Statistics},
+    domain::{Assignment, AssignmentId, Count, Criteria, NisCode, Statistics, assignment::Unit},
     exchange::{Exchange, ExchangeError},
-    register::{Register, Selection},
+    register::Register,
     transfer_log::{AssignmentSimulated, Event, Record},
 };
 
@@ -48,8 +47,8 @@ pub struct Budget {
     pub amount: String,
     /// How many are paid for.
     pub units: Count,
-    /// The sum of all payments, euros with two decimals; none where it would tell a count that is withheld. It is less
-    /// than units times amount where a household has a right to a part only.
+    /// Units times amount, euros with two decimals; none where the number is withheld. A run pays less where a household
+    /// has a right to a part only.
     pub total: Option<String>,
 }
 
@@ -73,6 +72,8 @@ pub struct Variation {
     pub families: Count,
     /// Children.
     pub children: Count,
+    /// Beneficiaries.
+    pub beneficiaries: Count,
     /// What would be paid; as in [`Budget::total`].
     pub total: Option<String>,
 }
@@ -129,24 +130,19 @@ fn simulate(
 ) -> Simulation {
     let selection = register.select(nis_code, &assignment.criteria);
     let statistics = register.statistics(&selection, day);
-    let (mut families, mut children) = (Told::default(), Told::default());
-    let family_count = |selection: &Selection<'_>| {
-        let mut dossiers: Vec<u32> = selection.children().iter().map(|selected| selected.first().dossier()).collect();
-        dossiers.sort_unstable();
-        dossiers.dedup();
-        dossiers.len() as u64
-    };
-    families.count(family_count(&selection));
+    let [mut families, mut children, mut beneficiaries] = [(); 3].map(|()| Told::default());
+    let (first_families, first_beneficiaries) = register.people(&selection);
+    families.count(first_families);
     children.count(selection.children().len() as u64);
-    let budget = budget(assignment, &selection, &statistics);
+    beneficiaries.count(first_beneficiaries);
     let variations = others.iter().map(|(change, criteria)| {
         let selection = register.select(nis_code, criteria);
-        let number = selection.children().len() as u64;
-        let (families, children) = (families.count(family_count(&selection)), children.count(number));
-        let shown = families != Count::WITHHELD && children != Count::WITHHELD;
-        let total = assignment.payment.as_ref().filter(|_| shown);
-        let total = total.map(|terms| Payouts::of(&selection, assignment.unit, terms.amount).total().to_string());
-        Variation { change: change.clone(), families, children, total }
+        let (of_families, of_beneficiaries) = register.people(&selection);
+        let families = families.count(of_families);
+        let children = children.count(selection.children().len() as u64);
+        let beneficiaries = beneficiaries.count(of_beneficiaries);
+        let total = budget(assignment, families, children).and_then(|budget| budget.total);
+        Variation { change: change.clone(), families, children, beneficiaries, total }
     });
     Simulation {
         assignment: assignment.id.to_string(),
@@ -158,21 +154,21 @@ fn simulate(
             .map(|(criterion, count)| KeptOut { criterion: criterion.name().to_owned(), children: Count::of(count) })
             .collect(),
         undated: Count::of(selection.undated()),
+        budget: budget(assignment, statistics.families, statistics.children),
         statistics,
-        budget,
     }
 }
 
-fn budget(assignment: &Assignment, selection: &Selection<'_>, statistics: &Statistics) -> Option<Budget> {
+fn budget(assignment: &Assignment, families: Count, children: Count) -> Option<Budget> {
     let terms = assignment.payment.as_ref()?;
-    let payouts = Payouts::of(selection, assignment.unit, terms.amount);
-    let units = Count::of(payouts.units);
-    let counts = [units, statistics.children, statistics.families, statistics.beneficiaries];
-    let shown = counts.iter().all(|count| *count != Count::WITHHELD);
+    let units = match assignment.unit {
+        Unit::Child => children,
+        Unit::Family => families,
+    };
     Some(Budget {
         unit: assignment.unit.name().to_owned(),
         amount: terms.amount.to_string(),
         units,
-        total: shown.then(|| payouts.total().to_string()),
+        total: units.shown().map(|number| terms.amount.times(number).to_string()),
     })
 }
