@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Settings;
-use crate::domain::{Protocol, ProtocolId, Tenant, TenantId, tenant::LoginKey};
+use crate::domain::{AssignmentId, Protocol, ProtocolId, Tenant, TenantId, tenant::LoginKey};
 
 /// What changes when one configuration follows another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,6 +14,14 @@ pub struct Difference {
     pub tenants_removed: Vec<TenantId>,
     /// Tenants of both that are not the same in what is listed here.
     pub tenants_changed: BTreeMap<TenantId, TenantDifference>,
+    /// Assignments that are new.
+    pub assignments_added: Vec<AssignmentId>,
+    /// Assignments that are gone.
+    pub assignments_removed: Vec<AssignmentId>,
+    /// Assignments that say something else.
+    pub assignments_changed: Vec<AssignmentId>,
+    /// Whether the tariffs are others.
+    pub costs_changed: bool,
 }
 
 /// What changes for one tenant.
@@ -38,26 +46,37 @@ pub struct TenantDifference {
 }
 
 impl Difference {
-    /// Whether nobody's rights change. Other settings may.
+    /// Whether nothing changes of what is listed here. Other settings may.
     pub fn is_empty(&self) -> bool {
-        self.tenants_added.is_empty() && self.tenants_removed.is_empty() && self.tenants_changed.is_empty()
+        *self == Self::default()
     }
 }
 
 /// Compares two settings.
 pub fn difference(old: &Settings, new: &Settings) -> Difference {
-    let absent = |of: &Settings, from: &Settings| {
-        of.tenants.keys().filter(|id| !from.tenants.contains_key(id)).cloned().collect::<Vec<_>>()
-    };
     let changed = old.tenants.iter().filter_map(|(id, before)| {
         let change = tenant_difference(before, new.tenants.get(id)?);
         (change != TenantDifference::default()).then(|| (id.clone(), change))
     });
     Difference {
-        tenants_added: absent(new, old),
-        tenants_removed: absent(old, new),
+        tenants_added: absent(&new.tenants, &old.tenants),
+        tenants_removed: absent(&old.tenants, &new.tenants),
         tenants_changed: changed.collect(),
+        assignments_added: absent(&new.assignments, &old.assignments),
+        assignments_removed: absent(&old.assignments, &new.assignments),
+        assignments_changed: new
+            .assignments
+            .iter()
+            .filter(|(id, now)| old.assignments.get(id).is_some_and(|was| was != *now))
+            .map(|(id, _)| id.clone())
+            .collect(),
+        costs_changed: old.costs != new.costs,
     }
+}
+
+/// What one has and the other has not.
+fn absent<Id: Ord + Clone, T>(of: &BTreeMap<Id, T>, from: &BTreeMap<Id, T>) -> Vec<Id> {
+    of.keys().filter(|id| !from.contains_key(id)).cloned().collect()
 }
 
 fn tenant_difference(old: &Tenant, new: &Tenant) -> TenantDifference {

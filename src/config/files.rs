@@ -19,6 +19,9 @@ pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
 /// Files of tenants at most: Flanders has 285 municipalities and as many centres for social welfare.
 pub const MOST_TENANTS: usize = 2000;
 
+/// Files of assignments at most: some for each of 285 municipalities, over the years that a bill may look back.
+pub const MOST_ASSIGNMENTS: usize = 4000;
+
 /// The files of one configuration.
 #[derive(Debug)]
 pub(super) struct Files<'a> {
@@ -35,20 +38,7 @@ impl<'a> Files<'a> {
 
     /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
     pub fn read(&self, path: &Path, named_at: &Position) -> Option<String> {
-        let bytes = match read_bounded(path) {
-            Ok(Some(bytes)) => bytes,
-            Ok(None) => {
-                let problem = format!("{} is larger than {LARGEST_FILE_BYTES} bytes", path.display());
-                self.faults.add(named_at, problem);
-                return None;
-            }
-            Err(error) => {
-                self.faults.add(named_at, format!("cannot read {}: {error}", path.display()));
-                return None;
-            }
-        };
-        let name = path.strip_prefix(self.base).unwrap_or(path).to_owned();
-        self.digests.borrow_mut().insert(name, Sha256::digest(&bytes).into());
+        let bytes = self.read_bytes(path, named_at)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', valid).count() + 1;
@@ -61,8 +51,49 @@ impl<'a> Files<'a> {
         text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
     }
 
-    /// The tenant files of a directory, by name. Other files, such as an editor's copies, are left alone.
+    /// Reads a file as it is. `named_at` is where a file that cannot be read is reported.
+    pub fn read_bytes(&self, path: &Path, named_at: &Position) -> Option<Vec<u8>> {
+        let bytes = match read_bounded(path) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => {
+                let problem = format!("{} is larger than {LARGEST_FILE_BYTES} bytes", path.display());
+                self.faults.add(named_at, problem);
+                return None;
+            }
+            Err(error) => {
+                self.faults.add(named_at, format!("cannot read {}: {error}", path.display()));
+                return None;
+            }
+        };
+        // Files are named alike wherever the configuration lies, and however the caller named its place.
+        let absolute = std::path::absolute(self.base).ok();
+        let below = absolute.as_deref().and_then(|base| path.strip_prefix(base).ok());
+        let name = path.strip_prefix(self.base).ok().or(below).unwrap_or(path).to_owned();
+        self.digests.borrow_mut().insert(name, Sha256::digest(&bytes).into());
+        Some(bytes)
+    }
+
+    /// Whether a file lies below the directory of the main file, links followed. One that is not there does not.
+    pub fn is_inside(&self, path: &Path) -> bool {
+        let base = if self.base == Path::new("") { Path::new(".") } else { self.base };
+        matches!((base.canonicalize(), path.canonicalize()), (Ok(base), Ok(path)) if path.starts_with(base))
+    }
+
+    /// The tenant files of a directory, by name.
     pub fn tenants(&self, directory: &Path, named_at: &Position) -> Vec<PathBuf> {
+        self.listed(directory, named_at, "a tenant", MOST_TENANTS)
+    }
+
+    /// The assignment files of a directory, by name; none where there is no directory.
+    pub fn assignments(&self, directory: &Path, named_at: &Position) -> Vec<PathBuf> {
+        if is_absent(directory) {
+            return Vec::new();
+        }
+        self.listed(directory, named_at, "an assignment", MOST_ASSIGNMENTS)
+    }
+
+    /// The files of a directory, by name. Other files, such as an editor's copies, are left alone.
+    fn listed(&self, directory: &Path, named_at: &Position, what: &'static str, most: usize) -> Vec<PathBuf> {
         let listed = fs::read_dir(directory).and_then(|entries| {
             entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
         });
@@ -73,12 +104,17 @@ impl<'a> Files<'a> {
         paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
         paths.sort();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")) {
-            self.faults.add_with_hint(&Position::start_of(path), "not read", "a tenant's file ends in .yaml");
+            self.faults.add_with_hint(
+                &Position::start_of(path),
+                "not read",
+                format!("the file of {what} ends in .yaml"),
+            );
         }
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "yaml"));
-        if paths.len() > MOST_TENANTS {
-            self.faults.add(named_at, format!("{} files of tenants, more than {MOST_TENANTS}", paths.len()));
-            paths.truncate(MOST_TENANTS);
+        if paths.len() > most {
+            let problem = format!("{} files in {}, more than {most}", paths.len(), directory.display());
+            self.faults.add(named_at, problem);
+            paths.truncate(most);
         }
         paths
     }
@@ -95,6 +131,11 @@ impl<'a> Files<'a> {
         }
         hex::encode(whole.finalize())
     }
+}
+
+/// Whether there is nothing of that name. What cannot be looked at is there.
+pub(super) fn is_absent(path: &Path) -> bool {
+    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Reads a regular file; none if it is too large.

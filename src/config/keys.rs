@@ -2,6 +2,7 @@
 
 use crate::domain::{
     Kind, TenantKind,
+    assignment::{PaymentFormat, Product, Recurrence, Unit},
     protocol::{Outside, Period, Reply, Route, Status},
     tenant::{LoginStep, UploadRule},
 };
@@ -130,6 +131,33 @@ pub(super) const VALIDITY: Keys = Keys { name: "valid", required: &["from", "unt
 pub(super) const USE: Keys = Keys { name: "use", required: &["kind"], optional: &["times", "per"] };
 pub(super) const KIND: Keys = Keys { name: "a kind of file", required: &[], optional: &["columns"] };
 
+pub(super) const ASSIGNMENT: Keys = Keys {
+    name: "an assignment",
+    required: &["id", "tenant", "reference", "purpose", "criteria", "unit", "produce"],
+    optional: &["agreement", "recurrence", "payment", "letters"],
+};
+pub(super) const CRITERIA: Keys = Keys {
+    name: "criteria",
+    required: &[],
+    optional: &["postcodes", "any_of", "all_of", "none_of", "born", "rank", "family_size", "single_parent"],
+};
+pub(super) const BORN: Keys = Keys { name: "born", required: &[], optional: &["from", "until"] };
+pub(super) const BETWEEN: Keys = Keys { name: "a range", required: &[], optional: &["at_least", "at_most"] };
+pub(super) const PAYMENT: Keys = Keys {
+    name: "payment",
+    required: &["amount"],
+    optional: &["remittance", "structured", "formats", "debtor", "execution_date"],
+};
+pub(super) const DEBTOR: Keys = Keys { name: "a debtor", required: &["name", "iban", "kbo"], optional: &[] };
+pub(super) const LETTERS: Keys =
+    Keys { name: "letters", required: &["text", "service", "print_partner"], optional: &["template", "logo"] };
+pub(super) const COSTS: Keys = Keys { name: "the costs file", required: &["tariffs"], optional: &[] };
+pub(super) const TARIFF: Keys = Keys {
+    name: "a tariff",
+    required: &["valid_from", "per_year", "per_assignment", "per_run", "per_file", "per_letter"],
+    optional: &[],
+};
+
 /// A value that is one of a few words.
 pub(super) trait Word: Copy + 'static {
     /// Each word with its value.
@@ -181,6 +209,29 @@ impl Word for Outside {
 
 impl Word for Period {
     const WORDS: &'static [(&'static str, Self)] = &[("year", Self::Year), ("month", Self::Month)];
+}
+
+impl Word for Unit {
+    const WORDS: &'static [(&'static str, Self)] = &[("child", Self::Child), ("family", Self::Family)];
+}
+
+impl Word for Product {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("gegevens", Self::Gegevens),
+        ("betaling", Self::Betaling),
+        ("brieven", Self::Brieven),
+        ("rapport", Self::Rapport),
+    ];
+}
+
+impl Word for Recurrence {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("once", Self::Once), ("yearly", Self::Yearly), ("monthly", Self::Monthly)];
+}
+
+impl Word for PaymentFormat {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("csv", Self::Csv), ("pain.001.001.09", Self::Pain00100109), ("pain.001.001.03", Self::Pain00100103)];
 }
 
 /// What a data protection officer says; true for positive.
@@ -244,7 +295,9 @@ mod tests {
     use super::*;
     use std::{fs, path::Path};
 
-    const EVERY_MAPPING: [&Keys; 23] = [
+    const ASSIGNMENT_EXAMPLE: &str = "assignments/torhout-schoolpremie.yaml";
+
+    const EVERY_MAPPING: [&Keys; 32] = [
         &MAIN,
         &REGISTER,
         &LOG,
@@ -268,6 +321,15 @@ mod tests {
         &VALIDITY,
         &USE,
         &KIND,
+        &ASSIGNMENT,
+        &CRITERIA,
+        &BORN,
+        &BETWEEN,
+        &PAYMENT,
+        &DEBTOR,
+        &LETTERS,
+        &COSTS,
+        &TARIFF,
     ];
 
     /// A mapping that is not in the table above would escape the test below.
@@ -281,7 +343,8 @@ mod tests {
     fn the_examples_show_every_key() {
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("config");
         let read = |name: &str| fs::read_to_string(config.join(name)).unwrap();
-        let text = ["groeikluis.yaml", "sources.yaml", "tenants/bree.yaml"].map(read).concat();
+        let files = ["groeikluis.yaml", "sources.yaml", "costs.yaml", "tenants/bree.yaml", ASSIGNMENT_EXAMPLE];
+        let text = files.map(read).concat();
         for key in EVERY_MAPPING.iter().flat_map(|keys| keys.all()) {
             let shown =
                 text.match_indices(&format!("{key}:")).any(|(at, _)| text[..at].ends_with([' ', '{', '#', '\n']));
@@ -294,6 +357,10 @@ mod tests {
         assert!(TenantKind::WORDS.iter().all(|(word, kind)| kind.name() == *word));
         assert!(Route::WORDS.iter().all(|(word, route)| route.name() == *word));
         assert!(Status::WORDS.iter().all(|(word, status)| status.name() == *word));
+        assert!(Unit::WORDS.iter().all(|(word, unit)| unit.name() == *word));
+        assert!(Product::WORDS.iter().all(|(word, product)| product.name() == *word));
+        assert!(Recurrence::WORDS.iter().all(|(word, recurrence)| recurrence.name() == *word));
+        assert!(PaymentFormat::WORDS.iter().all(|(word, format)| format.name() == *word));
     }
 
     #[test]

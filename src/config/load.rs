@@ -8,16 +8,19 @@ use std::{
 
 use super::{
     Fault, Settings,
+    assignment_file::{self, Parties},
+    costs_file,
     fault::{Faults, Position},
     fields::Fields,
-    files::Files,
+    files::{Files, is_absent},
     keys,
     main_file::{self, MainFile},
     tenant_file::{self, PlacedTenant, Surroundings},
     tree::{self, Node},
 };
 use crate::domain::{
-    Municipalities, NisCode, ProtocolId, SourceCatalogue, Tenant, TenantId, TenantKind,
+    Assignment, AssignmentId, Costs, Municipalities, NisCode, ProtocolId, SourceCatalogue, Tenant, TenantId,
+    TenantKind,
     source::{CatalogueFault, Source},
 };
 
@@ -25,8 +28,6 @@ use crate::domain::{
 const MUNICIPALITIES: &str = "municipalities.csv";
 
 /// Reads a configuration.
-///
-/// The files of assignments and costs are named but not read here.
 ///
 /// # Errors
 /// Every fault of every file, in the order of files and lines. A file that is not YAML has one fault, its first, and
@@ -59,10 +60,21 @@ fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Setting
         municipalities: municipalities.as_ref(),
         faults,
     };
-    let tenants = load_tenants(&beside_main(path, &main.tenants_dir), &named_at("tenants"), files, &around);
+    let tenants_dir = beside_main(path, &main.tenants_dir);
+    let (tenants, documents) = apart(load_tenants(&tenants_dir, &named_at("tenants"), files, &around));
+    let parties = Parties {
+        tenants: &tenants,
+        tenants_dir: &tenants_dir,
+        municipalities: municipalities.as_ref(),
+        sources: sources.as_ref(),
+        files,
+        faults,
+    };
+    let assignments_dir = beside_main(path, &main.assignments_dir);
+    let assignments = load_assignments(&assignments_dir, &named_at("assignments"), &parties);
+    let costs = load_costs(&beside_main(path, &main.costs_file), &named_at("costs"), files, faults);
     let fingerprint = files.fingerprint();
-    let (tenants, documents) = apart(tenants);
-    assemble(main, (tenants, documents), sources?, municipalities?, fingerprint)
+    assemble(main, (tenants, documents), (assignments, costs), sources?, municipalities?, fingerprint)
 }
 
 /// Stands in for a main file that cannot be read, so that the other files in their usual places are looked at all the
@@ -103,6 +115,7 @@ fn place(root: &Node, key: &str) -> Option<Position> {
 fn assemble(
     main: MainFile,
     (tenants, documents): (BTreeMap<TenantId, Arc<Tenant>>, Documents),
+    (assignments, costs): (BTreeMap<AssignmentId, Arc<Assignment>>, Option<Costs>),
     sources: SourceCatalogue,
     municipalities: Municipalities,
     fingerprint: String,
@@ -119,6 +132,8 @@ fn assemble(
         costs_file: main.costs_file,
         documents,
         tenants,
+        assignments,
+        costs,
         sources,
         municipalities,
         host_keys: main.host_keys,
@@ -194,6 +209,38 @@ fn load_tenants(
     placed
 }
 
+/// Assignments by name; a name that stands twice is a fault, since files and bills tell them apart by it.
+fn load_assignments(
+    directory: &Path,
+    named_at: &Position,
+    parties: &Parties<'_>,
+) -> BTreeMap<AssignmentId, Arc<Assignment>> {
+    let mut assignments = BTreeMap::new();
+    let mut places: BTreeMap<AssignmentId, Position> = BTreeMap::new();
+    for path in parties.files.assignments(directory, named_at) {
+        let Some(text) = parties.files.read(&path, &Position::start_of(&path)) else { continue };
+        let Some(root) = tree::parse(&path, &text, parties.faults) else { continue };
+        let Some((assignment, at)) = assignment_file::read(&root, parties) else { continue };
+        if let Some(first) = places.get(&assignment.id) {
+            let problem = format!("assignment {} stands in {} too", assignment.id, first.file.display());
+            parties.faults.add(&at, problem);
+            continue;
+        }
+        places.insert(assignment.id.clone(), at);
+        assignments.insert(assignment.id.clone(), Arc::new(assignment));
+    }
+    assignments
+}
+
+/// The tariffs; none where there is no file.
+fn load_costs(path: &Path, named_at: &Position, files: &Files<'_>, faults: &Faults) -> Option<Costs> {
+    if is_absent(path) {
+        return None;
+    }
+    let root = tree::parse(path, &files.read(path, named_at)?, faults)?;
+    costs_file::read(&root, faults)
+}
+
 /// What two tenants may not share: a name, a login key, and for tenants of one kind a municipality.
 fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
     let mut names: BTreeMap<&TenantId, &Position> = BTreeMap::new();
@@ -247,7 +294,9 @@ mod tests {
             fs::copy(repository().join("config").join(name), directory.path().join(name)).unwrap();
         }
         for (name, content) in files {
-            fs::write(directory.path().join(name), content).unwrap();
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, content).unwrap();
         }
         directory
     }
@@ -313,7 +362,8 @@ mod tests {
         assert_eq!(kinds.map(of_kind), [50, 1, 1, 1]);
         let named =
             |chosen: &dyn Fn(&Tenant) -> bool| settings.tenants.values().filter(|tenant| chosen(tenant)).count();
-        assert_eq!(named(&|tenant| !tenant.protocols.is_empty()), 8);
+        // Eight of the Opgroeien route; Torhout's of the VUTG route is made up, its agreement is not.
+        assert_eq!(named(&|tenant| !tenant.protocols.is_empty()), 9);
         assert_eq!(named(&|tenant| !tenant.agreements.is_empty()), 1);
         // Twenty asked; of these Bilzen and Hoeselt are one municipality now.
         assert_eq!(named(&|tenant| tenant.interests.contains(&crate::domain::protocol::Route::Opgroeien)), 19);

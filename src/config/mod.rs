@@ -9,6 +9,8 @@
 //! are read when they are used ([`SecretFile::read`]), not with the settings; [`check_secrets`] tries them all.
 
 mod access;
+mod assignment_file;
+mod costs_file;
 mod difference;
 mod example_keys;
 mod fault;
@@ -21,11 +23,12 @@ mod protocol_section;
 mod secret;
 mod settings;
 mod tenant_file;
+mod terms_section;
 mod tree;
 
 pub use difference::{Difference, TenantDifference, difference};
 pub use fault::Fault;
-pub use files::{LARGEST_FILE_BYTES, MOST_TENANTS};
+pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
 pub use load::load;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{

@@ -11,7 +11,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net};
 
 use super::SecretFile;
-use crate::domain::{Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
+use crate::domain::{Assignment, AssignmentId, Costs, Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
 
 /// Everything that the configuration says. It is read whole and replaced whole.
 #[derive(Debug, Clone)]
@@ -38,6 +38,10 @@ pub struct Settings {
     pub documents: BTreeMap<(TenantId, ProtocolId), String>,
     /// Who has a drop-box.
     pub tenants: BTreeMap<TenantId, Arc<Tenant>>,
+    /// What is selected for whom; empty where there is no directory of assignments.
+    pub assignments: BTreeMap<AssignmentId, Arc<Assignment>>,
+    /// What that costs; none where there is no file of costs.
+    pub costs: Option<Costs>,
     /// The sources of the Groeipakket.
     pub sources: SourceCatalogue,
     /// The municipalities and their postcodes.

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::csv;
+use super::{csv, table::Narrowed};
 use crate::domain::{Column, Kind, Niss, Share};
 
 /// One row: a child, or a child and one of its beneficiaries.
@@ -59,26 +59,14 @@ impl Field {
             (Self::BeneficiaryName, Some(beneficiary)) => {
                 csv::two_texts(out, beneficiary.last_name, beneficiary.first_name);
             }
-            (Self::Share, Some(beneficiary)) => share(out, beneficiary.share),
+            (Self::Share, Some(beneficiary)) => csv::share(out, beneficiary.share),
             (Self::BeneficiaryNiss | Self::BeneficiaryName | Self::Share, None) => {}
         }
     }
 }
 
-/// Nearly all shares are the whole or the half.
-fn share(out: &mut Vec<u8>, share: Share) {
-    match share {
-        Share::WHOLE => out.push(b'1'),
-        Share::HALF => out.extend_from_slice(b"0.5"),
-        other => out.extend_from_slice(other.to_string().as_bytes()),
-    }
-}
-
 /// The columns of an answer, in the layout's order.
-pub struct Layout {
-    columns: Vec<Column>,
-    fields: Vec<Field>,
-}
+pub struct Layout(Narrowed<Field>);
 
 impl Layout {
     /// The layout narrowed to `columns`, whatever order they come in.
@@ -86,32 +74,19 @@ impl Layout {
     /// # Errors
     /// `InvalidInput` for a column that is not of this layout.
     pub fn of(columns: &[Column]) -> io::Result<Self> {
-        let layout = Kind::SocialeToeslag.columns();
-        if !columns.iter().all(|column| layout.contains(column)) {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a column outside the layout of sociale-toeslag"));
-        }
-        let columns: Vec<Column> = layout.iter().copied().filter(|column| columns.contains(column)).collect();
-        let fields = columns.iter().copied().filter_map(Field::of).collect();
-        Ok(Self { columns, fields })
+        Narrowed::of(Kind::SocialeToeslag, columns, Field::of).map(Self)
     }
 
     /// The header, with its line end.
     pub fn header(&self) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|column| column.name()).collect();
-        names.join(";") + "\n"
+        self.0.header()
     }
 
     /// Adds a row for each of `rows`; returns their number.
     pub fn rows<'a>(&self, out: &mut Vec<u8>, rows: impl Iterator<Item = AnswerRow<'a>>) -> u64 {
         let mut count = 0;
         for row in rows {
-            for (at, field) in self.fields.iter().enumerate() {
-                if at > 0 {
-                    out.push(b';');
-                }
-                field.write(out, &row);
-            }
-            out.push(b'\n');
+            self.0.row(out, |out, field| field.write(out, &row));
             count += 1;
         }
         count

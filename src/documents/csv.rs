@@ -5,6 +5,17 @@
 //! names are for people and never matched on, so a name that gained an apostrophe harms nothing, and no name in the
 //! register begins so by itself. Control characters, line ends among them, become spaces: one row stays one line.
 
+use crate::domain::Share;
+
+/// Adds a share. Nearly all are the whole or the half.
+pub fn share(out: &mut Vec<u8>, share: Share) {
+    match share {
+        Share::WHOLE => out.push(b'1'),
+        Share::HALF => out.extend_from_slice(b"0.5"),
+        other => out.extend_from_slice(other.to_string().as_bytes()),
+    }
+}
+
 /// Adds a cell of free text.
 pub fn text(out: &mut Vec<u8>, text: &str) {
     quoted(out, &[text]);

@@ -7,17 +7,23 @@
 pub mod answer;
 pub mod audit;
 mod csv;
+pub mod data;
 mod day;
 pub mod guide;
 pub mod manifest;
+pub mod pain;
+pub mod payment;
 pub mod rejection;
 pub mod report;
 mod rule;
+mod table;
 mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};
+pub use data::DataRow;
 pub use guide::Guide;
 pub use manifest::Manifest;
+pub use payment::{Payment, RemittanceLine, WithoutAccount, Written};
 pub use rejection::{Reason, Rejection, weigering};
 pub use report::{Report, verslag};
 

@@ -76,14 +76,39 @@ impl Sum for Amount {
 impl FromStr for Amount {
     type Err = AmountFault;
 
+    /// Reads an amount that somebody is paid: not zero.
     fn from_str(text: &str) -> Result<Self, AmountFault> {
+        Price::from_str(text).ok().map(Price::amount).filter(|amount| *amount != Self::ZERO).ok_or(AmountFault)
+    }
+}
+
+/// An amount that something costs: unlike one that is paid, it may be zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct Price(Amount);
+
+/// A text that is no price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a price of 0.00 to 999999999.99 euros, with a point and two decimals or none")]
+pub struct PriceFault;
+
+impl Price {
+    /// The amount.
+    pub const fn amount(self) -> Amount {
+        self.0
+    }
+}
+
+impl FromStr for Price {
+    type Err = PriceFault;
+
+    fn from_str(text: &str) -> Result<Self, PriceFault> {
         let (euros, cents) = text.split_once('.').unwrap_or((text, "00"));
         let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
         if euros.is_empty() || euros.len() > 9 || cents.len() != 2 || !digits(euros) || !digits(cents) {
-            return Err(AmountFault);
+            return Err(PriceFault);
         }
-        let cents: u64 = format!("{euros}{cents}").parse().map_err(|_| AmountFault)?;
-        if (1..=HIGHEST_CENTS).contains(&cents) { Ok(Self(cents)) } else { Err(AmountFault) }
+        let cents: u64 = format!("{euros}{cents}").parse().map_err(|_| PriceFault)?;
+        if cents <= HIGHEST_CENTS { Ok(Self(Amount(cents))) } else { Err(PriceFault) }
     }
 }
 
@@ -108,6 +133,14 @@ mod tests {
         for text in ["", "0", "0.00", "75.5", "75,00", "-1.00", "+1.00", "1.000", "1000000000", ".50", "1.", "1e3"] {
             assert_eq!(text.parse::<Amount>(), Err(AmountFault), "{text}");
         }
+    }
+
+    #[test]
+    fn only_a_price_may_be_nothing() {
+        for (text, amount) in [("0.00", Ok(Amount::ZERO)), ("0", Ok(Amount::ZERO)), ("1.15", Ok(Amount(115)))] {
+            assert_eq!(text.parse().map(Price::amount), amount);
+        }
+        assert_eq!(("0.00".parse::<Amount>(), "-0".parse::<Price>()), (Err(AmountFault), Err(PriceFault)));
     }
 
     #[test]

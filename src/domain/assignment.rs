@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, str::FromStr};
 
 use jiff::civil::Date;
 
-use super::{Amount, Iban, ProtocolId, SourceId, TenantId, protocol::ProtocolIdFault};
+use super::{Amount, EnterpriseNumber, Iban, ProtocolId, SourceId, TenantId, protocol::ProtocolIdFault};
 
 /// An assignment's name, as in file names: of the shape of a [`ProtocolId`].
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +206,17 @@ pub enum PaymentFormat {
 }
 
 impl PaymentFormat {
+    /// Every format.
+    pub const ALL: [Self; 3] = [Self::Csv, Self::Pain00100109, Self::Pain00100103];
+
+    /// Whether it is an order to a bank, which names whose account pays and when.
+    pub fn is_order(self) -> bool {
+        match self {
+            Self::Csv => false,
+            Self::Pain00100109 | Self::Pain00100103 => true,
+        }
+    }
+
     /// The name in YAML.
     pub fn name(self) -> &'static str {
         match self {
@@ -228,7 +239,8 @@ impl PaymentFormat {
 /// What stands on a bank statement.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Remittance {
-    /// The same text for all: 1 to 140 characters, no number of a person and no name of an allowance.
+    /// The same text for all, in the characters of [`sepa`](super::sepa): 1 to 140 of them, no number of a person and
+    /// no name of an allowance.
     Text(String),
     /// A Belgian structured communication (`+++…+++`), another for each line.
     Structured,
@@ -241,8 +253,8 @@ pub struct Debtor {
     pub name: String,
     /// The account.
     pub iban: Iban,
-    /// The enterprise number: ten digits that pass mod 97.
-    pub kbo: String,
+    /// The enterprise number.
+    pub kbo: EnterpriseNumber,
 }
 
 /// How an assignment pays.
@@ -282,7 +294,7 @@ pub struct Assignment {
     pub id: AssignmentId,
     /// For which local authority.
     pub tenant: TenantId,
-    /// The protocol that it stands on.
+    /// The protocol that its data stand on.
     pub protocol: Option<ProtocolId>,
     /// The agreement that its letters stand on.
     pub agreement: Option<ProtocolId>,

@@ -24,6 +24,8 @@ mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
+mod payments;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod refusals;
