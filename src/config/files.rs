@@ -76,7 +76,7 @@ impl<'a> Files<'a> {
     /// Whether a file lies below the directory of the main file, links followed. One that is not there does not.
     pub fn is_inside(&self, path: &Path) -> bool {
         let base = if self.base == Path::new("") { Path::new(".") } else { self.base };
-        matches!((base.canonicalize(), path.canonicalize()), (Ok(base), Ok(path)) if path.starts_with(base))
+        matches!((base.canonicalize(), path.canonicalize()), (Ok(base), Ok(path)) if path.starts_with(&base))
     }
 
     /// The tenant files of a directory, by name.

@@ -191,21 +191,68 @@ pub struct Refusal {
 /// # Errors
 /// [`Refusal`] with the first rule that is not met.
 pub fn release(request: Request<'_>) -> Result<Clearance, Refusal> {
+    judge(request).map_err(|unmet| Refusal { rule: unmet.first })
+}
+
+/// Every rule that is not met, in the order in which they are tried; empty where the file may leave. What cannot be
+/// judged for want of something else, such as the days of a protocol that is not there, is not named.
+pub fn missing(request: Request<'_>) -> Vec<Rule> {
+    match judge(request) {
+        Ok(_) => Vec::new(),
+        Err(Unmet { first, others }) => std::iter::once(first).chain(others).collect(),
+    }
+}
+
+/// The rules that are not met, at least one.
+struct Unmet {
+    first: Rule,
+    others: Vec<Rule>,
+}
+
+/// The rules that were tried so far and are not met.
+#[derive(Default)]
+struct Tried(Vec<Rule>);
+
+impl Tried {
+    fn require(&mut self, met: bool, rule: Rule) {
+        if !met {
+            self.0.push(rule);
+        }
+    }
+
+    /// No further rule can be tried without this one.
+    fn ending_with(mut self, rule: Rule) -> Unmet {
+        self.0.push(rule);
+        let mut rules = self.0.into_iter();
+        Unmet { first: rules.next().unwrap_or(rule), others: rules.collect() }
+    }
+
+    fn outcome(self, clearance: Clearance) -> Result<Clearance, Unmet> {
+        let mut rules = self.0.into_iter();
+        match rules.next() {
+            None => Ok(clearance),
+            Some(first) => Err(Unmet { first, others: rules.collect() }),
+        }
+    }
+}
+
+fn judge(request: Request<'_>) -> Result<Clearance, Unmet> {
     let Request { tenant, ground, kind, columns, today, uses } = request;
-    require(!tenant.recipients.is_empty(), Rule::Recipients)?;
+    let mut tried = Tried::default();
+    tried.require(!tenant.recipients.is_empty(), Rule::Recipients);
     match ground {
         Ground::Protocol(id) => {
-            require(kind != Kind::Brieven, Rule::GroundFitsKind)?;
-            let protocol = tenant.protocol(id).ok_or(Refusal { rule: Rule::KnownReference })?;
-            in_force(protocol, kind, today)?;
-            let columns = allowed_columns(protocol, kind, columns)?;
-            onboarded(tenant, today)?;
+            tried.require(kind != Kind::Brieven, Rule::GroundFitsKind);
+            let Some(protocol) = tenant.protocol(id) else { return Err(tried.ending_with(Rule::KnownReference)) };
+            in_force(&mut tried, protocol, kind, today);
+            let columns = allowed_columns(&mut tried, protocol, kind, columns);
+            onboarded(&mut tried, tenant, today);
             let left = match protocol.usage {
                 Use::Once => uses == 0,
                 Use::Periodic { times, .. } => uses < times,
             };
-            require(left, Rule::UseLeft)?;
-            Ok(Clearance {
+            tried.require(left, Rule::UseLeft);
+            tried.outcome(Clearance {
                 tenant: tenant.id.clone(),
                 reference: id.clone(),
                 kind,
@@ -216,26 +263,24 @@ pub fn release(request: Request<'_>) -> Result<Clearance, Refusal> {
             })
         }
         Ground::Agreement { of, id, purpose } => {
-            require(kind == Kind::Brieven, Rule::GroundFitsKind)?;
-            require(tenant.kind == TenantKind::PrintPartner, Rule::PrintPartner)?;
+            tried.require(kind == Kind::Brieven, Rule::GroundFitsKind);
+            tried.require(tenant.kind == TenantKind::PrintPartner, Rule::PrintPartner);
             let agreement = of.agreements.iter().find(|agreement| agreement.id == *id);
-            let agreement = agreement.ok_or(Refusal { rule: Rule::KnownReference })?;
-            require(agreement.signed.agency.is_some_and(|day| day <= today), Rule::SignedByAgency)?;
-            require(agreement.signed.authority.is_some_and(|day| day <= today), Rule::SignedByAuthority)?;
-            require(agreement.valid.from <= today, Rule::Started)?;
-            require(today <= agreement.valid.until, Rule::NotEnded)?;
-            Ok(Clearance { purpose: purpose.to_owned(), ..groundless(tenant, id, kind) })
+            let Some(agreement) = agreement else { return Err(tried.ending_with(Rule::KnownReference)) };
+            tried.require(agreement.signed.agency.is_some_and(|day| day <= today), Rule::SignedByAgency);
+            tried.require(agreement.signed.authority.is_some_and(|day| day <= today), Rule::SignedByAuthority);
+            tried.require(agreement.valid.from <= today, Rule::Started);
+            tried.require(today <= agreement.valid.until, Rule::NotEnded);
+            tried.outcome(Clearance { purpose: purpose.to_owned(), ..groundless(tenant, id, kind) })
         }
         Ground::NoPersonalData(id) => {
-            require(!kind.has_personal_data(), Rule::GroundFitsKind)?;
-            Ok(groundless(tenant, id, kind))
+            tried.require(!kind.has_personal_data(), Rule::GroundFitsKind);
+            tried.outcome(groundless(tenant, id, kind))
         }
-        Ground::Trial(id) => Ok(Clearance { columns: kind.columns().to_vec(), ..groundless(tenant, id, kind) }),
+        Ground::Trial(id) => {
+            tried.outcome(Clearance { columns: kind.columns().to_vec(), ..groundless(tenant, id, kind) })
+        }
     }
-}
-
-fn require(met: bool, rule: Rule) -> Result<(), Refusal> {
-    if met { Ok(()) } else { Err(Refusal { rule }) }
 }
 
 /// A yes that rests on the absence of personal data in what the receiver gets.
@@ -252,302 +297,46 @@ fn groundless(tenant: &Tenant, reference: &ProtocolId, kind: Kind) -> Clearance 
 }
 
 /// The protocol itself: its route, signatures, days, advice and papers.
-fn in_force(protocol: &Protocol, kind: Kind, today: Date) -> Result<(), Refusal> {
+fn in_force(tried: &mut Tried, protocol: &Protocol, kind: Kind, today: Date) {
     let route = if kind == Kind::SocialeToeslag { Route::Opgroeien } else { Route::Vutg };
-    require(protocol.route == route || !kind.has_personal_data(), Rule::RouteFitsKind)?;
-    require(protocol.status == Status::Signed, Rule::StatusSigned)?;
-    require(protocol.signed.agency.is_some_and(|day| day <= today), Rule::SignedByAgency)?;
-    require(protocol.signed.authority.is_some_and(|day| day <= today), Rule::SignedByAuthority)?;
-    require(protocol.valid.is_some_and(|valid| valid.from <= today), Rule::Started)?;
-    require(protocol.valid.is_some_and(|valid| today <= valid.until), Rule::NotEnded)?;
+    tried.require(protocol.route == route || !kind.has_personal_data(), Rule::RouteFitsKind);
+    tried.require(protocol.status == Status::Signed, Rule::StatusSigned);
+    tried.require(protocol.signed.agency.is_some_and(|day| day <= today), Rule::SignedByAgency);
+    tried.require(protocol.signed.authority.is_some_and(|day| day <= today), Rule::SignedByAuthority);
+    tried.require(protocol.valid.is_some_and(|valid| valid.from <= today), Rule::Started);
+    tried.require(protocol.valid.is_some_and(|valid| today <= valid.until), Rule::NotEnded);
     let advised =
         |advice: Option<super::protocol::Advice>| advice.is_some_and(|given| given.positive && given.date <= today);
-    require(advised(protocol.dpo_advice.agency), Rule::AdviceOfAgency)?;
-    require(advised(protocol.dpo_advice.authority), Rule::AdviceOfAuthority)?;
+    tried.require(advised(protocol.dpo_advice.agency), Rule::AdviceOfAgency);
+    tried.require(advised(protocol.dpo_advice.authority), Rule::AdviceOfAuthority);
     match protocol.route {
-        Route::Opgroeien => require(protocol.council_decision.is_some_and(|day| day <= today), Rule::CouncilDecision),
+        Route::Opgroeien => {
+            tried.require(protocol.council_decision.is_some_and(|day| day <= today), Rule::CouncilDecision);
+        }
         Route::Vutg => {
-            require(protocol.regulation.as_ref().is_some_and(|text| !text.trim().is_empty()), Rule::Regulation)?;
-            require(protocol.publication_url.as_ref().is_some_and(|url| !url.trim().is_empty()), Rule::Publication)
+            let given = |text: Option<&String>| text.is_some_and(|text| !text.trim().is_empty());
+            tried.require(given(protocol.regulation.as_ref()), Rule::Regulation);
+            tried.require(given(protocol.publication_url.as_ref()), Rule::Publication);
         }
     }
 }
 
 /// The columns asked for, or those that the protocol allows; each within the protocol.
-fn allowed_columns(protocol: &Protocol, kind: Kind, asked: Option<&[Column]>) -> Result<Vec<Column>, Refusal> {
-    let allowed = protocol.kinds.get(&kind).ok_or(Refusal { rule: Rule::KindAllowed })?;
+fn allowed_columns(tried: &mut Tried, protocol: &Protocol, kind: Kind, asked: Option<&[Column]>) -> Vec<Column> {
+    let Some(allowed) = protocol.kinds.get(&kind) else {
+        tried.require(false, Rule::KindAllowed);
+        return Vec::new();
+    };
     let asked = asked.unwrap_or(allowed);
-    require(asked.iter().all(|column| allowed.contains(column)), Rule::ColumnsAllowed)?;
-    Ok(kind.columns().iter().copied().filter(|column| asked.contains(column)).collect())
+    tried.require(asked.iter().all(|column| allowed.contains(column)), Rule::ColumnsAllowed);
+    kind.columns().iter().copied().filter(|column| asked.contains(column)).collect()
 }
 
-fn onboarded(tenant: &Tenant, today: Date) -> Result<(), Refusal> {
+fn onboarded(tried: &mut Tried, tenant: &Tenant, today: Date) {
     let passed = |day: Option<Date>| day.is_some_and(|day| day <= today);
-    require(passed(tenant.onboarding.technical_test), Rule::TechnicalTest)?;
-    require(passed(tenant.onboarding.functional_test), Rule::FunctionalTest)
+    tried.require(passed(tenant.onboarding.technical_test), Rule::TechnicalTest);
+    tried.require(passed(tenant.onboarding.functional_test), Rule::FunctionalTest);
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{
-        brussels_date,
-        protocol::{Advice, Agreement, BothParties, Outside, Period, Reply, Validity},
-        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
-    };
-    use jiff::civil::date;
-
-    const TODAY: Date = date(2026, 11, 21);
-
-    fn id(text: &str) -> ProtocolId {
-        text.parse().unwrap()
-    }
-
-    fn protocol(name: &str, route: Route, kind: Kind) -> Protocol {
-        let advice = Some(Advice { date: date(2026, 8, 1), positive: true });
-        Protocol {
-            id: id(name),
-            route,
-            status: Status::Signed,
-            purpose: "toelage".to_owned(),
-            legal_basis: "decreet".to_owned(),
-            council_decision: Some(date(2026, 8, 24)),
-            regulation: Some("reglement van 2026-06-30".to_owned()),
-            dpo_advice: BothParties { agency: advice, authority: advice },
-            signed: BothParties { agency: Some(date(2026, 9, 1)), authority: Some(date(2026, 9, 2)) },
-            publication_url: Some("https://www.bree.be/protocollen".to_owned()),
-            valid: Some(Validity { from: date(2026, 9, 2), until: date(2027, 9, 1) }),
-            usage: Use::Once,
-            kinds: [(kind, kind.columns().to_vec())].into(),
-            reply: Reply::EntitledOnly,
-            outside_municipality: Outside::Withhold,
-            retention_days: 90,
-        }
-    }
-
-    fn tenant() -> Tenant {
-        Tenant {
-            id: "bree".parse().unwrap(),
-            name: "Stad Bree".to_owned(),
-            kind: TenantKind::Municipality,
-            nis_code: Some("72004".parse().unwrap()),
-            keys: Vec::new(),
-            certificate_authorities: Vec::new(),
-            passwords: Vec::new(),
-            require: vec![LoginStep::PublicKey],
-            allow_from: Vec::new(),
-            recipients: vec!["age1".to_owned()],
-            contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 1, outbox_bytes: 1 },
-            uploads: UploadRule::Any,
-            may_delete: false,
-            onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: Some(date(2026, 9, 15)) },
-            agreements: vec![Agreement {
-                id: id("AKK-1"),
-                signed: BothParties { agency: Some(date(2026, 9, 1)), authority: Some(date(2026, 9, 2)) },
-                valid: Validity { from: date(2026, 9, 2), until: date(2027, 9, 1) },
-            }],
-            protocols: vec![
-                protocol("OPG-1", Route::Opgroeien, Kind::SocialeToeslag),
-                protocol("VUTG-1", Route::Vutg, Kind::Gegevens),
-            ],
-            interests: Vec::new(),
-        }
-    }
-
-    fn printer() -> Tenant {
-        let id = "drukkerij".parse().unwrap();
-        Tenant { id, kind: TenantKind::PrintPartner, nis_code: None, agreements: Vec::new(), ..tenant() }
-    }
-
-    struct Case {
-        tenant: Tenant,
-        /// Who gets letters.
-        receiver: Tenant,
-        reference: &'static str,
-        kind: Kind,
-        today: Date,
-        uses: u32,
-    }
-
-    fn ask(case: &Case) -> Result<Clearance, Rule> {
-        let reference = id(case.reference);
-        let (tenant, ground) = match case.kind {
-            Kind::Brieven => {
-                (&case.receiver, Ground::Agreement { of: &case.tenant, id: &reference, purpose: "schoolpremie" })
-            }
-            _ => (&case.tenant, Ground::Protocol(&reference)),
-        };
-        release(Request { tenant, ground, kind: case.kind, columns: None, today: case.today, uses: case.uses })
-            .map_err(|refusal| refusal.rule)
-    }
-
-    fn list() -> Case {
-        Case {
-            tenant: tenant(),
-            receiver: printer(),
-            reference: "OPG-1",
-            kind: Kind::SocialeToeslag,
-            today: TODAY,
-            uses: 0,
-        }
-    }
-
-    fn data() -> Case {
-        Case { reference: "VUTG-1", kind: Kind::Gegevens, ..list() }
-    }
-
-    fn letters() -> Case {
-        Case { reference: "AKK-1", kind: Kind::Brieven, ..list() }
-    }
-
-    #[test]
-    fn what_is_in_order_is_released_with_its_terms() {
-        let clearance = ask(&list()).unwrap();
-        assert_eq!((clearance.tenant().as_str(), clearance.reference().as_str()), ("bree", "OPG-1"));
-        assert_eq!(clearance.columns(), Kind::SocialeToeslag.columns());
-        assert_eq!((clearance.purpose(), clearance.retention_days()), ("toelage", Some(90)));
-        assert!(ask(&data()).is_ok());
-        let clearance = ask(&letters()).unwrap();
-        assert_eq!((clearance.tenant().as_str(), clearance.purpose()), ("drukkerij", "schoolpremie"));
-    }
-
-    #[test]
-    fn each_rule_refuses_alone() {
-        type Make = fn() -> Case;
-        type Spoil = fn(&mut Case);
-        let table: &[(Make, Rule, Spoil)] = &[
-            (list, Rule::Recipients, |case| case.tenant.recipients.clear()),
-            (list, Rule::KnownReference, |case| case.reference = "OPG-2"),
-            (list, Rule::RouteFitsKind, |case| case.reference = "VUTG-1"),
-            (data, Rule::RouteFitsKind, |case| case.reference = "OPG-1"),
-            (list, Rule::StatusSigned, |case| case.tenant.protocols[0].status = Status::Interested),
-            (list, Rule::StatusSigned, |case| case.tenant.protocols[0].status = Status::Draft),
-            (list, Rule::StatusSigned, |case| case.tenant.protocols[0].status = Status::Ended),
-            (list, Rule::SignedByAgency, |case| case.tenant.protocols[0].signed.agency = None),
-            (list, Rule::SignedByAgency, |case| case.tenant.protocols[0].signed.agency = Some(date(2026, 11, 22))),
-            (list, Rule::SignedByAuthority, |case| case.tenant.protocols[0].signed.authority = None),
-            (list, Rule::Started, |case| case.tenant.protocols[0].valid = None),
-            (list, Rule::AdviceOfAgency, |case| case.tenant.protocols[0].dpo_advice.agency = None),
-            (list, Rule::AdviceOfAgency, |case| {
-                case.tenant.protocols[0].dpo_advice.agency = Some(Advice { date: TODAY, positive: false });
-            }),
-            (list, Rule::AdviceOfAuthority, |case| case.tenant.protocols[0].dpo_advice.authority = None),
-            (list, Rule::AdviceOfAuthority, |case| {
-                let advice = Advice { date: date(2026, 11, 22), positive: true };
-                case.tenant.protocols[0].dpo_advice.authority = Some(advice);
-            }),
-            (list, Rule::CouncilDecision, |case| case.tenant.protocols[0].council_decision = None),
-            (data, Rule::Regulation, |case| case.tenant.protocols[1].regulation = None),
-            (data, Rule::Regulation, |case| case.tenant.protocols[1].regulation = Some(" ".to_owned())),
-            (data, Rule::Publication, |case| case.tenant.protocols[1].publication_url = None),
-            (list, Rule::KindAllowed, |case| case.tenant.protocols[0].kinds.clear()),
-            (list, Rule::TechnicalTest, |case| case.tenant.onboarding.technical_test = None),
-            (list, Rule::FunctionalTest, |case| case.tenant.onboarding.functional_test = Some(date(2026, 11, 22))),
-            (list, Rule::UseLeft, |case| case.uses = 1),
-            (letters, Rule::KnownReference, |case| case.reference = "AKK-2"),
-            (letters, Rule::SignedByAgency, |case| case.tenant.agreements[0].signed.agency = None),
-            (letters, Rule::SignedByAuthority, |case| case.tenant.agreements[0].signed.authority = None),
-            (letters, Rule::Recipients, |case| case.receiver.recipients.clear()),
-            (letters, Rule::PrintPartner, |case| case.receiver.kind = TenantKind::Municipality),
-        ];
-        for (at, (case, rule, spoil)) in table.iter().enumerate() {
-            let mut case = case();
-            spoil(&mut case);
-            assert_eq!(ask(&case), Err(*rule), "row {at}");
-        }
-    }
-
-    #[test]
-    fn papers_of_the_other_route_are_not_asked_for() {
-        let mut case = list();
-        case.tenant.protocols[0].regulation = None;
-        case.tenant.protocols[0].publication_url = None;
-        assert!(ask(&case).is_ok());
-        let mut case = data();
-        case.tenant.protocols[1].council_decision = None;
-        assert!(ask(&case).is_ok());
-    }
-
-    #[test]
-    fn each_boundary_of_time_is_a_day_in_brussels() {
-        for (instant, answer) in [
-            ("2026-09-01T21:59:59Z", Err(Rule::SignedByAuthority)),
-            ("2027-09-01T21:59:59Z", Ok(())),
-            ("2027-09-01T22:00:00Z", Err(Rule::NotEnded)),
-        ] {
-            let case = Case { today: brussels_date(instant.parse().unwrap()), ..list() };
-            assert_eq!(ask(&case).map(|_| ()), answer, "{instant}");
-        }
-        let mut case = list();
-        case.tenant.protocols[0].valid = Some(Validity { from: date(2026, 12, 1), until: date(2026, 12, 1) });
-        for (instant, answer) in [
-            ("2026-11-30T22:59:59Z", Err(Rule::Started)),
-            ("2026-11-30T23:00:00Z", Ok(())),
-            ("2026-12-01T22:59:59Z", Ok(())),
-            ("2026-12-01T23:00:00Z", Err(Rule::NotEnded)),
-        ] {
-            case.today = brussels_date(instant.parse().unwrap());
-            assert_eq!(ask(&case).map(|_| ()), answer, "{instant}");
-        }
-        let case = Case { today: date(2026, 9, 1), ..letters() };
-        assert_eq!(ask(&case), Err(Rule::SignedByAuthority));
-        let case = Case { today: date(2027, 9, 2), ..letters() };
-        assert_eq!(ask(&case), Err(Rule::NotEnded));
-    }
-
-    #[test]
-    fn periodic_use_ends_with_its_last_time() {
-        let mut case = list();
-        case.tenant.protocols[0].usage = Use::Periodic { times: 12, per: Period::Year };
-        case.uses = 11;
-        assert!(ask(&case).is_ok());
-        case.uses = 12;
-        assert_eq!(ask(&case), Err(Rule::UseLeft));
-    }
-
-    #[test]
-    fn columns_outside_the_protocol_do_not_leave() {
-        let kind = Kind::SocialeToeslag;
-        let mut tenant = tenant();
-        let narrow = ["aandeel", "niss", "sociale_toeslag"].map(|name| kind.column(name).unwrap());
-        tenant.protocols[0].kinds.insert(kind, narrow.to_vec());
-        let reference = id("OPG-1");
-        let request = Request {
-            tenant: &tenant,
-            ground: Ground::Protocol(&reference),
-            kind,
-            columns: None,
-            today: TODAY,
-            uses: 0,
-        };
-        let names: Vec<_> = release(request).unwrap().columns().iter().map(|column| column.name()).collect();
-        assert_eq!(names, ["niss", "sociale_toeslag", "aandeel"]);
-        let wide = Request { columns: Some(kind.columns()), ..request };
-        assert_eq!(release(wide), Err(Refusal { rule: Rule::ColumnsAllowed }));
-    }
-
-    #[test]
-    fn personal_data_need_a_ground_and_letters_an_agreement() {
-        let tenant = tenant();
-        let reference = id("OPG-1");
-        for kind in Kind::ALL {
-            let request = |ground| Request { tenant: &tenant, ground, kind, columns: None, today: TODAY, uses: 0 };
-            let free = release(request(Ground::NoPersonalData(&reference)));
-            assert_eq!(free.is_ok(), !kind.has_personal_data(), "{kind}");
-            assert!(release(request(Ground::Trial(&reference))).is_ok(), "{kind}");
-        }
-        let request = Request {
-            tenant: &tenant,
-            ground: Ground::Protocol(&reference),
-            kind: Kind::Brieven,
-            columns: None,
-            today: TODAY,
-            uses: 0,
-        };
-        assert_eq!(release(request), Err(Refusal { rule: Rule::GroundFitsKind }));
-        let ground = Ground::Agreement { of: &tenant, id: &reference, purpose: "" };
-        let request = Request { ground, kind: Kind::Gegevens, ..request };
-        assert_eq!(release(request), Err(Refusal { rule: Rule::GroundFitsKind }));
-    }
-}
+mod tests;
