@@ -8,6 +8,7 @@ mod demo;
 mod keys;
 mod ledger;
 mod output;
+mod overview;
 mod register;
 mod serve;
 mod status;
@@ -37,6 +38,8 @@ enum Command {
     Check(check::Arguments),
     /// Show where each tenant stands, and what needs a hand.
     Status(status::Arguments),
+    /// List local authorities per route, concluded and interested, and what each protocol lacks.
+    Overview(overview::Arguments),
     /// One tenant.
     #[command(subcommand)]
     Tenant(tenant::Command),
@@ -90,6 +93,7 @@ pub fn main() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Overview(arguments) => overview::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
