@@ -373,16 +373,14 @@ mod tests {
         let [good, _] = payments(&iban);
         let zero = Payment { amount: Amount::ZERO, ..good };
         let high = Payment { amount: Amount::from_cents(HIGHEST_CENTS + 1), ..good };
+        let long = "a".repeat(36);
         let mut refused = vec![vec![], vec![good, zero], vec![high]];
-        for identifier in ["", "/a", "a/", "a//b", "é", "a\nb", " a", &"a".repeat(36)] {
-            refused.push(vec![Payment { end_to_end_id: identifier, ..good }]);
-            let payments: &[Payment<'_>] = refused.last().unwrap();
-            assert!(written(Version::V09, payments).is_err(), "{identifier:?}");
-            refused.pop();
+        for end_to_end_id in ["", "/a", "a/", "a//b", "é", "a\nb", " a", &long] {
+            refused.push(vec![Payment { end_to_end_id, ..good }]);
         }
-        for payments in refused {
-            let kind = written(Version::V09, &payments).map_err(|error| error.kind());
-            assert_eq!(kind, Err(io::ErrorKind::InvalidInput));
+        for (at, payments) in refused.iter().enumerate() {
+            let kind = written(Version::V09, payments).map_err(|error| error.kind());
+            assert_eq!(kind, Err(io::ErrorKind::InvalidInput), "case {at}");
         }
     }
 
@@ -398,10 +396,10 @@ mod tests {
                 match reader.read_event().unwrap() {
                     Event::Eof => break,
                     Event::Text(text) => {
-                        let text = std::str::from_utf8(&text).unwrap();
+                        let text: &str = &text;
                         proptest::prop_assert!(text.chars().all(sepa::is_permitted) && text.len() <= 140, "{text}");
                     }
-                    Event::Start(start) => names += usize::from(start.name().as_ref() == b"Nm"),
+                    Event::Start(start) => names += usize::from(start.name().as_ref() == "Nm"),
                     Event::GeneralRef(_) | Event::CData(_) | Event::Comment(_) | Event::PI(_) => unreachable!("{xml}"),
                     _ => {}
                 }
