@@ -428,6 +428,59 @@ mod tests {
         assert_eq!((change[&id].keys_expiring_otherwise.len(), change[&id].keys_removed.len()), (1, 0));
     }
 
+    /// The example's assignment with what it names, put into a deployment.
+    const ASSIGNMENT_FILES: [&str; 6] = [
+        "tenants/torhout.yaml",
+        "tenants/drukkerij.yaml",
+        "assignments/torhout-schoolpremie.yaml",
+        "assignments/letters/schoolpremie.md",
+        "assignments/letters/torhout.svg",
+        "costs.yaml",
+    ];
+
+    #[test]
+    fn assignments_and_tariffs_are_settings_like_others() {
+        let demo = format!("environment: demo\n{MAIN}");
+        let settings = |changed: &str, from: &str, to: &str| {
+            let texts = ASSIGNMENT_FILES.map(|name| {
+                let text = fs::read_to_string(repository().join("config").join(name)).unwrap();
+                (name, if name == changed { text.replace(from, to) } else { text })
+            });
+            let files = texts.iter().map(|(name, text)| (*name, text.as_bytes()));
+            let directory = deployment(files.chain([("groeikluis.yaml", demo.as_bytes())]));
+            load_in(directory.path()).unwrap()
+        };
+        let before = settings("", "", "");
+        let id: AssignmentId = "torhout-schoolpremie-2026".parse().unwrap();
+        let assignment = &before.assignments[&id];
+        assert_eq!(assignment.agreement.as_ref().map(ProtocolId::as_str), Some("VUTG-2026-001"));
+        assert_eq!(assignment.criteria.grounds().len(), 2);
+        let letter = assignment.letters.as_ref().unwrap();
+        assert!(letter.text.ends_with("assignments/letters/schoolpremie.md"), "{letter:?}");
+        assert!(before.costs.as_ref().is_some_and(|costs| costs.iter().count() == 2));
+        assert_eq!(before.fingerprint(), settings("", "", "").fingerprint());
+
+        let paid = settings(ASSIGNMENT_FILES[2], "75.00", "80.00");
+        let change = difference(&before, &paid);
+        assert_eq!((change.assignments_changed.as_slice(), change.costs_changed), (std::slice::from_ref(&id), false));
+        let renamed = settings(ASSIGNMENT_FILES[2], "torhout-schoolpremie-2026", "torhout-schoolpremie-2027");
+        let change = difference(&before, &renamed);
+        assert_eq!((change.assignments_added.len(), change.assignments_removed.as_slice()), (1, &[id][..]));
+        let dearer = settings("costs.yaml", "1.10", "1.20");
+        assert!(difference(&before, &dearer).costs_changed);
+        for name in &ASSIGNMENT_FILES[3..5] {
+            let reworded = settings(name, "e", "i");
+            assert_ne!(before.fingerprint(), reworded.fingerprint(), "{name}");
+            assert!(difference(&before, &reworded).is_empty());
+        }
+    }
+
+    #[test]
+    fn without_assignments_and_tariffs_there_are_none() {
+        let settings = load_in(deployment([]).path()).unwrap();
+        assert!(settings.assignments.is_empty() && settings.costs.is_none());
+    }
+
     proptest::proptest! {
         #[test]
         fn no_bytes_make_it_panic(
@@ -438,9 +491,15 @@ mod tests {
             let mut spliced = fs::read(repository().join("config/tenants/bree.yaml")).unwrap();
             let end = (at + kept).min(spliced.len());
             spliced.splice(at.min(end)..end, bytes.iter().copied());
+            let torhout = fs::read(repository().join("config/tenants/torhout.yaml")).unwrap();
+            let mut assignment = fs::read(repository().join("config").join(ASSIGNMENT_FILES[2])).unwrap();
+            let end = (at + kept).min(assignment.len());
+            assignment.splice(at.min(end)..end, bytes.iter().copied());
             for files in [
+                [("tenants/torhout.yaml", torhout.as_slice()), ("assignments/a.yaml", &assignment)],
                 [("groeikluis.yaml", bytes.as_slice()), ("sources.yaml", &bytes)],
                 [("tenants/bree.yaml", &spliced), ("municipalities.csv", &bytes)],
+                [("assignments/a.yaml", bytes.as_slice()), ("costs.yaml", &bytes)],
             ] {
                 let _ = load_in(deployment(files).path());
             }

@@ -348,7 +348,9 @@ fn watch_config(
     reload: Arc<impl Fn() + Send + Sync + 'static>,
 ) -> Option<DirectoryWatch> {
     let directory = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let directories = [directory.to_owned(), settings.tenants_dir.clone()];
+    let mut directories = vec![directory.to_owned(), settings.tenants_dir.clone()];
+    // There may be no assignments.
+    directories.extend(Some(settings.assignments_dir.clone()).filter(|directory| directory.is_dir()));
     let is_yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");
     DirectoryWatch::start(&directories, is_yaml, move || reload())
         .inspect_err(|error| tracing::error!(%error, "changes of the configuration will not be noticed"))

@@ -1,3 +1,5 @@
+//! Each rule of the gate refuses alone, and all that is missing is named.
+
 use super::*;
 use crate::domain::{
     brussels_date,
