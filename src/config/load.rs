@@ -441,13 +441,15 @@ mod tests {
     #[test]
     fn assignments_and_tariffs_are_settings_like_others() {
         let demo = format!("environment: demo\n{MAIN}");
+        // One place for all, since an assignment names its letter's files by their whole paths.
+        let directory = deployment([("groeikluis.yaml", demo.as_bytes())]);
         let settings = |changed: &str, from: &str, to: &str| {
-            let texts = ASSIGNMENT_FILES.map(|name| {
+            for name in ASSIGNMENT_FILES {
                 let text = fs::read_to_string(repository().join("config").join(name)).unwrap();
-                (name, if name == changed { text.replace(from, to) } else { text })
-            });
-            let files = texts.iter().map(|(name, text)| (*name, text.as_bytes()));
-            let directory = deployment(files.chain([("groeikluis.yaml", demo.as_bytes())]));
+                let path = directory.path().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, if name == changed { text.replace(from, to) } else { text }).unwrap();
+            }
             load_in(directory.path()).unwrap()
         };
         let before = settings("", "", "");
