@@ -14,7 +14,7 @@ use super::{
     tree::Node,
 };
 use crate::domain::{
-    Assignment, Criteria, Municipalities, ProtocolId, SourceCatalogue, SourceId, Tenant, TenantId,
+    Assignment, AssignmentId, Criteria, Municipalities, ProtocolId, SourceCatalogue, SourceId, Tenant, TenantId,
     assignment::{Between, Born, Product, Recurrence, Unit},
     protocol::Route,
 };
@@ -47,7 +47,7 @@ impl Parties<'_> {
 pub(super) fn read(root: &Node, parties: &Parties<'_>) -> Option<(Assignment, Position)> {
     let fields = Fields::of_file(root, &keys::ASSIGNMENT, parties.faults)?;
     let tenant = fields.item("tenant").and_then(|item| local_authority(&item, parties));
-    let (protocol, agreement) = grounds(&fields, tenant);
+    let grounds = grounds(&fields, tenant);
     let produce = fields.item("produce").map(|item| distinct::<Product>(&item, Product::name)).unwrap_or_default();
     let unit = fields.word("unit");
     let criteria = fields.mapping("criteria", &keys::CRITERIA).map(|fields| criteria(&fields, tenant, parties));
@@ -55,7 +55,7 @@ pub(super) fn read(root: &Node, parties: &Parties<'_>) -> Option<(Assignment, Po
     let letters =
         fields.mapping("letters", &keys::LETTERS).map(|letters| terms_section::letter_terms(&letters, parties));
     if tenant.is_some() {
-        check_grounds(&fields, &produce, protocol.is_some(), agreement.is_some());
+        check_grounds(&fields, &produce, &grounds);
     }
     for (product, key) in [(Product::Betaling, "payment"), (Product::Brieven, "letters")] {
         if produce.contains(&product) && fields.item(key).is_none() {
@@ -63,12 +63,13 @@ pub(super) fn read(root: &Node, parties: &Parties<'_>) -> Option<(Assignment, Po
             parties.faults.add(fields.place("produce"), problem);
         }
     }
-    let (id, purpose) = (fields.parsed("id"), fields.text("purpose"));
+    let id = fields.item("id").and_then(|item| own_name(&item, tenant));
+    let purpose = fields.text("purpose");
     let assignment = Assignment {
         id: id?,
         tenant: tenant?.id.clone(),
-        protocol,
-        agreement,
+        protocol: grounds.protocol,
+        agreement: grounds.agreement,
         purpose: purpose?,
         criteria: criteria?,
         unit: unit.unwrap_or(Unit::Child),
@@ -91,15 +92,37 @@ fn local_authority<'a>(item: &Item<'_>, parties: &'a Parties<'_>) -> Option<&'a 
     Some(tenant)
 }
 
-/// The protocol that data stand on, and the agreement that letters stand on.
-fn grounds(fields: &Fields<'_>, tenant: Option<&Tenant>) -> (Option<ProtocolId>, Option<ProtocolId>) {
+/// The assignment's name: the reference of its files, so that it cannot be that of a protocol or agreement too.
+fn own_name(item: &Item<'_>, tenant: Option<&Tenant>) -> Option<AssignmentId> {
+    let id: AssignmentId = item.parsed()?;
+    let reference = id.as_reference();
+    let taken = |tenant: &Tenant| tenant.protocol(reference).is_some() || is_agreement(tenant, reference);
+    if tenant.is_some_and(taken) {
+        item.fault(format!("`id` {id} is a protocol or agreement of the tenant"), Some("give it a name of its own"));
+    }
+    Some(id)
+}
+
+fn is_agreement(tenant: &Tenant, id: &ProtocolId) -> bool {
+    tenant.agreements.iter().any(|agreement| agreement.id == *id)
+}
+
+/// What an assignment stands on.
+#[derive(Default)]
+struct Grounds {
+    /// For data.
+    protocol: Option<ProtocolId>,
+    /// For letters.
+    agreement: Option<ProtocolId>,
+    /// Whether the reference is that of an agreement, and so no ground for data.
+    letters_only: bool,
+}
+
+fn grounds(fields: &Fields<'_>, tenant: Option<&Tenant>) -> Grounds {
     let reference = fields.item("reference").and_then(|item| item.parsed::<ProtocolId>().map(|id| (item, id)));
     let named = fields.item("agreement").and_then(|item| item.parsed::<ProtocolId>().map(|id| (item, id)));
-    let Some(tenant) = tenant else { return (None, None) };
-    let is_agreement = |id: &ProtocolId| tenant.agreements.iter().any(|agreement| agreement.id == *id);
-    if let Some((item, id)) = &named
-        && !is_agreement(id)
-    {
+    let Some(tenant) = tenant else { return Grounds::default() };
+    if let Some((item, id)) = named.as_ref().filter(|(_, id)| !is_agreement(tenant, id)) {
         let hint = known(tenant.agreements.iter().map(|agreement| &agreement.id));
         item.fault(format!("tenant {} has no agreement {id}", tenant.id), hint.as_deref());
     }
@@ -108,28 +131,24 @@ fn grounds(fields: &Fields<'_>, tenant: Option<&Tenant>) -> (Option<ProtocolId>,
         _ => None,
     };
     let agreement = named.as_ref().map(|(_, id)| id.clone()).or(only);
-    let Some((item, id)) = reference else { return (None, agreement) };
-    match tenant.protocol(&id) {
-        Some(protocol) => {
-            if protocol.route != Route::Vutg {
-                let problem = format!("protocol {id} is for the route {}", protocol.route.name());
-                item.fault(problem, Some("assignments go by the route vutg"));
-            }
-            (Some(id), agreement)
+    let Some((item, id)) = reference else { return Grounds { agreement, ..Grounds::default() } };
+    if let Some(protocol) = tenant.protocol(&id) {
+        if protocol.route != Route::Vutg {
+            let problem = format!("protocol {id} is for the route {}", protocol.route.name());
+            item.fault(problem, Some("assignments go by the route vutg"));
         }
-        None if is_agreement(&id) => {
-            if let Some((item, other)) = named.filter(|(_, other)| *other != id) {
-                item.fault(format!("`agreement` is {other}, and `reference` names agreement {id}"), None);
-            }
-            (None, Some(id))
-        }
-        None => {
-            let own = tenant.protocols.iter().map(|protocol| &protocol.id);
-            let hint = known(own.chain(tenant.agreements.iter().map(|agreement| &agreement.id)));
-            item.fault(format!("tenant {} has no protocol or agreement {id}", tenant.id), hint.as_deref());
-            (None, agreement)
-        }
+        return Grounds { protocol: Some(id), agreement, letters_only: false };
     }
+    if is_agreement(tenant, &id) {
+        if let Some((item, other)) = named.filter(|(_, other)| *other != id) {
+            item.fault(format!("`agreement` is {other}, and `reference` names agreement {id}"), None);
+        }
+        return Grounds { protocol: None, agreement: Some(id), letters_only: true };
+    }
+    let own = tenant.protocols.iter().map(|protocol| &protocol.id);
+    let hint = known(own.chain(tenant.agreements.iter().map(|agreement| &agreement.id)));
+    item.fault(format!("tenant {} has no protocol or agreement {id}", tenant.id), hint.as_deref());
+    Grounds { agreement, ..Grounds::default() }
 }
 
 fn known<'a>(references: impl Iterator<Item = &'a ProtocolId>) -> Option<String> {
@@ -138,16 +157,15 @@ fn known<'a>(references: impl Iterator<Item = &'a ProtocolId>) -> Option<String>
 }
 
 /// That there is a ground of the right sort; whether it holds is the gate's question.
-fn check_grounds(fields: &Fields<'_>, produce: &[Product], protocol: bool, agreement: bool) {
+fn check_grounds(fields: &Fields<'_>, produce: &[Product], grounds: &Grounds) {
     let Some(item) = fields.item("produce") else { return };
-    let referred = fields.item("reference").is_some();
     for product in produce {
         match product {
-            Product::Gegevens | Product::Betaling if referred && !protocol && agreement => {
-                let problem = format!("{} needs a protocol, and `reference` names none", product.name());
+            Product::Gegevens | Product::Betaling if grounds.letters_only => {
+                let problem = format!("{} needs a protocol, and `reference` names an agreement", product.name());
                 item.fault(problem, Some("name the protocol in `reference`, and the agreement in `agreement`"));
             }
-            Product::Brieven if !agreement => {
+            Product::Brieven if grounds.agreement.is_none() => {
                 let hint = "name one of the tenant's agreements in `agreement`";
                 item.fault("brieven needs an agreement, and none is named", Some(hint));
             }

@@ -175,6 +175,21 @@ mod tests {
     }
 
     #[test]
+    fn a_link_does_not_lead_outside_unseen() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let (own, other) = (inside.path().join("own"), outside.path().join("other"));
+        for path in [&own, &other] {
+            fs::write(path, "x").unwrap();
+        }
+        let link = inside.path().join("link");
+        std::os::unix::fs::symlink(&other, &link).unwrap();
+        let faults = Faults::default();
+        let files = Files::new(inside.path(), &faults);
+        let judged = [&own, &other, &link, &inside.path().join("absent")].map(|path| files.is_inside(path));
+        assert_eq!(judged, [true, false, false, false]);
+    }
+
+    #[test]
     fn a_directory_is_no_file() {
         let directory = tempfile::tempdir().unwrap();
         let faults = Faults::default();

@@ -114,6 +114,8 @@ pub struct Bill {
     /// By assignment, the year's own line first; then by item, then by price. A thing that changed its price has a
     /// line for each.
     pub lines: Vec<BillLine>,
+    /// Runs, files and letters of days before the first tariff: they are on no line, which a bill has to say.
+    pub without_tariff: u64,
 }
 
 impl Bill {
@@ -128,7 +130,7 @@ impl Bill {
     }
 }
 
-/// The bill of a calendar year. What happened in other years is left out, so is what happened before the first tariff.
+/// The bill of a calendar year. What happened in other years is left out.
 ///
 /// An assignment, and the year itself, cost what the tariff of their first run in that year says.
 pub fn bill(costs: &Costs, year: i16, activities: &[Activity]) -> Bill {
@@ -136,8 +138,12 @@ pub fn bill(costs: &Costs, year: i16, activities: &[Activity]) -> Bill {
     ordered.sort_by_key(|activity| activity.day);
     let mut numbers: BTreeMap<(Option<&AssignmentId>, Item, Amount), u64> = BTreeMap::new();
     let mut begun: BTreeSet<Option<&AssignmentId>> = BTreeSet::new();
+    let mut without_tariff = 0;
     for activity in ordered {
-        let Some(tariff) = costs.on(activity.day) else { continue };
+        let Some(tariff) = costs.on(activity.day) else {
+            without_tariff += activity.runs + activity.files + activity.letters;
+            continue;
+        };
         let assignment = Some(&activity.assignment);
         let mut add = |of, item, price, number| {
             if number > 0 {
@@ -158,7 +164,7 @@ pub fn bill(costs: &Costs, year: i16, activities: &[Activity]) -> Bill {
         number,
         price,
     };
-    Bill { lines: numbers.into_iter().map(line).collect() }
+    Bill { lines: numbers.into_iter().map(line).collect(), without_tariff }
 }
 
 #[cfg(test)]
@@ -232,6 +238,7 @@ mod tests {
     #[test]
     fn nothing_done_is_nothing_to_pay() {
         assert_eq!(bill(&costs(), 2026, &[]), Bill::default());
-        assert_eq!(bill(&costs(), 2025, &[activity("a-2025", date(2025, 5, 1), [1, 1, 1])]), Bill::default());
+        let early = [activity("a-2025", date(2025, 5, 1), [1, 2, 3])];
+        assert_eq!(bill(&costs(), 2025, &early), Bill { lines: Vec::new(), without_tariff: 6 });
     }
 }
