@@ -1,6 +1,6 @@
 //! The characters that every bank of the single euro payments area takes, and how other text is written in them.
 //!
-//! The set is the basic one of the EPC's implementation guidelines (EPC132-08, section 1.4): letters and digits
+//! The set is the basic one of the EPC's implementation guidelines (EPC132-08): letters and digits
 //! without accents, space and `/ - ? : ( ) . , ' +`. What is made here has nothing outside it: no control character,
 //! no markup and no line end can reach a payment file.
 
@@ -120,8 +120,8 @@ fn sign(character: char) -> Option<&'static str> {
     })
 }
 
-/// Letters that are not a Latin letter with an accent: by the usual Latin forms, Cyrillic and Greek as the EPC has
-/// them (EPC217-08), with the letters of Ukrainian and Russian beside those of Bulgarian.
+/// Letters that are not a Latin letter with an accent. Cyrillic and Greek in a plain romanisation of one form for all
+/// languages that write them: the Belgian registers write Latin letters, so that these are rare.
 fn letter(character: char) -> Option<&'static str> {
     Some(match character {
         'ß' => "ss",
