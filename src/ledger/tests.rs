@@ -147,6 +147,7 @@ fn a_submission_is_followed_to_its_answer() {
         available: false,
         fetched_at: None,
         answers: Some(id(1)),
+        amount_total: None,
         test: false,
     };
     assert_eq!(ledger.unavailable_deliveries().unwrap(), std::slice::from_ref(&created));

@@ -1,5 +1,10 @@
 //! `groeikluis assignment bill`: what a local authority pays for a year, from what the transfer log says was done.
 
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
 use anyhow::{Context, ensure};
 use serde_json::json;
 
@@ -10,10 +15,12 @@ use super::super::{
 use crate::{
     config::Settings,
     daemon,
+    documents::bill,
     domain::{
         AssignmentId, Kind, TenantId,
-        cost::{Activity, Bill, BillLine, bill},
+        cost::{self, Activity, Bill, BillLine, Item},
     },
+    durable::Clock,
     ledger::{Ledger, LedgerError, SqliteLedger},
     transfer_log::{AssignmentBilled, Event},
 };
@@ -28,6 +35,9 @@ pub(in super::super) struct Arguments {
     /// Only this local authority; left out: all for whom anything was run.
     #[arg(long)]
     tenant: Option<TenantId>,
+    /// Write each bill, a PDF in Dutch and a CSV, into this directory.
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
     /// As JSON.
     #[arg(long)]
     json: bool,
@@ -42,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let ledger = SqliteLedger::open_to_read(&path)?;
     let mut bills = Vec::new();
     for id in settings.tenants.keys().filter(|id| arguments.tenant.as_ref().is_none_or(|only| only == *id)) {
-        let bill = bill(costs, arguments.year, &activities(&ledger, id)?);
+        let bill = cost::bill(costs, arguments.year, &activities(&ledger, id)?);
         if !bill.lines.is_empty() {
             bills.push((id, bill));
         }
@@ -54,6 +64,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             total_cents: bill.total().cents(),
         });
         daemon::note(&settings, Some(tenant), event)?;
+    }
+    if let Some(directory) = &arguments.out {
+        fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+        for (tenant, bill) in &bills {
+            write(directory, &settings, (tenant, arguments.year), bill)?;
+        }
     }
     if arguments.json {
         let bills: Vec<_> = bills.iter().map(|(tenant, bill)| as_json(tenant, bill)).collect();
@@ -85,6 +101,38 @@ fn activities(ledger: &dyn Ledger, tenant: &TenantId) -> Result<Vec<Activity>, L
     Ok(activities)
 }
 
+/// What an item is called on a bill.
+fn tariff_nl(item: Item) -> &'static str {
+    match item {
+        Item::Year => "per jaar",
+        Item::Assignment => "per opdracht",
+        Item::Run => "per uitvoering",
+        Item::File => "per bestand",
+        Item::Letter => "per brief",
+    }
+}
+
+fn write(directory: &Path, settings: &Settings, (tenant, year): (&TenantId, i16), bill: &Bill) -> anyhow::Result<()> {
+    let lines: Vec<bill::BillLine<'_>> = bill
+        .lines
+        .iter()
+        .map(|line| bill::BillLine {
+            assignment: line.assignment.as_ref().map(AssignmentId::as_str),
+            tariff: tariff_nl(line.item),
+            number: line.number,
+            unit_price: line.price,
+        })
+        .collect();
+    let authority = settings.tenants.get(tenant).map_or(tenant.as_str(), |tenant| tenant.name.as_str());
+    let paper = bill::Bill { authority, year, day: Clock::system().today(), lines: &lines };
+    for (extension, bytes) in [("pdf", paper.pdf()?.to_vec()), ("csv", paper.csv())] {
+        let path = directory.join(format!("afrekening_{tenant}_{year}.{extension}"));
+        fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("groeikluis: {} is written", path.display());
+    }
+    Ok(())
+}
+
 fn as_json(tenant: &TenantId, bill: &Bill) -> serde_json::Value {
     let line = |line: &BillLine| {
         json!({
@@ -114,6 +162,9 @@ fn print(settings: &Settings, tenant: &TenantId, bill: &Bill) -> anyhow::Result<
     }
     table.row(vec!["total".to_owned(), String::new(), String::new(), String::new(), bill.total().to_string()]);
     table.print()?;
+    if bill.without_tariff > 0 {
+        say(&format!("{} runs, files and letters are older than the first tariff, and free", bill.without_tariff));
+    }
     say("");
     Ok(())
 }

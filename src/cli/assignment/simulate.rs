@@ -1,6 +1,8 @@
 //! `groeikluis assignment simulate`: whom an assignment is about, and what it would cost.
 
-use std::path::PathBuf;
+use std::{fs, path::PathBuf};
+
+use anyhow::Context;
 
 use super::{
     super::{
@@ -10,9 +12,15 @@ use super::{
     load_with,
 };
 use crate::{
+    config::Settings,
     daemon,
-    domain::{AssignmentId, statistics},
-    exchange::assignment::{Simulation, Variation},
+    documents::{
+        criteria::{criteria_nl, criterion_nl},
+        simulation::{self, Effect, Price},
+    },
+    domain::{AssignmentId, Criteria, statistics},
+    exchange::assignment::{Around, Simulation, Variation, vary},
+    register::Criterion,
 };
 
 #[derive(clap::Args)]
@@ -40,7 +48,59 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     } else {
         print(&simulation)?;
     }
+    if let Some(path) = &arguments.pdf {
+        let pdf = paper(&settings, arguments, &simulation)?;
+        fs::write(path, &pdf).with_context(|| format!("cannot write {}", path.display()))?;
+        eprintln!("groeikluis: {} is written", path.display());
+    }
     Ok(())
+}
+
+/// The overview for the local authority.
+fn paper(settings: &Settings, arguments: &Arguments, simulation: &Simulation) -> anyhow::Result<Vec<u8>> {
+    let assignment = settings.assignments.get(&arguments.id).context("the assignment is gone")?;
+    let tenant = settings.tenants.get(&assignment.tenant).context("its tenant is gone")?;
+    let municipality = tenant.nis_code.and_then(|code| settings.municipalities.by_code(code));
+    let municipality = municipality.context("its tenant is no municipality")?;
+    let catalogue = &settings.sources;
+    let others = vary(&assignment.criteria, &arguments.vary, &Around { catalogue, municipality })?;
+    let named = |name: &str| {
+        let name = name.split(['.', '=']).next().unwrap_or_default();
+        Criterion::ALL.into_iter().find(|criterion| criterion.name() == name)
+    };
+    let words = |name: &str, criteria: &Criteria| {
+        named(name).map_or_else(|| name.to_owned(), |criterion| criterion_nl(criterion, criteria, catalogue))
+    };
+    let effects: Vec<Effect> = simulation
+        .kept_out
+        .iter()
+        .map(|kept| Effect { criterion: words(&kept.criterion, &assignment.criteria), removes: kept.children })
+        .collect();
+    let variations: Vec<simulation::Variation> = simulation
+        .variations
+        .iter()
+        .zip(&others)
+        .map(|(counted, (name, criteria))| simulation::Variation {
+            change: words(name, criteria),
+            families: counted.families,
+            children: counted.children,
+            beneficiaries: counted.beneficiaries,
+        })
+        .collect();
+    let paper = simulation::Simulation {
+        authority: &tenant.name,
+        assignment: &simulation.assignment,
+        purpose: &assignment.purpose,
+        day: simulation.day,
+        register_month: &simulation.register_month,
+        criteria: &criteria_nl(&assignment.criteria, catalogue),
+        statistics: &simulation.statistics,
+        catalogue,
+        price: assignment.payment.as_ref().map(|terms| Price { unit: assignment.unit, amount: terms.amount }),
+        effects: &effects,
+        variations: &variations,
+    };
+    Ok(paper.pdf()?.to_vec())
 }
 
 fn print(simulation: &Simulation) -> anyhow::Result<()> {
@@ -75,10 +135,11 @@ fn print(simulation: &Simulation) -> anyhow::Result<()> {
     }
     if !variations.is_empty() {
         say("");
-        let mut table = Table::new(&["with", "children", "families", "budget"]);
-        for Variation { change, families, children, total } in variations {
-            let total = total.clone().unwrap_or_else(|| "…".to_owned());
-            table.row(vec![change.clone(), children.to_string(), families.to_string(), total]);
+        let mut table = Table::new(&["with", "children", "families", "beneficiaries", "budget"]);
+        for Variation { change, families, children, beneficiaries, total } in variations {
+            let [children, families, beneficiaries] = [children, families, beneficiaries].map(ToString::to_string);
+            let total = total.clone().unwrap_or_default();
+            table.row(vec![change.clone(), children, families, beneficiaries, total]);
         }
         table.print()?;
     }

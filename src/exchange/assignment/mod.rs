@@ -23,7 +23,7 @@ pub use onboarding::TestFile;
 pub use plan::{Earlier, PlannedFile};
 pub use run::{MadeFile, RunOrder, RunOutcome};
 pub use simulation::{Budget, KeptOut, Simulation, Variation};
-pub use variation::{MOST_VARIATIONS, VariationFault};
+pub use variation::{Around, MOST_VARIATIONS, VariationFault, vary};
 
 use super::ExchangeError;
 use crate::{

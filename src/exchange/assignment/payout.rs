@@ -18,11 +18,7 @@ pub(super) struct Claim<'a> {
 }
 
 /// All claims, in the order of the extract.
-pub(super) struct Claims<'a> {
-    pub claims: Vec<Claim<'a>>,
-    /// How many children, or families, there are.
-    pub units: u64,
-}
+pub(super) struct Claims<'a>(Vec<Claim<'a>>);
 
 impl<'a> Claims<'a> {
     /// Shares the amount of each unit between its beneficiaries.
@@ -52,16 +48,7 @@ impl<'a> Claims<'a> {
                 }
             }
         }
-        let units = match unit {
-            Unit::Child => selection.children().len() as u64,
-            Unit::Family => {
-                let mut dossiers: Vec<u32> = claims.iter().map(|claim| claim.household.dossier()).collect();
-                dossiers.sort_unstable();
-                dossiers.dedup();
-                dossiers.len() as u64
-            }
-        };
-        Self { claims, units }
+        Self(claims)
     }
 
     /// The claims of each family as one, for its letter: that of the first beneficiary, with what all of the family
@@ -69,7 +56,7 @@ impl<'a> Claims<'a> {
     pub fn by_family(self) -> Vec<Claim<'a>> {
         let mut families: Vec<Claim<'a>> = Vec::new();
         let mut places: HashMap<u32, usize> = HashMap::new();
-        for claim in self.claims {
+        for claim in self.0 {
             let place = *places.entry(claim.household.dossier()).or_insert(families.len());
             match families.get_mut(place) {
                 None => families.push(claim),
@@ -102,14 +89,12 @@ pub(super) struct Payouts<'a> {
     pub to_accounts: Vec<Payout<'a>>,
     /// To who has no account, in the order of the extract.
     pub without_account: Vec<Payout<'a>>,
-    /// How many children, or families, are paid for.
-    pub units: u64,
 }
 
 impl<'a> Payouts<'a> {
     /// Adds up what each beneficiary claims.
     pub fn of(selection: &Selection<'a>, unit: Unit, amount: Amount) -> Self {
-        let Claims { claims, units } = Claims::of(selection, unit, amount);
+        let Claims(claims) = Claims::of(selection, unit, amount);
         let mut payouts: Vec<Payout<'a>> = Vec::new();
         let mut places: HashMap<Niss, usize> = HashMap::new();
         for Claim { household, amount, .. } in claims {
@@ -126,12 +111,7 @@ impl<'a> Payouts<'a> {
         }
         let payouts = payouts.into_iter().filter(|payout| payout.amount > Amount::ZERO);
         let (to_accounts, without_account) = payouts.partition(Payout::has_account);
-        Self { to_accounts, without_account, units }
-    }
-
-    /// The sum of all.
-    pub fn total(&self) -> Amount {
-        total(&self.to_accounts) + total(&self.without_account)
+        Self { to_accounts, without_account }
     }
 }
 

@@ -34,14 +34,20 @@ pub enum VariationFault {
 }
 
 /// What varied criteria are read against.
-pub(super) struct Around<'a> {
+#[derive(Clone, Copy)]
+pub struct Around<'a> {
+    /// The sources.
     pub catalogue: &'a SourceCatalogue,
+    /// The municipality, whose postcodes may be asked for.
     pub municipality: &'a Municipality,
 }
 
 /// The criteria with each of the values, and how each is called. Several values at once are joined by `+`
 /// (`any_of=sociale_toeslag+schooltoeslag`), and `-` takes the demand away.
-pub(super) fn vary(
+///
+/// # Errors
+/// [`VariationFault`].
+pub fn vary(
     criteria: &Criteria,
     texts: &[String],
     around: &Around<'_>,
