@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod audit;
 pub mod bill;
+pub mod criteria;
 mod csv;
 mod day;
 mod figures;
