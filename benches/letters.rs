@@ -87,7 +87,7 @@ fn main() -> Outcome<()> {
 fn letter(at: usize) -> Outcome<Letter> {
     let pick = |of: &[&'static str], by: usize| of.get(at / by % of.len()).copied().unwrap_or_default();
     let name = format!("{} {}", pick(&FIRST, 1), pick(&LAST, 9));
-    let (house_number, box_number) = ((at % 250 + 1).to_string(), (at % 30).to_string());
+    let (house_number, box_number) = ((at % 250 + 1).to_string(), (at % 30 + 1).to_string());
     let postal = Postal {
         name: &name,
         street: pick(&STREETS, 3),

@@ -13,7 +13,7 @@ use super::{
     simulation,
     typeset::TypesetFault,
 };
-use crate::domain::{Amount, SourceCatalogue, Statistics};
+use crate::domain::{Amount, Count, SourceCatalogue, Statistics};
 
 const BODY: &str = include_str!("paper/overview.typ");
 
@@ -61,12 +61,12 @@ pub struct Delivered<'a> {
 /// The letters of a run.
 #[derive(Clone, Copy)]
 pub struct Letters {
-    /// How many.
+    /// How many. It is shown whatever it is, for it is billed.
     pub letters: u64,
     /// Their pages in all.
     pub pages: u64,
     /// Families for whom none could be made, for want of an address.
-    pub without_address: u64,
+    pub without_address: Count,
 }
 
 #[derive(Serialize)]
@@ -127,8 +127,8 @@ impl Overview<'_> {
             simulation::row(&mut out, part, "", count);
         }
         if let Some(Letters { letters, pages, without_address }) = self.letters {
-            let rows = format!("brieven;;{letters}\nbladzijden;;{pages}\ngezinnen zonder adres;;{without_address}\n");
-            out.extend_from_slice(rows.as_bytes());
+            out.extend_from_slice(format!("brieven;;{letters}\nbladzijden;;{pages}\n").as_bytes());
+            simulation::row(&mut out, "gezinnen zonder adres", "", without_address);
         }
         simulation::tables(&mut out, self.statistics);
         out.extend_from_slice(b"\nbestand;rijen;bedrag;bezorgd;opgehaald\n");
@@ -173,12 +173,13 @@ impl Letters {
             some(pages, "bladzijde", "bladzijden"),
             if letters == 1 { "ging" } else { "gingen" }
         );
-        match without_address {
-            0 => made,
-            number => {
-                let families = some(number, "gezin", "gezinnen");
-                format!("{made} Voor {families} was er geen adres waarop de post kan bezorgen.")
+        match without_address.shown() {
+            Some(0) => made,
+            Some(number) => {
+                let families = figures::number(number);
+                format!("{made} Voor {families} gezinnen was er geen adres waarop de post kan bezorgen.")
             }
+            None => format!("{made} Niet elk gezin heeft een adres waarop de post kan bezorgen."),
         }
     }
 }
@@ -218,7 +219,7 @@ mod tests {
             statistics: &samples::statistics(),
             catalogue: &samples::catalogue(),
             deliveries: &[delivered, paid],
-            letters: Some(Letters { letters: 812, pages: 815, without_address: 2 }),
+            letters: Some(Letters { letters: 812, pages: 815, without_address: Count::of(2) }),
         };
         golden::compare_pdf("overzicht.txt", &overview.pdf().unwrap());
         golden::compare("overzicht.csv", &String::from_utf8(overview.csv()).unwrap());
@@ -226,7 +227,13 @@ mod tests {
 
     #[test]
     fn letters_are_counted_in_words() {
-        let letters = Letters { letters: 1, pages: 1, without_address: 0 };
+        let letters = Letters { letters: 1, pages: 1, without_address: Count::of(0) };
         assert_eq!(letters.words(), "1 brief van samen 1 bladzijde ging naar de drukker.");
+        let letters = Letters { letters: 1_204, pages: 1_210, without_address: Count::of(12) };
+        assert_eq!(
+            letters.words(),
+            "1.204 brieven van samen 1.210 bladzijden gingen naar de drukker. Voor 12 gezinnen was er geen adres waarop de \
+             post kan bezorgen."
+        );
     }
 }
