@@ -23,9 +23,8 @@ pub fn criteria_nl(criteria: &Criteria, catalogue: &SourceCatalogue) -> Vec<Stri
 pub fn criterion_nl(criterion: Criterion, criteria: &Criteria, catalogue: &SourceCatalogue) -> String {
     let Criteria { postcodes, any_of, all_of, none_of, born, rank, family_size, single_parent } = criteria;
     let names = |sources: &[SourceId], word| {
-        let names: Vec<&str> =
-            sources.iter().filter_map(|id| catalogue.source(*id)).map(|source| source.name.as_str()).collect();
-        enumeration(&names, word)
+        let names: Vec<String> = sources.iter().map(|id| name(*id, catalogue)).collect();
+        enumeration(&names.iter().map(String::as_str).collect::<Vec<_>>(), word)
     };
     let text = match criterion {
         Criterion::Postcodes if postcodes.is_empty() => "eender waar in de gemeente".to_owned(),
@@ -35,11 +34,11 @@ pub fn criterion_nl(criterion: Criterion, criteria: &Criteria, catalogue: &Sourc
             format!("woont in {}", enumeration(&codes, "of"))
         }
         Criterion::AnyOf if any_of.is_empty() => "met of zonder deze toeslagen".to_owned(),
-        Criterion::AnyOf => format!("krijgt {}", names(any_of, "of")),
+        Criterion::AnyOf => format!("heeft recht op {}", names(any_of, "of")),
         Criterion::AllOf if all_of.is_empty() => "met of zonder deze toeslagen samen".to_owned(),
-        Criterion::AllOf => format!("krijgt {}, samen", names(all_of, "en")),
+        Criterion::AllOf => format!("heeft recht op {}", names(all_of, "en")),
         Criterion::NoneOf if none_of.is_empty() => "geen toeslag uitgesloten".to_owned(),
-        Criterion::NoneOf => format!("krijgt niet: {}", names(none_of, "of")),
+        Criterion::NoneOf => format!("heeft geen recht op {}", names(none_of, "of")),
         Criterion::Born => born_nl(*born),
         Criterion::Rank => range_nl(*rank, "plaats in het gezin"),
         Criterion::FamilySize => range_nl(*family_size, "aantal kinderen in het gezin"),
@@ -72,6 +71,16 @@ fn range_nl(range: Between, what: &str) -> String {
     }
 }
 
+/// A source's name within a sentence: unless it is an abbreviation it begins with a small letter.
+fn name(id: SourceId, catalogue: &SourceCatalogue) -> String {
+    let name = catalogue.source(id).map(|source| source.name.as_str()).unwrap_or_default();
+    let mut letters = name.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => first.to_lowercase().chain(letters).collect(),
+        _ => name.to_owned(),
+    }
+}
+
 /// `a, b of c`.
 fn enumeration(items: &[&str], word: &str) -> String {
     match items {
@@ -91,7 +100,7 @@ mod tests {
     fn criteria_read_as_sentences() {
         let source = |code: &str, name: &str| Source { code: code.to_owned(), name: name.to_owned() };
         let catalogue = SourceCatalogue::new(vec![
-            source("sociale_toeslag", "sociale toeslag"),
+            source("sociale_toeslag", "Sociale toeslag"),
             source("schooltoeslag", "schooltoeslag"),
             source("zorgtoeslag", "zorgtoeslag"),
         ])
@@ -111,8 +120,8 @@ mod tests {
             criteria_nl(&criteria, &catalogue),
             [
                 "Woont in 8820 of 8600",
-                "Krijgt sociale toeslag of schooltoeslag",
-                "Krijgt niet: zorgtoeslag",
+                "Heeft recht op sociale toeslag of schooltoeslag",
+                "Heeft geen recht op zorgtoeslag",
                 "Geboren van 1 januari 2014 tot en met 31 december 2020",
                 "Plaats in het gezin: minstens 2",
                 "Aantal kinderen in het gezin: 3",

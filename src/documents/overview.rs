@@ -61,7 +61,7 @@ pub struct Delivered<'a> {
 /// The letters of a run.
 #[derive(Clone, Copy)]
 pub struct Letters {
-    /// How many.
+    /// How many. It is shown whatever it is, for it is billed.
     pub letters: u64,
     /// Their pages in all.
     pub pages: u64,
@@ -173,12 +173,14 @@ impl Letters {
             some(pages, "bladzijde", "bladzijden"),
             if letters == 1 { "ging" } else { "gingen" }
         );
-        let families = match without_address.shown() {
-            Some(0) => return made,
-            Some(number) => some(number, "gezin", "gezinnen"),
-            None => "enkele gezinnen".to_owned(),
-        };
-        format!("{made} Voor {families} was er geen adres waarop de post kan bezorgen.")
+        match without_address.shown() {
+            Some(0) => made,
+            Some(number) => {
+                let families = figures::number(number);
+                format!("{made} Voor {families} gezinnen was er geen adres waarop de post kan bezorgen.")
+            }
+            None => format!("{made} Niet elk gezin heeft een adres waarop de post kan bezorgen."),
+        }
     }
 }
 
@@ -227,5 +229,11 @@ mod tests {
     fn letters_are_counted_in_words() {
         let letters = Letters { letters: 1, pages: 1, without_address: Count::of(0) };
         assert_eq!(letters.words(), "1 brief van samen 1 bladzijde ging naar de drukker.");
+        let letters = Letters { letters: 1_204, pages: 1_210, without_address: Count::of(12) };
+        assert_eq!(
+            letters.words(),
+            "1.204 brieven van samen 1.210 bladzijden gingen naar de drukker. Voor 12 gezinnen was er geen adres waarop de \
+             post kan bezorgen."
+        );
     }
 }

@@ -1,6 +1,6 @@
 //! The simulation of an assignment, for a local authority that weighs its criteria: as PDF and as CSV.
 //!
-//! It has counts only, none of which is withheld by [`crate::domain::Statistics`]: it may be given without a protocol.
+//! It has counts only, each a [`Count`] that may be shown: it may be given without a protocol.
 
 use jiff::civil::Date;
 use serde::Serialize;

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::{
+    domain::Amount,
     durable::Clock,
     transfer_log::{
         Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, Outcome, ProtocolUsed, Record,
@@ -147,7 +148,7 @@ fn a_submission_is_followed_to_its_answer() {
         available: false,
         fetched_at: None,
         answers: Some(id(1)),
-        amount_total: None,
+        amount_total: Some(Amount::from_cents(7_500)),
         test: false,
     };
     assert_eq!(ledger.unavailable_deliveries().unwrap(), std::slice::from_ref(&created));

@@ -62,22 +62,18 @@ pub enum LetterFault {
         id: String,
     },
     /// A letter has too many pages, or lacks what it must have.
-    #[error("letters {first} to {last}: one of them lacks {what}")]
+    #[error("letters {letters}: one of them lacks {what}")]
     Lacks {
-        /// The first of the batch.
-        first: String,
-        /// The last of the batch.
-        last: String,
+        /// The first and the last of the batch.
+        letters: String,
         /// What.
         what: &'static str,
     },
     /// The template fails for one of them. What Typst says of it may quote the family's data, and is left out.
-    #[error("letters {first} to {last}: the template fails at {file}:{line}:{column}")]
+    #[error("letters {letters}: the template fails at {file}:{line}:{column}")]
     Template {
-        /// The first of the batch.
-        first: String,
-        /// The last of the batch.
-        last: String,
+        /// The first and the last of the batch.
+        letters: String,
         /// The file.
         file: String,
         /// The line.
@@ -86,12 +82,10 @@ pub enum LetterFault {
         column: usize,
     },
     /// They could not be set for another reason.
-    #[error("letters {first} to {last} cannot be set")]
+    #[error("letters {letters} cannot be set")]
     Typeset {
-        /// The first of the batch.
-        first: String,
-        /// The last of the batch.
-        last: String,
+        /// The first and the last of the batch.
+        letters: String,
         /// Why.
         #[source]
         source: TypesetFault,
@@ -162,8 +156,8 @@ impl<'a> Print<'a> {
 
     fn batch(&self, letters: &'a [Letter], set: Typeset) -> Result<Batch<'a>, LetterFault> {
         let places = places(&set, letters, &self.design.fixed).map_err(|what| {
-            let (first, last) = ends(letters);
-            LetterFault::Lacks { first, last, what }
+            let letters = ends(letters);
+            LetterFault::Lacks { letters, what }
         })?;
         let printed = letters.iter().zip(places);
         Ok(Batch {
@@ -222,14 +216,15 @@ fn check(design: &LetterDesign, letter: &Letter) -> Result<(), LetterFault> {
 
 /// A fault without what it may quote.
 fn quiet(letters: &[Letter], fault: TypesetFault) -> LetterFault {
-    let (first, last) = ends(letters);
+    let letters = ends(letters);
     match fault {
-        TypesetFault::Source { file, line, column, .. } => LetterFault::Template { first, last, file, line, column },
-        source => LetterFault::Typeset { first, last, source },
+        TypesetFault::Source { file, line, column, .. } => LetterFault::Template { letters, file, line, column },
+        source => LetterFault::Typeset { letters, source },
     }
 }
 
-fn ends(letters: &[Letter]) -> (String, String) {
+/// Which letters a batch has: `T-000001 to T-000500`.
+fn ends(letters: &[Letter]) -> String {
     let id = |letter: Option<&Letter>| letter.map_or_else(String::new, |letter| letter.id.clone());
-    (id(letters.first()), id(letters.last()))
+    format!("{} to {}", id(letters.first()), id(letters.last()))
 }

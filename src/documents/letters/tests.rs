@@ -1,3 +1,5 @@
+//! Letters as a municipality and a printer get them.
+
 use jiff::civil::{Date, date};
 
 use super::*;

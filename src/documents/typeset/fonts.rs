@@ -10,15 +10,16 @@ use typst::{
 
 struct Fonts {
     book: LazyHash<FontBook>,
-    fonts: Vec<Font>,
+    /// In the order of the book.
+    all: Vec<Font>,
     /// The characters that one of them has.
     characters: HashSet<u32>,
 }
 
 static FONTS: LazyLock<Fonts> = LazyLock::new(|| {
-    let fonts: Vec<Font> = typst_assets::fonts().flat_map(|data| Font::iter(Bytes::new(data))).collect();
-    let characters = fonts.iter().flat_map(|font| font.info().coverage.iter()).collect();
-    Fonts { book: LazyHash::new(FontBook::from_fonts(&fonts)), fonts, characters }
+    let all: Vec<Font> = typst_assets::fonts().flat_map(|data| Font::iter(Bytes::new(data))).collect();
+    let characters = all.iter().flat_map(|font| font.info().coverage.iter()).collect();
+    Fonts { book: LazyHash::new(FontBook::from_fonts(&all)), all, characters }
 });
 
 /// Whether a character can be printed. One that no font has would be an empty box, which PDF/A forbids; what is for
@@ -35,7 +36,7 @@ pub(super) fn book() -> &'static LazyHash<FontBook> {
 }
 
 pub(super) fn font(index: usize) -> Option<Font> {
-    FONTS.fonts.get(index).cloned()
+    FONTS.all.get(index).cloned()
 }
 
 #[cfg(test)]

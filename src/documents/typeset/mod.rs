@@ -37,7 +37,7 @@ use world::OwnWorld;
 
 /// The longest that one document may take. A batch of letters takes a second or two; a machine under load in tests
 /// takes ten times that.
-pub const LONGEST: Duration = Duration::from_secs(120);
+pub const LONGEST: Duration = Duration::from_mins(2);
 
 /// Stack of the thread that sets: Typst's deepest recursion (80 calls, 72 layouts) without optimisation needs more
 /// than the two megabytes that threads have.
