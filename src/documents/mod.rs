@@ -29,6 +29,7 @@ mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};
 pub use data::DataRow;
+pub use day::register_month_nl;
 pub use guide::Guide;
 pub use manifest::Manifest;
 pub use payment::{Payment, RemittanceLine, WithoutAccount, Written};

@@ -66,13 +66,13 @@ fn database(extract: &str) -> Connection {
     let (wanted, sources) = (wanted.map(place), place("sources"));
     let beneficiary = place("beneficiary_niss");
     database.execute_batch("BEGIN").unwrap();
-    for (at, line) in lines.enumerate() {
+    for (at, line) in (0_i64..).zip(lines) {
         // Only the columns behind the names and the address may stand in quotes, and the first are all before them.
         let cells: Vec<&str> = line.split(';').collect();
         let value = |place: usize| cells[place];
         let from_end = header.len() - sources;
         let row = rusqlite::params![
-            at as i64,
+            at,
             value(wanted[0]),
             value(wanted[1]),
             value(wanted[2]),
@@ -87,7 +87,7 @@ fn database(extract: &str) -> Connection {
         for right in rights.split('|').filter(|right| !right.is_empty()) {
             let (source, share) = right.split_once('=').unwrap();
             let insert = "INSERT INTO rights VALUES (?1,?2,?3)";
-            database.prepare_cached(insert).unwrap().execute(rusqlite::params![at as i64, source, share]).unwrap();
+            database.prepare_cached(insert).unwrap().execute(rusqlite::params![at, source, share]).unwrap();
         }
     }
     database.execute_batch("COMMIT").unwrap();
@@ -296,7 +296,7 @@ fn a_run_that_is_killed_happened_whole_or_not_at_all() {
         daemon.kill9();
         running.wait().unwrap();
         daemon.start();
-        wait_until("the register", || run(&daemon, "premie-2026", &["--dry-run"]).code == Some(0));
+        daemon.wait_for_register();
         let logged = daemon.events("assignment.run").len();
         assert!(logged == runs || logged == runs + 1, "{logged} runs after {runs}");
         runs = logged;

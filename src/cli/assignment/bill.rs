@@ -45,26 +45,7 @@ pub(in super::super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
-    let costs = settings.costs.as_ref().context("there are no tariffs: add them to costs.yaml")?;
-    let year = u64::try_from(arguments.year).context("the year")?;
-    let path = settings.state_dir.join("ledger.sqlite");
-    ensure!(path.exists(), "there is no ledger yet: nothing was ever run");
-    let ledger = SqliteLedger::open_to_read(&path)?;
-    let mut bills = Vec::new();
-    for id in settings.tenants.keys().filter(|id| arguments.tenant.as_ref().is_none_or(|only| only == *id)) {
-        let bill = cost::bill(costs, arguments.year, &activities(&ledger, id)?);
-        if !bill.lines.is_empty() {
-            bills.push((id, bill));
-        }
-    }
-    for (tenant, bill) in &bills {
-        let event = Event::AssignmentBilled(AssignmentBilled {
-            year,
-            lines: bill.lines.len() as u64,
-            total_cents: bill.total().cents(),
-        });
-        daemon::note(&settings, Some(tenant), event)?;
-    }
+    let bills = bills(&settings, arguments.year, arguments.tenant.as_ref())?;
     if let Some(directory) = &arguments.out {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         for (tenant, bill) in &bills {
@@ -82,6 +63,33 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(&format!("nothing was run in {} for anybody asked about", arguments.year));
     }
     Ok(())
+}
+
+/// The bills of a year, of one local authority or of all that have one. Each is entered in the log.
+pub(in super::super) fn bills(
+    settings: &Settings,
+    year: i16,
+    only: Option<&TenantId>,
+) -> anyhow::Result<Vec<(TenantId, Bill)>> {
+    let costs = settings.costs.as_ref().context("there are no tariffs: add them to costs.yaml")?;
+    let path = settings.state_dir.join("ledger.sqlite");
+    ensure!(path.exists(), "there is no ledger yet: nothing was ever run");
+    let ledger = SqliteLedger::open_to_read(&path)?;
+    let mut bills = Vec::new();
+    for id in settings.tenants.keys().filter(|id| only.is_none_or(|only| only == *id)) {
+        let bill = cost::bill(costs, year, &activities(&ledger, id)?);
+        if bill.lines.is_empty() {
+            continue;
+        }
+        let event = Event::AssignmentBilled(AssignmentBilled {
+            year: u64::try_from(year).context("the year")?,
+            lines: bill.lines.len() as u64,
+            total_cents: bill.total().cents(),
+        });
+        daemon::note(settings, Some(id), event)?;
+        bills.push((id.clone(), bill));
+    }
+    Ok(bills)
 }
 
 /// What was done for a tenant, a line for each run.
@@ -102,7 +110,7 @@ fn activities(ledger: &dyn Ledger, tenant: &TenantId) -> Result<Vec<Activity>, L
 }
 
 /// What an item is called on a bill.
-fn tariff_nl(item: Item) -> &'static str {
+pub(in super::super) fn tariff_nl(item: Item) -> &'static str {
     match item {
         Item::Year => "per jaar",
         Item::Assignment => "per opdracht",

@@ -1,6 +1,6 @@
 //! `groeikluis assignment`: assignments of the VUTG route. The running daemon does what is asked.
 
-mod bill;
+pub(super) mod bill;
 mod simulate;
 
 use anyhow::Context;
@@ -72,8 +72,8 @@ pub(super) struct Run {
     #[command(flatten)]
     config: ConfigArgument,
     /// Show what would leave, and deliver nothing.
-    #[arg(long)]
-    dry_run: bool,
+    #[arg(long = "dry-run")]
+    only_show: bool,
     /// Run it a second time in its period.
     #[arg(long, requires = "reason")]
     again: bool,
@@ -159,14 +159,14 @@ fn test(arguments: &Test) -> anyhow::Result<()> {
 
 fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     let settings = load_with(&arguments.config, &arguments.id)?;
-    let order = RunOrder { again: arguments.reason.clone(), dry_run: arguments.dry_run };
+    let order = RunOrder { again: arguments.reason.clone(), dry_run: arguments.only_show };
     let outcome = daemon::run(&settings, &arguments.id, order, |text| eprintln!("groeikluis: {text}"))?;
     if arguments.json {
         return Ok(print_json(&serde_json::to_value(&outcome)?)?);
     }
     let RunOutcome { register_month, children, made, planned, unaddressed, earlier } = &outcome;
     say(&format!("{children} children of the register of {register_month} meet the criteria"));
-    if arguments.dry_run {
+    if arguments.only_show {
         for earlier in earlier {
             say(&format!(
                 "it was run on {} before, from the register of {}: {} files, {} letters; it needs --again",

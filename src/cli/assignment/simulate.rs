@@ -16,6 +16,7 @@ use crate::{
     daemon,
     documents::{
         criteria::{criteria_nl, criterion_nl},
+        register_month_nl,
         simulation::{self, Effect, Price},
     },
     domain::{AssignmentId, Criteria, statistics},
@@ -92,7 +93,7 @@ fn paper(settings: &Settings, arguments: &Arguments, simulation: &Simulation) ->
         assignment: &simulation.assignment,
         purpose: &assignment.purpose,
         day: simulation.day,
-        register_month: &simulation.register_month,
+        register_month: &register_month_nl(&simulation.register_month),
         criteria: &criteria_nl(&assignment.criteria, catalogue),
         statistics: &simulation.statistics,
         catalogue,

@@ -9,7 +9,7 @@ use anyhow::{Context, ensure};
 use zeroize::Zeroizing;
 
 use super::{
-    super::output::say,
+    super::{assignment::bill, output::say},
     layout::{DRUKKERIJ, Layout, TORHOUT},
     route::{LOOK_EVERY, PATIENCE, SHOWN_ROWS, Visitor},
 };
@@ -18,6 +18,7 @@ use crate::{
     daemon::{self, DaemonError},
     documents::Manifest,
     domain::{AssignmentId, Kind},
+    durable::Clock,
     exchange::assignment::{MadeFile, RunOrder, RunOutcome, TestFile},
 };
 
@@ -88,6 +89,17 @@ pub(super) async fn perform(layout: &Layout, address: std::net::SocketAddr) -> a
     let report = order(layout, daemon::report).await?;
     say("   The report as it stands after that:");
     report.iter().for_each(show_made);
+
+    say(&format!("\n9. What {} pays for the year, from the transfer log:", TORHOUT.name));
+    let settings = config::load(&layout.config()).map_err(DaemonError::Configuration)?;
+    let year = Clock::system().today().year();
+    let bills = tokio::task::spawn_blocking(move || bill::bills(&settings, year, None)).await??;
+    let (_, bill) = bills.first().context("there is no bill")?;
+    for line in &bill.lines {
+        let (each, number) = (bill::tariff_nl(line.item), line.number);
+        say(&format!("   | {each:<15} {number:>3} × € {:>7} = € {}", line.price.to_string(), line.total()));
+    }
+    say(&format!("   | together € {}", bill.total()));
     Ok(())
 }
 

@@ -55,7 +55,7 @@ impl Exchange {
     pub fn send_test(&self, id: &AssignmentId, file: TestFile) -> Result<Vec<MadeFile>, AssignmentFault> {
         let commission = Commission::of(self, id)?;
         let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
-        commission.require_room(self, &commission.tenant)?;
+        self.require_room(&commission.tenant)?;
         let prepared = match file {
             TestFile::Technical => vec![self.technical(&commission)?],
             TestFile::Functional => self.functional(&commission)?,

@@ -143,10 +143,10 @@ mod tests {
                 .to_owned();
         for (dossier, child, name, beneficiary, iban, sources) in rows {
             let holder = if iban.is_empty() { "" } else { "Claes Eva" };
-            extract.push_str(&format!(
+            extract.extend([format!(
                 "2026-11;{dossier};{child};Claes;{name};;31033;8820;1;2;0;{beneficiary};Claes;Eva;Markt;1;;8820;Torhout;BE;\
                  {holder};{iban};{sources}\n"
-            ));
+            )]);
         }
         let source = |code: &str| Source { code: code.to_owned(), name: String::new() };
         let catalogue = SourceCatalogue::new(["sociale_toeslag", "schooltoeslag"].map(source).to_vec()).unwrap();

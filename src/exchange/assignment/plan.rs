@@ -83,9 +83,9 @@ impl<'a> Plan<'a> {
         }
         let payouts = assignment.payment.as_ref().map(|terms| Payouts::of(&selection, assignment.unit, terms.amount));
         let cleared = Cleared::of(exchange, commission, payouts.as_ref())?;
-        commission.require_room(exchange, &commission.tenant)?;
+        exchange.require_room(&commission.tenant)?;
         if let Some((printer, _)) = &cleared.letters {
-            commission.require_room(exchange, printer)?;
+            exchange.require_room(printer)?;
         }
         let design = commission.letter_design()?;
         Ok(Self { selection, payouts, cleared, earlier, design })
@@ -168,10 +168,10 @@ impl Cleared {
     }
 }
 
-impl Commission {
+impl Exchange {
     /// Nothing new is published to a full outbox.
-    pub(super) fn require_room(&self, exchange: &Exchange, tenant: &Tenant) -> Result<(), AssignmentFault> {
-        let used_bytes = exchange.parts.boxes.outbox_bytes(&tenant.id).map_err(ExchangeError::DropBox)?;
+    pub(super) fn require_room(&self, tenant: &Tenant) -> Result<(), AssignmentFault> {
+        let used_bytes = self.parts.boxes.outbox_bytes(&tenant.id).map_err(ExchangeError::DropBox)?;
         let limit_bytes = tenant.limits.outbox_bytes;
         if used_bytes < limit_bytes {
             return Ok(());

@@ -9,6 +9,7 @@ use crate::{
     documents::{
         criteria::criteria_nl,
         overview::{Delivered, Letters, Overview},
+        register_month_nl,
     },
     domain::{
         Amount, AssignmentId, Clearance, Count, Ground, Kind, Statistics, TenantId, assignment::Product, brussels_date,
@@ -63,7 +64,7 @@ impl Commission {
             purpose: &self.assignment.purpose,
             run_on: facts.run_on,
             day: self.today,
-            register_month: facts.register_month,
+            register_month: &register_month_nl(facts.register_month),
             criteria: &criteria_nl(&self.assignment.criteria, catalogue),
             statistics: facts.statistics,
             catalogue,
@@ -129,7 +130,7 @@ impl Exchange {
         let _turn = self.queue.reserve(&tenant.id).ok_or(AssignmentFault::Stopping)?;
         let runs = self.parts.ledger.runs(&tenant.id, Some(&assignment.id), None).map_err(ExchangeError::Ledger)?;
         let last = runs.last().ok_or_else(|| AssignmentFault::NeverRun(assignment.id.to_string()))?;
-        commission.require_room(self, tenant)?;
+        self.require_room(tenant)?;
         let files = self.delivered(&tenant.id, last)?;
         let letters = (last.letters > 0 || assignment.produces(Product::Brieven)).then_some(Letters {
             letters: last.letters,

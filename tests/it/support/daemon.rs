@@ -63,7 +63,8 @@ impl TestDaemon {
 
     /// Waits until lists can be answered.
     pub fn wait_for_register(&self) {
-        wait_for("the register", || self.events("register.loaded").pop());
+        let process = self.process.as_ref().expect("no daemon runs");
+        assert!(process.wait_for_line("register loaded").is_some(), "it ended:\n{}", process.said());
     }
 
     /// Kills it as a power cut would end it.
