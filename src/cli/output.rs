@@ -30,7 +30,9 @@ impl Table {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
-                let is_number = !cell.is_empty() && cell.bytes().all(|byte| byte.is_ascii_digit());
+                // Counts, amounts, and what stands for a count that is not told.
+                let numeric = |character: char| character.is_ascii_digit() || matches!(character, '.' | '…');
+                let is_number = !cell.is_empty() && cell.chars().all(numeric);
                 let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
                 line.push_str(before);
                 line.push_str(cell);
