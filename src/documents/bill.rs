@@ -81,8 +81,7 @@ impl Bill<'_> {
                     ("Opgemaakt op", date_nl(self.day)),
                 ],
                 notes: vec![
-                    "De aantallen komen uit het uitwisselingslogboek. Ze zijn na te rekenen met de ontvangstbewijzen in \
-                     de dropbox.",
+                    "De aantallen komen uit het uitwisselingslogboek.",
                     "Deze afrekening is een kostenoverzicht en geen factuur.",
                 ],
             },

@@ -33,7 +33,7 @@ pub struct Head<'a> {
     pub authority: &'a str,
     /// What it is about: names with their values.
     pub facts: Vec<(&'static str, String)>,
-    /// What stands at the end.
+    /// What must be read with the figures, below them.
     pub notes: Vec<&'a str>,
 }
 
