@@ -8,6 +8,7 @@ mod demo;
 mod keys;
 mod ledger;
 mod output;
+mod plan;
 mod register;
 mod serve;
 mod status;
@@ -35,6 +36,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Report every fault of every configuration file and secret.
     Check(check::Arguments),
+    /// Show what a reload of these files would change for the running daemon.
+    ///
+    /// Compares them with what the daemon put in force last, also while it does not run: who gains or loses access,
+    /// which protocols and agreements start, change or end, whose drop-box loses its tenant, which settings wait for a
+    /// restart, and what ends soon. Nothing is changed.
+    Plan(plan::Arguments),
     /// Show where each tenant stands, and what needs a hand.
     Status(status::Arguments),
     /// One tenant.
@@ -89,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
         Command::Register(command) => register::run(&command),

@@ -1,4 +1,6 @@
-//! Reading the configuration's files through a limit, and remembering what was read for the fingerprint.
+//! Reading the configuration's files through a limit, and remembering what was read.
+//!
+//! They come from the disk, or from a configuration that was kept (see `kept`).
 
 use std::{
     cell::RefCell,
@@ -19,23 +21,39 @@ pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
 /// Files of tenants at most: Flanders has 285 municipalities and as many centres for social welfare.
 pub const MOST_TENANTS: usize = 2000;
 
+/// The text of each file of a configuration, by absolute path.
+pub(super) type Texts = BTreeMap<PathBuf, String>;
+
 /// The files of one configuration.
 #[derive(Debug)]
 pub(super) struct Files<'a> {
     base: &'a Path,
     faults: &'a Faults,
+    /// What stands in for the disk.
+    kept: Option<&'a Texts>,
     digests: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
+    texts: RefCell<Texts>,
 }
 
 impl<'a> Files<'a> {
     /// Files below `base`, the directory of the main file.
     pub fn new(base: &'a Path, faults: &'a Faults) -> Self {
-        Self { base, faults, digests: RefCell::default() }
+        Self { base, faults, kept: None, digests: RefCell::default(), texts: RefCell::default() }
+    }
+
+    /// Files that were kept; the disk is not looked at.
+    pub fn kept(base: &'a Path, faults: &'a Faults, texts: &'a Texts) -> Self {
+        Self { kept: Some(texts), ..Self::new(base, faults) }
     }
 
     /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
     pub fn read(&self, path: &Path, named_at: &Position) -> Option<String> {
-        let bytes = match read_bounded(path) {
+        let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        let read = match self.kept {
+            Some(texts) => texts.get(&absolute).map(|text| Some(text.clone().into_bytes())).ok_or_else(not_kept),
+            None => read_bounded(path),
+        };
+        let bytes = match read {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 let problem = format!("{} is larger than {LARGEST_FILE_BYTES} bytes", path.display());
@@ -58,14 +76,19 @@ impl<'a> Files<'a> {
             self.faults.add_with_hint(&at, "not UTF-8", "save the file as UTF-8");
         });
         // Some editors put a byte order mark in front; it is no part of the text.
-        text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+        let text = text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))?;
+        self.texts.borrow_mut().insert(absolute, text.clone());
+        Some(text)
     }
 
     /// The tenant files of a directory, by name. Other files, such as an editor's copies, are left alone.
     pub fn tenants(&self, directory: &Path, named_at: &Position) -> Vec<PathBuf> {
-        let listed = fs::read_dir(directory).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
-        });
+        let listed = match self.kept {
+            Some(texts) => Ok(kept_in(texts, directory)),
+            None => fs::read_dir(directory).and_then(|entries| {
+                entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
+            }),
+        };
         let mut paths = listed.unwrap_or_else(|error| {
             self.faults.add(named_at, format!("cannot read {}: {error}", directory.display()));
             Vec::new()
@@ -95,6 +118,20 @@ impl<'a> Files<'a> {
         }
         hex::encode(whole.finalize())
     }
+
+    /// The text of all files that were read.
+    pub fn into_texts(self) -> Texts {
+        self.texts.into_inner()
+    }
+}
+
+fn kept_in(texts: &Texts, directory: &Path) -> Vec<PathBuf> {
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    texts.keys().filter(|path| path.parent() == Some(&directory)).cloned().collect()
+}
+
+fn not_kept() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "not among the files that were kept")
 }
 
 /// Reads a regular file; none if it is too large.

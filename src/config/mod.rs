@@ -14,6 +14,7 @@ mod example_keys;
 mod fault;
 mod fields;
 mod files;
+mod kept;
 mod keys;
 mod load;
 mod main_file;
@@ -23,10 +24,11 @@ mod settings;
 mod tenant_file;
 mod tree;
 
-pub use difference::{Difference, TenantDifference, difference};
+pub use difference::{Difference, SettingChange, TenantDifference, difference, tenant_difference};
 pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_TENANTS};
-pub use load::load;
+pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
+pub use load::{MUNICIPALITIES, load};
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{
     Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,

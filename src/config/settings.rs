@@ -10,7 +10,7 @@ use std::{
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::SecretFile;
+use super::{SecretFile, files::Texts};
 use crate::domain::{Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
 
 /// Everything that the configuration says. It is read whole and replaced whole.
@@ -65,6 +65,8 @@ pub struct Settings {
     /// The language of files and mail for tenants.
     pub language: Language,
     pub(super) fingerprint: String,
+    pub(super) main_file: PathBuf,
+    pub(super) texts: Arc<Texts>,
 }
 
 impl Settings {

@@ -24,9 +24,13 @@ mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
