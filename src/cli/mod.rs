@@ -5,6 +5,7 @@
 mod audit;
 mod check;
 mod demo;
+mod generate;
 mod keys;
 mod ledger;
 mod output;
@@ -59,6 +60,9 @@ enum Command {
     /// The index of the transfer log.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Make man pages and completions.
+    #[command(subcommand)]
+    Generate(generate::Command),
 }
 
 /// The configuration file, for commands that need one.
@@ -78,6 +82,11 @@ fn listed(faults: &[Fault]) -> String {
     let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
     lines.join("\n")
 }
+
+/// What a command lacks that the parser of arguments cannot see: exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageFault(String);
 
 const EXIT_USAGE: u8 = 64;
 const EXIT_CONFIG: u8 = 78;
@@ -103,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Generate(command) => generate::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -146,7 +156,12 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         );
         daemon || cause.is::<ConfigFaults>()
     });
-    ExitCode::from(if is_config { EXIT_CONFIG } else { 1 })
+    let is_usage = error.chain().any(<dyn std::error::Error + 'static>::is::<UsageFault>);
+    ExitCode::from(match (is_config, is_usage) {
+        (true, _) => EXIT_CONFIG,
+        (false, true) => EXIT_USAGE,
+        (false, false) => 1,
+    })
 }
 
 /// Reads the configuration, or ends with all its faults.

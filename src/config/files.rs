@@ -31,6 +31,8 @@ pub(super) struct Files<'a> {
     faults: &'a Faults,
     /// What stands in for the disk.
     kept: Option<&'a Texts>,
+    /// A file that is not there yet, by absolute path.
+    added: Option<(&'a Path, &'a str)>,
     digests: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
     texts: RefCell<Texts>,
 }
@@ -38,7 +40,7 @@ pub(super) struct Files<'a> {
 impl<'a> Files<'a> {
     /// Files below `base`, the directory of the main file.
     pub fn new(base: &'a Path, faults: &'a Faults) -> Self {
-        Self { base, faults, kept: None, digests: RefCell::default(), texts: RefCell::default() }
+        Self { base, faults, kept: None, added: None, digests: RefCell::default(), texts: RefCell::default() }
     }
 
     /// Files that were kept; the disk is not looked at.
@@ -46,12 +48,21 @@ impl<'a> Files<'a> {
         Self { kept: Some(texts), ..Self::new(base, faults) }
     }
 
+    /// Files of the disk, as if one more were there already.
+    pub fn with_one_more(base: &'a Path, faults: &'a Faults, added: (&'a Path, &'a str)) -> Self {
+        Self { added: Some(added), ..Self::new(base, faults) }
+    }
+
     /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
     pub fn read(&self, path: &Path, named_at: &Position) -> Option<String> {
         let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-        let read = match self.kept {
-            Some(texts) => texts.get(&absolute).map(|text| Some(text.clone().into_bytes())).ok_or_else(not_kept),
-            None => read_bounded(path),
+        let added = self.added.filter(|(path, _)| **path == absolute);
+        let read = match (added, self.kept) {
+            (Some((_, text)), _) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(texts)) => {
+                texts.get(&absolute).map(|text| Some(text.clone().into_bytes())).ok_or_else(not_kept)
+            }
+            (None, None) => read_bounded(path),
         };
         let bytes = match read {
             Ok(Some(bytes)) => bytes,
@@ -93,6 +104,12 @@ impl<'a> Files<'a> {
             self.faults.add(named_at, format!("cannot read {}: {error}", directory.display()));
             Vec::new()
         });
+        if let Some((added, _)) = self.added
+            && std::path::absolute(directory).is_ok_and(|directory| added.parent() == Some(&directory))
+            && let Some(name) = added.file_name()
+        {
+            paths.push(directory.join(name));
+        }
         paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
         paths.sort();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")) {

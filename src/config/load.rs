@@ -33,13 +33,31 @@ pub const MUNICIPALITIES: &str = "municipalities.csv";
 /// hides what else is wrong in it.
 pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
     let faults = Faults::default();
-    let base = path.parent().unwrap_or(Path::new(""));
-    let files = Files::new(base, &faults);
-    let settings = load_files(path, &files, &faults).map(|settings| Settings {
+    let settings = load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults);
+    whole(settings, faults)
+}
+
+/// Reads a configuration as if it had one more file, at that absolute path, with that text. For a file that is about to
+/// be written.
+///
+/// # Errors
+/// As [`load`]; places in the new file are those of the text.
+pub fn load_with(path: &Path, added: (&Path, &str)) -> Result<Settings, Vec<Fault>> {
+    let faults = Faults::default();
+    let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added);
+    let settings = load_from(path, files, &faults);
+    whole(settings, faults)
+}
+
+fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings> {
+    load_files(path, &files, faults).map(|settings| Settings {
         main_file: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
         texts: Arc::new(files.into_texts()),
         ..settings
-    });
+    })
+}
+
+fn whole(settings: Option<Settings>, faults: Faults) -> Result<Settings, Vec<Fault>> {
     let faults = faults.into_sorted();
     match settings {
         Some(settings) if faults.is_empty() => Ok(settings),

@@ -28,7 +28,7 @@ pub use difference::{Difference, SettingChange, TenantDifference, difference, te
 pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_TENANTS};
 pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
-pub use load::{MUNICIPALITIES, load};
+pub use load::{MUNICIPALITIES, load, load_with};
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{
     Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,

@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod adding;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod clients;
@@ -15,6 +17,8 @@ mod crowd;
 mod disclosures;
 #[cfg(test)]
 mod exactly_once;
+#[cfg(test)]
+mod generated;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
