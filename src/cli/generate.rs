@@ -14,6 +14,8 @@ use clap_complete::Shell;
 pub(super) enum Command {
     /// Write a man page for each command.
     Man(Directory),
+    /// Write a JSON Schema for each kind of configuration file, for editors.
+    Schema(Directory),
     /// Print the completions of a shell.
     Completions {
         /// Which shell.
@@ -32,6 +34,7 @@ pub(super) struct Directory {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Man(directory) => man(&directory.dir),
+        Command::Schema(directory) => schema(&directory.dir),
         Command::Completions { shell } => completions(*shell),
     }
 }
@@ -45,6 +48,16 @@ fn man(dir: &Path) -> anyhow::Result<()> {
     let wrong = || format!("cannot write to {}", dir.display());
     fs::create_dir_all(dir).with_context(wrong)?;
     clap_mangen::generate_to(commands(), dir).with_context(wrong)
+}
+
+fn schema(dir: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    for (name, schema) in crate::config::schemas() {
+        let path = dir.join(name);
+        let text = serde_json::to_string_pretty(&schema)? + "\n";
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
 }
 
 fn completions(shell: Shell) -> anyhow::Result<()> {

@@ -60,7 +60,7 @@ enum Command {
     /// The index of the transfer log.
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// Make man pages and completions.
+    /// Make man pages, completions and schemas for editors.
     #[command(subcommand)]
     Generate(generate::Command),
 }
