@@ -9,6 +9,7 @@ mod in_force;
 mod keeper;
 mod kept;
 mod last_configuration;
+mod listeners;
 mod live;
 mod login_records;
 mod opening;
@@ -125,6 +126,9 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
+    /// A socket that the service manager passed.
+    #[error("a socket that was passed cannot be listened on")]
+    PassedSocket(#[source] std::io::Error),
     /// Core dumps could not be forbidden.
     #[error("cannot forbid core dumps")]
     CoreDumps(#[source] std::io::Error),

@@ -14,7 +14,7 @@ use super::{
     DaemonError, control, in_force,
     keeper::{self, Keeper},
     kept::KeptFiles,
-    last_configuration,
+    last_configuration, listeners,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
     opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
@@ -140,7 +140,7 @@ impl Daemon {
         // The configuration has at least one host key.
         let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
             .map_err(|_| DaemonError::Configuration(Vec::new()))?;
-        let (listeners, addresses) = listen(&settings.listen)?;
+        let (listeners, addresses) = listeners::open(&settings.listen)?;
         let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
         let sessions = server.sessions();
@@ -294,35 +294,6 @@ fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettin
         penalties: settings.penalties.clone(),
     }
 }
-
-fn listen(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), DaemonError> {
-    let mut listeners = Vec::new();
-    let mut taken = Vec::new();
-    for address in addresses {
-        let fault = |source| DaemonError::Listen { address: *address, source };
-        let listener = bind(*address).map_err(fault)?;
-        taken.push(listener.local_addr().map_err(fault)?);
-        listeners.push(listener);
-    }
-    Ok((listeners, taken))
-}
-
-/// Binds so that `[::]` and `0.0.0.0` can both be listened on, and a restart need not wait for old connections.
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// Connections that wait to be accepted: the kernel's usual bound (`net.core.somaxconn` may lower it).
-const BACKLOG: i32 = 1024;
 
 /// Loads the register now, in a thread of its own, and whenever its file is replaced.
 fn watch_register(

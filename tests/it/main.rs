@@ -48,6 +48,8 @@ mod support;
 #[cfg(test)]
 mod tampering;
 #[cfg(test)]
+mod units;
+#[cfg(test)]
 mod uploads;
 #[cfg(test)]
 mod years;
