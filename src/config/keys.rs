@@ -297,8 +297,8 @@ pub(super) const ADVICES: Keys = Keys {
 pub(super) const ADVICE: Keys = Keys {
     name: "an advice",
     keys: &[
-        optional("date", Shape::Day, "Its day."),
-        optional("advice", Shape::OneOf(words::<Positive>), "Nothing leaves without two positive ones."),
+        required("date", Shape::Day, "Its day."),
+        required("advice", Shape::OneOf(words::<Positive>), "Nothing leaves without two positive ones."),
     ],
 };
 pub(super) const VALIDITY: Keys = Keys {
