@@ -6,10 +6,12 @@ mod assignment;
 mod audit;
 mod check;
 mod demo;
+mod generate;
 mod keys;
 mod ledger;
 mod output;
 mod overview;
+mod plan;
 mod register;
 mod serve;
 mod status;
@@ -37,6 +39,12 @@ enum Command {
     Demo(demo::Arguments),
     /// Report every fault of every configuration file and secret.
     Check(check::Arguments),
+    /// Show what a reload of these files would change for the running daemon.
+    ///
+    /// Compares them with what the daemon put in force last, also while it does not run: who gains or loses access,
+    /// which protocols and agreements start, change or end, whose drop-box loses its tenant, which settings wait for a
+    /// restart, and what ends soon. Nothing is changed.
+    Plan(plan::Arguments),
     /// Show where each tenant stands, and what needs a hand.
     Status(status::Arguments),
     /// List local authorities per route, concluded and interested, and what each protocol lacks.
@@ -59,6 +67,9 @@ enum Command {
     /// The index of the transfer log.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// Make man pages, completions and schemas for editors.
+    #[command(subcommand)]
+    Generate(generate::Command),
 }
 
 /// The configuration file, for commands that need one.
@@ -79,6 +90,11 @@ fn listed(faults: &[Fault]) -> String {
     lines.join("\n")
 }
 
+/// What a command lacks that the parser of arguments cannot see: exit code 64.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageFault(String);
+
 const EXIT_USAGE: u8 = 64;
 const EXIT_CONFIG: u8 = 78;
 
@@ -96,6 +112,7 @@ pub fn main() -> ExitCode {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
+        Command::Plan(arguments) => plan::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
         Command::Overview(arguments) => overview::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
@@ -104,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Generate(command) => generate::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -147,7 +165,12 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
         );
         daemon || cause.is::<ConfigFaults>()
     });
-    ExitCode::from(if is_config { EXIT_CONFIG } else { 1 })
+    let is_usage = error.chain().any(<dyn std::error::Error + 'static>::is::<UsageFault>);
+    ExitCode::from(match (is_config, is_usage) {
+        (true, _) => EXIT_CONFIG,
+        (false, true) => EXIT_USAGE,
+        (false, false) => 1,
+    })
 }
 
 /// Reads the configuration, or ends with all its faults.

@@ -19,14 +19,24 @@ impl Table {
 
     /// Prints it. Cells of numbers stand to the right.
     pub fn print(&self) -> io::Result<()> {
-        let mut out = io::stdout().lock();
         let header: Vec<String> = self.header.iter().map(|name| (*name).to_owned()).collect();
+        self.print_lines([&header].into_iter().chain(&self.rows), &header)
+    }
+
+    /// Prints its rows alone.
+    pub fn print_rows(&self) -> io::Result<()> {
+        let header: Vec<String> = self.header.iter().map(|name| (*name).to_owned()).collect();
+        self.print_lines(self.rows.iter(), &header)
+    }
+
+    fn print_lines<'a>(&self, rows: impl Iterator<Item = &'a Vec<String>>, header: &Vec<String>) -> io::Result<()> {
+        let mut out = io::stdout().lock();
         let width = |column: usize| {
-            let cells = self.rows.iter().chain([&header]).filter_map(|row| row.get(column));
+            let cells = self.rows.iter().chain([header]).filter_map(|row| row.get(column));
             cells.map(|cell| cell.chars().count()).max().unwrap_or_default()
         };
         let widths: Vec<usize> = (0..header.len()).map(width).collect();
-        for row in [&header].into_iter().chain(&self.rows) {
+        for row in rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(&widths) {
                 let padding = " ".repeat(width.saturating_sub(cell.chars().count()));

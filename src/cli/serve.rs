@@ -82,10 +82,23 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let ready = move || {
         notify(&[NotifyState::Ready]);
+        tokio::spawn(keep_watchdog());
         eprintln!("groeikluis: listening on {}", addresses.join(", "));
     };
     daemon.run(shutdown, reload_requests, ready).await?;
     Ok(())
+}
+
+/// Tells the service manager again and again that the runtime still turns, where it wants to hear that
+/// (`WatchdogSec=`); it kills and restarts a daemon that hangs.
+async fn keep_watchdog() {
+    let Some(patience) = sd_notify::watchdog_enabled() else { return };
+    // Half of it, as sd_watchdog_enabled(3) recommends.
+    let mut each = tokio::time::interval(patience / 2);
+    loop {
+        each.tick().await;
+        notify(&[NotifyState::Watchdog]);
+    }
 }
 
 /// Tells systemd, where it listens.

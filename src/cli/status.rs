@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         DirectoryLock::acquire(&settings.state_dir).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     let ledger = settings.state_dir.join("ledger.sqlite");
     let summary = if ledger.exists() { SqliteLedger::open_to_read(&ledger)?.summary()? } else { Summary::default() };
-    let warnings = warnings(&settings, Clock::system().today());
+    let warnings = warnings(&settings, Clock::system().today(), WARN_DAYS);
     if arguments.json {
         let tenants: serde_json::Map<_, _> =
             summary.tenants.iter().map(|(tenant, line)| (tenant.to_string(), line_json(line))).collect();
@@ -88,8 +88,8 @@ fn line_json(line: &TenantSummary) -> serde_json::Value {
 }
 
 /// What ends soon or has ended, for keys and protocols that are in use.
-fn warnings(settings: &Settings, today: Date) -> Vec<String> {
-    let soon = today.saturating_add(WARN_DAYS.days());
+pub(super) fn warnings(settings: &Settings, today: Date, days: i64) -> Vec<String> {
+    let soon = today.saturating_add(days.days());
     let ending = |what: String, day: Date| match day {
         day if day < today => Some(format!("{what} ended on {day}")),
         day if day <= soon => Some(format!("{what} ends on {day}")),
@@ -109,6 +109,10 @@ fn warnings(settings: &Settings, today: Date) -> Vec<String> {
             let what = format!("{}: protocol {}", tenant.id, protocol.id);
             let signed = protocol.status == crate::domain::protocol::Status::Signed;
             warnings.extend(protocol.valid.filter(|_| signed).and_then(|valid| ending(what, valid.until)));
+        }
+        for agreement in &tenant.agreements {
+            let what = format!("{}: agreement {}", tenant.id, agreement.id);
+            warnings.extend(ending(what, agreement.valid.until));
         }
     }
     warnings

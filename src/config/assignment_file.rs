@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use super::{
     fault::{Faults, Position, shown},
     fields::{Fields, Item},
-    files::{Files, is_absent},
+    files::Files,
     keys::{self, Word, nearest},
     terms_section,
     tree::Node,
@@ -34,7 +34,7 @@ impl Parties<'_> {
     pub fn tenant(&self, item: &Item<'_>) -> Option<&Tenant> {
         let id: TenantId = item.parsed()?;
         let found = self.tenants.get(&id);
-        if found.is_none() && is_absent(&self.tenants_dir.join(format!("{id}.yaml"))) {
+        if found.is_none() && self.files.is_absent(&self.tenants_dir.join(format!("{id}.yaml"))) {
             let meant = nearest(id.as_str(), self.tenants.keys().map(TenantId::as_str));
             let hint = meant.map(|meant| format!("did you mean `{meant}`?"));
             item.fault(format!("`{}` {id} is no tenant", item.key), hint.as_deref());

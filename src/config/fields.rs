@@ -222,7 +222,7 @@ impl<'a> Item<'a> {
                 None => self.faults.add(&entry.key_at, problem),
             }
         }
-        for key in keys.required.iter().filter(|key| !entries.iter().any(|entry| entry.key == **key)) {
+        for key in keys.required().filter(|key| !entries.iter().any(|entry| entry.key == *key)) {
             self.fault(format!("{} has no `{key}`", keys.name), None);
         }
         Some(Fields { at: &self.node.at, keys, entries, faults: self.faults })

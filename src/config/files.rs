@@ -1,4 +1,6 @@
-//! Reading the configuration's files through a limit, and remembering what was read for the fingerprint.
+//! Reading the configuration's files through a limit, and remembering what was read.
+//!
+//! They come from the disk, or from a configuration that was kept (see `kept`).
 
 use std::{
     cell::RefCell,
@@ -22,23 +24,41 @@ pub const MOST_TENANTS: usize = 2000;
 /// Files of assignments at most: some for each of 285 municipalities, over the years that a bill may look back.
 pub const MOST_ASSIGNMENTS: usize = 4000;
 
+/// What was read of each file of a configuration, by absolute path: its text, or a digest of one that is no text.
+pub(super) type Texts = BTreeMap<PathBuf, String>;
+
 /// The files of one configuration.
 #[derive(Debug)]
 pub(super) struct Files<'a> {
     base: &'a Path,
     faults: &'a Faults,
+    /// What stands in for the disk.
+    kept: Option<&'a Texts>,
+    /// A file that is not there yet, by absolute path.
+    added: Option<(&'a Path, &'a str)>,
     digests: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
+    texts: RefCell<Texts>,
 }
 
 impl<'a> Files<'a> {
     /// Files below `base`, the directory of the main file.
     pub fn new(base: &'a Path, faults: &'a Faults) -> Self {
-        Self { base, faults, digests: RefCell::default() }
+        Self { base, faults, kept: None, added: None, digests: RefCell::default(), texts: RefCell::default() }
+    }
+
+    /// Files that were kept; the disk is not looked at.
+    pub fn kept(base: &'a Path, faults: &'a Faults, texts: &'a Texts) -> Self {
+        Self { kept: Some(texts), ..Self::new(base, faults) }
+    }
+
+    /// Files of the disk, as if one more were there already.
+    pub fn with_one_more(base: &'a Path, faults: &'a Faults, added: (&'a Path, &'a str)) -> Self {
+        Self { added: Some(added), ..Self::new(base, faults) }
     }
 
     /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
     pub fn read(&self, path: &Path, named_at: &Position) -> Option<String> {
-        let bytes = self.read_bytes(path, named_at)?;
+        let bytes = self.bytes(path, named_at)?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let valid = error.as_bytes().get(..error.utf8_error().valid_up_to()).unwrap_or_default();
             let line = memchr::memchr_iter(b'\n', valid).count() + 1;
@@ -48,12 +68,32 @@ impl<'a> Files<'a> {
             self.faults.add_with_hint(&at, "not UTF-8", "save the file as UTF-8");
         });
         // Some editors put a byte order mark in front; it is no part of the text.
-        text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))
+        let text = text.ok().map(|text| text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text))?;
+        self.texts.borrow_mut().insert(absolute(path), text.clone());
+        Some(text)
     }
 
-    /// Reads a file as it is. `named_at` is where a file that cannot be read is reported.
-    pub fn read_bytes(&self, path: &Path, named_at: &Position) -> Option<Vec<u8>> {
-        let bytes = match read_bounded(path) {
+    /// Sees that a file that is no text can be read. `named_at` is where one that cannot is reported.
+    pub fn see(&self, path: &Path, named_at: &Position) -> Option<()> {
+        let bytes = self.bytes(path, named_at)?;
+        // Kept files hold the digest already: seeing them again must not make another of it.
+        if self.kept.is_none() {
+            self.texts.borrow_mut().insert(absolute(path), hex::encode(Sha256::digest(&bytes)));
+        }
+        Some(())
+    }
+
+    fn bytes(&self, path: &Path, named_at: &Position) -> Option<Vec<u8>> {
+        let absolute = absolute(path);
+        let added = self.added.filter(|(path, _)| **path == absolute);
+        let read = match (added, self.kept) {
+            (Some((_, text)), _) => Ok(Some(text.as_bytes().to_vec())),
+            (None, Some(texts)) => {
+                texts.get(&absolute).map(|text| Some(text.clone().into_bytes())).ok_or_else(not_kept)
+            }
+            (None, None) => read_bounded(path),
+        };
+        let bytes = match read {
             Ok(Some(bytes)) => bytes,
             Ok(None) => {
                 let problem = format!("{} is larger than {LARGEST_FILE_BYTES} bytes", path.display());
@@ -66,17 +106,27 @@ impl<'a> Files<'a> {
             }
         };
         // Files are named alike wherever the configuration lies, and however the caller named its place.
-        let absolute = std::path::absolute(self.base).ok();
-        let below = absolute.as_deref().and_then(|base| path.strip_prefix(base).ok());
-        let name = path.strip_prefix(self.base).ok().or(below).unwrap_or(path).to_owned();
+        let base = self::absolute(self.base);
+        let name = absolute.strip_prefix(&base).unwrap_or(path).to_owned();
         self.digests.borrow_mut().insert(name, Sha256::digest(&bytes).into());
         Some(bytes)
     }
 
     /// Whether a file lies below the directory of the main file, links followed. One that is not there does not.
     pub fn is_inside(&self, path: &Path) -> bool {
+        if self.kept.is_some() {
+            return true;
+        }
         let base = if self.base == Path::new("") { Path::new(".") } else { self.base };
         matches!((base.canonicalize(), path.canonicalize()), (Ok(base), Ok(path)) if path.starts_with(&base))
+    }
+
+    /// Whether there is nothing of that name. What cannot be looked at is there.
+    pub fn is_absent(&self, path: &Path) -> bool {
+        match self.kept {
+            Some(texts) => !texts.keys().any(|kept| kept.starts_with(absolute(path))),
+            None => matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound),
+        }
     }
 
     /// The tenant files of a directory, by name.
@@ -86,7 +136,7 @@ impl<'a> Files<'a> {
 
     /// The assignment files of a directory, by name; none where there is no directory.
     pub fn assignments(&self, directory: &Path, named_at: &Position) -> Vec<PathBuf> {
-        if is_absent(directory) {
+        if self.is_absent(directory) {
             return Vec::new();
         }
         self.listed(directory, named_at, "an assignment", MOST_ASSIGNMENTS)
@@ -94,13 +144,22 @@ impl<'a> Files<'a> {
 
     /// The files of a directory, by name. Other files, such as an editor's copies, are left alone.
     fn listed(&self, directory: &Path, named_at: &Position, what: &'static str, most: usize) -> Vec<PathBuf> {
-        let listed = fs::read_dir(directory).and_then(|entries| {
-            entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
-        });
+        let listed = match self.kept {
+            Some(texts) => Ok(kept_in(texts, directory)),
+            None => fs::read_dir(directory).and_then(|entries| {
+                entries.map(|entry| entry.map(|entry| entry.path())).collect::<io::Result<Vec<PathBuf>>>()
+            }),
+        };
         let mut paths = listed.unwrap_or_else(|error| {
             self.faults.add(named_at, format!("cannot read {}: {error}", directory.display()));
             Vec::new()
         });
+        if let Some((added, _)) = self.added
+            && added.parent() == Some(&absolute(directory))
+            && let Some(name) = added.file_name()
+        {
+            paths.push(directory.join(name));
+        }
         paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
         paths.sort();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")) {
@@ -131,11 +190,25 @@ impl<'a> Files<'a> {
         }
         hex::encode(whole.finalize())
     }
+
+    /// The text of all files that were read.
+    pub fn into_texts(self) -> Texts {
+        self.texts.into_inner()
+    }
 }
 
-/// Whether there is nothing of that name. What cannot be looked at is there.
-pub(super) fn is_absent(path: &Path) -> bool {
-    matches!(path.symlink_metadata(), Err(error) if error.kind() == io::ErrorKind::NotFound)
+/// A path whole, though nothing be there; the one given where there is no working directory.
+pub(super) fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn kept_in(texts: &Texts, directory: &Path) -> Vec<PathBuf> {
+    let directory = absolute(directory);
+    texts.keys().filter(|path| path.parent() == Some(&directory)).cloned().collect()
+}
+
+fn not_kept() -> io::Error {
+    io::Error::new(io::ErrorKind::NotFound, "not among the files that were kept")
 }
 
 /// Reads a regular file; none if it is too large.

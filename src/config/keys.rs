@@ -1,5 +1,13 @@
-//! The keys and words that the YAML files may hold: the one table for unknown keys, missing keys and suggestions.
+//! The keys that the YAML files may hold: the one table for unknown keys, missing keys, suggestions and schemas.
+//!
+//! It is in one file because a key is looked up here whatever file it stands in.
 
+use super::words::words;
+use super::{Environment, Language};
+pub(super) use super::{
+    nearest::nearest,
+    words::{Positive, UseKind, Word},
+};
 use crate::domain::{
     Kind, TenantKind,
     assignment::{PaymentFormat, Product, Recurrence, Unit},
@@ -7,287 +15,398 @@ use crate::domain::{
     tenant::{LoginStep, UploadRule},
 };
 
-use super::{Environment, Language};
-
 /// The keys of one mapping.
 #[derive(Debug)]
 pub(super) struct Keys {
     /// What the mapping is, for messages.
     pub name: &'static str,
-    pub required: &'static [&'static str],
-    pub optional: &'static [&'static str],
+    pub keys: &'static [Key],
+}
+
+/// One key.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub name: &'static str,
+    pub is_required: bool,
+    pub shape: Shape,
+    /// What it is, for editors.
+    pub about: &'static str,
+}
+
+/// What a value looks like. What it means, and its bounds, are judged where it is read.
+#[derive(Debug)]
+pub(super) enum Shape {
+    /// Text that says something.
+    Text,
+    /// Text that may be empty.
+    AnyText,
+    /// Text of a form: a regular expression that all of it matches.
+    Form(&'static str),
+    /// True or false.
+    Flag,
+    /// A whole number of 0 or more.
+    Number,
+    /// A size: a number of bytes, or one with a unit.
+    Size,
+    /// A day, as 2027-12-31.
+    Day,
+    /// One of a few words.
+    OneOf(fn() -> Vec<&'static str>),
+    Mapping(&'static Keys),
+    List(&'static Shape),
+    /// A mapping from kinds of files to their columns.
+    Kinds(&'static Keys),
 }
 
 impl Keys {
-    /// All keys, required ones first.
+    /// All keys, in their order.
     pub fn all(&self) -> impl Iterator<Item = &'static str> {
-        self.required.iter().chain(self.optional).copied()
+        self.keys.iter().map(|key| key.name)
+    }
+
+    /// Those that must be there.
+    pub fn required(&self) -> impl Iterator<Item = &'static str> {
+        self.keys.iter().filter(|key| key.is_required).map(|key| key.name)
     }
 }
 
+const fn required(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { name, is_required: true, shape, about }
+}
+
+const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Key {
+    Key { name, is_required: false, shape, about }
+}
+
+const TEXTS: Shape = Shape::List(&Shape::Text);
+/// `TenantId`.
+const TENANT_ID: Shape = Shape::Form("^[a-z0-9][a-z0-9-]{1,31}$");
+/// `ProtocolId`.
+const REFERENCE: Shape = Shape::Form("^[A-Za-z0-9-]{2,40}$");
+/// Euros with two decimals, between quotes.
+const PRICE: Shape = Shape::Form("^[0-9]{1,9}(\\.[0-9]{2})?$");
+
 pub(super) const MAIN: Keys = Keys {
     name: "the main file",
-    required: &["state_dir", "high_water_dir", "spool_dir", "host_keys", "exchange_identity", "register", "log"],
-    optional: &[
-        "environment",
-        "listen",
-        "tenants",
-        "assignments",
-        "sources",
-        "costs",
-        "banner",
-        "limits",
-        "penalties",
-        "retention",
-        "mail",
-        "metrics",
-        "language",
+    keys: &[
+        required("state_dir", Shape::Text, "Drop-boxes, transfer log and ledger; only ciphertext."),
+        required("high_water_dir", Shape::Text, "The transfer log's newest checkpoint; best on another file system."),
+        required("spool_dir", Shape::Text, "Where ops hand files over; a tmpfs."),
+        required("host_keys", TEXTS, "Keys that the server shows: paths, or credential:NAME."),
+        required("exchange_identity", Shape::Text, "Opens what municipalities seal: a path, or credential:NAME."),
+        required("register", Shape::Mapping(&REGISTER), "The extract of the register."),
+        required("log", Shape::Mapping(&LOG), "The transfer log's name and keys."),
+        optional(
+            "environment",
+            Shape::OneOf(words::<Environment>),
+            "Only a demo accepts the keys of keys-example/; left out: production.",
+        ),
+        optional("listen", TEXTS, "Addresses with a port; port 0 takes a free one."),
+        optional("tenants", Shape::Text, "The directory of tenants' files; left out: tenants/."),
+        optional("assignments", Shape::Text, "The directory of assignments' files; left out: assignments/."),
+        optional("sources", Shape::Text, "The file of the Groeipakket's sources; left out: sources.yaml."),
+        optional("costs", Shape::Text, "The file of tariffs; left out: costs.yaml."),
+        optional("banner", Shape::AnyText, "What clients show before a login; empty: nothing."),
+        optional("limits", Shape::Mapping(&LIMITS), "Bounds on use."),
+        optional("penalties", Shape::Mapping(&PENALTIES), "How an address that fails to log in is slowed down."),
+        optional("retention", Shape::Mapping(&RETENTION), "How long things are kept."),
+        optional("mail", Shape::Mapping(&MAIL), "Where mail goes; left out: no mail."),
+        optional("metrics", Shape::Mapping(&METRICS), "Where metrics are served; left out: nowhere."),
+        optional("language", Shape::OneOf(words::<Language>), "The language of files and mail for tenants."),
     ],
 };
-pub(super) const REGISTER: Keys = Keys { name: "register", required: &["path", "identity"], optional: &[] };
-pub(super) const LOG: Keys = Keys { name: "log", required: &["origin", "key"], optional: &["co_sign", "listings"] };
+pub(super) const REGISTER: Keys = Keys {
+    name: "register",
+    keys: &[
+        required("path", Shape::Text, "The sealed extract; read again when it is replaced."),
+        required("identity", Shape::Text, "Opens it: a path, or credential:NAME."),
+    ],
+};
+pub(super) const LOG: Keys = Keys {
+    name: "log",
+    keys: &[
+        required("origin", Shape::Form("^[^+\\s]+$"), "The log's name, one per year."),
+        required("key", Shape::Text, "Signs its checkpoints: a path, or credential:NAME."),
+        optional("co_sign", TEXTS, "Keys that sign too, while one of them is replaced."),
+        optional("listings", Shape::Flag, "Whether each listing of a directory is an entry."),
+    ],
+};
 pub(super) const LIMITS: Keys = Keys {
     name: "limits",
-    required: &[],
-    optional: &[
-        "connections",
-        "connections_per_source",
-        "sessions_per_tenant",
-        "login_grace_seconds",
-        "auth_attempts",
-        "idle_seconds",
-        "upload_bytes",
-        "upload_memory",
-        "open_handles",
-        "list_rows",
-        "max_invalid_percent",
-        "drain_seconds",
+    keys: &[
+        optional("connections", Shape::Number, "At one time."),
+        optional("connections_per_source", Shape::Number, "At one time, from one address."),
+        optional("sessions_per_tenant", Shape::Number, "At one time."),
+        optional("login_grace_seconds", Shape::Number, "From connecting to being logged in."),
+        optional("auth_attempts", Shape::Number, "On one connection."),
+        optional("idle_seconds", Shape::Number, "Silence that ends a session."),
+        optional("upload_bytes", Shape::Size, "One uploaded file; a tenant may have less."),
+        optional("upload_memory", Shape::Size, "Uploads in clear, of all tenants together, while they come in."),
+        optional("open_handles", Shape::Number, "Open files of one connection."),
+        optional("list_rows", Shape::Number, "Rows of one list."),
+        optional("max_invalid_percent", Shape::Number, "Rows at fault above which a list is refused."),
+        optional("drain_seconds", Shape::Number, "For sessions to end when the daemon is stopped."),
     ],
 };
-pub(super) const PENALTIES: Keys =
-    Keys { name: "penalties", required: &[], optional: &["after", "first_seconds", "longest_seconds", "exempt"] };
+pub(super) const PENALTIES: Keys = Keys {
+    name: "penalties",
+    keys: &[
+        optional("after", Shape::Number, "Connections without a login that cost nothing."),
+        optional("first_seconds", Shape::Number, "How long it lasts at first; each further failure doubles it."),
+        optional("longest_seconds", Shape::Number, "How long at most."),
+        optional("exempt", TEXTS, "Networks that are never slowed down."),
+    ],
+};
 pub(super) const RETENTION: Keys = Keys {
     name: "retention",
-    required: &[],
-    optional: &["outbox_days", "answered_uploads_days", "log_years", "disclosures_hot_months"],
+    keys: &[
+        optional("outbox_days", Shape::Number, "Files in outboxes, unless their protocol says otherwise."),
+        optional("answered_uploads_days", Shape::Number, "Uploads after their answer."),
+        optional("log_years", Shape::Number, "The transfer log."),
+        optional("disclosures_hot_months", Shape::Number, "Who did what in person, before it moves to the archive."),
+    ],
 };
-pub(super) const MAIL: Keys = Keys { name: "mail", required: &["smtp", "from", "ops"], optional: &[] };
-pub(super) const METRICS: Keys = Keys { name: "metrics", required: &["listen"], optional: &[] };
-pub(super) const SOURCES: Keys = Keys { name: "the sources file", required: &["sources"], optional: &[] };
-pub(super) const SOURCE: Keys = Keys { name: "a source", required: &["code", "name"], optional: &[] };
+pub(super) const MAIL: Keys = Keys {
+    name: "mail",
+    keys: &[
+        required("smtp", Shape::Text, "The mail server, host:port."),
+        required("from", Shape::Text, "The sender."),
+        required("ops", TEXTS, "Who runs the exchange."),
+    ],
+};
+pub(super) const METRICS: Keys =
+    Keys { name: "metrics", keys: &[required("listen", Shape::Text, "The address with its port.")] };
+pub(super) const SOURCES: Keys = Keys {
+    name: "the sources file",
+    keys: &[required("sources", Shape::List(&Shape::Mapping(&SOURCE)), "The sources of the Groeipakket.")],
+};
+pub(super) const SOURCE: Keys = Keys {
+    name: "a source",
+    keys: &[
+        required("code", Shape::Form("^[a-z_]{2,40}$"), "What extracts of the register and assignments say."),
+        required("name", Shape::Text, "What people read, in Dutch."),
+    ],
+};
 pub(super) const TENANT: Keys = Keys {
     name: "a tenant",
-    required: &["id", "name", "kind", "keys", "recipients"],
-    optional: &[
-        "nis_code",
-        "certificate_authorities",
-        "passwords",
-        "require",
-        "allow_from",
-        "contacts",
-        "limits",
-        "uploads",
-        "may_delete",
-        "onboarding",
-        "agreements",
-        "protocols",
-        "interests",
+    keys: &[
+        required("id", TENANT_ID, "The SSH user name, the name of the drop-box and of this file."),
+        required("name", Shape::Text, "Its name for people."),
+        required("kind", Shape::OneOf(words::<TenantKind>), "What it is; it decides what its tree looks like."),
+        required("keys", Shape::List(&Shape::Mapping(&LOGIN_KEY)), "Keys that may log in; [] lets nobody in."),
+        required("recipients", TEXTS, "Age, ssh-ed25519 or ssh-rsa public keys that everything is sealed to."),
+        optional("nis_code", Shape::Form("^[1-9][0-9]{4}$"), "Its municipality, between quotes."),
+        optional(
+            "certificate_authorities",
+            Shape::List(&Shape::Mapping(&AUTHORITY)),
+            "Authorities whose OpenSSH user certificates may log in.",
+        ),
+        optional("passwords", Shape::List(&Shape::Mapping(&PASSWORD)), "Passwords that may log in."),
+        optional("require", Shape::List(&Shape::OneOf(words::<LoginStep>)), "The steps of a login, in this order."),
+        optional("allow_from", TEXTS, "Networks that it may come from; left out: everywhere."),
+        optional("contacts", TEXTS, "Mail addresses that hear of deliveries and refusals."),
+        optional("limits", Shape::Mapping(&TENANT_LIMITS), "Bounds of its own."),
+        optional("uploads", Shape::OneOf(words::<UploadRule>), "Which uploads are taken."),
+        optional("may_delete", Shape::Flag, "Whether it may remove files from its outbox."),
+        optional("onboarding", Shape::Mapping(&ONBOARDING), "The days on which the onboarding tests were passed."),
+        optional("agreements", Shape::List(&Shape::Mapping(&AGREEMENT)), "Agreements, the ground for letters."),
+        optional("protocols", Shape::List(&Shape::Mapping(&PROTOCOL)), "Protocols, the ground for data."),
+        optional("interests", Shape::List(&Shape::OneOf(words::<Route>)), "Routes asked about, with nothing signed."),
     ],
 };
-pub(super) const LOGIN_KEY: Keys = Keys { name: "a key", required: &["label", "owner", "key"], optional: &["expires"] };
+pub(super) const LOGIN_KEY: Keys = Keys {
+    name: "a key",
+    keys: &[
+        required("label", Shape::Text, "The name in logs and messages."),
+        required("owner", Shape::Text, "Who answers for it."),
+        required("key", Shape::Text, "A line of a .pub file."),
+        optional("expires", Shape::Day, "The last day, in Brussels."),
+    ],
+};
 pub(super) const AUTHORITY: Keys = Keys {
     name: "a certificate authority",
-    required: &["label", "owner", "key"],
-    optional: &["principals", "expires"],
-};
-pub(super) const PASSWORD: Keys = Keys { name: "a password", required: &["label", "argon2id"], optional: &[] };
-pub(super) const TENANT_LIMITS: Keys =
-    Keys { name: "a tenant's limits", required: &[], optional: &["upload_bytes", "outbox_bytes"] };
-pub(super) const ONBOARDING: Keys =
-    Keys { name: "onboarding", required: &[], optional: &["technical_test", "functional_test"] };
-pub(super) const AGREEMENT: Keys = Keys { name: "an agreement", required: &["id", "signed", "valid"], optional: &[] };
-pub(super) const PROTOCOL: Keys = Keys {
-    name: "a protocol",
-    required: &["id", "route", "status"],
-    optional: &[
-        "purpose",
-        "legal_basis",
-        "council_decision",
-        "regulation",
-        "dpo_advice",
-        "signed",
-        "publication_url",
-        "valid",
-        "use",
-        "kinds",
-        "reply",
-        "outside_municipality",
-        "retention_days",
+    keys: &[
+        required("label", Shape::Text, "The name in logs and messages."),
+        required("owner", Shape::Text, "Who answers for it."),
+        required("key", Shape::Text, "A line of a .pub file."),
+        optional("principals", TEXTS, "Names of which a certificate must have one; left out: the id."),
+        optional("expires", Shape::Day, "The last day, in Brussels, on which its certificates may log in."),
     ],
 };
-pub(super) const PARTIES: Keys = Keys { name: "both parties", required: &[], optional: &["agency", "authority"] };
-pub(super) const ADVICE: Keys = Keys { name: "an advice", required: &["date", "advice"], optional: &[] };
-pub(super) const VALIDITY: Keys = Keys { name: "valid", required: &["from", "until"], optional: &[] };
-pub(super) const USE: Keys = Keys { name: "use", required: &["kind"], optional: &["times", "per"] };
-pub(super) const KIND: Keys = Keys { name: "a kind of file", required: &[], optional: &["columns"] };
+pub(super) const PASSWORD: Keys = Keys {
+    name: "a password",
+    keys: &[
+        required("label", Shape::Text, "The name in logs and messages."),
+        required("argon2id", Shape::Form("^\\$argon2id\\$"), "Its hash, by `groeikluis keys password`."),
+    ],
+};
+pub(super) const TENANT_LIMITS: Keys = Keys {
+    name: "a tenant's limits",
+    keys: &[
+        optional("upload_bytes", Shape::Size, "One file; not more than the general limit."),
+        optional("outbox_bytes", Shape::Size, "All files of the outbox together."),
+    ],
+};
+pub(super) const ONBOARDING: Keys = Keys {
+    name: "onboarding",
+    keys: &[
+        optional("technical_test", Shape::Day, "Connecting and downloading."),
+        optional("functional_test", Shape::Day, "Importing a file with synthetic lines."),
+    ],
+};
+pub(super) const AGREEMENT: Keys = Keys {
+    name: "an agreement",
+    keys: &[
+        required("id", REFERENCE, "The reference in file names."),
+        required("signed", Shape::Mapping(&SIGNATURES), "The days of signing."),
+        required("valid", Shape::Mapping(&VALIDITY), "When it holds."),
+    ],
+};
+pub(super) const PROTOCOL: Keys = Keys {
+    name: "a protocol",
+    keys: &[
+        required("id", REFERENCE, "The reference in file names."),
+        required("route", Shape::OneOf(words::<Route>), "opgroeien: a list is answered; vutg: criteria select."),
+        required("status", Shape::OneOf(words::<Status>), "How far it has come."),
+        optional("purpose", Shape::Text, "Why data are given; needed once it is signed."),
+        optional("legal_basis", Shape::Text, "The law that allows it; needed once it is signed."),
+        optional("council_decision", Shape::Day, "The college's decision; the opgroeien route needs it."),
+        optional("regulation", Shape::Text, "The regulation; the vutg route needs it."),
+        optional("dpo_advice", Shape::Mapping(&ADVICES), "The advice of both data protection officers."),
+        optional("signed", Shape::Mapping(&SIGNATURES), "The days of signing; needed once it is signed."),
+        optional("publication_url", Shape::Form("^https?://\\S+$"), "Where it is published; the vutg route needs it."),
+        optional("valid", Shape::Mapping(&VALIDITY), "When it holds; needed once it is signed."),
+        optional("use", Shape::Mapping(&USE), "How often it may be used; needed once it is signed."),
+        optional("kinds", Shape::Kinds(&KIND), "What may leave, with which columns; needed once it is signed."),
+        optional("reply", Shape::OneOf(words::<Reply>), "Which children of a list get a row."),
+        optional("outside_municipality", Shape::OneOf(words::<Outside>), "Children of a list who live elsewhere."),
+        optional("retention_days", Shape::Number, "How long the files stay in the outbox."),
+    ],
+};
+pub(super) const SIGNATURES: Keys = Keys {
+    name: "both parties",
+    keys: &[
+        optional("agency", Shape::Day, "The day on which the agency signed."),
+        optional("authority", Shape::Day, "The day on which the local authority signed."),
+    ],
+};
+pub(super) const ADVICES: Keys = Keys {
+    name: "both parties",
+    keys: &[
+        optional("agency", Shape::Mapping(&ADVICE), "What the agency's officer says."),
+        optional("authority", Shape::Mapping(&ADVICE), "What the local authority's officer says."),
+    ],
+};
+pub(super) const ADVICE: Keys = Keys {
+    name: "an advice",
+    keys: &[
+        required("date", Shape::Day, "Its day."),
+        required("advice", Shape::OneOf(words::<Positive>), "Nothing leaves without two positive ones."),
+    ],
+};
+pub(super) const VALIDITY: Keys = Keys {
+    name: "valid",
+    keys: &[
+        required("from", Shape::Day, "The first day, in Brussels."),
+        required("until", Shape::Day, "The last day, in Brussels."),
+    ],
+};
+pub(super) const USE: Keys = Keys {
+    name: "use",
+    keys: &[
+        required("kind", Shape::OneOf(words::<UseKind>), "Once, or some times in each period."),
+        optional("times", Shape::Number, "How many times in each period."),
+        optional("per", Shape::OneOf(words::<Period>), "The period."),
+    ],
+};
+pub(super) const KIND: Keys =
+    Keys { name: "a kind of file", keys: &[optional("columns", TEXTS, "Left out: those of the default layout.")] };
 
 pub(super) const ASSIGNMENT: Keys = Keys {
     name: "an assignment",
-    required: &["id", "tenant", "reference", "purpose", "criteria", "unit", "produce"],
-    optional: &["agreement", "recurrence", "payment", "letters"],
+    keys: &[
+        required("id", REFERENCE, "The reference in file names."),
+        required("tenant", TENANT_ID, "A municipality or an ocmw."),
+        required("reference", REFERENCE, "The tenant's protocol of the route vutg; for letters alone, its agreement."),
+        optional("agreement", REFERENCE, "What letters stand on; left out: the tenant's agreement if it has one only."),
+        required("purpose", Shape::Text, "What it is for, as people read it."),
+        required("criteria", Shape::Mapping(&CRITERIA), "A child is selected that meets all of these."),
+        required("unit", Shape::OneOf(words::<Unit>), "What is counted and paid."),
+        optional("recurrence", Shape::OneOf(words::<Recurrence>), "How often it is run; left out: once."),
+        required("produce", Shape::List(&Shape::OneOf(words::<Product>)), "What a run makes."),
+        optional("payment", Shape::Mapping(&PAYMENT), "How it pays; needed where `produce` names betaling."),
+        optional("letters", Shape::Mapping(&LETTERS), "How it writes; needed where `produce` names brieven."),
+    ],
 };
 pub(super) const CRITERIA: Keys = Keys {
     name: "criteria",
-    required: &[],
-    optional: &["postcodes", "any_of", "all_of", "none_of", "born", "rank", "family_size", "single_parent"],
+    keys: &[
+        optional("postcodes", Shape::List(&Shape::Number), "Of the tenant's municipality; left out: all of them."),
+        optional("any_of", TEXTS, "Sources of which a child has one at least."),
+        optional("all_of", TEXTS, "Sources that a child has."),
+        optional("none_of", TEXTS, "Sources that a child has not."),
+        optional("born", Shape::Mapping(&BORN), "Between these days, both included."),
+        optional("rank", Shape::Mapping(&BETWEEN), "The child's place in the family."),
+        optional("family_size", Shape::Mapping(&BETWEEN), "How many children the family has."),
+        optional("single_parent", Shape::Flag, "Left out: either."),
+    ],
 };
-pub(super) const BORN: Keys = Keys { name: "born", required: &[], optional: &["from", "until"] };
-pub(super) const BETWEEN: Keys = Keys { name: "a range", required: &[], optional: &["at_least", "at_most"] };
+pub(super) const BORN: Keys = Keys {
+    name: "born",
+    keys: &[optional("from", Shape::Day, "The first day."), optional("until", Shape::Day, "The last day.")],
+};
+pub(super) const BETWEEN: Keys = Keys {
+    name: "a range",
+    keys: &[optional("at_least", Shape::Number, "Included."), optional("at_most", Shape::Number, "Included.")],
+};
 pub(super) const PAYMENT: Keys = Keys {
     name: "payment",
-    required: &["amount"],
-    optional: &["remittance", "structured", "formats", "debtor", "execution_date"],
+    keys: &[
+        required("amount", PRICE, "Euros for each unit, before beneficiaries share it."),
+        optional("remittance", Shape::Text, "What stands on the statement of account."),
+        optional("structured", Shape::Flag, "Instead: another structured reference for each line."),
+        optional("formats", Shape::List(&Shape::OneOf(words::<PaymentFormat>)), "Left out: csv."),
+        optional("debtor", Shape::Mapping(&DEBTOR), "Whose account pays; pain.001 needs it."),
+        optional("execution_date", Shape::Day, "When it is paid; pain.001 needs it."),
+    ],
 };
-pub(super) const DEBTOR: Keys = Keys { name: "a debtor", required: &["name", "iban", "kbo"], optional: &[] };
-pub(super) const LETTERS: Keys =
-    Keys { name: "letters", required: &["text", "service", "print_partner"], optional: &["template", "logo"] };
-pub(super) const COSTS: Keys = Keys { name: "the costs file", required: &["tariffs"], optional: &[] };
+pub(super) const DEBTOR: Keys = Keys {
+    name: "a debtor",
+    keys: &[
+        required("name", Shape::Text, "As the bank knows it."),
+        required("iban", Shape::Text, "The account that pays."),
+        required("kbo", Shape::Text, "Its enterprise number."),
+    ],
+};
+pub(super) const LETTERS: Keys = Keys {
+    name: "letters",
+    keys: &[
+        required("text", Shape::Text, "The file with the municipality's own words, in Markdown."),
+        optional("template", Shape::Text, "A Typst template; left out: the program's own."),
+        optional("logo", Shape::Text, "A png, jpg or svg file."),
+        required("service", Shape::Text, "Where families go with questions, on one line."),
+        required("print_partner", TENANT_ID, "The tenant of kind print-partner that gets the letters."),
+    ],
+};
+pub(super) const COSTS: Keys = Keys {
+    name: "the costs file",
+    keys: &[required("tariffs", Shape::List(&Shape::Mapping(&TARIFF)), "What assignments cost, from a day on.")],
+};
 pub(super) const TARIFF: Keys = Keys {
     name: "a tariff",
-    required: &["valid_from", "per_year", "per_assignment", "per_run", "per_file", "per_letter"],
-    optional: &[],
+    keys: &[
+        required("valid_from", Shape::Day, "The first day, in Brussels."),
+        required("per_year", PRICE, "For each calendar year in which anything is run for a local authority."),
+        required("per_assignment", PRICE, "For each assignment that is run in a calendar year."),
+        required("per_run", PRICE, "For each run."),
+        required("per_file", PRICE, "For each file of data or payments."),
+        required("per_letter", PRICE, "For each letter: printing and postage."),
+    ],
 };
-
-/// A value that is one of a few words.
-pub(super) trait Word: Copy + 'static {
-    /// Each word with its value.
-    const WORDS: &'static [(&'static str, Self)];
-}
-
-impl Word for Environment {
-    const WORDS: &'static [(&'static str, Self)] = &[("production", Self::Production), ("demo", Self::Demo)];
-}
-
-impl Word for Language {
-    const WORDS: &'static [(&'static str, Self)] = &[("nl", Self::Dutch), ("en", Self::English)];
-}
-
-impl Word for TenantKind {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("municipality", Self::Municipality),
-        ("ocmw", Self::Ocmw),
-        ("print-partner", Self::PrintPartner),
-        ("auditor", Self::Auditor),
-    ];
-}
-
-impl Word for LoginStep {
-    const WORDS: &'static [(&'static str, Self)] = &[("publickey", Self::PublicKey), ("password", Self::Password)];
-}
-
-impl Word for UploadRule {
-    const WORDS: &'static [(&'static str, Self)] = &[("any", Self::Any), ("sealed-only", Self::SealedOnly)];
-}
-
-impl Word for Route {
-    const WORDS: &'static [(&'static str, Self)] = &[("opgroeien", Self::Opgroeien), ("vutg", Self::Vutg)];
-}
-
-impl Word for Status {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("interested", Self::Interested), ("draft", Self::Draft), ("signed", Self::Signed), ("ended", Self::Ended)];
-}
-
-impl Word for Reply {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("entitled-only", Self::EntitledOnly), ("every-child", Self::EveryChild)];
-}
-
-impl Word for Outside {
-    const WORDS: &'static [(&'static str, Self)] = &[("withhold", Self::Withhold), ("answer", Self::Answer)];
-}
-
-impl Word for Period {
-    const WORDS: &'static [(&'static str, Self)] = &[("year", Self::Year), ("month", Self::Month)];
-}
-
-impl Word for Unit {
-    const WORDS: &'static [(&'static str, Self)] = &[("child", Self::Child), ("family", Self::Family)];
-}
-
-impl Word for Product {
-    const WORDS: &'static [(&'static str, Self)] = &[
-        ("gegevens", Self::Gegevens),
-        ("betaling", Self::Betaling),
-        ("brieven", Self::Brieven),
-        ("rapport", Self::Rapport),
-    ];
-}
-
-impl Word for Recurrence {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("once", Self::Once), ("yearly", Self::Yearly), ("monthly", Self::Monthly)];
-}
-
-impl Word for PaymentFormat {
-    const WORDS: &'static [(&'static str, Self)] =
-        &[("csv", Self::Csv), ("pain.001.001.09", Self::Pain00100109), ("pain.001.001.03", Self::Pain00100103)];
-}
-
-/// What a data protection officer says; true for positive.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Positive(pub bool);
-
-impl Word for Positive {
-    const WORDS: &'static [(&'static str, Self)] = &[("positive", Self(true)), ("negative", Self(false))];
-}
-
-/// Whether a protocol serves once or in each period.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum UseKind {
-    Once,
-    Periodic,
-}
-
-impl Word for UseKind {
-    const WORDS: &'static [(&'static str, Self)] = &[("once", Self::Once), ("periodic", Self::Periodic)];
-}
 
 /// The names of the kinds of files, for suggestions.
 pub(super) fn kind_names() -> impl Iterator<Item = &'static str> {
     Kind::ALL.into_iter().map(Kind::name)
-}
-
-/// The word that was probably meant, if one is near.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    /// Longer words are not compared: nothing known is near them.
-    const LONGEST: usize = 64;
-    if word.len() > LONGEST {
-        return None;
-    }
-    let near = known.map(|candidate| (distance(word, candidate), candidate)).min()?;
-    // A third of the letters may be wrong; more is another word.
-    (near.0 <= (word.chars().count() / 3).max(1)).then_some(near.1)
-}
-
-/// How many letters must be put in, left out or changed (Levenshtein), with `_`, `-` and case ignored.
-fn distance(one: &str, other: &str) -> usize {
-    let letters = |text: &str| text.chars().filter(|c| !matches!(c, '_' | '-')).flat_map(char::to_lowercase).collect();
-    let (one, other): (Vec<char>, Vec<char>) = (letters(one), letters(other));
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (at, letter) in one.iter().enumerate() {
-        let mut diagonal = at;
-        let mut left = at + 1;
-        for (cell, candidate) in row.iter_mut().skip(1).zip(&other) {
-            let here = (diagonal + usize::from(letter != candidate)).min(left + 1).min(*cell + 1);
-            diagonal = std::mem::replace(cell, here);
-            left = here;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -297,7 +416,7 @@ mod tests {
 
     const ASSIGNMENT_EXAMPLE: &str = "assignments/torhout-schoolpremie.yaml";
 
-    const EVERY_MAPPING: [&Keys; 32] = [
+    const EVERY_MAPPING: [&Keys; 33] = [
         &MAIN,
         &REGISTER,
         &LOG,
@@ -316,7 +435,8 @@ mod tests {
         &ONBOARDING,
         &AGREEMENT,
         &PROTOCOL,
-        &PARTIES,
+        &SIGNATURES,
+        &ADVICES,
         &ADVICE,
         &VALIDITY,
         &USE,
@@ -350,32 +470,5 @@ mod tests {
                 text.match_indices(&format!("{key}:")).any(|(at, _)| text[..at].ends_with([' ', '{', '#', '\n']));
             assert!(shown, "{key}");
         }
-    }
-
-    #[test]
-    fn words_are_those_of_the_domain() {
-        assert!(TenantKind::WORDS.iter().all(|(word, kind)| kind.name() == *word));
-        assert!(Route::WORDS.iter().all(|(word, route)| route.name() == *word));
-        assert!(Status::WORDS.iter().all(|(word, status)| status.name() == *word));
-        assert!(Unit::WORDS.iter().all(|(word, unit)| unit.name() == *word));
-        assert!(Product::WORDS.iter().all(|(word, product)| product.name() == *word));
-        assert!(Recurrence::WORDS.iter().all(|(word, recurrence)| recurrence.name() == *word));
-        assert!(PaymentFormat::WORDS.iter().all(|(word, format)| format.name() == *word));
-    }
-
-    #[test]
-    fn a_slip_is_recognised_and_another_word_is_not() {
-        for (typed, meant) in [
-            ("recipient", Some("recipients")),
-            ("niscode", Some("nis_code")),
-            ("allow-from", Some("allow_from")),
-            ("protocolen", Some("protocols")),
-            ("mayDelete", Some("may_delete")),
-            ("telephone", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(typed, TENANT.all()), meant, "{typed}");
-        }
-        assert_eq!((distance("kitten", "sitting"), distance("", "abc"), distance("abc", "")), (3, 3, 3));
     }
 }

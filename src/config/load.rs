@@ -12,7 +12,7 @@ use super::{
     costs_file,
     fault::{Faults, Position},
     fields::Fields,
-    files::{Files, is_absent},
+    files::{self, Files, Texts},
     keys,
     main_file::{self, MainFile},
     tenant_file::{self, PlacedTenant, Surroundings},
@@ -24,8 +24,8 @@ use crate::domain::{
     source::{CatalogueFault, Source},
 };
 
-/// The table of municipalities, beside the main file.
-const MUNICIPALITIES: &str = "municipalities.csv";
+/// The name of the table of municipalities, beside the main file.
+pub const MUNICIPALITIES: &str = "municipalities.csv";
 
 /// Reads a configuration.
 ///
@@ -34,14 +34,43 @@ const MUNICIPALITIES: &str = "municipalities.csv";
 /// hides what else is wrong in it.
 pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
     let faults = Faults::default();
-    let base = path.parent().unwrap_or(Path::new(""));
-    let files = Files::new(base, &faults);
-    let settings = load_files(path, &files, &faults);
+    let settings = load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults);
+    whole(settings, faults)
+}
+
+/// Reads a configuration as if it had one more file, at that absolute path, with that text. For a file that is about to
+/// be written.
+///
+/// # Errors
+/// As [`load`]; places in the new file are those of the text.
+pub fn load_with(path: &Path, added: (&Path, &str)) -> Result<Settings, Vec<Fault>> {
+    let faults = Faults::default();
+    let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added);
+    let settings = load_from(path, files, &faults);
+    whole(settings, faults)
+}
+
+fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings> {
+    load_files(path, &files, faults).map(|settings| Settings {
+        main_file: files::absolute(path),
+        texts: Arc::new(files.into_texts()),
+        ..settings
+    })
+}
+
+fn whole(settings: Option<Settings>, faults: Faults) -> Result<Settings, Vec<Fault>> {
     let faults = faults.into_sorted();
     match settings {
         Some(settings) if faults.is_empty() => Ok(settings),
         Some(_) | None => Err(faults),
     }
+}
+
+/// Reads a configuration that was kept. It had no fault when it was in force: what counts as one now is passed over.
+pub(super) fn load_kept(main: &Path, texts: &Texts) -> Option<Settings> {
+    let faults = Faults::default();
+    let files = Files::kept(main.parent().unwrap_or(Path::new("")), &faults, texts);
+    load_files(main, &files, &faults)
 }
 
 fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Settings> {
@@ -148,6 +177,8 @@ fn assemble(
         metrics: main.metrics,
         language: main.language,
         fingerprint,
+        main_file: PathBuf::new(),
+        texts: Arc::default(),
     })
 }
 
@@ -234,7 +265,7 @@ fn load_assignments(
 
 /// The tariffs; none where there is no file.
 fn load_costs(path: &Path, named_at: &Position, files: &Files<'_>, faults: &Faults) -> Option<Costs> {
-    if is_absent(path) {
+    if files.is_absent(path) {
         return None;
     }
     let root = tree::parse(path, &files.read(path, named_at)?, faults)?;
@@ -421,11 +452,30 @@ mod tests {
         let change = difference(&before, &settings(&[("tenants/bree.yaml", &changed)])).tenants_changed;
         let change = &change[&id];
         assert_eq!((change.keys_removed.len(), change.keys_added.len()), (1, 0));
-        assert_eq!(change.protocols_changed.len(), 1);
-        assert!(change.access_changed && !change.recipients_changed);
+        assert_eq!(change.grounds_changed.len(), 1);
+        assert_eq!((change.networks_added.len(), change.networks_removed.len()), (1, 1));
+        assert!(change.recipients_added.is_empty() && change.recipients_removed.is_empty());
         let longer = bree.replace("expires: 2027-12-31", "expires: 2028-12-31");
         let change = difference(&before, &settings(&[("tenants/bree.yaml", &longer)])).tenants_changed;
         assert_eq!((change[&id].keys_expiring_otherwise.len(), change[&id].keys_removed.len()), (1, 0));
+
+        // A tenant that is new has all of its own added.
+        let new = crate::config::tenant_difference(None, &before, &id);
+        assert_eq!((new.keys_added.len(), new.recipients_added.len(), new.grounds_added.len()), (1, 1, 1));
+        assert!(new.others.is_empty() && !new.steps_changed && new.networks_added.is_empty());
+    }
+
+    #[test]
+    fn settings_that_differ_are_named_and_the_places_of_secrets_are_not_settings() {
+        let demo = format!("environment: demo\n{MAIN}");
+        let directory = deployment([("groeikluis.yaml", demo.as_bytes())]);
+        let before = load_in(directory.path()).unwrap();
+        let moved = format!("# x\n{demo}language: en\nlimits: {{connections: 9, list_rows: 9}}\n");
+        fs::write(directory.path().join("groeikluis.yaml"), moved).unwrap();
+        let change = difference(&before, &load_in(directory.path()).unwrap());
+        let named: Vec<&str> = change.settings.iter().map(|setting| setting.key).collect();
+        assert_eq!(named, ["limits.list_rows", "language", "limits"]);
+        assert_eq!(change.after_restart(), ["limits"]);
     }
 
     /// The example's assignment with what it names, put into a deployment.
@@ -473,7 +523,8 @@ mod tests {
         for name in &ASSIGNMENT_FILES[3..5] {
             let reworded = settings(name, "e", "i");
             assert_ne!(before.fingerprint(), reworded.fingerprint(), "{name}");
-            assert!(difference(&before, &reworded).is_empty());
+            let change = difference(&before, &reworded);
+            assert_eq!(change.assignments_changed, std::slice::from_ref(&id), "{name}");
         }
     }
 

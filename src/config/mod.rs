@@ -16,20 +16,26 @@ mod example_keys;
 mod fault;
 mod fields;
 mod files;
+mod kept;
 mod keys;
 mod load;
 mod main_file;
+mod nearest;
 mod protocol_section;
+mod schema;
 mod secret;
 mod settings;
 mod tenant_file;
 mod terms_section;
 mod tree;
+mod words;
 
-pub use difference::{Difference, TenantDifference, difference};
+pub use difference::{Difference, SettingChange, TenantDifference, difference, tenant_difference};
 pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
-pub use load::load;
+pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
+pub use load::{MUNICIPALITIES, load, load_with};
+pub use schema::schemas;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{
     Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,

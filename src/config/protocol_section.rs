@@ -68,7 +68,7 @@ pub(super) fn check_references(tenant: &Fields<'_>, faults: &Faults) {
 fn protocol(item: &Item<'_>, faults: &Faults) -> Option<Protocol> {
     let fields = item.mapping(&keys::PROTOCOL)?;
     let (id, route, status) = (fields.parsed("id"), fields.word("route"), fields.word("status"));
-    let advice = fields.mapping("dpo_advice", &keys::PARTIES);
+    let advice = fields.mapping("dpo_advice", &keys::ADVICES);
     let kinds = fields.item("kinds").map(|item| kinds(&item, route)).unwrap_or_default();
     let signed = signatures(&fields);
     if status == Some(Status::Signed) {
@@ -121,7 +121,7 @@ fn check_signed(fields: &Fields<'_>, signed: BothParties<jiff::civil::Date>, fau
 }
 
 fn signatures(fields: &Fields<'_>) -> BothParties<jiff::civil::Date> {
-    fields.mapping("signed", &keys::PARTIES).map_or_else(BothParties::default, |both| BothParties {
+    fields.mapping("signed", &keys::SIGNATURES).map_or_else(BothParties::default, |both| BothParties {
         agency: both.date("agency"),
         authority: both.date("authority"),
     })

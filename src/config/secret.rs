@@ -28,8 +28,8 @@ const OF_OTHERS: u32 = 0o077;
 /// Where systemd puts credentials (systemd.exec(5), `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
-/// Where a secret is. It holds no secret.
-#[derive(Clone, PartialEq, Eq)]
+/// Where a secret is. It holds no secret. Two are the same when they are in the same place, wherever they are named.
+#[derive(Clone)]
 pub struct SecretFile {
     place: Place,
     environment: Environment,
@@ -101,6 +101,14 @@ impl SecretError {
         }
     }
 }
+
+impl PartialEq for SecretFile {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.place, self.environment) == (&other.place, other.environment)
+    }
+}
+
+impl Eq for SecretFile {}
 
 impl SecretFile {
     /// A secret in that file; for callers that have no configuration, such as `demo` and tests.

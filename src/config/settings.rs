@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use ipnet::{IpNet, Ipv4Net};
 
-use super::SecretFile;
+use super::{
+    SecretFile,
+    files::{self, Texts},
+};
 use crate::domain::{Assignment, AssignmentId, Costs, Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
 
 /// Everything that the configuration says. It is read whole and replaced whole.
@@ -69,6 +72,8 @@ pub struct Settings {
     /// The language of files and mail for tenants.
     pub language: Language,
     pub(super) fingerprint: String,
+    pub(super) main_file: PathBuf,
+    pub(super) texts: Arc<Texts>,
 }
 
 impl Settings {
@@ -76,6 +81,11 @@ impl Settings {
     /// fingerprint say the same, byte for byte.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// What a file of the configuration held when it was read: its text, or a digest of one that is no text.
+    pub(super) fn text_of(&self, path: &Path) -> Option<&str> {
+        self.texts.get(&files::absolute(path)).map(String::as_str)
     }
 }
 

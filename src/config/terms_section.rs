@@ -163,7 +163,7 @@ fn logo(item: &Item<'_>, parties: &Parties<'_>) -> Option<PathBuf> {
         let hint = format!("its name ends in one of {}", LOGO_EXTENSIONS.join(", "));
         item.fault(format!("`logo` {} is not a picture that letters carry", shown(&path_text(&path))), Some(&hint));
     }
-    parties.files.read_bytes(&path, &item.node.at)?;
+    parties.files.see(&path, &item.node.at)?;
     Some(path)
 }
 

@@ -45,6 +45,11 @@ pub(super) struct Entry {
 }
 
 impl Node {
+    /// Holds nothing yet.
+    pub fn nothing(at: &Position) -> Self {
+        Self { at: at.clone(), content: Content::Scalar(Value::Null) }
+    }
+
     /// What the node holds, in words for messages.
     pub fn describe(&self) -> &'static str {
         match &self.content {

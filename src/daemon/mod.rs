@@ -8,6 +8,8 @@ mod control;
 mod in_force;
 mod keeper;
 mod kept;
+mod last_configuration;
+mod listeners;
 mod live;
 mod login_records;
 mod opening;
@@ -21,6 +23,7 @@ mod witness;
 
 pub use control::{note, publish};
 pub use kept::KeptError;
+pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use orders::{report, run, send_test, simulate};
 pub use running::{Daemon, DaemonOptions, login_records};
@@ -32,7 +35,7 @@ pub(crate) use {
 use std::path::PathBuf;
 
 use crate::{
-    config::{Fault, SecretError},
+    config::{Fault, KeptFault, SecretError},
     dropbox::DropBoxError,
     durable::DurableError,
     exchange::{ExchangeError, FingerprintKeyError},
@@ -125,6 +128,9 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
+    /// A socket that the service manager passed.
+    #[error("a socket that was passed cannot be listened on")]
+    PassedSocket(#[source] std::io::Error),
     /// Core dumps could not be forbidden.
     #[error("cannot forbid core dumps")]
     CoreDumps(#[source] std::io::Error),
@@ -143,6 +149,9 @@ pub enum DaemonError {
     /// A running daemon that did not do what it was asked.
     #[error("the running daemon did not do it: {0}")]
     NotNoted(String),
+    /// The configuration that the last start or reload kept.
+    #[error("the configuration in force cannot be compared with")]
+    LastConfiguration(#[source] KeptFault),
     /// The thread that makes receipts could not be started.
     #[error("cannot start making receipts")]
     Receipts(#[source] std::io::Error),

@@ -1,71 +1,72 @@
 //! Putting a changed configuration in force: whole, or not at all.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
 
-use super::{in_force, live::Live};
+use super::{in_force, last_configuration, live::Live};
 use crate::{
     config::{self, Difference, Settings},
-    durable::Directory,
+    durable::{Clock, Directory},
     sftp::Sessions,
     transfer_log::TransferLog,
 };
 
-/// Reads the configuration again and puts it in force. A fault in any file leaves everything as it is.
-pub(super) fn reload(path: &Path, live: &Live, log: &TransferLog, state: &Directory, sessions: &Sessions) {
-    let new = match config::load(path) {
-        Ok(settings) => settings,
-        Err(faults) => {
-            for fault in &faults {
-                tracing::error!(%fault, "configuration not changed");
+/// Reads the configuration again when asked to.
+pub(super) struct Reloader {
+    pub config: PathBuf,
+    pub live: Arc<Live>,
+    pub log: TransferLog,
+    pub state: Directory,
+    pub sessions: Sessions,
+    pub clock: Clock,
+    /// What settings that hold from a start are read from.
+    pub at_start: Arc<Settings>,
+    /// A signal may come while a changed file is read: one at a time, so that the files that were read last hold.
+    pub turn: Mutex<()>,
+}
+
+impl Reloader {
+    /// Reads the configuration and puts it in force. A fault in any file leaves everything as it is.
+    pub fn reload(&self) {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = match config::load(&self.config) {
+            Ok(settings) => settings,
+            Err(faults) => {
+                for fault in &faults {
+                    tracing::error!(%fault, "configuration not changed");
+                }
+                return;
             }
+        };
+        let old = self.live.settings();
+        if old.fingerprint() == new.fingerprint() {
+            tracing::info!("configuration read again: the same as in force");
             return;
         }
-    };
-    let old = live.settings();
-    if old.fingerprint() == new.fingerprint() {
-        return;
-    }
-    if needs_restart(&old, &new) {
-        tracing::warn!("listen, paths, keys, banner or limits changed as well: these hold after a restart");
-    }
-    if let Err(error) = in_force::account(log, state, &new) {
-        tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
-        return;
-    }
-    let difference = config::difference(&old, &new);
-    live.replace(Arc::new(new));
-    let ended = end_lost_sessions(&difference, sessions);
-    let (added, removed) = (difference.tenants_added.len(), difference.tenants_removed.len());
-    let changed = difference.tenants_changed.len();
-    tracing::info!(added, removed, changed, sessions_ended = ended, "configuration changed");
-}
-
-fn end_lost_sessions(difference: &Difference, sessions: &Sessions) -> usize {
-    let gone = difference.tenants_removed.iter().map(|tenant| sessions.disconnect_tenant(tenant)).sum::<usize>();
-    let changed = difference.tenants_changed.iter().map(|(tenant, change)| {
-        if change.access_changed {
-            return sessions.disconnect_tenant(tenant);
+        if let Err(error) = in_force::account(&self.log, &self.state, &new) {
+            tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
+            return;
         }
-        let removed: Vec<String> = change.keys_removed.iter().map(|key| key.key.fingerprint()).collect();
-        sessions.disconnect(|login| {
-            login.tenant == *tenant && login.fingerprint.as_ref().is_some_and(|used| removed.contains(used))
-        })
-    });
-    gone + changed.sum::<usize>()
-}
+        let waiting = config::difference(&self.at_start, &new).after_restart();
+        if !waiting.is_empty() {
+            let waiting = waiting.join(", ");
+            tracing::warn!(settings = waiting, "these differ from the start and hold after a restart");
+        }
+        let difference = config::difference(&old, &new);
+        last_configuration::keep_reloaded(&self.state, &new, self.clock.now());
+        self.live.replace(Arc::new(new));
+        let ended = self.end_lost_sessions(&difference);
+        let (added, removed) = (difference.tenants_added.len(), difference.tenants_removed.len());
+        let changed = difference.tenants_changed.len();
+        tracing::info!(added, removed, changed, sessions_ended = ended, "configuration changed");
+    }
 
-/// Whether something changed that is read at the start only.
-fn needs_restart(old: &Settings, new: &Settings) -> bool {
-    old.listen != new.listen
-        || old.state_dir != new.state_dir
-        || old.high_water_dir != new.high_water_dir
-        || old.host_keys != new.host_keys
-        || old.exchange_identity != new.exchange_identity
-        || old.log.origin != new.log.origin
-        || old.log.key != new.log.key
-        || old.banner != new.banner
-        || old.log.co_sign != new.log.co_sign
-        || old.limits != new.limits
-        || old.penalties != new.penalties
-        || old.sources != new.sources
+    /// Sessions that would not be let in now, and those that see a tree that is no more.
+    fn end_lost_sessions(&self, difference: &Difference) -> usize {
+        let changed = difference.tenants_changed.iter().filter(|(_, change)| change.kind_changed);
+        let of_another_kind: usize = changed.map(|(tenant, _)| self.sessions.disconnect_tenant(tenant)).sum();
+        of_another_kind + self.sessions.judge_again()
+    }
 }

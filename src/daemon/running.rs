@@ -4,7 +4,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -14,12 +14,13 @@ use super::{
     DaemonError, control, in_force,
     keeper::{self, Keeper},
     kept::KeptFiles,
+    last_configuration, listeners,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
     opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
     register_loader::{self, read_keyring},
-    reload,
+    reload::Reloader,
     watch::DirectoryWatch,
     witness::LoginAccount,
 };
@@ -47,6 +48,7 @@ pub struct DaemonOptions {
 pub struct Daemon {
     config: PathBuf,
     live: Arc<Live>,
+    clock: Clock,
     state: Directory,
     log: TransferLog,
     ledger: Arc<dyn Ledger>,
@@ -91,6 +93,7 @@ impl Daemon {
         let keeper = disclosures(&settings, secrets.exchange.clone());
         let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
+        last_configuration::keep_at_start(&state, &settings, clock.now());
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
@@ -121,7 +124,7 @@ impl Daemon {
             boxes: boxes.clone(),
             log: log.clone(),
             ledger: ledger.clone(),
-            clock,
+            clock: clock.clone(),
             fingerprints: FingerprintKey::open_or_draw(&state, &secrets.exchange).map_err(DaemonError::Fingerprints)?,
             keyring: secrets.exchange,
             registers: registers.clone(),
@@ -137,7 +140,7 @@ impl Daemon {
         // The configuration has at least one host key.
         let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
             .map_err(|_| DaemonError::Configuration(Vec::new()))?;
-        let (listeners, addresses) = listen(&settings.listen)?;
+        let (listeners, addresses) = listeners::open(&settings.listen)?;
         let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
         let sessions = server.sessions();
@@ -146,6 +149,7 @@ impl Daemon {
         Ok(Self {
             config,
             live,
+            clock,
             state,
             log,
             ledger,
@@ -191,6 +195,7 @@ impl Daemon {
         let Self {
             config,
             live,
+            clock,
             state,
             log,
             exchange,
@@ -206,13 +211,14 @@ impl Daemon {
         let _register_watch = watch_register(&live, &registers, &log, &exchange);
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
-            Arc::new(move || reload::reload(&config, &live, &log, &state, &sessions))
+            let at_start = live.settings();
+            Arc::new(Reloader { config, live, log, state, sessions, clock, at_start, turn: Mutex::default() })
         };
-        let _config_watch = watch_config(&config, &live.settings(), reloader.clone());
+        let _config_watch = watch_config(&config, &live, &reloader);
         let on_request = tokio::spawn(async move {
             while reload_requests.recv().await.is_some() {
                 let reloader = reloader.clone();
-                if tokio::task::spawn_blocking(move || reloader()).await.is_err() {
+                if tokio::task::spawn_blocking(move || reloader.reload()).await.is_err() {
                     tracing::error!("reading the configuration panicked");
                 }
             }
@@ -289,35 +295,6 @@ fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettin
     }
 }
 
-fn listen(addresses: &[SocketAddr]) -> Result<(Vec<TcpListener>, Vec<SocketAddr>), DaemonError> {
-    let mut listeners = Vec::new();
-    let mut taken = Vec::new();
-    for address in addresses {
-        let fault = |source| DaemonError::Listen { address: *address, source };
-        let listener = bind(*address).map_err(fault)?;
-        taken.push(listener.local_addr().map_err(fault)?);
-        listeners.push(listener);
-    }
-    Ok((listeners, taken))
-}
-
-/// Binds so that `[::]` and `0.0.0.0` can both be listened on, and a restart need not wait for old connections.
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
-    use socket2::{Domain, Protocol, Socket, Type};
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    if address.is_ipv6() {
-        socket.set_only_v6(true)?;
-    }
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    TcpListener::from_std(socket.into())
-}
-
-/// Connections that wait to be accepted: the kernel's usual bound (`net.core.somaxconn` may lower it).
-const BACKLOG: i32 = 1024;
-
 /// Loads the register now, in a thread of its own, and whenever its file is replaced.
 fn watch_register(
     live: &Arc<Live>,
@@ -337,22 +314,29 @@ fn watch_register(
         tracing::error!(%error, "could not start loading the register");
     }
     let concerns = move |changed: &Path| changed.file_name() == name.as_deref();
-    DirectoryWatch::start(&[directory], concerns, load)
+    DirectoryWatch::start(move || vec![directory.clone()], concerns, load)
         .inspect_err(|error| tracing::error!(%error, "a new register will not be noticed"))
         .ok()
 }
 
-fn watch_config(
-    config: &Path,
-    settings: &Settings,
-    reload: Arc<impl Fn() + Send + Sync + 'static>,
-) -> Option<DirectoryWatch> {
+/// Reads the configuration again whenever a file of it changes, wherever it names its files then.
+fn watch_config(config: &Path, live: &Arc<Live>, reloader: &Arc<Reloader>) -> Option<DirectoryWatch> {
     let directory = config.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut directories = vec![directory.to_owned(), settings.tenants_dir.clone()];
-    // There may be none; a directory that comes later is noticed after the next restart.
-    directories.extend(Some(settings.assignments_dir.clone()).filter(|directory| directory.is_dir()));
-    let is_yaml = |path: &Path| path.extension().is_some_and(|extension| extension == "yaml");
-    DirectoryWatch::start(&directories, is_yaml, move || reload())
+    // Events name absolute paths.
+    let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+    let (live, reloader) = (live.clone(), reloader.clone());
+    let directories = move || {
+        let settings = live.settings();
+        let beside = |file: &Path| file.parent().map(Path::to_owned).unwrap_or_default();
+        let files = [beside(&settings.sources_file), beside(&settings.costs_file)];
+        let named = [directory.clone(), settings.tenants_dir.clone(), settings.assignments_dir.clone()];
+        named.into_iter().chain(files).collect()
+    };
+    let concerns = |path: &Path| {
+        path.extension().is_some_and(|extension| extension == "yaml")
+            || path.file_name().is_some_and(|name| name == config::MUNICIPALITIES)
+    };
+    DirectoryWatch::start(directories, concerns, move || reloader.reload())
         .inspect_err(|error| tracing::error!(%error, "changes of the configuration will not be noticed"))
         .ok()
 }

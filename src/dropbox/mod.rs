@@ -32,7 +32,7 @@ pub use budget::MemoryBudget;
 pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging};
 pub use received::{Received, Submission};
-pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault};
+pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
 
 use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
 
@@ -129,6 +129,9 @@ pub(super) struct TenantBoxes {
     pub receipts: Receipts,
 }
 
+/// The directory of outboxes, one for each tenant, below the state directory.
+const OUTBOXES: &str = "boxes";
+
 /// All drop-boxes, in files under one directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Boxes {
@@ -137,6 +140,21 @@ pub struct Boxes {
     uploads: Directory,
     staging: Directory,
     open: Arc<Mutex<HashMap<TenantId, TenantBoxes>>>,
+}
+
+/// Who has, or once had, a drop-box below this state directory, in order. Nothing is made.
+///
+/// # Errors
+/// [`DropBoxError::Storage`].
+pub fn owners(state_dir: &Path) -> Result<Vec<TenantId>, DropBoxError> {
+    let boxes = state_dir.join(OUTBOXES);
+    if !boxes.exists() {
+        return Ok(Vec::new());
+    }
+    let names = Directory::create(&boxes).and_then(|boxes| boxes.names()).map_err(DropBoxError::Storage)?;
+    let mut owners: Vec<TenantId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    owners.sort();
+    Ok(owners)
 }
 
 impl Boxes {
@@ -167,7 +185,7 @@ impl Boxes {
         };
         Ok(Self {
             shared: Arc::new(shared),
-            outboxes: open("boxes")?,
+            outboxes: open(OUTBOXES)?,
             uploads: open("uploads")?,
             staging: open("staging")?,
             open: Arc::default(),

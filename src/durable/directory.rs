@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     sync::Arc,
 };
@@ -15,6 +16,8 @@ use cap_std::{
 /// Only the daemon's own user reads what it keeps.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
+/// What ops and the daemon share, such as configuration.
+const GROUP_FILE_MODE: u32 = 0o640;
 
 /// A directory on disk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -160,9 +163,33 @@ impl Directory {
     /// [`DurableError`]; its source is of kind `AlreadyExists` when something has the name, which stays as it is.
     pub fn write_new(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
         let temporary = self.write_temporary(name, bytes)?;
+        self.put_new(&temporary, name)
+    }
+
+    /// As [`Directory::write_new`], for a file that is no secret of its owner: the directory's group may read it. Where
+    /// the file cannot be given to that group, it stays with the owner's.
+    ///
+    /// # Errors
+    /// As [`Directory::write_new`].
+    pub fn write_new_for_group(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
+        let temporary = self.write_temporary(name, bytes)?;
+        let fault = |source| self.fault("write", name, source);
+        let file = self.open_to_write(&temporary)?;
+        let group = std::fs::metadata(&self.path).map_err(fault)?.gid();
+        match std::os::unix::fs::fchown(&file, None, Some(group)) {
+            Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(fault(error)),
+            _ => {}
+        }
+        file.set_permissions(std::fs::Permissions::from_mode(GROUP_FILE_MODE)).map_err(fault)?;
+        file.sync_all().map_err(fault)?;
+        self.put_new(&temporary, name)
+    }
+
+    /// Gives a temporary file a name that nothing has yet.
+    fn put_new(&self, temporary: &str, name: &str) -> Result<(), DurableError> {
         // A link takes no name that is taken; a rename would.
-        let linked = self.handle.hard_link(&temporary, &self.handle, name);
-        self.remove_if_there(&temporary)?;
+        let linked = self.handle.hard_link(temporary, &self.handle, name);
+        self.remove_if_there(temporary)?;
         linked.map_err(|source| self.fault("write", name, source))?;
         self.sync()
     }
@@ -236,6 +263,12 @@ mod tests {
         within.rename("w", &directory, "w").unwrap();
         assert_eq!(directory.read("w", 3).unwrap().unwrap(), b"new");
         within.rename("x", &directory, "z").unwrap();
+        within.write_new_for_group("g", b"shared").unwrap();
+        assert_eq!(within.write_new_for_group("g", b"x").unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
+        let metadata = std::fs::metadata(within.path().join("g")).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.len()), (0o640, 6));
+        within.remove_if_there("g").unwrap();
+        assert_eq!(within.names().unwrap(), Vec::<String>::new());
         assert!(directory.contains("z") && !within.contains("x"));
     }
 

@@ -17,7 +17,7 @@ use crate::{
     domain::{
         Tenant, brussels_date,
         ssh_key::fingerprint,
-        tenant::{LoginKey, LoginStep},
+        tenant::{LoginKey, LoginPassword, LoginStep},
     },
     dropbox::view::Login,
 };
@@ -88,8 +88,8 @@ pub(super) struct Proven {
 #[derive(Default)]
 pub(super) struct Steps {
     pub(super) proof: Option<Proof>,
-    /// The label of the password.
-    pub(super) password: Option<String>,
+    /// The password that was given.
+    pub(super) password: Option<LoginPassword>,
 }
 
 /// The next thing that a client is to do.
@@ -123,19 +123,38 @@ impl Steps {
         now: Timestamp,
     ) -> Result<(Login, Option<CertificateUsed>), RefusalReason> {
         let proven = self.proof.as_ref().map(|proof| proof.judge(Some(tenant), peer.ip(), now)).transpose()?;
-        let password = self.password.as_ref().filter(|label| tenant.passwords.iter().any(|own| own.label == **label));
-        if self.password.is_some() && password.is_none() {
-            return Err(RefusalReason::WrongPassword);
-        }
-        if !tenant.may_come_from(peer.ip()) {
-            return Err(RefusalReason::WrongSource);
-        }
+        self.judge_password(tenant, peer)?;
         let (label, fingerprint, certificate) = match proven {
             Some(Proven { label, fingerprint, certificate }) => (label, Some(fingerprint), certificate),
-            None => (password.ok_or(RefusalReason::StepMissing)?.clone(), None, None),
+            None => (self.password.as_ref().ok_or(RefusalReason::StepMissing)?.label.clone(), None, None),
         };
         let session = hex::encode(rand::random::<[u8; 8]>());
         Ok((Login { tenant: tenant.id.clone(), key_label: label, fingerprint, peer, session }, certificate))
+    }
+
+    /// Whether who logged in by these steps would still be let in, by the tenant's file as it is now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) fn still(&self, tenant: Option<&Tenant>, peer: SocketAddr, now: Timestamp) -> Result<(), RefusalReason> {
+        let tenant = tenant.filter(|tenant| tenant.can_log_in()).ok_or(RefusalReason::UnknownUser)?;
+        match &self.proof {
+            Some(Proof::Key(blob)) => {
+                judge_key(Some(tenant), blob, peer.ip(), now)?;
+            }
+            Some(Proof::Certificate(shown)) => certificate::still(Some(tenant), shown, peer.ip(), now)?,
+            None => {}
+        }
+        self.judge_password(tenant, peer)?;
+        if self.next(Some(tenant)) == Next::Done { Ok(()) } else { Err(RefusalReason::StepMissing) }
+    }
+
+    /// Whether the password that was given, if one was, is still the tenant's, and whether it may come from there.
+    fn judge_password(&self, tenant: &Tenant, peer: SocketAddr) -> Result<(), RefusalReason> {
+        if self.password.as_ref().is_some_and(|given| !tenant.passwords.contains(given)) {
+            return Err(RefusalReason::WrongPassword);
+        }
+        if tenant.may_come_from(peer.ip()) { Ok(()) } else { Err(RefusalReason::WrongSource) }
     }
 }
 
@@ -253,7 +272,7 @@ pub(super) mod tests {
         let blob = SshPublicKey::parse(KEY).unwrap().blob().to_vec();
         let with = |key: bool, password: bool| Steps {
             proof: key.then(|| Proof::Key(blob.clone())),
-            password: password.then(|| "balie".to_owned()),
+            password: password.then(|| tenant(None, "0.0.0.0/0", Vec::new()).passwords.remove(0)),
         };
         for (require, steps, next) in [
             (vec![PublicKey], with(false, false), Next::Step(PublicKey)),
@@ -283,7 +302,28 @@ pub(super) mod tests {
         let mut gone = tenant(None, "0.0.0.0/0", vec![PublicKey, Password]);
         gone.passwords[0].label = "other".to_owned();
         assert_eq!(with(true, true).login(&gone, peer, now).unwrap_err(), RefusalReason::WrongPassword);
+        assert_eq!(with(true, true).still(Some(&gone), peer, now), Err(RefusalReason::WrongPassword));
         gone.keys.clear();
         assert_eq!(with(true, false).login(&gone, peer, now).unwrap_err(), RefusalReason::UnknownUser);
+    }
+
+    #[test]
+    fn who_is_in_stays_as_long_as_the_file_lets_in() {
+        use LoginStep::{Password, PublicKey};
+        let (now, peer) = ("2026-11-20T12:00:00Z".parse().unwrap(), "192.0.2.7:5000".parse().unwrap());
+        let blob = SshPublicKey::parse(KEY).unwrap().blob().to_vec();
+        let steps = Steps { proof: Some(Proof::Key(blob)), password: None };
+        let last = jiff::civil::date(2026, 11, 19);
+        for (tenant, judged) in [
+            (tenant(None, "192.0.2.0/24", vec![PublicKey]), Ok(())),
+            (tenant(None, "192.0.2.7/32", vec![PublicKey]), Ok(())),
+            (tenant(None, "198.51.100.0/24", vec![PublicKey]), Err(RefusalReason::WrongSource)),
+            (tenant(Some(last), "0.0.0.0/0", vec![PublicKey]), Err(RefusalReason::ExpiredKey)),
+            (tenant(None, "0.0.0.0/0", vec![PublicKey, Password]), Err(RefusalReason::StepMissing)),
+            (tenant(None, "0.0.0.0/0", vec![]), Err(RefusalReason::UnknownUser)),
+        ] {
+            assert_eq!(steps.still(Some(&tenant), peer, now), judged, "{tenant:?}");
+        }
+        assert_eq!(steps.still(None, peer, now), Err(RefusalReason::UnknownUser));
     }
 }

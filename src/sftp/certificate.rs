@@ -46,11 +46,44 @@ pub(super) fn judge(
     peer: IpAddr,
     now: Timestamp,
 ) -> Result<Proven, RefusalReason> {
+    let (tenant, authority) = vouched(tenant, shown, now)?;
+    is_sound(shown, now)?;
+    is_for(tenant, authority, shown, peer)?;
+    Ok(Proven {
+        label: authority.label.clone(),
+        fingerprint: key_fingerprint(shown.public_key()).ok_or(RefusalReason::CertificateInvalid)?,
+        certificate: Some(used(shown)),
+    })
+}
+
+/// Whether a certificate that let the tenant in still would, by the tenant's file. Its own end is no reason: it says
+/// until when somebody may log in, not how long a session lasts.
+///
+/// # Errors
+/// Why it would not.
+pub(super) fn still(
+    tenant: Option<&Tenant>,
+    shown: &Certificate,
+    peer: IpAddr,
+    now: Timestamp,
+) -> Result<(), RefusalReason> {
+    let (tenant, authority) = vouched(tenant, shown, now)?;
+    is_for(tenant, authority, shown, peer)
+}
+
+/// The tenant with its authority that signed the certificate.
+fn vouched<'a>(
+    tenant: Option<&'a Tenant>,
+    shown: &Certificate,
+    now: Timestamp,
+) -> Result<(&'a Tenant, &'a CertificateAuthority), RefusalReason> {
     let tenant = tenant.filter(|tenant| tenant.can_log_in()).ok_or(RefusalReason::UnknownUser)?;
     let authority = authority(tenant, shown.signature_key()).ok_or(RefusalReason::UnknownAuthority)?;
-    if is_over(authority.expires, now) {
-        return Err(RefusalReason::ExpiredAuthority);
-    }
+    if is_over(authority.expires, now) { Err(RefusalReason::ExpiredAuthority) } else { Ok((tenant, authority)) }
+}
+
+/// Whether the certificate itself is what it should be.
+fn is_sound(shown: &Certificate, now: Timestamp) -> Result<(), RefusalReason> {
     if !key_is_strong(shown.public_key()) || matches!(shown.signature().algorithm(), Algorithm::Rsa { hash: None }) {
         return Err(RefusalReason::WeakSignature);
     }
@@ -62,20 +95,23 @@ pub(super) fn judge(
     if !authority_was_touched(shown) {
         return Err(RefusalReason::CertificateInvalid);
     }
-    if shown.cert_type() != CertType::User {
-        return Err(RefusalReason::CertificateKind);
-    }
+    if shown.cert_type() == CertType::User { Ok(()) } else { Err(RefusalReason::CertificateKind) }
+}
+
+/// Whether it is a certificate for this tenant, and from there.
+fn is_for(
+    tenant: &Tenant,
+    authority: &CertificateAuthority,
+    shown: &Certificate,
+    peer: IpAddr,
+) -> Result<(), RefusalReason> {
     if !shown.valid_principals().iter().any(|principal| authority.principals.contains(principal)) {
         return Err(RefusalReason::WrongPrincipal);
     }
     if !options_are_kept(shown, peer)? || !tenant.may_come_from(peer) {
         return Err(RefusalReason::WrongSource);
     }
-    Ok(Proven {
-        label: authority.label.clone(),
-        fingerprint: key_fingerprint(shown.public_key()).ok_or(RefusalReason::CertificateInvalid)?,
-        certificate: Some(used(shown)),
-    })
+    Ok(())
 }
 
 /// What the account keeps of a certificate. Control characters do not get into a terminal by it.

@@ -27,6 +27,9 @@ use crate::dropbox::view::Login;
 /// For a client to take the message that it is being disconnected, before its socket is cut.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// What a client is told whose tenant's file changed.
+pub(super) const ACCESS_LOST: &str = "uw toegang is gewijzigd; meld opnieuw aan";
+
 /// Why the server ends a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -53,7 +56,7 @@ impl Ending {
             Self::Grace => "niet op tijd aangemeld",
             Self::Idle => "verbinding te lang niet gebruikt",
             Self::Displaced => "te veel verbindingen vanaf dit adres",
-            Self::AccessLost => "uw toegang is gewijzigd; meld opnieuw aan",
+            Self::AccessLost => ACCESS_LOST,
             Self::Shutdown => "de server stopt of herstart; probeer het zo dadelijk opnieuw",
             Self::Failed => "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw",
             Self::Violation(text) => text,

@@ -52,9 +52,9 @@ impl Gate {
         Self { server, connection, socket, rejections: 0, steps: Steps::default(), accepted: None }
     }
 
-    /// Who has passed every step since the last request; asked once.
-    pub(super) fn accepted(&mut self) -> Option<AcceptedLogin> {
-        self.accepted.take()
+    /// Who has passed every step since the last request, and these steps; asked once.
+    pub(super) fn accepted(&mut self) -> Option<(AcceptedLogin, Steps)> {
+        self.accepted.take().map(|accepted| (accepted, std::mem::take(&mut self.steps)))
     }
 
     /// A question about the methods, with which every client begins: not an attempt.
@@ -111,8 +111,8 @@ impl Gate {
             (Ok(()), Some(tenant)) => match self.server.passwords().find(tenant.passwords.clone(), password).await {
                 // Only now, so that the answer takes as long from everywhere.
                 Some(_) if !tenant.may_come_from(self.connection.peer.ip()) => RefusalReason::WrongSource,
-                Some(label) => {
-                    self.steps.password = Some(label);
+                Some(password) => {
+                    self.steps.password = Some(password);
                     let tenant = self.tenant(user);
                     return self.advance(user, tenant, LoginMethod::Password, None).await;
                 }

@@ -13,7 +13,13 @@ use russh::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::{
-    RefusalReason, auth::Proof, connection::Connection, gate::Gate, server::Shared, session, transport::Socket,
+    RefusalReason,
+    auth::Proof,
+    connection::{ACCESS_LOST, Connection},
+    gate::Gate,
+    server::Shared,
+    session,
+    transport::Socket,
 };
 use crate::dropbox::view::Login;
 
@@ -115,14 +121,21 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_succeeded(&mut self, session: &mut Session) -> Result<(), Self::Error> {
-        let Some(accepted) = self.gate.accepted() else {
+        let Some((accepted, steps)) = self.gate.accepted() else {
             return Err(russh::Error::Inconsistent);
         };
         let login = Arc::new(accepted.login.clone());
-        if !self.server.admit(&self.connection, &login) {
-            self.connection.turn_away(RefusalReason::TooManySessions);
-            let text = "te veel verbindingen tegelijk voor deze gebruiker";
-            return session.disconnect(Disconnect::TooManyConnections, text, "nl");
+        match self.server.admit(&self.connection, &login, steps) {
+            Ok(()) => {}
+            Err(RefusalReason::TooManySessions) => {
+                self.connection.turn_away(RefusalReason::TooManySessions);
+                let text = "te veel verbindingen tegelijk voor deze gebruiker";
+                return session.disconnect(Disconnect::TooManyConnections, text, "nl");
+            }
+            Err(reason) => {
+                self.connection.turn_away(reason);
+                return session.disconnect(Disconnect::ByApplication, ACCESS_LOST, "nl");
+            }
         }
         let server = Arc::clone(&self.server);
         let entered = tokio::task::spawn_blocking(move || server.witness().logged_in(&accepted));

@@ -16,6 +16,7 @@ mod handler;
 mod handles;
 mod keys;
 mod listing;
+mod live;
 mod operations;
 mod outbox;
 mod password;

@@ -72,8 +72,8 @@ impl PasswordChecks {
         Self { places: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
-    /// The label of the one that was given. Each is tried, so that the time does not tell which.
-    pub(super) async fn find(&self, passwords: Vec<LoginPassword>, given: &str) -> Option<String> {
+    /// The one that was given. Each is tried, so that the time does not tell which.
+    pub(super) async fn find(&self, passwords: Vec<LoginPassword>, given: &str) -> Option<LoginPassword> {
         if given.len() > LONGEST {
             return None;
         }
@@ -83,7 +83,7 @@ impl PasswordChecks {
         let tried = tokio::task::spawn_blocking(move || {
             let _until_done = place;
             passwords.into_iter().fold(None, |found, password| {
-                if is_right(&password.hash, given.as_bytes()) { Some(password.label) } else { found }
+                if is_right(&password.hash, given.as_bytes()) { Some(password) } else { found }
             })
         });
         tried.await.ok().flatten()
@@ -142,7 +142,7 @@ mod tests {
         let other = OF_STOCK_TOOL.replace("c29tZXNhbHRzb21lc2FsdA", "b3RoZXJzYWx0b3RoZXJzYWx0");
         let both = vec![password("old", &other), password("new", OF_STOCK_TOOL)];
         let checks = PasswordChecks::new();
-        assert_eq!(checks.find(both.clone(), "correct horse battery").await.as_deref(), Some("new"));
+        assert_eq!(checks.find(both.clone(), "correct horse battery").await.as_ref(), both.last());
         assert_eq!(checks.find(both.clone(), "wrong").await, None);
         assert_eq!(checks.find(both, &"x".repeat(LONGEST + 1)).await, None);
     }

@@ -4,7 +4,6 @@
 //! server; after the shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
 
 use std::{
-    collections::HashMap,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,7 +19,9 @@ use tokio::{
 
 use super::{
     Directory, RefusalReason, RefusedLogin, ServerSettings, SftpError, SftpLimits, Witness,
+    auth::Steps,
     connection::{self, Connection, Ending},
+    live::{Admitted, Live, LiveConnection},
     password::PasswordChecks,
     penalties::{KeptFault, PenaltyBox, Source, WAITING_CONNECTIONS},
     transport,
@@ -119,15 +120,21 @@ impl Server {
 }
 
 impl Sessions {
-    /// Ends every session of a tenant that lost access; returns how many.
+    /// Ends every session of a tenant; returns how many. For one whose tree is another now.
     pub fn disconnect_tenant(&self, tenant: &TenantId) -> usize {
-        self.disconnect(|login| login.tenant == *tenant)
+        let live = self.shared.live();
+        let own = live.connections.values().filter(|live| live.login().is_some_and(|login| login.tenant == *tenant));
+        own.inspect(|live| live.connection.end(Ending::AccessLost)).count()
     }
 
-    /// Ends every session whose login is one of these; returns how many. For a key that is no longer the tenant's.
-    pub fn disconnect(&self, lost: impl Fn(&Login) -> bool) -> usize {
+    /// Judges every session by the tenants' files as they are now, and ends those that would not be let in; returns how
+    /// many. A session whose key, password and address still let its tenant in goes on, whatever else changed.
+    pub fn judge_again(&self) -> usize {
         let live = self.shared.live();
-        let lost = live.connections.values().filter(|live| live.login.as_deref().is_some_and(&lost));
+        let lost = live.connections.values().filter(|live| {
+            let admitted = live.admitted.as_ref();
+            admitted.is_some_and(|admitted| self.shared.still(&live.connection, admitted).is_err())
+        });
         lost.inspect(|live| live.connection.end(Ending::AccessLost)).count()
     }
 
@@ -151,7 +158,7 @@ impl Sessions {
 
     /// Sessions that are logged in now.
     pub fn logged_in(&self) -> usize {
-        self.shared.live().connections.values().filter(|live| live.login.is_some()).count()
+        self.shared.live().connections.values().filter(|live| live.admitted.is_some()).count()
     }
 }
 
@@ -169,19 +176,6 @@ pub(super) struct Shared {
     passwords: PasswordChecks,
 }
 
-#[derive(Default)]
-struct Live {
-    next: u64,
-    connections: HashMap<u64, LiveConnection>,
-    sources: HashMap<Source, usize>,
-}
-
-struct LiveConnection {
-    connection: Arc<Connection>,
-    source: Source,
-    login: Option<Arc<Login>>,
-}
-
 /// A connection's place among the live ones; it is given back when this is dropped.
 pub(super) struct Place {
     shared: Arc<Shared>,
@@ -191,28 +185,6 @@ pub(super) struct Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.shared.live().remove(self.number);
-    }
-}
-
-impl Live {
-    /// Takes a connection out of the count; it may have been taken out before.
-    fn remove(&mut self, number: u64) -> Option<Arc<Connection>> {
-        let LiveConnection { connection, source, .. } = self.connections.remove(&number)?;
-        if let Some(count) = self.sources.get_mut(&source) {
-            *count -= 1;
-            if *count == 0 {
-                self.sources.remove(&source);
-            }
-        }
-        Some(connection)
-    }
-
-    /// The connections from there that wait for a login, and the oldest of them.
-    fn waiting(&self, source: Source) -> (usize, Option<u64>) {
-        let waiting = self.connections.iter().filter(|(_, live)| live.source == source && live.login.is_none());
-        waiting.fold((0, None), |(count, oldest), (number, _)| {
-            (count + 1, Some(oldest.map_or(*number, |oldest: u64| oldest.min(*number))))
-        })
     }
 }
 
@@ -255,15 +227,34 @@ impl Shared {
         self.shutdown.subscribe()
     }
 
-    /// Gives a login its place among the tenant's sessions; false when they are all taken.
-    pub(super) fn admit(&self, connection: &Arc<Connection>, login: &Arc<Login>) -> bool {
+    /// Gives a login its place among the tenant's sessions.
+    ///
+    /// # Errors
+    /// [`RefusalReason::TooManySessions`] when they are all taken. Other reasons when the tenant's file changed since
+    /// the login was proven: [`Sessions::judge_again`] waits for the same lock, so that either it or this sees the new
+    /// file.
+    pub(super) fn admit(
+        &self,
+        connection: &Arc<Connection>,
+        login: &Arc<Login>,
+        steps: Steps,
+    ) -> Result<(), RefusalReason> {
         let mut live = self.live();
-        let taken = live.connections.values().filter_map(|live| live.login.as_deref());
+        let taken = live.connections.values().filter_map(LiveConnection::login);
         if taken.filter(|other| other.tenant == login.tenant).count() >= self.limits().sessions_per_tenant {
-            return false;
+            return Err(RefusalReason::TooManySessions);
         }
+        let admitted = Admitted { login: Arc::clone(login), steps };
+        self.still(connection, &admitted)?;
         let place = live.connections.values_mut().find(|live| Arc::ptr_eq(&live.connection, connection));
-        place.map(|place| place.login = Some(Arc::clone(login))).is_some()
+        // Displaced in the meantime: its end is on its way.
+        place.map(|place| place.admitted = Some(admitted)).ok_or(RefusalReason::TooManySessions)
+    }
+
+    /// Whether somebody who logged in would still be let in.
+    fn still(&self, connection: &Connection, admitted: &Admitted) -> Result<(), RefusalReason> {
+        let tenant = self.directory.tenant(admitted.login.tenant.as_str());
+        admitted.steps.still(tenant.as_deref(), connection.peer, self.directory.now())
     }
 
     /// A connection came to no login: what the source did wrong counts against it.
@@ -334,7 +325,7 @@ impl Shared {
         *live.sources.entry(source).or_default() += 1;
         let number = live.next;
         live.next += 1;
-        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), source, login: None });
+        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), source, admitted: None });
         Ok(Place { shared: Arc::clone(self), number })
     }
 }

@@ -6,6 +6,8 @@ mod access;
 #[cfg(test)]
 mod account;
 #[cfg(test)]
+mod adding;
+#[cfg(test)]
 mod answers;
 #[cfg(test)]
 mod assignments;
@@ -18,6 +20,8 @@ mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod generated;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logins;
@@ -28,9 +32,13 @@ mod no_plaintext;
 #[cfg(test)]
 mod payments;
 #[cfg(test)]
+mod planning;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod reload;
 #[cfg(test)]
 mod report;
 #[cfg(test)]
@@ -43,6 +51,8 @@ mod sftp_room;
 mod support;
 #[cfg(test)]
 mod tampering;
+#[cfg(test)]
+mod units;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub use daemon::TestDaemon;
 pub use extract::Extract;
 pub use memory::Memory;
 pub use openssh::{Ran, run};
-pub use plan::Plan;
+pub use plan::{Plan, replace};
 pub use process::delivered;
 pub use session::{Access, Session, block_on};
 pub use tenant::{Protocol, Tenant};

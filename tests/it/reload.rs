@@ -1,0 +1,247 @@
+//! A configuration that changes under a running daemon: whole or not at all, and nobody who keeps a right notices.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread::JoinHandle,
+};
+
+use rustix::process::Signal;
+
+use crate::support::{Plan, Protocol, Session, Tenant, TestDaemon, replace, wait_for, wait_until};
+
+/// What the daemon says when a reload was put in force.
+const CHANGED: &str = "configuration changed";
+
+/// Reloads while sessions transfer.
+const RELOADS: usize = 50;
+
+/// One upload of the load: long enough that reloads fall into the middle of many.
+const UPLOAD_BYTES: usize = 2 << 20;
+
+/// A tenant that is let in from everywhere, and so has a line to be narrowed.
+fn tenant(id: &str, nis_code: &str) -> Tenant {
+    Tenant::municipality(id, nis_code).line(ANYWHERE).protocol(Protocol::new("OPG-2026-017").every_child())
+}
+
+const ANYWHERE: &str = "allow_from: [\"0.0.0.0/0\", \"::/0\"]";
+
+#[test]
+fn a_reload_with_faults_changes_nothing_and_names_them_all() {
+    let daemon = &mut Plan::new().tenant(tenant("bree", "72004")).tenant(tenant("lokeren", "46029")).start();
+    let (bree, lokeren) = (daemon.session("bree"), daemon.session("lokeren"));
+    let good = fs::read_to_string(daemon.path("tenants/bree.yaml")).unwrap();
+    // Two faults in one file, one in another, and a tenant less.
+    let bad =
+        good.replace("kind: municipality", "kind: gemeente").replace("nis_code: \"72004\"", "nis_code: \"99999\"");
+    fs::remove_file(daemon.path("tenants/lokeren.yaml")).unwrap();
+    let main = fs::read_to_string(daemon.config()).unwrap();
+    fs::write(daemon.config(), format!("{main}languages: nl\n")).unwrap();
+    fs::write(daemon.path("tenants/bree.yaml"), bad).unwrap();
+    for part in ["groeikluis.yaml:", "`gemeente`", "`nis_code` 99999"] {
+        let process = daemon.process();
+        wait_until(part, || {
+            let said = process.said();
+            said.lines().any(|line| line.contains("configuration not changed") && line.contains(part))
+        });
+    }
+    // The same faults by hand, and what a plan says of them.
+    daemon.process().signal(Signal::HUP);
+    let plan = daemon.groeikluis(&["plan"]);
+    assert_eq!(plan.code, Some(78), "{plan:?}");
+    assert!(plan.stderr.lines().count() >= 3 && plan.stderr.contains("languages"), "{}", plan.stderr);
+    bree.list("/").unwrap();
+    lokeren.list("/").unwrap();
+    daemon.session("lokeren").close();
+    assert!(!daemon.process().said().contains(CHANGED));
+    fs::write(daemon.config(), main).unwrap();
+    fs::write(daemon.path("tenants/bree.yaml"), good).unwrap();
+    wait_until("the change once the faults are gone", || lokeren.list("/").is_err());
+    bree.list("/").unwrap();
+    assert_eq!(daemon.events("config.changed").len(), 2, "the start and this are accounted for, and nothing between");
+}
+
+#[test]
+fn fifty_reloads_under_load_end_the_sessions_that_lost_their_right_and_no_other() {
+    let stay = [("bree", "72004"), ("lokeren", "46029"), ("lubbeek", "24066")];
+    let lose = [("kaprijke", "43007"), ("leopoldsburg", "71034"), ("gingelom", "71017"), ("linter", "24133")];
+    let mut plan = Plan::new().children(10_000);
+    for (id, nis_code) in stay.iter().chain(&lose) {
+        plan = plan.tenant(tenant(id, nis_code));
+    }
+    let mut daemon = plan.start();
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.put("bree", "lijst.csv", list.as_bytes());
+    let answer = daemon.answer("bree", "lijst.csv").manifest.file;
+
+    let stop = Arc::new(AtomicBool::new(false));
+    let staying: Vec<Load> =
+        stay.iter().flat_map(|(id, _)| [Load::of(&daemon, id, &stop), Load::of(&daemon, id, &stop)]).collect();
+    let by_openssh = OpenSsh::start(&daemon, "bree", &answer, &stop);
+    let losing: Vec<Load> = lose.iter().map(|(id, _)| Load::of(&daemon, id, &stop)).collect();
+
+    for reload in 1..=RELOADS {
+        match reload {
+            10 => fs::remove_file(daemon.path("tenants/kaprijke.yaml")).unwrap(),
+            20 => change(&daemon, "leopoldsburg", ANYWHERE, "allow_from: [\"192.0.2.0/24\"]"),
+            30 => change(&daemon, "gingelom", "owner: \"ICT, gingelom\"", "owner: \"ICT\", expires: 2026-01-01"),
+            40 => change(&daemon, "linter", "keys: [", "keys: []\n#"),
+            _ => shuffle(&daemon, reload),
+        }
+        if reload % 2 == 0 {
+            daemon.process().signal(Signal::HUP);
+        }
+        let process = daemon.process();
+        wait_until("the reload", || process.said().matches(CHANGED).count() == reload);
+        if reload % 10 == 0
+            && let Some(lost) = losing.get(reload / 10 - 1)
+        {
+            let (id, _) = lose[reload / 10 - 1];
+            wait_until(id, || lost.has_ended());
+            assert!(daemon.try_session(id, id).is_err(), "{id} is let in again");
+        }
+    }
+    stop.store(true, Ordering::Relaxed);
+    let transfers: Vec<usize> = staying.into_iter().map(Load::all_went_well).collect();
+    assert!(transfers.iter().all(|count| *count > 0), "{transfers:?}");
+    by_openssh.all_went_well();
+    for lost in losing {
+        assert!(lost.thread.join().unwrap().is_err());
+    }
+    assert_eq!(daemon.events("config.changed").len(), RELOADS + 1);
+}
+
+/// A change that takes nobody's right: another each time, and among them some that touch how a tenant logs in.
+fn shuffle(daemon: &TestDaemon, reload: usize) {
+    let path = daemon.path("tenants/bree.yaml");
+    let text = fs::read_to_string(&path).unwrap();
+    let networks = match reload % 3 {
+        0 => "allow_from: [\"127.0.0.0/8\"]",
+        1 => "allow_from: [\"0.0.0.0/0\"]",
+        _ => "allow_from: [\"127.0.0.1/32\", \"192.0.2.0/24\"]",
+    };
+    let lines = text.lines().filter(|line| !line.starts_with("# "));
+    let lines = lines.map(|line| if line.starts_with("allow_from:") { networks } else { line });
+    let text = format!("{}\n# {reload}\n", lines.collect::<Vec<_>>().join("\n"));
+    replace(&path, text.as_bytes());
+    if reload.is_multiple_of(7) {
+        daemon.write_tenant(&Tenant::print_partner(&format!("drukkerij-{reload}")));
+    }
+}
+
+fn change(daemon: &TestDaemon, tenant: &str, from: &str, to: &str) {
+    let path = daemon.path(format!("tenants/{tenant}.yaml"));
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{from}: {text}");
+    replace(&path, text.replace(from, to).as_bytes());
+}
+
+/// A session that uploads without end.
+struct Load {
+    thread: JoinHandle<Result<usize, String>>,
+}
+
+impl Load {
+    fn of(daemon: &TestDaemon, tenant: &str, stop: &Arc<AtomicBool>) -> Self {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        let session: Session = daemon.session(tenant);
+        let stop = stop.clone();
+        let name = format!("/inbox/{}.filepart", NEXT.fetch_add(1, Ordering::Relaxed));
+        let bytes = vec![b'7'; UPLOAD_BYTES];
+        let thread = std::thread::spawn(move || {
+            let mut count = 0;
+            while !stop.load(Ordering::Relaxed) {
+                session.upload(&name, &bytes).map_err(|error| format!("upload {count}: {error:?}"))?;
+                session.download("/LEESMIJ.txt").map_err(|error| format!("download {count}: {error:?}"))?;
+                count += 1;
+            }
+            session.close();
+            Ok(count)
+        });
+        Self { thread }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    #[track_caller]
+    fn all_went_well(self) -> usize {
+        self.thread.join().unwrap().unwrap()
+    }
+}
+
+/// OpenSSH's client in one session, given one command after the other.
+struct OpenSsh {
+    thread: JoinHandle<String>,
+}
+
+impl OpenSsh {
+    fn start(daemon: &TestDaemon, tenant: &str, answer: &str, stop: &Arc<AtomicBool>) -> Self {
+        let file = daemon.path("openssh.bin");
+        fs::write(&file, vec![b'8'; UPLOAD_BYTES]).unwrap();
+        let commands = [
+            format!("put {} /inbox/openssh.filepart", file.display()),
+            format!("get /outbox/{answer} {}", daemon.path("received").display()),
+        ];
+        let mut command = daemon.sftp_command(tenant, tenant, &["-b", "-"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let stop = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let (mut input, mut lines) =
+                (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()).lines());
+            let mut count = 0;
+            for command in commands.iter().cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
+                if writeln!(input, "{command}").is_err() {
+                    break;
+                }
+                // The client echoes each command when it comes to it.
+                let echo = format!("sftp> {command}");
+                if !lines.by_ref().map_while(Result::ok).any(|line| line == echo) {
+                    break;
+                }
+                count += 1;
+            }
+            drop(input);
+            lines.for_each(drop);
+            let status = child.wait().unwrap();
+            if status.success() && count > 2 { String::new() } else { format!("{status} after {count} commands") }
+        });
+        Self { thread }
+    }
+
+    #[track_caller]
+    fn all_went_well(self) {
+        assert_eq!(self.thread.join().unwrap(), "");
+    }
+}
+
+#[test]
+fn files_that_come_by_a_directory_put_in_place_are_noticed() {
+    let mut daemon = Plan::new().tenant(tenant("bree", "72004")).tenant(tenant("lokeren", "46029")).start();
+    let (stays, goes) = (daemon.session("bree"), daemon.session("lokeren"));
+    // As a release is put in place: the whole directory at once.
+    fs::create_dir(daemon.path("next")).unwrap();
+    fs::copy(daemon.path("tenants/bree.yaml"), daemon.path("next/bree.yaml")).unwrap();
+    fs::rename(daemon.path("tenants"), daemon.path("before")).unwrap();
+    fs::rename(daemon.path("next"), daemon.path("tenants")).unwrap();
+    wait_until("the end of lokeren's session", || goes.list("/").is_err());
+    stays.list("/").unwrap();
+    // And in the new one, changes are noticed as well.
+    daemon.write_tenant(&tenant("lokeren", "46029"));
+    wait_for("lokeren to be let in", || daemon.try_session("lokeren", "lokeren").ok());
+    stays.list("/").unwrap();
+    // The table of municipalities counts too.
+    let said = daemon.process().said().matches(CHANGED).count();
+    let table = fs::read_to_string(daemon.path("municipalities.csv")).unwrap();
+    fs::write(daemon.path("municipalities.csv"), format!("{table}\n")).unwrap();
+    let process = daemon.process();
+    wait_until("the new table", || {
+        process.said().matches(CHANGED).count() > said || process.said().contains("not changed")
+    });
+}

@@ -1,0 +1,91 @@
+//! The files of `systemd/`, judged by systemd's own programs, and a socket that was passed.
+
+use std::{
+    fs,
+    io::Read,
+    net::{TcpListener, TcpStream},
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use rustix::process::{Pid, Signal, getuid, kill_process};
+
+use crate::{
+    clients::program::skip,
+    support::{Plan, Tenant, run, wait_for},
+};
+
+fn unit(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("systemd").join(name)
+}
+
+fn lacks(program: &str) -> bool {
+    let missing = Command::new(program).arg("--version").output().is_err();
+    if missing {
+        skip("systemd", &format!("{program} is missing"));
+    }
+    missing
+}
+
+#[test]
+fn the_service_is_hardened() {
+    if lacks("systemd-analyze") {
+        return;
+    }
+    let mut command = Command::new("systemd-analyze");
+    // Tenths: above 1.5 it ends with an error.
+    command.args(["security", "--offline=true", "--no-pager", "--threshold=15"]).arg(unit("groeikluis.service"));
+    let ran = run(&mut command, b"").well();
+    assert!(ran.stdout.contains(" OK "), "{}", ran.stdout.lines().last().unwrap_or_default());
+}
+
+#[test]
+fn the_user_and_the_directories_are_made() {
+    if lacks("systemd-sysusers") || lacks("systemd-tmpfiles") {
+        return;
+    }
+    if !getuid().is_root() {
+        skip("systemd", "only root can make users, even in a directory");
+        return;
+    }
+    let root = tempfile::tempdir().unwrap();
+    fs::create_dir(root.path().join("etc")).unwrap();
+    let inside = |program: &str, conf: &str, options: &[&str]| {
+        let mut command = Command::new(program);
+        command.arg(format!("--root={}", root.path().display())).args(options).arg(unit(conf));
+        run(&mut command, b"").well();
+    };
+    inside("systemd-sysusers", "groeikluis.sysusers.conf", &[]);
+    let users = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
+    assert!(users.lines().any(|line| line.starts_with("groeikluis:") && line.ends_with("/nologin")), "{users}");
+    inside("systemd-tmpfiles", "groeikluis.tmpfiles.conf", &["--create"]);
+    for (directory, mode) in [("etc/groeikluis/tenants", 0o2750), ("etc/groeikluis/keys", 0o700)] {
+        let metadata = fs::metadata(root.path().join(directory)).unwrap();
+        assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{directory}");
+    }
+}
+
+#[test]
+fn a_socket_that_was_passed_stands_instead_of_the_addresses() {
+    if lacks("systemd-socket-activate") {
+        return;
+    }
+    let laid_out = Plan::new().tenant(Tenant::municipality("bree", "72004")).lay_out();
+    let root = laid_out.root.path();
+    // Free a moment ago; the program takes no port 0.
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut command = Command::new("systemd-socket-activate");
+    command.arg("-l").arg(address.to_string()).arg(env!("CARGO_BIN_EXE_groeikluis"));
+    command.arg("serve").arg("--config").arg(root.join("groeikluis.yaml"));
+    let mut daemon = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    // The first connection starts it, and waits meanwhile.
+    let mut client = wait_for("the socket", || TcpStream::connect(address).ok());
+    let mut greeting = [0; 8];
+    client.read_exact(&mut greeting).unwrap();
+    assert_eq!(&greeting, b"SSH-2.0-");
+    assert_eq!(fs::read_to_string(root.join("state/listen")).unwrap().trim(), address.to_string());
+    drop(client);
+    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
+    assert!(daemon.wait().unwrap().success());
+}
