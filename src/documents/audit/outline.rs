@@ -45,7 +45,7 @@ pub(super) struct Figure {
 }
 
 /// Bars of the summary.
-pub(super) struct Bars {
+pub(super) struct Graph {
     /// For links within the page.
     pub id: &'static str,
     pub title: &'static str,
@@ -100,19 +100,19 @@ pub(super) fn figures(report: &AuditReport) -> [Figure; 6] {
 }
 
 /// The charts of the summary.
-pub(super) fn charts(report: &AuditReport) -> [Bars; 2] {
+pub(super) fn charts(report: &AuditReport) -> [Graph; 2] {
     let sent = report.deliveries.iter().filter(|delivery| !delivery.test && delivery.kind.has_personal_data());
     let sent = sent.map(|delivery| (brussels_date(delivery.created), usize::from(delivery.fetched.is_none())));
     let refused = report.refusals.iter().filter(|refusal| !refusal.test);
     let refused = refused.map(|refusal| (brussels_date(refusal.at), 0));
     [
-        Bars {
+        Graph {
             id: "leveringen",
             title: "Leveringen met persoonsgegevens",
             parts: &["opgehaald", "niet opgehaald"],
             bars: sums::bars(report, sent),
         },
-        Bars { id: "weigeringen", title: "Weigeringen", parts: &["geweigerd"], bars: sums::bars(report, refused) },
+        Graph { id: "weigeringen", title: "Weigeringen", parts: &["geweigerd"], bars: sums::bars(report, refused) },
     ]
 }
 

@@ -21,7 +21,9 @@ pub fn page(report: &AuditReport) -> String {
     heading(&mut out, report);
     proof(&mut out, report);
     summary(&mut out, report);
-    outline::sections(report).iter().for_each(|section| self::section(&mut out, section));
+    for part in outline::sections(report) {
+        section(&mut out, &part);
+    }
     out.raw("</main>\n<script>").raw(SCRIPT).raw("</script>\n</body>\n</html>\n");
     out.into_text()
 }

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use super::{
     AuditReport,
-    outline::{self, Bars, Section},
+    outline::{self, Graph, Section},
     tables::{Cell, Sheet},
     words,
 };
@@ -124,8 +124,8 @@ pub fn paper(report: &AuditReport) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
     paper::set_up_to(MOST_PAGES, BODY, &data, brussels_date(report.made_at))
 }
 
-impl From<Bars> for Columns {
-    fn from(Bars { title, parts, bars, .. }: Bars) -> Self {
+impl From<Graph> for Columns {
+    fn from(Graph { title, parts, bars, .. }: Graph) -> Self {
         let sum = |values: [u64; 2]| values.iter().sum::<u64>();
         let tallest = bars.iter().map(|bar| sum(bar.values)).max().unwrap_or(0).max(1);
         let column = |bar: super::sums::Bar| Column {
