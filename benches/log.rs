@@ -113,7 +113,7 @@ impl Index for Counter {
 
 /// What one session of a municipality leaves, but for its list: seven entries of usual size.
 fn session(tenant: &TenantId, number: u64) -> Vec<Record> {
-    let id = hex(number);
+    let id = self::id(number);
     let context = Context {
         tenant: Some(tenant.clone()),
         protocol: "OPG-2026-017".parse().ok(),
@@ -136,7 +136,7 @@ fn session(tenant: &TenantId, number: u64) -> Vec<Record> {
         event(Event::Login(Login { method: LoginMethod::PublicKey, attempts: 0 })).disclosing(who),
         event(Event::Upload(Upload {
             size: 74_126,
-            ciphertext_sha256: hex(number ^ 1).repeat(2),
+            ciphertext_sha256: self::id(number ^ 1).repeat(2),
             file_kind: FileKind::Plain,
             test: false,
             complete: true,
@@ -160,9 +160,8 @@ fn session(tenant: &TenantId, number: u64) -> Vec<Record> {
 }
 
 /// 32 hexadecimal digits that look like no number of a person.
-fn hex(number: u64) -> String {
-    let digest = Sha256::digest(number.to_le_bytes());
-    digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+fn id(number: u64) -> String {
+    hex::encode(Sha256::digest(number.to_le_bytes()).get(..16).unwrap_or_default())
 }
 
 /// One entry of a download, as it is before the first byte leaves.

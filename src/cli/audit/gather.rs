@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{Timestamp, civil::Date};
 
+use super::hints::Hints;
 use crate::{
-    documents::audit::{Change, Delivery, List, Logins, Reading, Refusal, Subject, key_use_nl},
+    documents::audit::{Change, Delivery, Hint, List, Logins, Reading, Refusal, Subject, key_use_nl},
     domain::{ProtocolId, TenantId, brussels_date},
     transfer_log::{DeliveryCreated, Event, GroundChanged, KeyChanged, Stage, StoredEntry},
 };
@@ -25,7 +26,8 @@ pub(super) struct Scope {
 }
 
 impl Scope {
-    fn holds(&self, entry: &StoredEntry) -> bool {
+    /// Whether an entry is of the period, tenant and protocol.
+    pub fn holds(&self, entry: &StoredEntry) -> bool {
         let day = brussels_date(entry.at);
         self.from.is_none_or(|from| day >= from)
             && self.until.is_none_or(|until| day <= until)
@@ -52,6 +54,7 @@ pub(super) struct Gathered {
     logins: LoginCounts,
     pub changes: Vec<Change>,
     pub readings: Vec<Reading>,
+    hints: Hints,
 }
 
 impl Gathered {
@@ -66,6 +69,7 @@ impl Gathered {
             logins: BTreeMap::new(),
             changes: Vec::new(),
             readings: Vec::new(),
+            hints: Hints::default(),
         }
     }
 
@@ -73,6 +77,7 @@ impl Gathered {
     pub fn take(&mut self, entry: &StoredEntry) {
         // What becomes of a delivery of the period may come after it, and names no protocol.
         self.follow(entry);
+        self.hints.take(entry, &self.scope);
         if self.scope.holds(entry) {
             self.transfer(entry);
             self.login(entry);
@@ -207,6 +212,11 @@ impl Gathered {
         let (seq, at, event) = (entry.seq, entry.at, entry.event.name());
         let key = entry.context.key.clone();
         self.readings.push(Reading { seq, at, event, tenant: tenant(entry), key, count, about });
+    }
+
+    /// What is worth a question, as it stands on the last day of the period.
+    pub fn hints(&mut self, last_day: Date) -> Vec<Hint> {
+        std::mem::take(&mut self.hints).into_found(last_day, &self.scope)
     }
 
     /// Ties together what came in pieces: answers with their lists, refusals with the files that tell of them.

@@ -2,6 +2,7 @@
 
 mod disclose;
 mod gather;
+mod hints;
 mod receipt;
 mod report;
 

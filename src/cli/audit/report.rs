@@ -216,11 +216,13 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     }
     let made_at = Clock::system().now();
     let day = |at: Option<Timestamp>| brussels_date(at.unwrap_or(made_at));
+    let until = until.unwrap_or_else(|| day(logs.last().and_then(|log| log.last_at)));
+    let hints = gathered.hints(until);
     let (gathered, refusals, logins) = gathered.tied();
     Ok(AuditReport {
         made_at,
         from: from.unwrap_or_else(|| day(logs.first().and_then(|log| log.first_at))),
-        until: until.unwrap_or_else(|| day(logs.last().and_then(|log| log.last_at))),
+        until,
         tenant: tenant.as_ref().map(ToString::to_string),
         protocol: protocol.as_ref().map(ToString::to_string),
         logs,
@@ -229,5 +231,6 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
         logins,
         changes: gathered.changes,
         readings: gathered.readings,
+        hints,
     })
 }

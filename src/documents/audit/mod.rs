@@ -1,8 +1,8 @@
 //! The audit report: what left for whom on which ground, what was refused, and what was never fetched.
 //!
 //! Pure: a [`AuditReport`] that somebody gathered from a verified log becomes a CSV file, an HTML page that stands
-//! alone, or a PDF. No personal data comes in, and everything that comes in is escaped. Trials with synthetic data are told, and
-//! counted apart.
+//! alone, or a PDF. No personal data comes in, and everything that comes in is escaped. Trials with synthetic data are
+//! told, and counted apart.
 
 mod chart;
 mod markup;
@@ -49,6 +49,8 @@ pub struct AuditReport {
     pub changes: Vec<Change>,
     /// Who read the log in the period, and who opened or erased disclosures.
     pub readings: Vec<Reading>,
+    /// What is worth a question, in the order of the log.
+    pub hints: Vec<Hint>,
 }
 
 /// A log that was verified.
@@ -217,6 +219,37 @@ pub struct Reading {
     pub count: u64,
     /// The motive, or the month that was erased.
     pub about: String,
+}
+
+/// Something that is worth a question. It proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hint {
+    /// The entry that it is about.
+    pub seq: u64,
+    /// When that was.
+    pub at: Timestamp,
+    /// Whose.
+    pub tenant: String,
+    /// What.
+    pub kind: HintKind,
+    /// About what, in Dutch.
+    pub about: String,
+}
+
+/// What is worth a question.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HintKind {
+    /// Many more rows than usual.
+    Volume,
+    /// A file that was fetched many times.
+    RepeatedDownload,
+    /// A key that nobody uses.
+    IdleKey,
+    /// A protocol or agreement that still stands after its last day.
+    PastItsEnd,
+    /// A login after many that were refused.
+    FailuresThenSuccess,
 }
 
 impl AuditReport {

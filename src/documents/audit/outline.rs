@@ -125,7 +125,8 @@ pub(super) fn summary_sheets(report: &AuditReport) -> Vec<Sheet> {
 /// Everything after the summary.
 pub(super) fn sections(report: &AuditReport) -> Vec<Section> {
     let protocols = sums::by_protocol(report, false);
-    std::iter::once(never_fetched(report))
+    [hints(report), never_fetched(report)]
+        .into_iter()
         .chain(protocols.iter().enumerate().map(|(at, group)| of_protocol(at, group)))
         .chain(trials(report))
         .chain(std::iter::once(access(report)))
@@ -143,6 +144,15 @@ impl Section {
             sheets: Vec::new(),
         }
     }
+}
+
+fn hints(report: &AuditReport) -> Section {
+    let section = Section::new("aandachtspunten", "Aandachtspunten");
+    if report.hints.is_empty() {
+        return Section { text: Some("Geen in deze periode."), ..section };
+    }
+    let text = Some("Wat in het log een vraag waard is. Geen van deze punten bewijst dat er iets misging.");
+    Section { text, sheets: vec![tables::hints(report)], ..section }
 }
 
 fn never_fetched(report: &AuditReport) -> Section {

@@ -16,6 +16,7 @@ pub fn sheet(report: &AuditReport) -> Vec<u8> {
     logins(&mut out, report);
     changes(&mut out, report);
     readings(&mut out, report);
+    hints(&mut out, report);
     out
 }
 
@@ -242,6 +243,22 @@ fn readings(out: &mut Vec<u8>, report: &AuditReport) {
                 optional(reading.key.as_ref()),
                 reading.count.to_string(),
                 reading.about.clone(),
+            ],
+        );
+    }
+}
+
+fn hints(out: &mut Vec<u8>, report: &AuditReport) {
+    block(out, &["lognummer", "tijdstip", "bestuur", "aandachtspunt", "waarover"]);
+    for hint in &report.hints {
+        row(
+            out,
+            &[
+                hint.seq.to_string(),
+                moment(Some(hint.at)),
+                hint.tenant.clone(),
+                words::hint(hint.kind).to_owned(),
+                hint.about.clone(),
             ],
         );
     }

@@ -164,6 +164,20 @@ pub(super) fn reasons(report: &AuditReport) -> Sheet {
     Sheet::new("Weigeringen volgens reden", ["Reden", "Aantal"], counted.into_iter().map(row))
 }
 
+pub(super) fn hints(report: &AuditReport) -> Sheet {
+    let row = |hint: &super::Hint| {
+        vec![
+            Cell::Number(hint.seq),
+            Cell::Moment(hint.at),
+            Cell::Text(hint.tenant.clone()),
+            Cell::Text(words::hint(hint.kind).to_owned()),
+            Cell::Text(hint.about.clone()),
+        ]
+    };
+    let columns = ["Nr. in het log", "Wanneer", "Bestuur", "Wat", "Waarover"];
+    Sheet::new("Aandachtspunten", columns, report.hints.iter().map(row))
+}
+
 pub(super) fn logins(report: &AuditReport) -> Sheet {
     let columns = ["Maand", "Bestuur", "Sleutel", "Uitkomst", "Aantal", "Laatst"];
     let row = |logins: &Logins| {

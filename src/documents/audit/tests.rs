@@ -150,6 +150,13 @@ pub(super) fn made() -> AuditReport {
             count: 12,
             about: "klacht van 12 november, 01/11/2026 tot en met 30/11/2026".to_owned(),
         }],
+        hints: vec![Hint {
+            seq: 44,
+            at: at("2026-10-31T23:30:00Z"),
+            tenant: "lokeren".to_owned(),
+            kind: HintKind::Volume,
+            about: "betaling_72004_VUTG-2026-003_20261121_0044.csv.age: 1208 rijen, gewoonlijk 310".to_owned(),
+        }],
     }
 }
 
@@ -202,6 +209,7 @@ fn a_period_without_anything_is_a_report_too() {
         logins: Vec::new(),
         changes: Vec::new(),
         readings: Vec::new(),
+        hints: Vec::new(),
         ..made
     };
     let page = page(&empty);

@@ -2,6 +2,7 @@
 
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 
+use super::HintKind;
 use crate::{
     documents::day::month_nl,
     domain::{Kind, date::ZONE},
@@ -121,6 +122,17 @@ pub(super) fn kind(kind: Kind) -> &'static str {
         Kind::Verslag => "verslag over een lijst",
         Kind::TechnischeTest => "technische test",
         Kind::FunctioneleTest => "functionele test",
+    }
+}
+
+/// What is worth a question.
+pub(super) fn hint(kind: HintKind) -> &'static str {
+    match kind {
+        HintKind::Volume => "veel meer rijen dan gewoonlijk",
+        HintKind::RepeatedDownload => "vaak opgehaald bestand",
+        HintKind::IdleKey => "sleutel een jaar niet gebruikt",
+        HintKind::PastItsEnd => "protocol voorbij zijn einde",
+        HintKind::FailuresThenSuccess => "aanmelding na veel weigeringen",
     }
 }
 
