@@ -9,6 +9,7 @@ mod demo;
 mod generate;
 mod keys;
 mod ledger;
+mod operator_log;
 mod output;
 mod overview;
 mod plan;

@@ -159,7 +159,8 @@ fn exchange_lines(
 fn note_alone(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let secrets = Secrets::read(settings)?;
     let _lock = lock(&settings.state_dir)?;
-    let (log, _) = open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system())?;
+    let (log, _) =
+        open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system(), &Arc::default())?;
     let record = record(tenant.cloned(), event, rustix::process::getuid().as_raw());
     let appended = log.append(vec![record]).map_err(DaemonError::Log)?;
     log.close().map_err(DaemonError::Log)?;

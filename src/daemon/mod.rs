@@ -19,6 +19,7 @@ mod register_loader;
 mod reload;
 mod running;
 mod watch;
+mod watching;
 mod witness;
 
 pub use control::{note, publish};

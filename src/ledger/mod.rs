@@ -234,6 +234,8 @@ pub struct TenantSummary {
     pub deliveries: u64,
     /// Those of them never fetched.
     pub unfetched: u64,
+    /// Since when the oldest of these can be fetched.
+    pub oldest_unfetched: Option<Timestamp>,
     /// The last login.
     pub last_login: Option<Timestamp>,
 }

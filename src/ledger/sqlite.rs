@@ -197,13 +197,16 @@ impl Ledger for SqliteLedger {
             let line = summary.tenants.entry(tenant).or_default();
             (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
         }
-        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL) FROM deliveries \
+        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL), \
+                          min(CASE WHEN fetched_at IS NULL THEN available_at END) FROM deliveries \
                           WHERE available_at IS NOT NULL GROUP BY tenant";
-        for (tenant, deliveries, unfetched) in
-            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?)))?
+        for (tenant, deliveries, unfetched, oldest) in
+            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?)))?
         {
+            let oldest: Option<i64> = oldest;
             let line = summary.tenants.entry(tenant).or_default();
             (line.deliveries, line.unfetched) = (deliveries, unfetched);
+            line.oldest_unfetched = oldest.map(timestamp).transpose()?;
         }
         for (tenant, at) in
             self.rows("SELECT tenant, last_at FROM logins", [], |row| Ok((text(row, 0)?, time(row, 1)?)))?

@@ -56,4 +56,6 @@ mod units;
 #[cfg(test)]
 mod uploads;
 #[cfg(test)]
+mod watching;
+#[cfg(test)]
 mod years;
