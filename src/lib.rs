@@ -32,4 +32,6 @@ pub mod sftp;
 
 pub mod daemon;
 
+pub mod console;
+
 pub mod cli;

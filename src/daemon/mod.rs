@@ -12,6 +12,7 @@ mod last_configuration;
 mod listeners;
 mod live;
 mod login_records;
+pub mod needs;
 mod opening;
 mod orders;
 mod receipts;
@@ -22,7 +23,7 @@ mod watch;
 mod watching;
 mod witness;
 
-pub use control::{note, publish};
+pub use control::{is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};

@@ -153,6 +153,32 @@ impl Ledger for SqliteLedger {
         self.rows(&query, [tenant.as_str()], delivery)
     }
 
+    fn submissions(&self, tenant: &TenantId, most: u32) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
+                     WHERE tenant = ?1 ORDER BY received_at DESC, received_seq DESC LIMIT ?2";
+        self.rows(query, (tenant.as_str(), most), submission)
+    }
+
+    fn submissions_since(&self, since: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
+                     WHERE received_at >= ?1 ORDER BY received_at, received_seq";
+        self.rows(query, [since.as_microsecond()], submission)
+    }
+
+    fn deliveries_since(&self, since: Timestamp) -> Result<Vec<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE created_at >= ?1 ORDER BY created_at, created_seq");
+        self.rows(&query, [since.as_microsecond()], delivery)
+    }
+
+    fn find_deliveries(&self, text: &str, most: u32) -> Result<Vec<DeliveryRow>, LedgerError> {
+        // `instr` knows no wildcards. Names of files and references are ASCII.
+        let query = format!(
+            "{DELIVERIES} WHERE instr(lower(file), ?1) > 0 OR instr(lower(coalesce(reference, '')), ?1) > 0 \
+             OR instr(id, ?1) = 1 OR answers = ?1 ORDER BY created_at DESC, created_seq DESC LIMIT ?2"
+        );
+        self.rows(&query, (text.to_ascii_lowercase(), most), delivery)
+    }
+
     fn runs(
         &self,
         tenant: &TenantId,

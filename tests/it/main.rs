@@ -14,6 +14,8 @@ mod assignments;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod disclosures;

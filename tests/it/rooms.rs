@@ -6,7 +6,7 @@ use std::{
 };
 
 /// The rooms, lowest floor first: each uses only those before it.
-const ROOMS: [&str; 16] = [
+const ROOMS: [&str; 17] = [
     "domain",
     "durable",
     "http",
@@ -22,11 +22,12 @@ const ROOMS: [&str; 16] = [
     "exchange",
     "sftp",
     "daemon",
+    "console",
     "cli",
 ];
 
 /// Crates that a single room may name, so that changing one changes one room.
-const OWNERS: [(&str, &str); 7] = [
+const OWNERS: [(&str, &str); 8] = [
     ("age", "seal"),
     ("russh", "sftp"),
     ("russh_sftp", "sftp"),
@@ -34,6 +35,7 @@ const OWNERS: [(&str, &str); 7] = [
     ("anyhow", "cli"),
     ("hyper", "http"),
     ("prometheus_client", "metrics"),
+    ("maud", "console"),
 ];
 
 /// A file of which the code, its own tests apart, is longer says why in its header.
