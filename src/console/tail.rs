@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::TenantId,
-    transfer_log::{self, Event, LogError, Outcome, StoredEntry},
+    transfer_log::{self, Event, LogError, Outcome, Stage, StoredEntry},
 };
 
 /// Entries that are kept, at most: a quiet month, or a day on which every local authority exchanges. A few megabytes.
@@ -96,7 +96,8 @@ impl Row {
     fn of(entry: &StoredEntry) -> Self {
         let is = match &entry.event {
             Event::ListRefused(_) => Kind::ListRefused,
-            Event::PolicyRefused(_) => Kind::Held,
+            // What is held back of a list is told by the list's refusal.
+            Event::PolicyRefused(refused) if refused.stage == Stage::Delivery => Kind::Held,
             Event::LoginRefused(_) => Kind::LoginRefused,
             _ => Kind::Other,
         };

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    panic::catch_unwind,
     path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
@@ -75,7 +76,9 @@ impl Verification {
         let (to, log, clock) = (Arc::clone(&self.known), log.to_owned(), clock.clone());
         let verifying = std::thread::Builder::new().name("verify".to_owned()).spawn(move || {
             let began = Instant::now();
-            let result = verify(&log, &keys);
+            // A panic would leave it under way for ever.
+            let result = catch_unwind(|| verify(&log, &keys))
+                .unwrap_or_else(|_| Err(vec!["verifying it ended by a fault of the program".to_owned()]));
             let outcome = Outcome { at: clock.now(), seconds: began.elapsed().as_secs(), result, own_keys };
             *lock(&to) = Known { running: None, last: Some(outcome) };
         });
