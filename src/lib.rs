@@ -6,6 +6,8 @@ pub mod domain;
 
 pub mod durable;
 
+pub mod http;
+
 pub mod seal;
 
 pub mod config;
@@ -13,6 +15,8 @@ pub mod config;
 pub mod transfer_log;
 
 pub mod ledger;
+
+pub mod metrics;
 
 pub mod register;
 
@@ -27,5 +31,7 @@ pub mod exchange;
 pub mod sftp;
 
 pub mod daemon;
+
+pub mod console;
 
 pub mod cli;

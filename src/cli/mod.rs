@@ -5,10 +5,12 @@
 mod assignment;
 mod audit;
 mod check;
+mod console;
 mod demo;
 mod generate;
 mod keys;
 mod ledger;
+mod operator_log;
 mod output;
 mod overview;
 mod plan;
@@ -47,6 +49,11 @@ enum Command {
     Plan(plan::Arguments),
     /// Show where each tenant stands, and what needs a hand.
     Status(status::Arguments),
+    /// Serve pages to look at, on this machine only: what needs a hand, tenants, traffic, refusals, the log.
+    ///
+    /// A process of its own that changes nothing and has no logins: it listens on loopback or on a socket, and who may
+    /// reach that is for the machine, or a proxy in front, to decide. Pages are in Dutch and English.
+    Console(console::Arguments),
     /// List local authorities per route, concluded and interested, and what each protocol lacks.
     Overview(overview::Arguments),
     /// One tenant.
@@ -114,6 +121,7 @@ pub fn main() -> ExitCode {
         Command::Check(arguments) => check::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Status(arguments) => status::run(&arguments),
+        Command::Console(arguments) => console::run(&arguments),
         Command::Overview(arguments) => overview::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
         Command::Assignment(command) => assignment::run(&command),

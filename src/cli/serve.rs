@@ -1,7 +1,5 @@
 //! `groeikluis serve`: the daemon in the foreground.
 
-use std::io::IsTerminal;
-
 use anyhow::Context;
 use sd_notify::NotifyState;
 use tokio::{
@@ -9,9 +7,11 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
 };
-use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitExt};
 
-use super::ConfigArgument;
+use super::{
+    ConfigArgument,
+    operator_log::{self, LogFormat},
+};
 use crate::{
     daemon::{Daemon, DaemonOptions},
     durable::Clock,
@@ -21,41 +21,19 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
-    /// How the log on standard error is written.
-    #[arg(long, value_enum, default_value = "text")]
-    log_format: LogFormat,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-pub(super) enum LogFormat {
-    /// A line for people.
-    Text,
-    /// A JSON object a line.
-    Json,
+    /// How the operator's log is written; left out: to the journal where standard error is its, else as text.
+    #[arg(long, value_enum)]
+    log_format: Option<LogFormat>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    log_to_stderr(arguments.log_format);
+    operator_log::begin(arguments.log_format);
     runtime()?.block_on(serve(arguments))
 }
 
 /// The runtime of the daemon. Blocking work has threads of its own, so that few are needed here.
 pub(super) fn runtime() -> anyhow::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")
-}
-
-/// The operator's log. `RUST_LOG` chooses what is in it.
-pub(super) fn log_to_stderr(format: LogFormat) {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,russh=error"));
-    let registry = tracing_subscriber::registry().with(filter);
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
-    match format {
-        LogFormat::Text => {
-            let layer = layer.with_ansi(std::io::stderr().is_terminal()).with_target(false);
-            registry.with(layer).init();
-        }
-        LogFormat::Json => registry.with(layer.json()).init(),
-    }
 }
 
 async fn serve(arguments: &Arguments) -> anyhow::Result<()> {

@@ -91,6 +91,12 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
     }
 }
 
+/// Whether a daemon runs with that state directory, as far as this process may know: only its own user and root may
+/// ask it.
+pub fn is_running(settings: &Settings) -> bool {
+    UnixStream::connect(settings.state_dir.join(SOCKET)).is_ok()
+}
+
 /// Has the running daemon publish everything entered so far; where none runs, its stop did.
 ///
 /// # Errors
@@ -159,7 +165,8 @@ fn exchange_lines(
 fn note_alone(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let secrets = Secrets::read(settings)?;
     let _lock = lock(&settings.state_dir)?;
-    let (log, _) = open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system())?;
+    let (log, _) =
+        open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system(), &Arc::default())?;
     let record = record(tenant.cloned(), event, rustix::process::getuid().as_raw());
     let appended = log.append(vec![record]).map_err(DaemonError::Log)?;
     log.close().map_err(DaemonError::Log)?;

@@ -38,7 +38,7 @@ fn listen(addresses: &[SocketAddr]) -> Result<Vec<TcpListener>, DaemonError> {
 }
 
 /// Binds so that `[::]` and `0.0.0.0` can both be listened on, and a restart need not wait for old connections.
-fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
     use socket2::{Domain, Protocol, Socket, Type};
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;

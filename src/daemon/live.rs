@@ -11,7 +11,9 @@ use crate::{
     dropbox::{Host, RefusedUpload, Submission},
     durable::Clock,
     exchange::{Exchange, Registers, Tenants},
-    lists, sftp,
+    lists,
+    metrics::Counts,
+    sftp,
 };
 
 /// Settings that are replaced whole, and what belongs to the running daemon for good.
@@ -21,6 +23,7 @@ pub(super) struct Live {
     registers: Arc<Registers>,
     facts: Facts,
     exchange: OnceLock<Exchange>,
+    counts: Arc<Counts>,
 }
 
 /// What tenants are told about the exchange's own keys.
@@ -41,8 +44,20 @@ const DEFAULT_PORT: u16 = 2222;
 const EXAMPLE_CHILDREN: usize = 25;
 
 impl Live {
-    pub fn new(settings: Arc<Settings>, clock: Clock, registers: Arc<Registers>, facts: Facts) -> Self {
-        Self { settings: RwLock::new(settings), clock, registers, facts, exchange: OnceLock::new() }
+    pub fn new(
+        settings: Arc<Settings>,
+        clock: Clock,
+        registers: Arc<Registers>,
+        facts: Facts,
+        counts: Arc<Counts>,
+    ) -> Self {
+        counts.configured(settings.tenants.keys(), clock.now());
+        Self { settings: RwLock::new(settings), clock, registers, facts, exchange: OnceLock::new(), counts }
+    }
+
+    /// What is counted.
+    pub fn counts(&self) -> &Arc<Counts> {
+        &self.counts
     }
 
     /// The settings as they are now.
@@ -52,6 +67,7 @@ impl Live {
 
     /// Puts other settings in force, and gives those that were.
     pub fn replace(&self, settings: Arc<Settings>) -> Arc<Settings> {
+        self.counts.configured(settings.tenants.keys(), self.clock.now());
         std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), settings)
     }
 

@@ -11,6 +11,7 @@ use crate::{
     config::{self, SecretFile, Settings},
     durable::{Clock, DirectoryLock},
     ledger::{Ledger, SqliteLedger},
+    metrics::{CountingIndex, Counts},
     seal::Keyring,
     sftp::HostKey,
     transfer_log::{DisclosureKeeper, LogSettings, NoteFault, NoteKey, SigningKeys, TransferLog},
@@ -77,12 +78,13 @@ pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureK
     DisclosureKeeper::new(settings.state_dir.join("disclosures"), exchange)
 }
 
-/// Opens the transfer log and its index; the state directory must be locked.
+/// Opens the transfer log and its index, with what counts beside it; the state directory must be locked.
 pub(super) fn open_log(
     settings: &Settings,
     keeper: DisclosureKeeper,
     keys: SigningKeys,
     clock: Clock,
+    counts: &Arc<Counts>,
 ) -> Result<(TransferLog, Arc<dyn Ledger>), DaemonError> {
     let ledger = settings.state_dir.join("ledger.sqlite");
     let (ledger, index) = SqliteLedger::open(&ledger).map_err(DaemonError::Ledger)?;
@@ -94,7 +96,10 @@ pub(super) fn open_log(
         keys,
         checkpoint_every: CHECKPOINT_EVERY,
     };
-    let log = TransferLog::open_keeping(log_settings, clock, Box::new(index), keeper).map_err(DaemonError::Log)?;
+    let index = Box::new(CountingIndex::new(index, Arc::clone(counts)));
+    let log = TransferLog::open_keeping(log_settings, clock, index, keeper).map_err(DaemonError::Log)?;
+    let waiting = ledger.waiting().map_err(DaemonError::Ledger)?;
+    counts.begin(waiting.iter().map(|row| (row.id.as_str(), row.received_at)));
     Ok((log, Arc::new(ledger)))
 }
 

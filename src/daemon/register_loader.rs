@@ -93,6 +93,7 @@ pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exch
             }
             let bytes = register.heap_bytes();
             registers.replace(Arc::new(register));
+            live.counts().register_took(began.elapsed());
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(month, rows, children, bytes, milliseconds, "register loaded");
             exchange.retry_now();

@@ -9,6 +9,7 @@ use super::{in_force, last_configuration, live::Live};
 use crate::{
     config::{self, Difference, Settings},
     durable::{Clock, Directory},
+    metrics::Reload,
     sftp::Sessions,
     transfer_log::TransferLog,
 };
@@ -31,23 +32,27 @@ impl Reloader {
     /// Reads the configuration and puts it in force. A fault in any file leaves everything as it is.
     pub fn reload(&self) {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        self.live.counts().reloaded(self.put_in_force());
+    }
+
+    fn put_in_force(&self) -> Reload {
         let new = match config::load(&self.config) {
             Ok(settings) => settings,
             Err(faults) => {
                 for fault in &faults {
                     tracing::error!(%fault, "configuration not changed");
                 }
-                return;
+                return Reload::Failed;
             }
         };
         let old = self.live.settings();
         if old.fingerprint() == new.fingerprint() {
             tracing::info!("configuration read again: the same as in force");
-            return;
+            return Reload::Unchanged;
         }
         if let Err(error) = in_force::account(&self.log, &self.state, &new) {
             tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
-            return;
+            return Reload::Failed;
         }
         let waiting = config::difference(&self.at_start, &new).after_restart();
         if !waiting.is_empty() {
@@ -63,6 +68,7 @@ impl Reloader {
         let Difference { assignments_added, assignments_removed, assignments_changed, .. } = &difference;
         let assignments = assignments_added.len() + assignments_removed.len() + assignments_changed.len();
         tracing::info!(added, removed, changed, assignments, sessions_ended = ended, "configuration changed");
+        Reload::Changed
     }
 
     /// Sessions that would not be let in now, and those that see a tree that is no more.

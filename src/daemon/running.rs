@@ -4,7 +4,7 @@ use std::{
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -22,6 +22,7 @@ use super::{
     register_loader::{self, read_keyring},
     reload::Reloader,
     watch::DirectoryWatch,
+    watching::{self, Watched},
     witness::LoginAccount,
 };
 use crate::{
@@ -31,6 +32,7 @@ use crate::{
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
     ledger::Ledger,
+    metrics::Counts,
     sftp::{HostKey, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
     transfer_log::TransferLog,
 };
@@ -60,6 +62,8 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
     keeper: Keeper,
+    watched: Arc<Watched>,
+    metrics: Option<TcpListener>,
     /// Ends with the log.
     receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
@@ -91,7 +95,8 @@ impl Daemon {
         let lock = lock(&settings.state_dir)?;
         let (verifier, log_keys) = (secrets.log.first.verifier().clone(), secrets.log.to_vkeys());
         let keeper = disclosures(&settings, secrets.exchange.clone());
-        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone())?;
+        let counts = Arc::new(Counts::default());
+        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone(), &counts)?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
         last_configuration::keep_at_start(&state, &settings, clock.now());
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
@@ -99,11 +104,12 @@ impl Daemon {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
             exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
         };
-        let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts));
+        let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));
+        let budget = MemoryBudget::new(settings.limits.upload_memory_bytes);
         let boxes_settings = BoxesSettings {
             state_dir: settings.state_dir.clone(),
             keyring: secrets.exchange.clone(),
-            budget: MemoryBudget::new(settings.limits.upload_memory_bytes),
+            budget: budget.clone(),
             log_dir: log_dir(&settings),
             archive_dir: archive_dir(&settings),
             log_keys,
@@ -146,6 +152,19 @@ impl Daemon {
         let sessions = server.sessions();
         keeper::restore_penalties(&files, &sessions);
         let keeper = Keeper::start(files, notes, sessions.clone()).map_err(DaemonError::Keeper)?;
+        let watched = Watched {
+            live: live.clone(),
+            log: log.clone(),
+            ledger: ledger.clone(),
+            registers: registers.clone(),
+            budget,
+            sessions: sessions.clone(),
+            clock: clock.clone(),
+            at_start: settings.clone(),
+            draining: AtomicBool::default(),
+            measured: Mutex::default(),
+        };
+        let metrics = watching::listen(&settings, &state)?;
         Ok(Self {
             config,
             live,
@@ -161,6 +180,8 @@ impl Daemon {
             addresses,
             host_keys,
             keeper,
+            watched: Arc::new(watched),
+            metrics,
             receipts,
             _lock: lock,
         })
@@ -204,6 +225,8 @@ impl Daemon {
             sessions,
             listeners,
             keeper,
+            watched,
+            metrics,
             receipts,
             _lock,
             ..
@@ -226,6 +249,7 @@ impl Daemon {
         let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone()));
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
+        let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));
         ready();
         let mut failing_too = failing.clone();
         let ended = async {
@@ -233,6 +257,7 @@ impl Daemon {
                 () = shutdown => {}
                 _ = failing_too.wait_for(|failed| *failed) => {}
             }
+            watched.drains();
         };
         let ServerEnd { connections_cut } = server.serve(listeners, ended).await;
         if connections_cut > 0 {
@@ -241,6 +266,9 @@ impl Daemon {
         on_request.abort();
         control.abort();
         health.abort();
+        if let Some(watching) = watching {
+            watching.abort();
+        }
         let log_failed = *failing.borrow();
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);

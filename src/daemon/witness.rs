@@ -60,6 +60,7 @@ impl sftp::Witness for LoginAccount {
             tracing::error!(error = &error as &dyn std::error::Error, tenant = %login.tenant, "login not accounted for");
             Unavailable
         })?;
+        self.live.counts().login_took(accepted.method.name(), accepted.took);
         self.notes.logged_in(accepted, sftp::Directory::now(&*self.live));
         Ok(())
     }

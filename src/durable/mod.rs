@@ -13,4 +13,4 @@ mod process;
 pub use clock::Clock;
 pub use directory::{Directory, DurableError};
 pub use lock::DirectoryLock;
-pub use process::{allow_many_files, forbid_core_dumps};
+pub use process::{allow_many_files, forbid_core_dumps, open_files, resident_bytes};

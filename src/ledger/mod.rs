@@ -85,6 +85,31 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError>;
 
+    /// A tenant's last submissions, newest first, at most so many.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn submissions(&self, tenant: &TenantId, most: u32) -> Result<Vec<SubmissionRow>, LedgerError>;
+
+    /// Submissions received since then, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn submissions_since(&self, since: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError>;
+
+    /// Deliveries created since then, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn deliveries_since(&self, since: Timestamp) -> Result<Vec<DeliveryRow>, LedgerError>;
+
+    /// Deliveries whose file name or reference has this text in it, or whose id begins with it, newest first, at most so
+    /// many. Capitals are as good as small letters.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn find_deliveries(&self, text: &str, most: u32) -> Result<Vec<DeliveryRow>, LedgerError>;
+
     /// Runs of a tenant's assignments, of one or of all, since a day (included) or ever, oldest first.
     ///
     /// # Errors
@@ -234,6 +259,8 @@ pub struct TenantSummary {
     pub deliveries: u64,
     /// Those of them never fetched.
     pub unfetched: u64,
+    /// Since when the oldest of these can be fetched.
+    pub oldest_unfetched: Option<Timestamp>,
     /// The last login.
     pub last_login: Option<Timestamp>,
 }

@@ -153,6 +153,32 @@ impl Ledger for SqliteLedger {
         self.rows(&query, [tenant.as_str()], delivery)
     }
 
+    fn submissions(&self, tenant: &TenantId, most: u32) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
+                     WHERE tenant = ?1 ORDER BY received_at DESC, received_seq DESC LIMIT ?2";
+        self.rows(query, (tenant.as_str(), most), submission)
+    }
+
+    fn submissions_since(&self, since: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
+                     WHERE received_at >= ?1 ORDER BY received_at, received_seq";
+        self.rows(query, [since.as_microsecond()], submission)
+    }
+
+    fn deliveries_since(&self, since: Timestamp) -> Result<Vec<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE created_at >= ?1 ORDER BY created_at, created_seq");
+        self.rows(&query, [since.as_microsecond()], delivery)
+    }
+
+    fn find_deliveries(&self, text: &str, most: u32) -> Result<Vec<DeliveryRow>, LedgerError> {
+        // `instr` knows no wildcards. Names of files and references are ASCII.
+        let query = format!(
+            "{DELIVERIES} WHERE instr(lower(file), ?1) > 0 OR instr(lower(coalesce(reference, '')), ?1) > 0 \
+             OR instr(id, ?1) = 1 OR answers = ?1 ORDER BY created_at DESC, created_seq DESC LIMIT ?2"
+        );
+        self.rows(&query, (text.to_ascii_lowercase(), most), delivery)
+    }
+
     fn runs(
         &self,
         tenant: &TenantId,
@@ -197,13 +223,16 @@ impl Ledger for SqliteLedger {
             let line = summary.tenants.entry(tenant).or_default();
             (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
         }
-        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL) FROM deliveries \
+        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL), \
+                          min(CASE WHEN fetched_at IS NULL THEN available_at END) FROM deliveries \
                           WHERE available_at IS NOT NULL GROUP BY tenant";
-        for (tenant, deliveries, unfetched) in
-            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?)))?
+        for (tenant, deliveries, unfetched, oldest) in
+            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?)))?
         {
+            let oldest: Option<i64> = oldest;
             let line = summary.tenants.entry(tenant).or_default();
             (line.deliveries, line.unfetched) = (deliveries, unfetched);
+            line.oldest_unfetched = oldest.map(timestamp).transpose()?;
         }
         for (tenant, at) in
             self.rows("SELECT tenant, last_at FROM logins", [], |row| Ok((text(row, 0)?, time(row, 1)?)))?

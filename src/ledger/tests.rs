@@ -216,6 +216,7 @@ fn the_summary_counts_for_each_tenant() {
         refused: 1,
         deliveries: 1,
         unfetched: 0,
+        oldest_unfetched: None,
         last_login: Some(last_login),
     };
     assert_eq!(exchange.ledger.summary().unwrap().tenants.into_iter().collect::<Vec<_>>(), [(bree(), counts)]);

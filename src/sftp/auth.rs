@@ -7,7 +7,10 @@
 //! the session, and shows none of these to this room. Whether the key was touched is therefore not enforced here; a
 //! tenant that wants that makes its key with `ssh-keygen -O verify-required`, which the security key itself keeps.
 
-use std::net::{IpAddr, SocketAddr};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use jiff::{Timestamp, civil::Date};
 use russh::keys::Certificate;
@@ -66,6 +69,8 @@ pub struct AcceptedLogin {
     pub certificate: Option<CertificateUsed>,
     /// The client's identification, empty when it is not known.
     pub client_banner: String,
+    /// From connecting to the last step.
+    pub took: Duration,
 }
 
 /// What was proven by a signature.

@@ -111,6 +111,11 @@ impl Connection {
         }
     }
 
+    /// Since it was accepted.
+    pub(super) fn lasted(&self) -> Duration {
+        self.started.elapsed()
+    }
+
     /// Bytes of requests came.
     pub(super) fn received(&self, bytes: usize) {
         self.bytes_in.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
@@ -275,7 +280,7 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
                 login,
                 connection.bytes_in.load(Ordering::Relaxed),
                 connection.bytes_out.load(Ordering::Relaxed),
-                connection.started.elapsed(),
+                connection.lasted(),
                 ended.is_none() && connection.regular.load(Ordering::Relaxed),
             );
             return;

@@ -224,6 +224,7 @@ impl Gate {
                     attempts: self.connection.attempts().rejected(),
                     certificate,
                     client_banner: self.socket.client_banner(),
+                    took: self.connection.lasted(),
                 });
                 Ok(Auth::Accept)
             }

@@ -4,6 +4,7 @@
 //! server; after the shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
 
 use std::{
+    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -154,6 +155,15 @@ impl Sessions {
     /// Connections now, logged in or not.
     pub fn connections(&self) -> usize {
         self.shared.live().connections.len()
+    }
+
+    /// Connections that are logged in now, of each tenant that has any.
+    pub fn by_tenant(&self) -> BTreeMap<TenantId, u64> {
+        let mut counted = BTreeMap::new();
+        for login in self.shared.live().connections.values().filter_map(LiveConnection::login) {
+            *counted.entry(login.tenant.clone()).or_default() += 1;
+        }
+        counted
     }
 
     /// Sessions that are logged in now.

@@ -17,7 +17,7 @@ use super::{
 };
 
 /// The file with the log's public keys, beside its checkpoint.
-pub(super) const KEYS: &str = "log.vkey";
+pub const KEYS: &str = "log.vkey";
 
 /// The logs of earlier years under that directory, oldest first.
 ///

@@ -76,7 +76,11 @@ impl Committer {
     pub fn run(mut self) {
         loop {
             let outcome = match self.queue.next(self.due) {
-                Work::Write(groups) => self.write(groups),
+                Work::Write(groups) => {
+                    let written = self.write(groups);
+                    self.queue.wrote(written.is_ok());
+                    written
+                }
                 Work::Publish(replies) => self.hand_over(replies),
                 Work::Close(reply) => {
                     let closed = self.close();

@@ -189,6 +189,16 @@ impl TransferLog {
         self.0.queue.size()
     }
 
+    /// Entries that are under a published checkpoint.
+    pub fn published(&self) -> u64 {
+        self.0.queue.published_size()
+    }
+
+    /// Whether it takes entries and publishes them, as far as is known without trying.
+    pub fn is_writing(&self) -> bool {
+        self.0.queue.is_writing()
+    }
+
     /// The bytes of an entry.
     ///
     /// # Errors

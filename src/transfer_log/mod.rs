@@ -43,7 +43,7 @@ mod tile;
 mod under;
 mod verify;
 
-pub use archive::archived;
+pub use archive::{KEYS, archived};
 pub use checkpoint::Checkpoint;
 pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
@@ -62,7 +62,7 @@ pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
-pub use reader::{Entries, entries, entries_from};
+pub use reader::{Entries, entries, entries_from, published_note, published_size};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use under::{entries_under, goes_on, goes_on_from};

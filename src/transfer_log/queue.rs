@@ -15,6 +15,9 @@ use super::{Appended, Checkpoint, LogError, MAX_BATCH, MAX_WAITING, entry::Prepa
 /// publish (a full disk), nothing is taken until it can, so that memory and the next start stay bounded.
 const MAX_UNPUBLISHED: u64 = 65_536;
 
+/// How long a batch that could not be written says that the next one cannot be either.
+const FAULT_STANDS: Duration = Duration::from_secs(30);
+
 /// Tells one caller how it went.
 pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
 
@@ -58,6 +61,8 @@ struct State {
     publishing: Option<Duration>,
     /// What kept it from publishing the last time, and when it is to try again.
     unpublished: Option<(LogError, Instant)>,
+    /// When a batch could last not be written; none once one could.
+    unwritten: Option<Instant>,
     /// Why nothing more is taken.
     ended: Option<LogError>,
 }
@@ -166,6 +171,24 @@ impl Queue {
         }
         let state = self.state();
         Err(state.unpublished.as_ref().map_or(LogError::Busy, |(error, _)| error.clone()))
+    }
+
+    /// A batch was written, or could not be.
+    pub fn wrote(&self, succeeded: bool) {
+        self.state().unwritten = (!succeeded).then(Instant::now);
+    }
+
+    /// Whether what is given to it is written and published, as far as is known: a fault of writing of long ago may be
+    /// over without anybody having tried.
+    pub fn is_writing(&self) -> bool {
+        let state = self.state();
+        let failing = state.unwritten.is_some_and(|at| at.elapsed() < FAULT_STANDS);
+        state.ended.is_none() && state.unpublished.is_none() && !failing
+    }
+
+    /// Entries that are under a published checkpoint.
+    pub fn published_size(&self) -> u64 {
+        self.published.load(Ordering::SeqCst)
     }
 
     /// The publisher has work; should it fail, it tries again after `retry`.

@@ -21,6 +21,9 @@ use super::{
 /// How often in a row a file may be gone before that is a fault: each time, the writer must have published anew.
 const MAX_RETRIES: u32 = 100;
 
+/// What is told of a checkpoint that is none.
+const NO_CHECKPOINT: &str = "it is no checkpoint";
+
 /// Every entry of a log, from the first on. Signatures and hashes are not checked: that is what `verify` is for.
 ///
 /// # Errors
@@ -146,9 +149,23 @@ impl Entries {
 }
 
 /// The size that the published checkpoint tells, its signature unseen; 0 without one.
-fn published_size(directory: &Path) -> Result<u64, LogError> {
+/// The checkpoint in force as it is published; none before the first. Its signature is not checked.
+///
+/// # Errors
+/// [`LogError`]: it cannot be read, or is no text.
+pub fn published_note(directory: &Path) -> Result<Option<String>, LogError> {
     let path = directory.join(CHECKPOINT);
-    let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok(0) };
-    let size = std::str::from_utf8(&note).ok().and_then(|note| note.lines().nth(1)?.parse().ok());
-    size.ok_or(LogError::Damaged { path, problem: "it is no checkpoint" })
+    let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok(None) };
+    let note = std::str::from_utf8(&note).ok().map(str::to_owned);
+    note.map(Some).ok_or(LogError::Damaged { path, problem: NO_CHECKPOINT })
+}
+
+/// Entries under the checkpoint in force; 0 before the first. Its signature is not checked.
+///
+/// # Errors
+/// [`LogError`]: it cannot be read, or is no checkpoint.
+pub fn published_size(directory: &Path) -> Result<u64, LogError> {
+    let Some(note) = published_note(directory)? else { return Ok(0) };
+    let size = note.lines().nth(1).and_then(|size| size.parse().ok());
+    size.ok_or_else(|| LogError::Damaged { path: directory.join(CHECKPOINT), problem: NO_CHECKPOINT })
 }

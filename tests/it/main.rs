@@ -14,6 +14,8 @@ mod assignments;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod console;
+#[cfg(test)]
 mod crowd;
 #[cfg(test)]
 mod disclosures;
@@ -55,5 +57,7 @@ mod tampering;
 mod units;
 #[cfg(test)]
 mod uploads;
+#[cfg(test)]
+mod watching;
 #[cfg(test)]
 mod years;

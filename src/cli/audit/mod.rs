@@ -68,7 +68,7 @@ pub(super) struct Verify {
 
 /// The log's public keys.
 #[derive(clap::Args)]
-struct KeyArgument {
+pub(super) struct KeyArgument {
     /// The log's public key (name+hash+base64), or a file with one or more of them, a line each: one must fit.
     #[arg(long, value_name = "VKEY")]
     key: Option<String>,
@@ -135,6 +135,11 @@ impl Which {
 const LONGEST_KEYS_BYTES: u64 = 64 * 1024;
 
 impl KeyArgument {
+    /// The keys that were given; none when there were none.
+    pub(super) fn given(&self) -> anyhow::Result<Vec<VerifierKey>> {
+        if self.key.is_none() { Ok(Vec::new()) } else { self.keys() }
+    }
+
     fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
         let Some(key) = &self.key else { bail!("give --key VKEY") };
         let mut text = key.clone();

@@ -14,8 +14,9 @@ use anyhow::Context;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
+    operator_log::{self, LogFormat},
     output::say,
-    serve::{LogFormat, log_to_stderr, runtime},
+    serve::runtime,
 };
 use crate::{
     daemon::{Daemon, DaemonOptions},
@@ -41,7 +42,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if std::env::var_os("RUST_LOG").is_some() {
-        log_to_stderr(LogFormat::Text);
+        operator_log::begin(Some(LogFormat::Text));
     }
     runtime()?.block_on(demo(arguments))
 }

@@ -21,19 +21,31 @@ const MOST_LABELS: usize = 12;
 const MOST_LINES: u64 = 4;
 
 /// A chart of bars, with one or two parts each.
-pub(super) struct Chart<'a> {
+#[derive(Debug)]
+pub struct Chart<'a> {
     /// For links within the page.
     pub id: &'a str,
+    /// What it is about.
     pub title: &'a str,
     /// What the lower and the upper part are; the upper one is hatched.
     pub parts: &'a [&'a str],
+    /// In their order.
     pub bars: &'a [Bar],
+    /// What is told where there is nothing.
+    pub none: &'a str,
 }
 
 impl Chart<'_> {
+    /// The chart as a figure with its legend, in HTML; every text in it is escaped.
+    pub fn to_html(&self) -> String {
+        let mut out = Markup::default();
+        self.draw(&mut out);
+        out.into_text()
+    }
+
     /// Adds the chart as a figure with its legend.
-    pub fn draw(&self, out: &mut Markup) {
-        let Self { id, title, parts, bars } = self;
+    pub(super) fn draw(&self, out: &mut Markup) {
+        let Self { id, title, parts, bars, .. } = self;
         let axis = Axis::over(bars.iter().map(|bar| bar.values.iter().sum()).max().unwrap_or(0));
         out.raw("<figure><figcaption>").element("b", title);
         for (part, swatch) in parts.iter().zip(["part", "hatched"]).filter(|_| parts.len() > 1) {
@@ -63,7 +75,7 @@ impl Chart<'_> {
 
     fn in_words(&self) -> String {
         let told: Vec<String> = self.bars.iter().filter(|bar| bar.values != [0; 2]).map(|bar| self.told(bar)).collect();
-        if told.is_empty() { "Geen in deze periode.".to_owned() } else { format!("{}.", told.join("; ")) }
+        if told.is_empty() { self.none.to_owned() } else { format!("{}.", told.join("; ")) }
     }
 
     fn told(&self, bar: &Bar) -> String {
@@ -167,7 +179,8 @@ mod tests {
     fn a_chart_is_told_in_words_and_its_parts_differ_without_colour() {
         let bar = |label: &str, values| Bar { label: label.to_owned(), name: format!("{label} 2026"), values };
         let bars = [bar("okt", [2, 1]), bar("nov", [0, 0])];
-        let chart = Chart { id: "c", title: "Leveringen", parts: &["opgehaald", "niet opgehaald"], bars: &bars };
+        let chart =
+            Chart { id: "c", title: "Leveringen", parts: &["opgehaald", "niet opgehaald"], bars: &bars, none: "Geen." };
         let mut out = Markup::default();
         chart.draw(&mut out);
         let text = out.into_text();

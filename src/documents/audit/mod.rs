@@ -19,9 +19,11 @@ use serde::Serialize;
 
 use crate::domain::Kind;
 
+pub use chart::Chart;
 pub use page::page;
 pub use paper::{MOST_PAGES, paper};
 pub use sheet::sheet;
+pub use sums::Bar;
 pub use words::{key_use_nl, reason_nl};
 
 /// Everything that a report tells.

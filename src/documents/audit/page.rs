@@ -14,6 +14,9 @@ use super::{
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
 
+/// What a chart of nothing tells.
+const NONE: &str = "Geen in deze periode.";
+
 /// Makes the page.
 pub fn page(report: &AuditReport) -> String {
     let mut out = Markup::default();
@@ -86,7 +89,7 @@ fn summary(out: &mut Markup, report: &AuditReport) {
     }
     out.raw("</ul>\n<div class=\"charts\">\n");
     for chart in outline::charts(report) {
-        Chart { id: chart.id, title: chart.title, parts: chart.parts, bars: &chart.bars }.draw(out);
+        Chart { id: chart.id, title: chart.title, parts: chart.parts, bars: &chart.bars, none: NONE }.draw(out);
     }
     out.raw("</div>\n");
     for sheet in outline::summary_sheets(report) {

@@ -142,7 +142,7 @@ pub(super) fn by_protocol(report: &AuditReport, test: bool) -> Vec<OfProtocol<'_
 
 /// A bar of a chart.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Bar {
+pub struct Bar {
     /// Under it: `21`, `nov`, `2026`.
     pub label: String,
     /// Read aloud: `21/11/2026`, `november 2026`, `2026`.

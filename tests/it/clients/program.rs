@@ -38,6 +38,11 @@ impl Program {
         Some(Self(path))
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// A run in a directory, which is its home too: no settings of whoever runs the tests.
     pub fn run_in(&self, directory: &Path) -> Run {
         let mut command = Command::new(&self.0);

@@ -6,6 +6,7 @@
 mod copy;
 mod daemon;
 mod extract;
+pub mod http;
 mod memory;
 mod openssh;
 mod plan;

@@ -1,0 +1,149 @@
+//! What needs a hand today, and where the exchange stands.
+
+use jiff::civil::Date;
+use maud::{Markup, html};
+
+use super::{
+    ConsoleError,
+    language::Language,
+    page::{Page, View},
+    site::Site,
+    tables,
+    tail::Kind,
+};
+use crate::{
+    config::Settings,
+    daemon::needs::{self, Ending, Ends},
+};
+
+/// Days before the end of a key or protocol from which it is shown.
+const SOON_DAYS: i32 = 30;
+
+/// Days after which a file that nobody fetched is shown.
+const UNFETCHED_DAYS: u32 = 14;
+
+/// Seconds after which a list that waits needs a hand: an answer takes moments.
+const WAITS_SECONDS: i64 = 900;
+
+/// Entries at the foot of the page.
+const LAST_ENTRIES: usize = 12;
+
+/// Something to do.
+struct Task {
+    urgent: bool,
+    text: Markup,
+}
+
+pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
+    let language = view.language;
+    let (settings, _) = site.settings();
+    let tasks = tasks(site, &settings, language)?;
+    let summary = site.summary()?;
+    let sum = |of: fn(&crate::ledger::TenantSummary) -> u64| summary.tenants.values().map(of).sum::<u64>();
+    let tail = site.tail()?;
+    let day_ago = site.clock.now().checked_sub(jiff::SignedDuration::from_hours(24)).unwrap_or_default();
+    let today = || tail.rows().take_while(|row| row.at >= day_ago);
+    let refused = today().filter(|row| matches!(row.is, Kind::ListRefused | Kind::Held)).count() as u64;
+    let logins = today().filter(|row| row.is == Kind::LoginRefused).count() as u64;
+    let body = html! {
+        section aria-labelledby="tasks" {
+            h2 id="tasks" { (language.of("Wat aandacht vraagt", "What needs a hand")) }
+            @if tasks.is_empty() {
+                p.fine { (language.of("Niets: alles loopt.", "Nothing: all is well.")) }
+            } @else {
+                ul.tasks { @for task in &tasks { li class=[task.urgent.then_some("urgent")] { (task.text) } } }
+            }
+        }
+        section aria-labelledby="stand" {
+            h2 id="stand" { (language.of("Stand", "State")) }
+            ul.figures {
+                (tables::figure(sum(|line| line.waiting), language.of("lijsten wachten op antwoord", "lists wait for an answer"), "/tenants", true))
+                (tables::figure(sum(|line| line.unfetched), language.of("bestanden niet opgehaald", "files not fetched"), "/tenants", false))
+                (tables::figure(sum(|line| line.answered), language.of("lijsten beantwoord", "lists answered"), "/traffic", false))
+                (tables::figure(refused, language.of("geweigerd in 24 uur", "refused in 24 hours"), "/refusals", true))
+                (tables::figure(logins, language.of("mislukte aanmeldingen in 24 uur", "failed logins in 24 hours"), "/refusals", false))
+                (tables::figure(tail.size(), language.of("regels in het logboek", "entries in the log"), "/log", false))
+            }
+        }
+        section aria-labelledby="last" {
+            h2 id="last" { (language.of("Laatste gebeurtenissen", "Last events")) }
+            (tables::entries(language, language.of("De laatste regels van het logboek", "The last entries of the log"), tail.rows().take(LAST_ENTRIES), true))
+        }
+    };
+    Ok(Page::new(language.of("Overzicht", "Overview"), body))
+}
+
+fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Task>, ConsoleError> {
+    let mut tasks = Vec::new();
+    if !site.is_running() {
+        tasks.push(Task {
+            urgent: true,
+            text: html! { (language.of(
+                "De uitwisseling draait niet, of is voor deze console niet bereikbaar.",
+                "The exchange is not running, or cannot be reached by this console.",
+            )) },
+        });
+    }
+    if let Some(outcome) = site.verification.known().last.filter(|outcome| outcome.result.is_err()) {
+        tasks.push(Task {
+            urgent: true,
+            text: html! {
+                a href="/log" { (language.of("Het logboek klopt niet", "The log does not verify")) }
+                " (" (language.moment(outcome.at)) ")"
+            },
+        });
+    }
+    let today = site.clock.today();
+    if let Some(ledger) = site.ledger()? {
+        let fault = ConsoleError::Ledger;
+        for (tenant, count, since) in needs::waiting(&ledger).map_err(fault)? {
+            let age = site.age(since);
+            if age >= WAITS_SECONDS {
+                let (count, age) = (count.to_string(), language.span(age));
+                tasks.push(Task { urgent: true, text: html! {
+                    (tables::tenant(&tenant)) ": "
+                    (language.of(format!("{count} lijst(en) wachten op antwoord, de oudste {age}"), format!("{count} list(s) wait for an answer, the oldest for {age}")))
+                } });
+            }
+        }
+        for unfetched in needs::unfetched(settings, &ledger, today, UNFETCHED_DAYS).map_err(fault)? {
+            let count = unfetched.files.len();
+            let oldest =
+                unfetched.files.first().map(|file| language.span(site.age(file.created_at))).unwrap_or_default();
+            tasks.push(Task { urgent: false, text: html! {
+                (tables::tenant(&unfetched.tenant)) ": "
+                (language.of(format!("{count} bestand(en) niet opgehaald, het oudste ligt er {oldest}"), format!("{count} file(s) not fetched, the oldest for {oldest}")))
+            } });
+        }
+        for overdue in needs::overdue(settings, &ledger, today).map_err(fault)? {
+            let (from, until) = (language.day(overdue.from), language.day(overdue.until));
+            tasks.push(Task { urgent: false, text: html! {
+                (tables::tenant(&overdue.tenant)) ": "
+                (language.of(format!("geen lijst voor {} van {from} tot {until}", overdue.protocol), format!("no list for {} from {from} to {until}", overdue.protocol)))
+            } });
+        }
+    }
+    let mut endings = needs::endings(settings);
+    endings.sort_by_key(|ending| ending.last_day);
+    tasks.extend(endings.iter().filter_map(|ending| ends(ending, today, language)));
+    tasks.sort_by_key(|task| !task.urgent);
+    Ok(tasks)
+}
+
+/// What ends soon, or has ended.
+fn ends(ending: &Ending, today: Date, language: Language) -> Option<Task> {
+    let left = ending.last_day.since(today).ok()?.get_days();
+    if left > SOON_DAYS {
+        return None;
+    }
+    let what = match &ending.what {
+        Ends::Key { label, .. } => format!("{} {label}", language.of("sleutel", "key")),
+        Ends::Authority { label, .. } => format!("{} {label}", language.of("uitgever", "authority")),
+        Ends::Protocol(id) => format!("protocol {id}"),
+        Ends::Agreement(id) => format!("{} {id}", language.of("overeenkomst", "agreement")),
+    };
+    let day = language.day(ending.last_day);
+    let when = if left < 0 { language.of("eindigde op", "ended on") } else { language.of("eindigt op", "ends on") };
+    let text = html! { (tables::tenant(&ending.tenant)) ": " (what) " " (when) " " (day) };
+    Some(Task { urgent: left < 0, text })
+}

@@ -1,0 +1,136 @@
+//! The values of one moment.
+
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::Watched;
+use crate::{daemon::opening::log_dir, durable, metrics::Sheet};
+
+/// How long the size of the log's files stands: after ten years it has some 100,000, and nobody alerts on its seconds.
+const SIZE_STANDS: Duration = Duration::from_mins(5);
+
+/// What is not measured at each reading.
+#[derive(Debug, Default)]
+pub(in crate::daemon) struct Measured {
+    log_bytes: Option<(Instant, u64)>,
+}
+
+impl Watched {
+    pub(super) fn sheet(&self, measured: &mut Measured) -> Sheet {
+        let mut sheet = Sheet::default();
+        sheet.info("build", "The program", "version", env!("CARGO_PKG_VERSION").to_owned());
+        sheet.flag("ready", "Whether connections are taken and lists answered", self.missing().is_empty());
+        sheet.flag("draining", "Whether the daemon is stopping", self.draining.load(Ordering::Acquire));
+        self.connections(&mut sheet);
+        self.memory(&mut sheet);
+        self.log(&mut sheet, measured);
+        self.register(&mut sheet);
+        self.waiting(&mut sheet);
+        sheet
+    }
+
+    fn connections(&self, sheet: &mut Sheet) {
+        let limits = &self.at_start.limits;
+        let (tenants, by_tenant) = (self.live.settings().tenants.len() as u64, self.sessions.by_tenant());
+        sheet.number("tenants", "Tenants in the configuration", tenants);
+        sheet.number("connections", "Connections, logged in or not", self.sessions.connections() as u64);
+        sheet.number("connections_limit", "Connections at most", u64::from(limits.connections));
+        let by_tenant = by_tenant.into_iter().map(|(tenant, count)| (tenant.to_string(), count));
+        sheet.numbers("sessions_open", "Connections that are logged in", by_tenant);
+    }
+
+    fn memory(&self, sheet: &mut Sheet) {
+        let limit = self.at_start.limits.upload_memory_bytes;
+        let used = limit.saturating_sub(self.budget.free_bytes());
+        sheet.bytes("upload_memory", "Uploads in clear that are held in memory", used);
+        sheet.bytes("upload_memory_limit", "Uploads in clear that may be held at most", limit);
+        if let Some(resident) = durable::resident_bytes() {
+            sheet.process_bytes("resident_memory", "Memory of the process", resident);
+        }
+        if let Some((open, most)) = durable::open_files() {
+            sheet.process_number("open_fds", "Open files and sockets", open);
+            sheet.process_number("max_fds", "Open files and sockets at most", most);
+        }
+    }
+
+    fn log(&self, sheet: &mut Sheet, measured: &mut Measured) {
+        let directory = log_dir(&self.at_start);
+        let (size, published) = (self.log.size(), self.log.published());
+        sheet.number("log_entries", "Entries of the transfer log", size);
+        let help = "Entries of the transfer log that are under no checkpoint yet";
+        sheet.number("log_entries_unpublished", help, size.saturating_sub(published));
+        sheet.flag("log_writable", "Whether the transfer log takes entries", self.log.is_writing());
+        let checkpoint = fs::metadata(directory.join("checkpoint")).and_then(|file| file.modified());
+        if let Some(at) = checkpoint.ok().and_then(|at| Timestamp::try_from(at).ok()) {
+            let help = "Since the last checkpoint of the transfer log; one is made when there is something new";
+            sheet.seconds("log_checkpoint_age", help, self.age(at));
+        }
+        let stands = measured.log_bytes.filter(|(at, _)| at.elapsed() < SIZE_STANDS);
+        let (at, bytes) = stands.unwrap_or_else(|| (Instant::now(), size_of(&directory)));
+        measured.log_bytes = Some((at, bytes));
+        sheet.bytes("log_size", "Files of the transfer log, measured every five minutes", bytes);
+    }
+
+    fn register(&self, sheet: &mut Sheet) {
+        let register = self.registers.live();
+        sheet.flag("register_loaded", "Whether there is a register to answer from", register.is_some());
+        let Some(register) = register else { return };
+        sheet.info("register", "The register in use", "month", register.month().to_string());
+        // A month of which the first day is out of range is none that a register can have.
+        if let Ok(first) = register.month().first_day().to_zoned(TimeZone::UTC) {
+            let help = "The first day of the register's reference month, Unix time";
+            #[expect(clippy::cast_precision_loss, reason = "a Unix time of this century is far below 2^53")]
+            sheet.seconds("register_month_timestamp", help, first.timestamp().as_second() as f64);
+        }
+        sheet.number("register_rows", "Rows of the register", register.rows() as u64);
+        sheet.bytes("register_memory", "Memory of the register", register.heap_bytes() as u64);
+    }
+
+    /// What the ledger knows. When it does not answer, these are missing, which an alert notices.
+    fn waiting(&self, sheet: &mut Sheet) {
+        let (waiting, summary) = match (self.ledger.waiting(), self.ledger.summary()) {
+            (Ok(waiting), Ok(summary)) => (waiting, summary),
+            (Err(error), _) | (_, Err(error)) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "metrics lack what the ledger knows");
+                return;
+            }
+        };
+        sheet.number("lists_waiting", "Lists that are neither answered nor refused", waiting.len() as u64);
+        let oldest = waiting.first().map_or(0.0, |row| self.age(row.received_at));
+        let help = "Since the oldest list that waits was received; 0 when none waits";
+        sheet.seconds("oldest_unanswered_list_age", help, oldest);
+        let settings = self.live.settings();
+        let lines: Vec<_> =
+            summary.tenants.iter().filter(|(tenant, _)| settings.tenants.contains_key(*tenant)).collect();
+        let unfetched = lines.iter().map(|(tenant, line)| (tenant.to_string(), line.unfetched));
+        sheet.numbers("deliveries_unfetched", "Deliveries that wait in an outbox", unfetched);
+        let ages = lines
+            .iter()
+            .filter_map(|(tenant, line)| line.oldest_unfetched.map(|at| (tenant.to_string(), self.age(at))));
+        let help = "Since the oldest delivery that was never fetched can be";
+        sheet.seconds_each("oldest_unfetched_delivery_age", help, ages);
+    }
+
+    fn age(&self, since: Timestamp) -> f64 {
+        self.clock.now().duration_since(since).as_secs_f64().max(0.0)
+    }
+}
+
+/// Bytes of the files below a directory, as far as they can be read.
+fn size_of(directory: &Path) -> u64 {
+    let Ok(entries) = fs::read_dir(directory) else { return 0 };
+    entries
+        .flatten()
+        .map(|entry| match entry.file_type() {
+            Ok(kind) if kind.is_dir() => size_of(&entry.path()),
+            Ok(_) => entry.metadata().map_or(0, |file| file.len()),
+            Err(_) => 0,
+        })
+        .sum()
+}
