@@ -5,6 +5,7 @@
 mod assignment;
 mod audit;
 mod check;
+mod delivery;
 mod demo;
 mod generate;
 mod keys;
@@ -13,6 +14,7 @@ mod output;
 mod overview;
 mod plan;
 mod register;
+mod retention;
 mod serve;
 mod status;
 mod tenant;
@@ -55,6 +57,11 @@ enum Command {
     /// Assignments of the VUTG route: count, test, deliver, report, bill.
     #[command(subcommand)]
     Assignment(assignment::Command),
+    /// One delivery.
+    #[command(subcommand)]
+    Delivery(delivery::Command),
+    /// Remove what was kept long enough, now. The daemon does it every night.
+    Retention(retention::Arguments),
     /// The extract of the Groeipakket that lists are answered from.
     #[command(subcommand)]
     Register(register::Command),
@@ -117,6 +124,8 @@ pub fn main() -> ExitCode {
         Command::Overview(arguments) => overview::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
         Command::Assignment(command) => assignment::run(&command),
+        Command::Delivery(command) => delivery::run(&command),
+        Command::Retention(arguments) => retention::run(&arguments),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),

@@ -107,6 +107,10 @@ impl Tenants for Live {
     fn outbox_days(&self) -> u32 {
         self.settings().retention.outbox_days
     }
+
+    fn answered_uploads_days(&self) -> u32 {
+        self.settings().retention.answered_uploads_days
+    }
 }
 
 impl Host for Live {

@@ -17,6 +17,7 @@ mod orders;
 mod receipts;
 mod register_loader;
 mod reload;
+mod retention;
 mod running;
 mod watch;
 mod witness;
@@ -25,7 +26,8 @@ pub use control::{note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
-pub use orders::{report, run, send_test, simulate};
+pub use orders::{apply_retention, report, run, send_test, simulate, withdraw};
+pub use retention::RetentionReport;
 pub use running::{Daemon, DaemonOptions, login_records};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
@@ -155,6 +157,9 @@ pub enum DaemonError {
     /// The thread that makes receipts could not be started.
     #[error("cannot start making receipts")]
     Receipts(#[source] std::io::Error),
+    /// The thread that removes what was kept long enough could not be started.
+    #[error("cannot start the thread of retention")]
+    Retention(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

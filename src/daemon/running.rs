@@ -21,6 +21,7 @@ use super::{
     receipts::Receipts,
     register_loader::{self, read_keyring},
     reload::Reloader,
+    retention::{Retention, RetentionParts},
     watch::DirectoryWatch,
     witness::LoginAccount,
 };
@@ -60,6 +61,7 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
     keeper: Keeper,
+    retention: Retention,
     /// Ends with the log.
     receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
@@ -114,7 +116,7 @@ impl Daemon {
             log: log.clone(),
             log_dir: log_dir(&settings),
             key: verifier,
-            keeper,
+            keeper: keeper.clone(),
             boxes: boxes.clone(),
             state: state.clone(),
         };
@@ -132,6 +134,15 @@ impl Daemon {
         };
         let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
         live.connect(exchange.clone());
+        let retention = Retention::new(RetentionParts {
+            exchange: exchange.clone(),
+            live: live.clone(),
+            keeper,
+            log_dir: log_dir(&settings),
+            archive_dir: archive_dir(&settings),
+            state: state.clone(),
+            clock: clock.clone(),
+        });
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
         let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
         let notes = LoginNotes::new(files.clone());
@@ -161,6 +172,7 @@ impl Daemon {
             addresses,
             host_keys,
             keeper,
+            retention,
             receipts,
             _lock: lock,
         })
@@ -204,6 +216,7 @@ impl Daemon {
             sessions,
             listeners,
             keeper,
+            retention,
             receipts,
             _lock,
             ..
@@ -223,7 +236,9 @@ impl Daemon {
                 }
             }
         });
-        let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone()));
+        let control =
+            tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
+        let nightly = retention.every_night().map_err(DaemonError::Retention)?;
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         ready();
@@ -245,6 +260,7 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
+            drop(nightly);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
             let _ = receipts.join();

@@ -20,6 +20,7 @@ mod place;
 mod receipts;
 mod received;
 mod record;
+mod removal;
 mod session;
 mod store;
 #[cfg(test)]

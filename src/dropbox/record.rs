@@ -59,12 +59,24 @@ impl Record {
 
     /// Removes record and content, durably.
     pub fn delete(&self, directory: &Directory) -> Result<(), DropBoxError> {
-        directory
-            .remove_if_there(&format!("{}{RECORD_ENDING}", self.id))
-            .and_then(|()| directory.remove_if_there(&self.content_file()))
-            .and_then(|()| directory.sync())
-            .map_err(DropBoxError::Storage)
+        delete(directory, &self.id)
     }
+}
+
+/// Removes record and content of an upload, durably; what is not there is fine.
+pub(super) fn delete(directory: &Directory, id: &str) -> Result<(), DropBoxError> {
+    directory
+        .remove_if_there(&format!("{id}{RECORD_ENDING}"))
+        .and_then(|()| directory.remove_if_there(&content_file(id)))
+        .and_then(|()| directory.sync())
+        .map_err(DropBoxError::Storage)
+}
+
+/// The uploads of which there is a record.
+pub(super) fn ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
+    let mut names = directory.names().map_err(DropBoxError::Storage)?;
+    names.retain(|name| !name.starts_with('.'));
+    Ok(names.iter().filter_map(|name| name.strip_suffix(RECORD_ENDING)).map(str::to_owned).collect())
 }
 
 /// The name of a submission's content.

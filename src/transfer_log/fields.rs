@@ -229,6 +229,60 @@ pub struct DeliveryCreated {
     /// The run of an assignment that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The last day that it stays in the outbox, in Brussels, ISO. Entries of the first versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_until: Option<Date>,
+    /// How many removals it tells its tenant of, where it is a certificate of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removals: Option<u64>,
+}
+
+/// Fields of `delivery.expired`. Its file is removed after this entry is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryExpired {
+    /// The delivery's id.
+    pub delivery_id: String,
+    /// What it is.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// SHA-256 of the sealed file, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// The last day that it was to stay, in Brussels, ISO.
+    #[serde(with = "as_text")]
+    pub retention_until: Date,
+    /// Whether it was ever fetched whole.
+    pub fetched: bool,
+}
+
+/// Fields of `delivery.withdrawn`. Its file is removed after this entry is durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryWithdrawn {
+    /// The delivery's id.
+    pub delivery_id: String,
+    /// What it is.
+    #[serde(with = "as_text")]
+    pub kind: Kind,
+    /// SHA-256 of the sealed file, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Whether it was fetched whole before.
+    pub fetched: bool,
+    /// Why, in the words of who withdrew it.
+    pub motive: String,
+}
+
+/// Fields of `upload.removed`. The correlation is the submission's id; its files are removed after this entry is
+/// durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UploadRemoved {
+    /// Bytes that the tenant sent.
+    pub size: u64,
+    /// SHA-256 of what was on disk, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Whether it was a trial.
+    pub test: bool,
 }
 
 /// Fields of `assignment.simulated`. Counts are those that were shown; what was withheld is left out.

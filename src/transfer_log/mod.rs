@@ -13,6 +13,7 @@
 mod archive;
 mod as_text;
 mod checkpoint;
+mod cold;
 mod committer;
 mod disclosure;
 mod entry;
@@ -45,16 +46,17 @@ mod verify;
 
 pub use archive::archived;
 pub use checkpoint::Checkpoint;
+pub use cold::month_before;
 pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
 pub use fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
-    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-    Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
-    Rename, RetentionErased, Stage, Upload, key_id,
+    DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened, DownloadEnd, DownloadStart,
+    FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
+    LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
+    Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, UploadRemoved, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};

@@ -7,11 +7,12 @@ use tempfile::TempDir;
 
 use super::{
     Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList,
-    GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError,
-    LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
-    NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename,
-    RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id, verify,
+    Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened, DownloadEnd,
+    DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered,
+    ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login,
+    LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
+    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog, Upload, UploadRemoved,
+    Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -150,6 +151,8 @@ pub(crate) fn delivery() -> DeliveryCreated {
         manifest_sha256: Some(hex::encode([5; 32])),
         run: None,
         test: false,
+        retention_until: None,
+        removals: None,
     }
 }
 
@@ -211,6 +214,21 @@ pub(crate) fn every_event() -> Vec<Event> {
             delivery_id: delivery_id(),
         }),
         Event::DeliveryFetched(step()),
+        Event::DeliveryExpired(DeliveryExpired {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            retention_until: date(2027, 2, 19),
+            fetched: true,
+        }),
+        Event::DeliveryWithdrawn(DeliveryWithdrawn {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            fetched: false,
+            motive: "verkeerde maand van het register".to_owned(),
+        }),
+        Event::UploadRemoved(UploadRemoved { size: 300, ciphertext_sha256: hex::encode([2; 32]), test: false }),
         Event::Delete {},
         Event::ListRefused(ListRefused {
             rows: Some(20),

@@ -141,6 +141,7 @@ pub(super) fn event(name: &str) -> &str {
         "assignment.billed" => "afrekening opgemaakt",
         "audit.exported" => "auditverslag opgemaakt",
         "disclosure.opened" => "afgeschermde gegevens geopend",
+        "delivery.withdrawn" => "levering ingetrokken",
         "retention.erased" => "afgeschermde gegevens gewist",
         other => other,
     }
