@@ -4,6 +4,7 @@
 
 mod assignment;
 mod audit;
+mod backup;
 mod check;
 mod delivery;
 mod demo;
@@ -68,6 +69,13 @@ enum Command {
     /// Read and verify the transfer log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Make a backup while the daemon runs: one sealed file with everything but the keys and the register.
+    Backup(backup::BackupArguments),
+    /// Put a backup in place of a state directory that is lost. The daemon must not run.
+    ///
+    /// The log in it is verified, and compared with the high-water mark: a backup that is older than the log had come is
+    /// refused, with what to do. That it was restored is an entry of the log.
+    Restore(backup::RestoreArguments),
     /// Make keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -128,6 +136,8 @@ pub fn main() -> ExitCode {
         Command::Retention(arguments) => retention::run(&arguments),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Backup(arguments) => backup::back_up(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Generate(command) => generate::run(&command),

@@ -517,7 +517,10 @@ mod tests {
         assert_eq!((change.assignments_changed.as_slice(), change.costs_changed), (std::slice::from_ref(&id), false));
         let renamed = settings(ASSIGNMENT_FILES[2], "torhout-schoolpremie-2026", "torhout-schoolpremie-2027");
         let change = difference(&before, &renamed);
-        assert_eq!((change.assignments_added.len(), change.assignments_removed.as_slice()), (1, &[id][..]));
+        assert_eq!(
+            (change.assignments_added.len(), change.assignments_removed.as_slice()),
+            (1, std::slice::from_ref(&id))
+        );
         let dearer = settings("costs.yaml", "1.10", "1.20");
         assert!(difference(&before, &dearer).costs_changed);
         for name in &ASSIGNMENT_FILES[3..5] {

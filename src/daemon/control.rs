@@ -262,7 +262,11 @@ async fn perform(
     };
     if !matches!(
         *event,
-        Event::AuditExported(_) | Event::DisclosureOpened(_) | Event::Erased(_) | Event::AssignmentBilled(_)
+        Event::AuditExported(_)
+            | Event::DisclosureOpened(_)
+            | Event::Erased(_)
+            | Event::AssignmentBilled(_)
+            | Event::BackupMade(_)
     ) {
         return Err("that event is not an operator's".to_owned());
     }

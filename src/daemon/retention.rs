@@ -34,7 +34,7 @@ const LONGEST_FILE_BYTES: u64 = 32;
 const HOUR: i8 = 3;
 
 /// How often is looked whether a run is due. What the clock says is asked each time: it may be set.
-const LOOK_EVERY: Duration = Duration::from_secs(60);
+const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 /// What a run did, or would do.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -31,7 +31,7 @@ mod whole_log;
 
 pub use budget::MemoryBudget;
 pub use name::{ListName, is_temporary};
-pub use outbox::{Area, Outbox, Published, Staged, Staging};
+pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
 pub use received::{Received, Submission};
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
 

@@ -73,7 +73,7 @@ impl Outbox {
     pub(super) fn files(&self, area: Area) -> Result<BTreeSet<String>, DropBoxError> {
         let names = self.directory(area).names().map_err(DropBoxError::Storage)?;
         let names = names.into_iter().filter(|name| !name.starts_with('.'));
-        Ok(names.map(|name| described_file(&name).unwrap_or(name)).collect())
+        Ok(names.map(|name| delivery_of(&name)).collect())
     }
 
     /// Removes a file with its manifest, durably; what is not there is fine. The manifest goes first: its presence
@@ -225,8 +225,13 @@ pub(super) fn discard(directory: &Directory, keep: impl Fn(&str) -> bool) -> Res
 const MANIFEST_ENDING: &str = ".manifest.json";
 
 /// The name of a delivery's manifest.
-fn manifest_name(file: &str) -> String {
+pub fn manifest_name(file: &str) -> String {
     format!("{}{MANIFEST_ENDING}", file.strip_suffix(".age").unwrap_or(file))
+}
+
+/// The delivery that a file of an outbox belongs to: itself, or what it is the manifest of.
+pub fn delivery_of(name: &str) -> String {
+    described_file(name).unwrap_or_else(|| name.to_owned())
 }
 
 /// The delivery that a manifest's name belongs to.

@@ -7,11 +7,11 @@
 use serde::{Deserialize, Serialize};
 
 use super::fields::{
-    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened, DownloadEnd, DownloadStart,
-    FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered,
-    LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded,
-    RegisterRefused, Rename, RetentionErased, Upload, UploadRemoved,
+    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
+    ClockStep, ConfigChanged, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened,
+    DownloadEnd, DownloadStart, FileList, GroundChanged, KeyChanged, ListAnswered, ListReceived, ListRefused,
+    LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
+    Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload, UploadRemoved,
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -120,6 +120,12 @@ pub enum Event {
     /// The key to a month's disclosures is destroyed: durable before it is.
     #[serde(rename = "retention.erased")]
     Erased(RetentionErased),
+    /// An operator made a backup.
+    #[serde(rename = "backup.made")]
+    BackupMade(BackupMade),
+    /// An operator put a backup in place.
+    #[serde(rename = "backup.restored")]
+    BackupRestored(BackupRestored),
     /// A number of a person was taken out of the entry just before this one.
     #[serde(rename = "privacy.redacted")]
     Redacted(Redacted),
@@ -178,6 +184,8 @@ impl Event {
             Self::AuditExported(_) => "audit.exported",
             Self::DisclosureOpened(_) => "disclosure.opened",
             Self::Erased(_) => "retention.erased",
+            Self::BackupMade(_) => "backup.made",
+            Self::BackupRestored(_) => "backup.restored",
             Self::Redacted(_) => "privacy.redacted",
             Self::LogStarted(_) => "log.started",
             Self::LogStopped(_) => "log.stopped",
@@ -239,6 +247,8 @@ impl Event {
             | Self::AuditRead(_)
             | Self::AuditExported(_)
             | Self::Erased(_)
+            | Self::BackupMade(_)
+            | Self::BackupRestored(_)
             | Self::Redacted(_)
             | Self::LogStarted(_)
             | Self::LogStopped(_)

@@ -499,6 +499,31 @@ pub struct RetentionErased {
     pub count: u64,
 }
 
+/// Fields of `backup.made`: durable before anything is copied.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupMade {
+    /// The ids of the public keys that it is sealed to ([`key_id`]).
+    pub recipients: Vec<String>,
+}
+
+/// Fields of `backup.restored`: the first that a restored exchange enters, before it takes connections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BackupRestored {
+    /// The origin of the log in the backup.
+    pub origin: String,
+    /// Its entries.
+    pub size: u64,
+    /// When the backup was made, UTC.
+    #[serde(with = "as_text")]
+    pub made_at: Timestamp,
+    /// How far that log had come by its high-water mark; none where the mark was lost as well. Entries between `size`
+    /// and this are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub high_water: Option<u64>,
+}
+
 /// Fields of `file.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

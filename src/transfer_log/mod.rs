@@ -37,6 +37,7 @@ mod reader;
 mod receipt;
 mod record;
 mod recovery;
+mod snapshot;
 mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
@@ -52,11 +53,12 @@ pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
 pub use fields::{
-    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened, DownloadEnd, DownloadStart,
-    FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated,
-    LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed,
-    Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, UploadRemoved, key_id,
+    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
+    ClockStep, ConfigChanged, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened,
+    DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived,
+    ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
+    PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload,
+    UploadRemoved, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
@@ -67,6 +69,7 @@ pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
 pub use under::{entries_under, goes_on, goes_on_from};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 

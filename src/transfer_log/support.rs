@@ -6,13 +6,13 @@ use jiff::{Timestamp, civil::date};
 use tempfile::TempDir;
 
 use super::{
-    Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened, DownloadEnd,
-    DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered,
-    ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login,
-    LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted,
-    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog, Upload, UploadRemoved,
-    Verified, VerifyFault, key_id, verify,
+    Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
+    ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn,
+    DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
+    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed,
+    Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog,
+    Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -285,6 +285,13 @@ pub(crate) fn every_event() -> Vec<Event> {
             keys_after: vec!["a+00000001+AQ==".to_owned()],
         }),
         Event::ClockStep(ClockStep { before: clock().now(), back_ms: 0, forward_ms: 3_600_000 }),
+        Event::BackupMade(BackupMade { recipients: vec![key_id("age1qqq")] }),
+        Event::BackupRestored(BackupRestored {
+            origin: ORIGIN.to_owned(),
+            size: 3,
+            made_at: clock().now(),
+            high_water: Some(4),
+        }),
         Event::Redacted(Redacted { count: 1 }),
         Event::LogStarted(LogStarted { size: 4, previous_checkpoint: None }),
         Event::LogStopped(LogStopped { size: 5 }),

@@ -44,6 +44,8 @@ mod report;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod rooms;
 #[cfg(test)]
 mod sftp_room;

@@ -197,6 +197,8 @@ impl Gathered {
             }
             Event::Erased(erased) => (erased.count, erased.month.clone()),
             Event::DeliveryWithdrawn(withdrawn) => (1, withdrawn.motive.clone()),
+            Event::BackupMade(made) => (made.recipients.len() as u64, String::new()),
+            Event::BackupRestored(restored) => (restored.size, restored.made_at.to_string()),
             Event::AssignmentSimulated(simulated) => (simulated.variations + 1, simulated.assignment.clone()),
             Event::AssignmentRun(run) => {
                 let again = run.again.as_ref().map(|reason| format!(" (opnieuw: {reason})")).unwrap_or_default();
@@ -341,7 +343,7 @@ mod tests {
         let [refusal] = refusals.as_slice() else { panic!("{refusals:?}") };
         assert_eq!((refusal.reason.as_str(), refusal.rows), ("list-empty", Some(20)));
         assert_eq!(logins.iter().map(|logins| logins.count).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 8));
+        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 10));
     }
 
     #[test]
