@@ -16,6 +16,7 @@ mod overview;
 mod plan;
 mod register;
 mod retention;
+mod rotate;
 mod serve;
 mod status;
 mod tenant;

@@ -10,7 +10,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufWriter, ErrorKind, Read, Write},
+    io::{self, BufWriter, ErrorKind, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -192,7 +192,8 @@ impl Links {
     /// far receipts have come, which must not be ahead of the receipts.
     fn link(&self, state: &Path, skipped: &[PathBuf]) -> Result<(), BackupError> {
         let names = names(state)?;
-        let wanted = names.iter().filter(|name| !LEFT_OUT.contains(&name.as_str()));
+        // Names with a dot are locks, temporary files, and what this makes itself.
+        let wanted = names.iter().filter(|name| !name.starts_with('.') && !LEFT_OUT.contains(&name.as_str()));
         let wanted: Vec<&String> = wanted.filter(|name| !skipped.contains(&state.join(name))).collect();
         for directories in [false, true] {
             for name in wanted.iter().filter(|name| state.join(name).is_dir() == directories) {
@@ -217,7 +218,7 @@ impl Links {
         // A record speaks of the content beside it: first it, then what is at least as new.
         for records in [true, false] {
             let names = names(&from)?.into_iter();
-            for name in names.filter(|name| !name.starts_with('.') && name.ends_with(".json") == records) {
+            for name in names.filter(|name| !name.starts_with('.') && name.strip_suffix(".json").is_some() == records) {
                 self.link_below(state, &relative.join(name))?;
             }
         }
@@ -364,7 +365,6 @@ fn names(path: &Path) -> Result<Vec<String>, BackupError> {
     };
     let mut names: Vec<String> = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort_unstable();
-    names.retain(|name| name != LINKS);
     Ok(names)
 }
 

@@ -141,6 +141,14 @@ impl Retention {
     pub fn every_night(self) -> std::io::Result<Nightly> {
         let (stop, stopped) = mpsc::channel();
         let thread = std::thread::Builder::new().name("retention".to_owned()).spawn(move || {
+            match self.parts.keeper.reseal() {
+                Ok(0) => {}
+                Ok(months) => tracing::info!(months, "disclosures are sealed to the key in use now"),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "disclosures stay sealed to a replaced key"
+                ),
+            }
             match self.parts.exchange.finish_removals() {
                 Ok(0) => {}
                 Ok(files) => tracing::info!(files, "removed what a stop had left"),

@@ -1,6 +1,7 @@
 //! Opening everything in order, and closing it.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -32,7 +33,7 @@ use crate::{
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
     ledger::Ledger,
-    sftp::{HostKey, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
+    sftp::{HostKey, LONGEST_KEPT, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
     transfer_log::TransferLog,
 };
 
@@ -99,6 +100,7 @@ impl Daemon {
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
+            next_host_keys: next_host_keys(&secrets.host_keys),
             exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
         };
         let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts));
@@ -145,6 +147,9 @@ impl Daemon {
         });
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
         let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
+        if let Err(error) = files.reseal(LONGEST_KEPT) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last logins stay sealed to a replaced key");
+        }
         let notes = LoginNotes::new(files.clone());
         let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
         let server_settings = server_settings(&settings, secrets.host_keys);
@@ -300,6 +305,16 @@ async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>
             return;
         }
     }
+}
+
+/// The fingerprints of keys that wait to take the place of one of their kind: clients are shown the first of each.
+fn next_host_keys(keys: &[HostKey]) -> Vec<String> {
+    let mut kinds = BTreeSet::new();
+    let waiting = keys.iter().filter(|key| {
+        let line = key.public_line();
+        !kinds.insert(line.split(' ').next().unwrap_or_default().to_owned())
+    });
+    waiting.map(HostKey::fingerprint).collect()
 }
 
 fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettings {

@@ -8,14 +8,16 @@ use std::{
     fs,
     io::ErrorKind,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     DisclosureKeeper, LogError, files,
-    keeper::{month_of, names},
+    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, month_of, names},
 };
+use crate::seal::RecordKey;
 
 /// The month (`yyyy-mm`, UTC) that is so many months before the one at that instant.
 pub fn month_before(at: Timestamp, months: u32) -> String {
@@ -53,6 +55,36 @@ impl DisclosureKeeper {
         cold.sort_unstable();
         cold.dedup();
         Ok(cold)
+    }
+
+    /// Seals to the key in use the keys of all months that are sealed to one that it replaced; answers how many.
+    ///
+    /// # Errors
+    /// [`LogError`]; what was sealed anew by then stays so.
+    pub fn reseal(&self) -> Result<u64, LogError> {
+        let mut resealed = 0;
+        if !self.0.keyring.has_replaced() {
+            return Ok(resealed);
+        }
+        for directory in [self.0.directory.clone(), self.archive()] {
+            for who in names(&directory)? {
+                let directory = directory.join(&who);
+                for name in names(&directory)?
+                    .iter()
+                    .filter(|name| name.strip_suffix(".key").is_some_and(|month| !month.starts_with('.')))
+                {
+                    let path = directory.join(name);
+                    let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { continue };
+                    let fault = |source| LogError::DisclosureKey { path: path.clone(), source: Arc::new(source) };
+                    let anew = self.0.keyring.reseal(&sealed, (KEY_ID_BYTES + RecordKey::BYTES) as u64);
+                    if let Some(anew) = anew.map_err(fault)? {
+                        files::replace(&directory, name, &anew)?;
+                        resealed += 1;
+                    }
+                }
+            }
+        }
+        Ok(resealed)
     }
 
     /// Moves the months before `month` to the archive, durably. Gives them as [`DisclosureKeeper::cold_months`] does.
@@ -112,7 +144,8 @@ mod tests {
     #[test]
     fn a_month_in_the_archive_is_read_and_erased_like_another() {
         let root = tempfile::tempdir().unwrap();
-        let keeper = DisclosureKeeper::new(root.path().join("disclosures"), Keyring::generate());
+        let identity = Keyring::generate();
+        let keeper = DisclosureKeeper::new(root.path().join("disclosures"), identity.clone());
         let bree: TenantId = "bree".parse().unwrap();
         let now = clock().now();
         let record = keeper.seal(Some(&bree), 7, now, &["one".to_owned()]).unwrap();
@@ -125,6 +158,13 @@ mod tests {
         let kept = keeper.months().unwrap();
         assert!(kept.len() == 1 && kept[0].key_id.is_some(), "{kept:?}");
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
+        // The identity is replaced, and then the old one goes.
+        let new = Keyring::generate();
+        let directory = root.path().join("disclosures");
+        let both = DisclosureKeeper::new(directory.clone(), new.clone().replacing(&identity));
+        assert_eq!((both.reseal().unwrap(), both.reseal().unwrap()), (1, 0));
+        let alone = DisclosureKeeper::new(directory, new);
+        assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         keeper.erase(Some(&bree), &month).unwrap();
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 1);
     }

@@ -32,10 +32,10 @@ use crate::{
 /// The directory for what concerns no tenant: refused logins under unknown names. No tenant can have its name.
 const NOBODY: &str = "_";
 
-const KEY_ID_BYTES: usize = 8;
+pub(super) const KEY_ID_BYTES: usize = 8;
 
 /// An age file with 40 bytes in it, sealed to a few identities, post-quantum ones too.
-const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
+pub(super) const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// Disclosures of one entry, bytes, at most: a path of 4 KiB twice and a few short ones take 12 KB.
 pub(super) const MAX_DISCLOSURES_BYTES: usize = 48 * 1024;
@@ -56,7 +56,7 @@ pub struct DisclosureKeeper(pub(super) Arc<Keeper>);
 
 pub(super) struct Keeper {
     pub(super) directory: PathBuf,
-    keyring: Keyring,
+    pub(super) keyring: Keyring,
     /// The key in use of each tenant. That of a month that is over is forgotten with the first entry of the next.
     keys: Mutex<HashMap<String, (String, MonthKey)>>,
     /// The disclosures of the newest entries that get a receipt, by place, until somebody takes them.

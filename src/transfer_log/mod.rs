@@ -26,6 +26,7 @@ mod guard;
 mod jcs;
 mod journal;
 mod keeper;
+mod keeping;
 mod keys;
 mod log;
 mod merkle;
@@ -53,15 +54,15 @@ pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::Event;
 pub use fields::{
-    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
-    ClockStep, ConfigChanged, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn, DisclosureOpened,
-    DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged, KeyChanged, KeyUse, ListAnswered, ListReceived,
-    ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
-    PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload,
-    UploadRemoved, key_id,
+    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
+    Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
+    Rename, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
+pub use keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved};
 pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;

@@ -191,6 +191,30 @@ fn key() -> KeyChanged {
 
 /// One of every event, in an order that could be.
 pub(crate) fn every_event() -> Vec<Event> {
+    [daily_events(), removals()].concat()
+}
+
+fn removals() -> Vec<Event> {
+    vec![
+        Event::DeliveryExpired(DeliveryExpired {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            retention_until: date(2027, 2, 19),
+            fetched: true,
+        }),
+        Event::DeliveryWithdrawn(DeliveryWithdrawn {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            fetched: false,
+            motive: "verkeerde maand van het register".to_owned(),
+        }),
+        Event::UploadRemoved(UploadRemoved { size: 300, ciphertext_sha256: hex::encode([2; 32]), test: false }),
+    ]
+}
+
+fn daily_events() -> Vec<Event> {
     let submission = hex::encode([1; 16]);
     let step = || DeliveryStep { delivery_id: hex::encode([3; 16]) };
     let delivery_id = || Some(hex::encode([3; 16]));
@@ -214,21 +238,6 @@ pub(crate) fn every_event() -> Vec<Event> {
             delivery_id: delivery_id(),
         }),
         Event::DeliveryFetched(step()),
-        Event::DeliveryExpired(DeliveryExpired {
-            delivery_id: hex::encode([3; 16]),
-            kind: Kind::SocialeToeslag,
-            ciphertext_sha256: hex::encode([4; 32]),
-            retention_until: date(2027, 2, 19),
-            fetched: true,
-        }),
-        Event::DeliveryWithdrawn(DeliveryWithdrawn {
-            delivery_id: hex::encode([3; 16]),
-            kind: Kind::SocialeToeslag,
-            ciphertext_sha256: hex::encode([4; 32]),
-            fetched: false,
-            motive: "verkeerde maand van het register".to_owned(),
-        }),
-        Event::UploadRemoved(UploadRemoved { size: 300, ciphertext_sha256: hex::encode([2; 32]), test: false }),
         Event::Delete {},
         Event::ListRefused(ListRefused {
             rows: Some(20),

@@ -12,6 +12,8 @@ mod answers;
 #[cfg(test)]
 mod assignments;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod crowd;
@@ -47,6 +49,8 @@ mod restart;
 mod retention;
 #[cfg(test)]
 mod rooms;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod sftp_room;
 #[cfg(test)]
