@@ -82,11 +82,6 @@ pub struct TenantDifference {
 }
 
 impl Difference {
-    /// Whether nothing changes of what is listed here.
-    pub fn is_empty(&self) -> bool {
-        *self == Self::default()
-    }
-
     /// The settings that hold after a restart only.
     pub fn after_restart(&self) -> Vec<&'static str> {
         self.settings.iter().filter(|setting| setting.after_restart).map(|setting| setting.key).collect()

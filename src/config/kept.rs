@@ -136,7 +136,7 @@ fn stand_in(digest: &[u8]) -> PasswordHash {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::difference;
+    use crate::config::{Difference, difference};
     use std::{
         fs,
         path::{Path, PathBuf},
@@ -157,7 +157,7 @@ mod tests {
         assert_eq!(again.fingerprint(), settings.fingerprint());
         let back = again.settings().unwrap();
         let change = difference(&settings, &back);
-        assert!(change.is_empty() && change.settings.is_empty(), "{change:?}");
+        assert_eq!(change, Difference::default());
         assert_eq!(settings.documents, back.documents);
         assert_eq!(settings.tenants.len(), back.tenants.len());
     }

@@ -60,7 +60,9 @@ impl Reloader {
         let ended = self.end_lost_sessions(&difference);
         let (added, removed) = (difference.tenants_added.len(), difference.tenants_removed.len());
         let changed = difference.tenants_changed.len();
-        tracing::info!(added, removed, changed, sessions_ended = ended, "configuration changed");
+        let Difference { assignments_added, assignments_removed, assignments_changed, .. } = &difference;
+        let assignments = assignments_added.len() + assignments_removed.len() + assignments_changed.len();
+        tracing::info!(added, removed, changed, assignments, sessions_ended = ended, "configuration changed");
     }
 
     /// Sessions that would not be let in now, and those that see a tree that is no more.

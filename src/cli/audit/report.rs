@@ -45,7 +45,7 @@ pub(in super::super) struct Arguments {
     /// Only this protocol; logins, which belong to none, are then left out.
     #[arg(long)]
     protocol: Option<ProtocolId>,
-    /// A page for people, or rows for programs.
+    /// A page or paper for people, or rows for programs.
     #[arg(long, value_enum, default_value_t = Format::Html)]
     format: Format,
     /// Where to write it; left out: on standard output.
@@ -61,6 +61,7 @@ enum Format {
     Csv,
     Html,
     Json,
+    Pdf,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -76,6 +77,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Format::Csv => audit::sheet(&report),
         Format::Html => audit::page(&report).into_bytes(),
         Format::Json => report.to_json()?,
+        Format::Pdf => audit::paper(&report)
+            .context("no PDF could be made: a shorter period, or another --format, holds the same")?
+            .to_vec(),
     };
     note(arguments, &report)?;
     let Some(out) = &arguments.out else { return Ok(io::stdout().lock().write_all(&bytes)?) };

@@ -291,12 +291,11 @@ mod tests {
     }
 
     /// The example with some of its tenants and its assignment, the files of which may be changed.
-    fn settings(change: impl Fn(&str, String) -> Option<String>) -> Settings {
-        let directory = tempfile::tempdir().unwrap();
-        let put = |name: &str, text: &str| fs::write(directory.path().join(name), text).unwrap();
+    fn settings(directory: &Path, change: impl Fn(&str, String) -> Option<String>) -> Settings {
+        let put = |name: &str, text: &str| fs::write(directory.join(name), text).unwrap();
         let read = |name: &str| fs::read_to_string(example().join(name)).unwrap();
-        fs::create_dir(directory.path().join("tenants")).unwrap();
-        fs::create_dir_all(directory.path().join("assignments/letters")).unwrap();
+        fs::create_dir_all(directory.join("tenants")).unwrap();
+        fs::create_dir_all(directory.join("assignments/letters")).unwrap();
         for name in ["sources.yaml", "municipalities.csv", "assignments/letters/torhout.svg"] {
             put(name, &read(name));
         }
@@ -312,11 +311,12 @@ mod tests {
             ("assignments/letters/schoolpremie.md", read("assignments/letters/schoolpremie.md")),
             ("costs.yaml", read("costs.yaml")),
         ] {
-            if let Some(text) = change(name, text) {
-                put(name, &text);
+            match change(name, text) {
+                Some(text) => put(name, &text),
+                None => fs::remove_file(directory.join(name)).unwrap(),
             }
         }
-        config::load(&directory.path().join(Path::new("groeikluis.yaml"))).unwrap()
+        config::load(&directory.join("groeikluis.yaml")).unwrap()
     }
 
     fn lines(old: Option<&Settings>, new: &Settings) -> Vec<String> {
@@ -329,7 +329,8 @@ mod tests {
 
     #[test]
     fn without_a_daemon_everything_is_new() {
-        let new = settings(|_, text| Some(text));
+        let directory = tempfile::tempdir().unwrap();
+        let new = settings(directory.path(), |_, text| Some(text));
         let lines = lines(None, &new);
         assert!(lines.iter().all(|line| line.starts_with('+')), "{lines:#?}");
         for part in [
@@ -341,13 +342,14 @@ mod tests {
         ] {
             assert!(lines.iter().any(|line| line.starts_with(part)), "{part}: {lines:#?}");
         }
-        assert!(self::lines(Some(&new), &settings(|_, text| Some(text))).is_empty());
+        assert!(self::lines(Some(&new), &settings(directory.path(), |_, text| Some(text))).is_empty());
     }
 
     #[test]
     fn each_change_has_its_line() {
-        let old = settings(|_, text| Some(text));
-        let new = settings(|name, text| match name {
+        let directory = tempfile::tempdir().unwrap();
+        let old = settings(directory.path(), |_, text| Some(text));
+        let new = settings(directory.path(), |name, text| match name {
             "tenants/linter.yaml" => None,
             "tenants/bree.yaml" => Some(
                 text.replace("expires: 2027-12-31", "expires: 2026-12-31")

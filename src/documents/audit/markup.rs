@@ -2,30 +2,14 @@
 
 use jiff::Timestamp;
 
-use super::words;
+use super::{
+    tables::{Cell, Sheet},
+    words,
+};
 
 /// A document that grows.
 #[derive(Debug, Default)]
 pub(super) struct Markup(String);
-
-/// A cell of a table.
-#[derive(Debug)]
-pub(super) enum Cell {
-    /// Text.
-    Text(String),
-    /// Text with small print below it, such as a file's kind and its name.
-    Noted(String, String),
-    /// A number; it stands to the right.
-    Number(u64),
-    /// A moment.
-    Moment(Timestamp),
-    /// A moment with small print below it.
-    MomentNoted(Timestamp, String),
-    /// Something to look at, which sorts before everything else.
-    Mark(&'static str),
-    /// An id, of which the beginning is shown.
-    Ids(Vec<String>),
-}
 
 impl Markup {
     /// Adds markup of ours.
@@ -59,17 +43,15 @@ impl Markup {
     }
 
     /// Adds a table with a caption; on a narrow screen each row becomes a card with the column's names.
-    pub fn table(&mut self, caption: &str, columns: &[&str], rows: impl Iterator<Item = Vec<Cell>>) -> &mut Self {
-        self.raw("<div class=\"sheet\"><table>").element("caption", caption).raw("<thead><tr>");
-        let rows: Vec<Vec<Cell>> = rows.collect();
-        for (at, column) in columns.iter().enumerate() {
-            let is_number = rows.iter().any(|row| matches!(row.get(at), Some(Cell::Number(_))));
+    pub fn table(&mut self, sheet: &Sheet) -> &mut Self {
+        self.raw("<div class=\"sheet\"><table>").element("caption", &sheet.caption).raw("<thead><tr>");
+        for (column, is_number) in sheet.columns.iter().zip(sheet.numbers()) {
             self.element(if is_number { "th scope=\"col\" class=\"number\"" } else { "th scope=\"col\"" }, column);
         }
         self.raw("</tr></thead>\n<tbody>\n");
-        for row in rows {
+        for row in &sheet.rows {
             self.raw("<tr>");
-            for (cell, column) in row.into_iter().zip(columns) {
+            for (cell, column) in row.iter().zip(&sheet.columns) {
                 self.cell(column, cell);
             }
             self.raw("</tr>\n");
@@ -77,8 +59,8 @@ impl Markup {
         self.raw("</tbody></table></div>\n")
     }
 
-    fn cell(&mut self, column: &str, cell: Cell) {
-        let class = match &cell {
+    fn cell(&mut self, column: &str, cell: &Cell) {
+        let class = match cell {
             Cell::Number(_) => " class=\"number\"",
             Cell::Mark(_) => " class=\"mark\"",
             _ => "",
@@ -86,20 +68,20 @@ impl Markup {
         self.raw("<td data-label=\"").text(column).raw("\"").raw(class);
         match cell {
             Cell::Text(text) => {
-                self.raw(">").text(&text);
+                self.raw(">").text(text);
             }
             Cell::Noted(text, note) => {
-                self.raw(">").text(&text);
-                self.note(&note);
+                self.raw(">").text(text);
+                self.note(note);
             }
             Cell::Number(number) => {
                 // Sorted as a number, not as it is written.
-                self.raw(&format!(" data-sort=\"{number}\">")).text(&words::number(number));
+                self.raw(&format!(" data-sort=\"{number}\">")).text(&words::number(*number));
             }
-            Cell::Moment(at) => self.moment(at),
+            Cell::Moment(at) => self.moment(*at),
             Cell::MomentNoted(at, note) => {
-                self.moment(at);
-                self.note(&note);
+                self.moment(*at);
+                self.note(note);
             }
             Cell::Mark(text) => {
                 self.raw(" data-sort=\"\">").element("strong", text);
@@ -146,7 +128,8 @@ mod tests {
             Cell::Noted(hostile.to_owned(), hostile.to_owned()),
             Cell::Ids(vec![hostile.to_owned()]),
         ];
-        out.table(hostile, &[hostile, hostile, hostile], std::iter::once(cells));
+        let columns = vec!["Tekst", "Noot", "Nummers"];
+        out.table(&Sheet { caption: hostile.to_owned(), columns, rows: vec![cells] });
         let text = out.into_text();
         assert!(
             text.starts_with("<p class=\"x\">&lt;script&gt;&quot;&#39;&amp;\u{fffd}  &lt;/script&gt;</p>"),

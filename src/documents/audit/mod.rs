@@ -1,12 +1,14 @@
 //! The audit report: what left for whom on which ground, what was refused, and what was never fetched.
 //!
-//! Pure: a [`AuditReport`] that somebody gathered from a verified log becomes a CSV file or an HTML page that stands
-//! alone. No personal data comes in, and everything that comes in is escaped. Trials with synthetic data are told, and
+//! Pure: a [`AuditReport`] that somebody gathered from a verified log becomes a CSV file, an HTML page that stands
+//! alone, or a PDF. No personal data comes in, and everything that comes in is escaped. Trials with synthetic data are told, and
 //! counted apart.
 
 mod chart;
 mod markup;
+mod outline;
 mod page;
+mod paper;
 mod sheet;
 mod sums;
 mod tables;
@@ -18,6 +20,7 @@ use serde::Serialize;
 use crate::domain::Kind;
 
 pub use page::page;
+pub use paper::{MOST_PAGES, paper};
 pub use sheet::sheet;
 pub use words::{key_use_nl, reason_nl};
 

@@ -1,17 +1,58 @@
-//! The rows of a page's tables.
+//! The tables that page and paper show.
 
 use std::collections::BTreeMap;
 
-use super::{
-    AuditReport, Delivery, Logins, Refusal, Subject,
-    markup::{Cell, Markup},
-    sums, words,
-};
+use jiff::Timestamp;
+
+use super::{AuditReport, Delivery, Logins, Refusal, Subject, sums, words};
+
+/// A table.
+#[derive(Debug)]
+pub(super) struct Sheet {
+    pub caption: String,
+    pub columns: Vec<&'static str>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+/// A cell of a table.
+#[derive(Debug)]
+pub(super) enum Cell {
+    /// Text.
+    Text(String),
+    /// Text with small print below it, such as a file's kind and its name.
+    Noted(String, String),
+    /// A number; it stands to the right.
+    Number(u64),
+    /// A moment.
+    Moment(Timestamp),
+    /// A moment with small print below it.
+    MomentNoted(Timestamp, String),
+    /// Something to look at, which sorts before everything else.
+    Mark(&'static str),
+    /// An id, of which the beginning is shown.
+    Ids(Vec<String>),
+}
+
+impl Sheet {
+    fn new<const COLUMNS: usize>(
+        caption: &str,
+        columns: [&'static str; COLUMNS],
+        rows: impl Iterator<Item = Vec<Cell>>,
+    ) -> Self {
+        Self { caption: caption.to_owned(), columns: columns.to_vec(), rows: rows.collect() }
+    }
+
+    /// Which columns hold numbers.
+    pub fn numbers(&self) -> Vec<bool> {
+        let is_number = |at: usize| self.rows.iter().any(|row| matches!(row.get(at), Some(Cell::Number(_))));
+        (0..self.columns.len()).map(is_number).collect()
+    }
+}
 
 /// What was never fetched, in words that catch the eye.
 pub(super) const NOT_FETCHED: &str = "niet opgehaald";
 
-pub(super) fn deliveries(out: &mut Markup, caption: &str, deliveries: &[&Delivery]) {
+pub(super) fn deliveries(caption: &str, deliveries: &[&Delivery]) -> Sheet {
     let columns = [
         "Nr. in het log",
         "Bestuur",
@@ -24,7 +65,7 @@ pub(super) fn deliveries(out: &mut Markup, caption: &str, deliveries: &[&Deliver
         "Met sleutel",
         "Verzegeld voor",
     ];
-    out.table(caption, &columns, deliveries.iter().map(|delivery| delivery_row(delivery)));
+    Sheet::new(caption, columns, deliveries.iter().map(|delivery| delivery_row(delivery)))
 }
 
 fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
@@ -63,7 +104,7 @@ fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
     ]
 }
 
-pub(super) fn refusals(out: &mut Markup, caption: &str, refusals: &[&Refusal]) {
+pub(super) fn refusals(caption: &str, refusals: &[&Refusal]) -> Sheet {
     let columns =
         ["Nr. in het log", "Bestuur", "Wanneer", "Wat", "Reden", "Rijen", "Zonder geldig nummer", "Uitgelegd in"];
     let count = |count: Option<u64>| count.map_or(Cell::Text(String::new()), Cell::Number);
@@ -83,10 +124,10 @@ pub(super) fn refusals(out: &mut Markup, caption: &str, refusals: &[&Refusal]) {
             Cell::Text(refusal.file.clone().unwrap_or_default()),
         ]
     };
-    out.table(caption, &columns, refusals.iter().map(row));
+    Sheet::new(caption, columns, refusals.iter().map(row))
 }
 
-pub(super) fn months(out: &mut Markup, report: &AuditReport) {
+pub(super) fn months(report: &AuditReport) -> Sheet {
     let columns = [
         "Maand",
         "Leveringen",
@@ -106,11 +147,11 @@ pub(super) fn months(out: &mut Markup, report: &AuditReport) {
         cells.extend(counts.map(Cell::Number));
         cells
     };
-    out.table("Totalen per maand, zonder proefbestanden", &columns, months.iter().map(row));
+    Sheet::new("Totalen per maand, zonder proefbestanden", columns, months.iter().map(row))
 }
 
 /// Reasons with how often each was given, the most frequent first.
-pub(super) fn reasons(out: &mut Markup, report: &AuditReport) {
+pub(super) fn reasons(report: &AuditReport) -> Sheet {
     let mut counted: BTreeMap<&str, u64> = BTreeMap::new();
     for refusal in report.refusals.iter().filter(|refusal| !refusal.test) {
         *counted.entry(&refusal.reason).or_default() += 1;
@@ -120,10 +161,10 @@ pub(super) fn reasons(out: &mut Markup, report: &AuditReport) {
     let row = |(reason, count): (&str, u64)| {
         vec![Cell::Noted(words::reason(reason).to_owned(), reason.to_owned()), Cell::Number(count)]
     };
-    out.table("Weigeringen volgens reden", &["Reden", "Aantal"], counted.into_iter().map(row));
+    Sheet::new("Weigeringen volgens reden", ["Reden", "Aantal"], counted.into_iter().map(row))
 }
 
-pub(super) fn logins(out: &mut Markup, report: &AuditReport) {
+pub(super) fn logins(report: &AuditReport) -> Sheet {
     let columns = ["Maand", "Bestuur", "Sleutel", "Uitkomst", "Aantal", "Laatst"];
     let row = |logins: &Logins| {
         let outcome = match &logins.refused {
@@ -139,10 +180,10 @@ pub(super) fn logins(out: &mut Markup, report: &AuditReport) {
             Cell::Moment(logins.last),
         ]
     };
-    out.table("Aanmeldingen volgens sleutel en uitkomst", &columns, report.logins.iter().map(row));
+    Sheet::new("Aanmeldingen volgens sleutel en uitkomst", columns, report.logins.iter().map(row))
 }
 
-pub(super) fn changes(out: &mut Markup, report: &AuditReport) {
+pub(super) fn changes(report: &AuditReport) -> Sheet {
     let columns =
         ["Nr. in het log", "Wanneer", "Wat", "Bestuur", "Onderwerp", "Voordien (SHA-256)", "Nadien (SHA-256)"];
     let ids = |id: &Option<String>| Cell::Ids(id.iter().cloned().collect());
@@ -157,14 +198,14 @@ pub(super) fn changes(out: &mut Markup, report: &AuditReport) {
             ids(&change.after),
         ]
     };
-    out.table(
+    Sheet::new(
         "Wijzigingen van sleutels, protocollen, configuratie en register",
-        &columns,
+        columns,
         report.changes.iter().map(row),
-    );
+    )
 }
 
-pub(super) fn readings(out: &mut Markup, report: &AuditReport) {
+pub(super) fn readings(report: &AuditReport) -> Sheet {
     let columns = ["Nr. in het log", "Wanneer", "Wat", "Rekening", "Sleutel", "Aantal", "Waarover"];
     let row = |reading: &super::Reading| {
         vec![
@@ -177,9 +218,9 @@ pub(super) fn readings(out: &mut Markup, report: &AuditReport) {
             Cell::Text(reading.about.clone()),
         ]
     };
-    out.table(
+    Sheet::new(
         "Wat VUTG deed: opdrachten, inzage in het logboek, afgeschermde gegevens",
-        &columns,
+        columns,
         report.readings.iter().map(row),
-    );
+    )
 }

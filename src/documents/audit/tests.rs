@@ -173,6 +173,11 @@ fn the_sheet_is_as_it_was() {
 }
 
 #[test]
+fn the_paper_is_as_it_was() {
+    golden::compare_pdf("auditverslag.txt", &paper(&made()).unwrap());
+}
+
+#[test]
 fn elements_are_closed_in_their_order() {
     let page = page(&made());
     let body = page.split_once("<body>").unwrap().1.split_once("<script>").unwrap().0;

@@ -65,8 +65,9 @@ impl Chart {
     }
 }
 
+/// What part of the longest bar a number is.
 #[expect(clippy::cast_precision_loss, reason = "the length of a bar; a count of people is far below 2^52")]
-fn part(number: u64, most: u64) -> f64 {
+pub fn part(number: u64, most: u64) -> f64 {
     number as f64 / most as f64
 }
 
@@ -106,10 +107,20 @@ pub fn withholds(statistics: &Statistics) -> bool {
 
 /// Sets a report: `body` is its Typst source, `data` what that reads as `data.json`.
 pub fn set(body: &'static str, data: &impl Serialize, day: Date) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
+    set_up_to(MOST_PAGES, body, data, day)
+}
+
+/// Sets a report of at most so many pages.
+pub fn set_up_to(
+    most_pages: usize,
+    body: &'static str,
+    data: &impl Serialize,
+    day: Date,
+) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
     // A structure of strings, lists and numbers is always JSON.
     let data = serde_json::to_vec(data).unwrap_or_default();
     let files = vec![File::own("report.typ", body), File::own("paper.typ", PAPER), File::own("data.json", data)];
-    let job = Job { main: "report.typ", files, day, most_pages: MOST_PAGES, longest: LONGEST, tagged: true };
+    let job = Job { main: "report.typ", files, day, most_pages, longest: LONGEST, tagged: true };
     let set = typeset::typeset(job);
     typeset::forget();
     set.map(|set| set.pdf)
