@@ -102,10 +102,9 @@ fn entry(out: &mut String, removed: &Removed) {
         }
         RemovedWhat::Expired { file, until: None } => (file.clone(), "de bewaartermijn is verstreken".to_owned()),
         RemovedWhat::Withdrawn { file, motive } => (file.clone(), format!("ingetrokken: {}", repeatable(motive))),
-        RemovedWhat::Upload { receipt } => (
-            format!("upload met ontvangstbewijs {receipt}"),
-            "de bewaartermijn van afgehandelde uploads is verstreken".to_owned(),
-        ),
+        RemovedWhat::Upload { receipt } => {
+            (format!("upload met ontvangstbewijs {receipt}"), "de bewaartermijn van uploads is verstreken".to_owned())
+        }
     };
     line(out, "");
     paragraph(out, "- ", 2, &name);

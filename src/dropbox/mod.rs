@@ -33,6 +33,7 @@ pub use budget::MemoryBudget;
 pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
 pub use received::{Received, Submission};
+pub use removal::StaleUpload;
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
 
 use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};

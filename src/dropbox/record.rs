@@ -50,6 +50,11 @@ impl Record {
         content_file(&self.id)
     }
 
+    /// When the record was last written, by the disk's own time.
+    pub fn written_at(&self, directory: &Directory) -> Option<std::time::SystemTime> {
+        directory.open(&format!("{}{RECORD_ENDING}", self.id)).ok()?.metadata().ok()?.modified().ok()
+    }
+
     /// Writes the record, durably; the content's file is brought into the directory by the same step.
     pub fn save(&self, directory: &Directory) -> Result<(), DropBoxError> {
         let name = format!("{}{RECORD_ENDING}", self.id);

@@ -1,8 +1,43 @@
 //! What retention and withdrawals take away. The log has it before: a stop in between leaves a file that the log says
 //! is gone, and that whoever starts next finds by [`Boxes::files_on_disk`] and [`Boxes::uploads_on_disk`].
 
-use super::{Area, Boxes, DropBoxError, record, store::tenants_in};
+use jiff::Timestamp;
+
+use super::{
+    Area, Boxes, DropBoxError,
+    inbox::Inbox,
+    record::{self, Record},
+    store::tenants_in,
+};
 use crate::domain::TenantId;
+
+/// An upload that broke off, or that kept a temporary name, and that nobody went on with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StaleUpload {
+    /// The submission's id.
+    pub id: String,
+    /// Bytes that came.
+    pub size: u64,
+    /// SHA-256 of what is on disk, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Which inbox.
+    pub area: Area,
+    /// When something was last written to it.
+    pub written_at: Timestamp,
+}
+
+impl StaleUpload {
+    fn of(record: &Record, inbox: &Inbox) -> Self {
+        let written_at = record.written_at(inbox.directory()).and_then(|at| Timestamp::try_from(at).ok());
+        Self {
+            id: record.id.clone(),
+            size: record.size,
+            ciphertext_sha256: record.stored_sha256.clone(),
+            area: record.area,
+            written_at: written_at.unwrap_or_default(),
+        }
+    }
+}
 
 impl Boxes {
     /// Who has, or once had, a drop-box, in order.
@@ -33,6 +68,32 @@ impl Boxes {
     /// [`DropBoxError`].
     pub fn remove_file(&self, tenant: &TenantId, area: Area, file: &str) -> Result<(), DropBoxError> {
         self.boxes_of(tenant)?.outbox.remove(area, file)
+    }
+
+    /// The uploads of a tenant that are not finished and that nobody went on with since that moment.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn stale_uploads(&self, tenant: &TenantId, before: Timestamp) -> Result<Vec<StaleUpload>, DropBoxError> {
+        let inbox = self.boxes_of(tenant)?.inbox;
+        Ok(inbox.stale(before.into()).iter().map(|record| StaleUpload::of(record, &inbox)).collect())
+    }
+
+    /// Removes those of them that nobody goes on with now; `account` enters each in the log before it goes.
+    ///
+    /// # Errors
+    /// [`DropBoxError`]; the log's is among them.
+    pub fn remove_stale_uploads(
+        &self,
+        tenant: &TenantId,
+        before: Timestamp,
+        account: impl Fn(&StaleUpload) -> Result<(), DropBoxError>,
+    ) -> Result<(), DropBoxError> {
+        let inbox = self.boxes_of(tenant)?.inbox;
+        for record in inbox.stale(before.into()) {
+            inbox.remove_stale(&record, |record| account(&StaleUpload::of(record, &inbox)))?;
+        }
+        Ok(())
     }
 
     /// The ids of uploads of which something is kept.

@@ -7,7 +7,7 @@
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
-use jiff::{SignedDuration, ToSpan, civil::Date};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,7 +21,7 @@ use crate::{
         delivery_name::DeliveryName,
         release::{Request, release},
     },
-    dropbox::Area,
+    dropbox::{Area, DropBoxError},
     ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow},
     transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
 };
@@ -101,6 +101,9 @@ pub enum WithdrawalFault {
 /// The reference in the names of certificates.
 const REFERENCE: &str = "verwijdering";
 
+/// Why an upload goes that was never finished.
+const UNFINISHED: &str = "unfinished";
+
 /// A reason is a sentence, not a word and not a file.
 const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
 
@@ -136,6 +139,14 @@ impl Exchange {
         for (tenant, due) in &due {
             outcome.deliveries.extend(due.deliveries.iter().map(|(row, until)| expired_file(row, *until)));
             outcome.uploads.extend(due.uploads.iter().map(|row| removed_upload(tenant, row)));
+        }
+        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
+            let stale = self.parts.boxes.stale_uploads(&tenant, self.kept_since()).map_err(ExchangeError::DropBox)?;
+            outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
+                tenant: tenant.to_string(),
+                id: stale.id,
+                received: brussels_date(stale.written_at),
+            }));
         }
         if dry_run {
             return Ok(outcome);
@@ -212,7 +223,13 @@ impl Exchange {
         Ok(WithdrawnFile { seq: appended.first().map(|appended| appended.seq).unwrap_or_default(), fetched })
     }
 
-    /// What was kept long enough, by tenant.
+    /// Uploads from before this moment were kept long enough.
+    fn kept_since(&self) -> Timestamp {
+        let kept = SignedDuration::from_hours(24 * i64::from(self.parts.tenants.answered_uploads_days()));
+        self.parts.clock.now().checked_sub(kept).unwrap_or_default()
+    }
+
+    /// What was kept long enough, by tenant; without what never was finished.
     fn due(&self) -> Result<BTreeMap<TenantId, Due>, ExchangeError> {
         let (parts, today) = (&self.parts, self.parts.clock.today());
         let mut due: BTreeMap<TenantId, Due> = BTreeMap::new();
@@ -223,9 +240,7 @@ impl Exchange {
                 due.entry(row.tenant.clone()).or_default().deliveries.push((row, until));
             }
         }
-        let kept = SignedDuration::from_hours(24 * i64::from(parts.tenants.answered_uploads_days()));
-        let before = parts.clock.now().checked_sub(kept).unwrap_or_default();
-        for row in parts.ledger.settled_uploads(before).map_err(ExchangeError::Ledger)? {
+        for row in parts.ledger.settled_uploads(self.kept_since()).map_err(ExchangeError::Ledger)? {
             due.entry(row.tenant.clone()).or_default().uploads.push(row);
         }
         Ok(due)
@@ -262,6 +277,22 @@ impl Exchange {
                 self.remove(tenant, target)?;
             }
         }
+        // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here.
+        let removed = self.parts.boxes.remove_stale_uploads(tenant, self.kept_since(), |stale| {
+            let event = Event::UploadRemoved(UploadRemoved {
+                size: stale.size,
+                ciphertext_sha256: stale.ciphertext_sha256.clone(),
+                test: stale.area == Area::Test,
+            });
+            let context = Context {
+                tenant: Some(tenant.clone()),
+                correlation: Some(stale.id.clone()),
+                ..Context::of(Actor::Daemon)
+            };
+            let record = Record { reason: Some(UNFINISHED), ..Record::success(event, context) };
+            self.parts.log.append(vec![record]).map(|_| ()).map_err(DropBoxError::Log)
+        });
+        removed.map_err(ExchangeError::DropBox)?;
         self.certify(tenant)
     }
 

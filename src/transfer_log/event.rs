@@ -6,13 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{
-    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged, KeyChanged,
-    ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginRefused,
-    Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, Upload,
+use super::{
+    fields::{
+        AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+        DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged,
+        KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
+        Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename,
+        Upload,
+    },
+    keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved},
 };
-use super::keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved};
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
