@@ -33,6 +33,10 @@ const LONGEST_FILE_BYTES: u64 = 32;
 /// The hour in Brussels from which a run is due: after backups of the evening, before anybody is at work.
 const HOUR: i8 = 3;
 
+/// Days between two runs that the night's own run goes over, at most. A longer gap may be a clock that is set wrong, and
+/// what is removed does not come back: an operator has to see to it.
+const LONGEST_GAP_DAYS: i64 = 45;
+
 /// How often is looked whether a run is due. What the clock says is asked each time: it may be set.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
@@ -127,11 +131,11 @@ impl Retention {
         Ok(old)
     }
 
-    fn is_due(&self) -> bool {
+    fn is_due(&self) -> Due {
         let RetentionParts { state, clock, .. } = &*self.parts;
         let last = state.read(FILE, LONGEST_FILE_BYTES).ok().flatten();
         let last = last.and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse::<Date>().ok());
-        last.is_none_or(|last| last < night_of(clock.now()))
+        due(last, night_of(clock.now()))
     }
 
     /// Begins to run it every night; a run that was missed comes at once.
@@ -154,11 +158,22 @@ impl Retention {
                 Ok(files) => tracing::info!(files, "removed what a stop had left"),
                 Err(error) => warn(&error),
             }
+            let mut told = None;
             loop {
-                if self.is_due()
-                    && let Err(error) = self.run(false, &|_| ())
-                {
-                    warn(&error);
+                match self.is_due() {
+                    Due::Later => {}
+                    Due::Now => {
+                        if let Err(error) = self.run(false, &|_| ()) {
+                            warn(&error);
+                        }
+                    }
+                    Due::Doubtful { last } => {
+                        let today = Some(self.parts.clock.today());
+                        if std::mem::replace(&mut told, today) != today {
+                            let hint = "if the clock is right, run `groeikluis retention`";
+                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago");
+                        }
+                    }
                 }
                 if stopped.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
                     return;
@@ -179,6 +194,28 @@ impl Drop for Nightly {
         if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
             tracing::error!("retention panicked");
         }
+    }
+}
+
+/// Whether a run is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Not yet.
+    Later,
+    /// Yes.
+    Now,
+    /// After so long a gap, the clock may be wrong.
+    Doubtful {
+        /// The day of the last run.
+        last: Date,
+    },
+}
+
+fn due(last: Option<Date>, night: Date) -> Due {
+    match last {
+        Some(last) if last >= night => Due::Later,
+        Some(last) if last.saturating_add(LONGEST_GAP_DAYS.days()) < night => Due::Doubtful { last },
+        _ => Due::Now,
     }
 }
 
@@ -203,6 +240,22 @@ fn tell_operators(report: &RetentionReport) {
 mod tests {
     use super::*;
     use jiff::civil::date;
+
+    #[test]
+    fn a_night_that_was_missed_is_made_up_for_unless_the_clock_is_in_doubt() {
+        let last = date(2026, 11, 22);
+        for (night, expected) in [
+            (date(2026, 11, 21), Due::Later),
+            (last, Due::Later),
+            (date(2026, 11, 23), Due::Now),
+            (date(2027, 1, 6), Due::Now),
+            (date(2027, 1, 7), Due::Doubtful { last }),
+            (date(2099, 1, 1), Due::Doubtful { last }),
+        ] {
+            assert_eq!(due(Some(last), night), expected, "{night}");
+        }
+        assert_eq!(due(None, last), Due::Now);
+    }
 
     #[test]
     fn a_night_belongs_to_the_day_that_it_ends_in() {

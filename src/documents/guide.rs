@@ -188,10 +188,10 @@ impl Guide<'_> {
         line(out, "");
         let kept = if self.tenant.may_delete {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). U mag ze eerder \
-             verwijderen."
+             verwijderen. Van wat wij daarna verwijderen, vindt u een bewijs in /outbox (rapport_…_verwijdering_…)."
         } else {
-            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna kunnen wij \
-             ze verwijderen; zelf kunt u dat niet."
+            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna verwijderen \
+             wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
     }
