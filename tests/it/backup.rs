@@ -227,7 +227,7 @@ fn a_backup_at_fault_leaves_nothing_behind() {
     let middle = whole.len() / 2;
     flipped[middle] ^= 1;
     for (name, bytes, said) in [
-        ("cut.age", &whole[..whole.len() - 100], "cut off"),
+        ("cut.age", &whole[..whole.len() - 100], "does not open: the age file is"),
         ("flipped.age", &flipped[..], "damaged"),
         ("text.age", b"niss\n", "not an age file"),
     ] {
