@@ -22,7 +22,7 @@ use super::{DaemonError, control, form, opening::log_dir};
 use crate::{
     config::Settings,
     durable::{Clock, DirectoryLock},
-    seal::{Recipient, SealError, StorageSealer},
+    seal::{Digests, Recipient, SealError, StorageSealer},
     transfer_log::{self, BackupMade, Event, LogError, key_id},
 };
 
@@ -126,12 +126,11 @@ pub fn back_up(
     if !log_dir(settings).exists() {
         return Err(BackupError::Nothing(state.clone()));
     }
-    let links = Links::begin(state)?;
+    let links = Links::begin(state, skipped(settings))?;
     let recipient_ids = recipients.iter().map(|recipient| key_id(&recipient.to_string())).collect();
     let noted = control::note(settings, None, Event::BackupMade(BackupMade { recipients: recipient_ids }));
     noted.map_err(|error| BackupError::Noted(Box::new(error)))?;
-    let skipped = skipped(settings);
-    links.link(state, &skipped)?;
+    links.link(state)?;
     control::publish(settings).map_err(|error| BackupError::Noted(Box::new(error)))?;
     let log = links.path.join("log");
     let size = transfer_log::snapshot(&log_dir(settings), &log).map_err(BackupError::Log)?;
@@ -159,11 +158,13 @@ pub fn back_up(
 /// Links to what is backed up, in a directory of their own that goes when this is dropped.
 struct Links {
     path: PathBuf,
+    /// What is not to be in a backup, by its place in the state directory.
+    skipped: Vec<PathBuf>,
     _lock: DirectoryLock,
 }
 
 impl Links {
-    fn begin(state: &Path) -> Result<Self, BackupError> {
+    fn begin(state: &Path, skipped: Vec<PathBuf>) -> Result<Self, BackupError> {
         let path = state.join(LINKS);
         make_directories(&path)?;
         let lock = DirectoryLock::acquire(&path).map_err(|source| match source.kind() {
@@ -171,7 +172,7 @@ impl Links {
             _ => fault("lock", &path)(source),
         })?;
         // Those of a backup that was killed.
-        let links = Self { path, _lock: lock };
+        let links = Self { path, skipped, _lock: lock };
         links.clear().map_err(fault("empty", &links.path))?;
         Ok(links)
     }
@@ -190,11 +191,11 @@ impl Links {
 
     /// Links everything in the state directory but what is left out. Files directly in it come first: among them is how
     /// far receipts have come, which must not be ahead of the receipts.
-    fn link(&self, state: &Path, skipped: &[PathBuf]) -> Result<(), BackupError> {
+    fn link(&self, state: &Path) -> Result<(), BackupError> {
         let names = names(state)?;
         // Names with a dot are locks, temporary files, and what this makes itself.
         let wanted = names.iter().filter(|name| !name.starts_with('.') && !LEFT_OUT.contains(&name.as_str()));
-        let wanted: Vec<&String> = wanted.filter(|name| !skipped.contains(&state.join(name))).collect();
+        let wanted: Vec<&String> = wanted.collect();
         for directories in [false, true] {
             for name in wanted.iter().filter(|name| state.join(name).is_dir() == directories) {
                 self.link_below(state, Path::new(name))?;
@@ -211,6 +212,9 @@ impl Links {
     /// Links a file, or a directory with all that is in it. What goes meanwhile is passed over, and temporary files are.
     fn link_below(&self, state: &Path, relative: &Path) -> Result<(), BackupError> {
         let (from, to) = (state.join(relative), self.path.join(relative));
+        if self.skipped.iter().any(|skipped| skipped == relative) {
+            return Ok(());
+        }
         if !from.is_dir() {
             return link(&from, &to);
         }
@@ -260,8 +264,12 @@ fn skipped(settings: &Settings) -> Vec<PathBuf> {
     let secrets = settings.secrets().filter_map(|secret| secret.path().map(Path::to_owned));
     let others = [settings.register.path.clone(), settings.high_water_dir.clone(), settings.spool_dir.clone()];
     let directories = [settings.register.path.parent().map(Path::to_owned).unwrap_or_default()];
-    let state = &settings.state_dir;
-    secrets.chain(others).chain(directories).filter(|path| path.starts_with(state) && path != state).collect()
+    // However the configuration names them.
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let state = real(&settings.state_dir);
+    let within = |path: PathBuf| real(&path).strip_prefix(&state).ok().map(Path::to_owned);
+    let within = secrets.chain(others).chain(directories).filter_map(within);
+    within.filter(|path| !path.as_os_str().is_empty()).collect()
 }
 
 /// The sealed archive.
@@ -285,24 +293,12 @@ impl Archive<'_> {
         mut progress: impl FnMut(&str),
     ) -> Result<Backup, BackupError> {
         let part = path.with_extension("age.part");
-        let mut options = File::options();
-        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&part);
-        let file = file.map_err(fault("make", &part))?;
-        let sealer =
-            StorageSealer::new(recipients, BufWriter::with_capacity(1 << 18, file)).map_err(BackupError::Seal)?;
-        let tar = tar::Builder::new(sealer);
-        let mut archive = Archive { tar, progress: &mut progress, files: 0, made_at: head.made_at };
-        let head_bytes = serde_json::to_vec_pretty(head).map_err(|error| fault("write", &part)(error.into()))?;
-        archive.add(Path::new(HEAD), head_bytes.len() as u64, head_bytes.as_slice())?;
-        for file in settings.files() {
-            archive.add_file(file, &Path::new(CONFIG).join(below_main(settings, file)))?;
+        let written = Self::write_part(&part, recipients, head, settings, links, &mut progress);
+        if written.is_err() {
+            // Half a backup is none.
+            let _ = fs::remove_file(&part);
         }
-        archive.add_directory(links, Path::new(STATE))?;
-        let files = archive.files;
-        let sealer = archive.tar.into_inner().map_err(fault("write", &part))?;
-        let (output, digests) = sealer.finish().map_err(BackupError::Seal)?;
-        let file = output.into_inner().map_err(|error| fault("write", &part)(error.into_error()))?;
-        file.sync_all().map_err(fault("sync", &part))?;
+        let (files, digests) = written?;
         fs::rename(&part, path).map_err(fault("rename", &part))?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         File::open(parent).and_then(|directory| directory.sync_all()).map_err(fault("sync", parent))?;
@@ -314,6 +310,36 @@ impl Archive<'_> {
             bytes: digests.ciphertext_size,
             sha256: hex::encode(digests.ciphertext_sha256),
         })
+    }
+
+    /// Writes the sealed archive and brings it to disk. Gives how many files are in it.
+    fn write_part(
+        part: &Path,
+        recipients: &[Recipient],
+        head: &Head,
+        settings: &Settings,
+        links: &Path,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<(u64, Digests), BackupError> {
+        let mut options = File::options();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(part);
+        let file = file.map_err(fault("make", part))?;
+        let sealer =
+            StorageSealer::new(recipients, BufWriter::with_capacity(1 << 18, file)).map_err(BackupError::Seal)?;
+        let tar = tar::Builder::new(sealer);
+        let mut archive = Archive { tar, progress, files: 0, made_at: head.made_at };
+        let head_bytes = serde_json::to_vec_pretty(head).map_err(|error| fault("write", part)(error.into()))?;
+        archive.add(Path::new(HEAD), head_bytes.len() as u64, head_bytes.as_slice())?;
+        for file in settings.files() {
+            archive.add_file(file, &Path::new(CONFIG).join(below_main(settings, file)))?;
+        }
+        archive.add_directory(links, Path::new(STATE))?;
+        let files = archive.files;
+        let sealer = archive.tar.into_inner().map_err(fault("write", part))?;
+        let (output, digests) = sealer.finish().map_err(BackupError::Seal)?;
+        let file = output.into_inner().map_err(|error| fault("write", part)(error.into_error()))?;
+        file.sync_all().map_err(fault("sync", part))?;
+        Ok((files, digests))
     }
 
     fn add_directory(&mut self, from: &Path, name: &Path) -> Result<(), BackupError> {

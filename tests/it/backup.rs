@@ -192,7 +192,14 @@ fn the_newest_backup_loses_nothing_and_an_older_one_needs_a_log_of_another_name(
 
 #[test]
 fn a_backup_holds_the_configuration_and_no_secret() {
-    let daemon = plan().start();
+    let mut daemon = plan().start();
+    daemon.terminate();
+    // Somebody keeps a key where it should not be.
+    fs::create_dir(daemon.path("state/keys")).unwrap();
+    fs::rename(daemon.path("keys/exchange.agekey"), daemon.path("state/keys/exchange.agekey")).unwrap();
+    let text = fs::read_to_string(daemon.config()).unwrap();
+    fs::write(daemon.config(), text.replace("keys/exchange.agekey", "state/keys/exchange.agekey")).unwrap();
+    daemon.start();
     let recipient = backup_key(&daemon);
     back_up(&daemon, "backup.age", &recipient);
     let mode = fs::metadata(daemon.path("backup.age")).unwrap().permissions().mode() & 0o777;
