@@ -18,6 +18,8 @@ use crate::{seal::Keyring, sftp, transfer_log::NoteKey};
 pub(super) enum Command {
     /// Make a key. Its public part is printed; nothing is overwritten.
     New(New),
+    /// Make the key that takes the place of one in use, beside it, and tell the steps. Nothing is changed.
+    Rotate(super::rotate::Arguments),
     /// Make what a tenant's file keeps of a password: its Argon2id hash.
     ///
     /// The password is asked for on a terminal, and read as one line from anything else; never as an argument, which
@@ -41,8 +43,8 @@ pub(super) struct New {
     post_quantum: bool,
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Kind {
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Kind {
     /// The SFTP server's own key (OpenSSH, Ed25519).
     Host,
     /// Opens what municipalities seal (age).
@@ -56,6 +58,7 @@ enum Kind {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let New { kind, out, origin, post_quantum } = match command {
         Command::New(new) => new,
+        Command::Rotate(arguments) => return super::rotate::run(arguments),
         Command::Password => return password(),
     };
     if *post_quantum && !matches!(kind, Kind::Exchange | Kind::Register) {

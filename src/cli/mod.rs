@@ -4,8 +4,10 @@
 
 mod assignment;
 mod audit;
+mod backup;
 mod check;
 mod console;
+mod delivery;
 mod demo;
 mod generate;
 mod keys;
@@ -15,6 +17,8 @@ mod output;
 mod overview;
 mod plan;
 mod register;
+mod retention;
+mod rotate;
 mod serve;
 mod status;
 mod tenant;
@@ -62,12 +66,24 @@ enum Command {
     /// Assignments of the VUTG route: count, test, deliver, report, bill.
     #[command(subcommand)]
     Assignment(assignment::Command),
+    /// One delivery.
+    #[command(subcommand)]
+    Delivery(delivery::Command),
+    /// Remove what was kept long enough, now. The daemon does it every night.
+    Retention(retention::Arguments),
     /// The extract of the Groeipakket that lists are answered from.
     #[command(subcommand)]
     Register(register::Command),
     /// Read and verify the transfer log.
     #[command(subcommand)]
     Audit(audit::Command),
+    /// Make a backup while the daemon runs: one sealed file with everything but the keys and the register.
+    Backup(backup::BackupArguments),
+    /// Put a backup in place of a state directory that is lost. The daemon must not run.
+    ///
+    /// The log in it is verified, and compared with the high-water mark: a backup that is older than the log had come is
+    /// refused, with what to do. That it was restored is an entry of the log.
+    Restore(backup::RestoreArguments),
     /// Make keys.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -125,8 +141,12 @@ pub fn main() -> ExitCode {
         Command::Overview(arguments) => overview::run(&arguments),
         Command::Tenant(command) => tenant::run(&command),
         Command::Assignment(command) => assignment::run(&command),
+        Command::Delivery(command) => delivery::run(&command),
+        Command::Retention(arguments) => retention::run(&arguments),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),
+        Command::Backup(arguments) => backup::back_up(&arguments),
+        Command::Restore(arguments) => backup::restore(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Ledger(command) => ledger::run(&command),
         Command::Generate(command) => generate::run(&command),

@@ -11,7 +11,7 @@ use crate::{
     config::Settings,
     domain::Tenant,
     durable::{Clock, DirectoryLock},
-    ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
+    ledger::{DeliveryRow, Ledger, LedgerError, SqliteLedger, Summary, TenantSummary},
 };
 
 #[derive(clap::Args)]
@@ -29,13 +29,22 @@ pub(super) struct Arguments {
 /// Keys and protocols that end within these days are named.
 const WARN_DAYS: i64 = 30;
 
+/// Files that nobody fetched are named so many days before they are removed.
+const UNFETCHED_DAYS: i64 = 7;
+
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     let running =
         DirectoryLock::acquire(&settings.state_dir).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
     let ledger = settings.state_dir.join("ledger.sqlite");
-    let summary = if ledger.exists() { SqliteLedger::open_to_read(&ledger)?.summary()? } else { Summary::default() };
-    let warnings = warnings(&settings, Clock::system().today(), WARN_DAYS);
+    let today = Clock::system().today();
+    let mut warnings = warnings(&settings, today, WARN_DAYS);
+    let mut summary = Summary::default();
+    if ledger.exists() {
+        let ledger = SqliteLedger::open_to_read(&ledger)?;
+        summary = ledger.summary()?;
+        warnings.extend(unfetched(&ledger, today)?);
+    }
     if arguments.json {
         let tenants: serde_json::Map<_, _> =
             summary.tenants.iter().map(|(tenant, line)| (tenant.to_string(), line_json(line))).collect();
@@ -85,6 +94,17 @@ fn line_json(line: &TenantSummary) -> serde_json::Value {
         "unfetched": line.unfetched,
         "last_login": line.last_login.map(|at| at.to_string()),
     })
+}
+
+/// Files that nobody fetched and that retention removes soon.
+fn unfetched(ledger: &dyn Ledger, today: Date) -> Result<Vec<String>, LedgerError> {
+    let ending = ledger.ended_deliveries(today.saturating_add((UNFETCHED_DAYS + 1).days()))?;
+    let unfetched = ending.iter().filter(|row| row.fetched_at.is_none());
+    let unfetched = unfetched.filter_map(|row| Some((row, row.retention_until?)));
+    let line = |(row, until): (&DeliveryRow, Date)| {
+        format!("{}: {} was never fetched and is removed after {until}", row.tenant, row.file)
+    };
+    Ok(unfetched.map(line).collect())
 }
 
 /// What ends soon or has ended, for keys and protocols that are in use.

@@ -92,8 +92,16 @@ pub(super) const MAIN: Keys = Keys {
         required("state_dir", Shape::Text, "Drop-boxes, transfer log and ledger; only ciphertext."),
         required("high_water_dir", Shape::Text, "The transfer log's newest checkpoint; best on another file system."),
         required("spool_dir", Shape::Text, "Where ops hand files over; a tmpfs."),
-        required("host_keys", TEXTS, "Keys that the server shows: paths, or credential:NAME."),
-        required("exchange_identity", Shape::Text, "Opens what municipalities seal: a path, or credential:NAME."),
+        required(
+            "host_keys",
+            TEXTS,
+            "Keys that the server shows: paths, or credential:NAME. A second of one kind is announced in LEESMIJ.txt.",
+        ),
+        required(
+            "exchange_identity",
+            Shape::Text,
+            "Opens what municipalities seal: a path, or credential:NAME. Its first key is sealed to, others only open.",
+        ),
         required("register", Shape::Mapping(&REGISTER), "The extract of the register."),
         required("log", Shape::Mapping(&LOG), "The transfer log's name and keys."),
         optional(
@@ -161,7 +169,7 @@ pub(super) const RETENTION: Keys = Keys {
     name: "retention",
     keys: &[
         optional("outbox_days", Shape::Number, "Files in outboxes, unless their protocol says otherwise."),
-        optional("answered_uploads_days", Shape::Number, "Uploads after their answer."),
+        optional("answered_uploads_days", Shape::Number, "Uploads after their answer, and those that broke off."),
         optional("log_years", Shape::Number, "The transfer log."),
         optional("disclosures_hot_months", Shape::Number, "Who did what in person, before it moves to the archive."),
     ],

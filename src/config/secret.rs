@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use zeroize::Zeroizing;
@@ -117,6 +117,14 @@ impl SecretFile {
         Self { place: Place::File(path), environment, named_at }
     }
 
+    /// The file, as the configuration names it; none for a credential of systemd.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::File(path) => Some(path),
+            Place::Credential(_) => None,
+        }
+    }
+
     pub(super) fn file(path: PathBuf, environment: Environment, named_at: Position) -> Self {
         Self { place: Place::File(path), environment, named_at }
     }
@@ -186,8 +194,7 @@ fn read_bounded(mut file: &File) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
 /// What the secrets hold is judged by the rooms that use them.
 pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
     let faults = Faults::default();
-    let others = [&settings.exchange_identity, &settings.register.identity, &settings.log.key];
-    for secret in settings.host_keys.iter().chain(others).chain(&settings.log.co_sign) {
+    for secret in settings.secrets() {
         if let Err(error) = secret.read() {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), error.hint());
@@ -214,7 +221,7 @@ impl fmt::Debug for SecretFile {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{fs, os::unix::fs::PermissionsExt, path::Path};
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     const EXAMPLE: &str = "keys-example/exchange.agekey";
 

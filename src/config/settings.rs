@@ -84,6 +84,22 @@ impl Settings {
     }
 
     /// What a file of the configuration held when it was read: its text, or a digest of one that is no text.
+    /// Every secret that is named.
+    pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
+        let others = [&self.exchange_identity, &self.register.identity, &self.log.key];
+        self.host_keys.iter().chain(others).chain(&self.log.co_sign)
+    }
+
+    /// Every file that the configuration was read from, absolute: the main file, those it names, and those these name.
+    pub fn files(&self) -> impl Iterator<Item = &Path> {
+        self.texts.keys().map(PathBuf::as_path)
+    }
+
+    /// The main file, absolute.
+    pub fn main_file(&self) -> &Path {
+        &self.main_file
+    }
+
     pub(super) fn text_of(&self, path: &Path) -> Option<&str> {
         self.texts.get(&files::absolute(path)).map(String::as_str)
     }

@@ -26,6 +26,7 @@ use super::{
     DaemonError,
     opening::{Secrets, disclosures, lock, open_log},
     orders::{self, Order},
+    retention::Retention,
 };
 use crate::{
     config::Settings,
@@ -179,7 +180,7 @@ fn record(tenant: Option<TenantId>, event: Event, user: u32) -> Record {
 }
 
 /// Answers requests until it is dropped.
-pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchange) {
+pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchange, retention: Retention) {
     let listener = match listen(&state_dir.join(SOCKET)) {
         Ok(listener) => listener,
         Err(error) => {
@@ -193,9 +194,9 @@ pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchan
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
-                let (log, exchange) = (log.clone(), exchange.clone());
+                let (log, exchange, retention) = (log.clone(), exchange.clone(), retention.clone());
                 tokio::spawn(async move {
-                    if answer(stream, &log, exchange).await.is_err() {
+                    if answer(stream, &log, (exchange, retention)).await.is_err() {
                         tracing::warn!("an operator's command broke off");
                     }
                     drop(place);
@@ -220,14 +221,14 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, exchange: Exchange) -> io::Result<()> {
+async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, workers: (Exchange, Retention)) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut request = tokio::io::BufReader::new(read.take(LONGEST_REQUEST_BYTES));
     tokio::time::timeout(PATIENCE, request.read_line(&mut line)).await??;
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
-    let mut performed = std::pin::pin!(perform(&line, user, log, exchange, progress));
+    let mut performed = std::pin::pin!(perform(&line, user, log, workers, progress));
     let outcome = loop {
         tokio::select! {
             outcome = &mut performed => break outcome,
@@ -248,7 +249,7 @@ async fn perform(
     line: &str,
     user: u32,
     log: &TransferLog,
-    exchange: Exchange,
+    (exchange, retention): (Exchange, Retention),
     progress: mpsc::Sender<String>,
 ) -> Result<Value, String> {
     let (tenant, event) = match serde_json::from_str(line).map_err(|_| "the request makes no sense".to_owned())? {
@@ -256,7 +257,7 @@ async fn perform(
         Request::Order(order) => {
             // Who asked may have gone: what was begun is done all the same, and is in the log.
             let tell = move |text: String| drop(progress.try_send(text));
-            let done = tokio::task::spawn_blocking(move || orders::perform(&order, &exchange, &tell)).await;
+            let done = tokio::task::spawn_blocking(move || orders::perform(&order, &exchange, &retention, &tell)).await;
             return done.map_err(|error| error.to_string())?;
         }
         Request::Publish => {
@@ -268,7 +269,11 @@ async fn perform(
     };
     if !matches!(
         *event,
-        Event::AuditExported(_) | Event::DisclosureOpened(_) | Event::Erased(_) | Event::AssignmentBilled(_)
+        Event::AuditExported(_)
+            | Event::DisclosureOpened(_)
+            | Event::Erased(_)
+            | Event::AssignmentBilled(_)
+            | Event::BackupMade(_)
     ) {
         return Err("that event is not an operator's".to_owned());
     }

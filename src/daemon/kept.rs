@@ -65,6 +65,27 @@ impl KeptFiles {
         opened.map(Some).map_err(|source| KeptError::Sealed { name: name.to_owned(), source })
     }
 
+    /// Seals to the key in use the files that are sealed to one that it replaced; answers how many. Files that do not
+    /// open are left: whoever reads them says so.
+    ///
+    /// # Errors
+    /// [`KeptError`].
+    pub fn reseal(&self, limit_bytes: u64) -> Result<u64, KeptError> {
+        let mut resealed = 0;
+        if !self.keyring.has_replaced() {
+            return Ok(resealed);
+        }
+        for name in self.directory.names().map_err(KeptError::File)? {
+            let sealed = self.directory.read(&name, limit_bytes + SEALING_ADDS).map_err(KeptError::File)?;
+            let anew = sealed.and_then(|sealed| self.keyring.reseal(&sealed, limit_bytes).ok().flatten());
+            if let Some(anew) = anew {
+                self.directory.write(&name, &anew).map_err(KeptError::File)?;
+                resealed += 1;
+            }
+        }
+        Ok(resealed)
+    }
+
     /// Writes a file whole: it is on disk after this, or nothing changed.
     ///
     /// # Errors
@@ -98,5 +119,9 @@ mod tests {
         let other = KeptFiles::new(Directory::create(root.path()).unwrap(), Keyring::generate());
         files.write("x", b"192.0.2.1").unwrap();
         assert!(other.read("x", 9).is_err());
+        let keyring = Keyring::generate().replacing(&files.keyring);
+        let replaced = KeptFiles::new(Directory::create(root.path()).unwrap(), keyring);
+        assert_eq!((replaced.reseal(9).unwrap(), replaced.reseal(9).unwrap()), (1, 0));
+        assert!(files.read("x", 9).is_err() && replaced.read("x", 9).is_ok());
     }
 }

@@ -30,6 +30,8 @@ pub(super) struct Live {
 pub(super) struct Facts {
     /// Of the first host key, as clients show it.
     pub host_fingerprint: String,
+    /// Of the others: no client sees them before they are the first of their kind.
+    pub next_host_keys: Vec<String>,
     /// What municipalities can seal to.
     pub exchange_recipients: Vec<String>,
 }
@@ -123,6 +125,10 @@ impl Tenants for Live {
     fn outbox_days(&self) -> u32 {
         self.settings().retention.outbox_days
     }
+
+    fn answered_uploads_days(&self) -> u32 {
+        self.settings().retention.answered_uploads_days
+    }
 }
 
 impl Host for Live {
@@ -138,6 +144,7 @@ impl Host for Live {
             host: HOST_IN_GUIDE,
             port: if port == 0 { DEFAULT_PORT } else { port },
             host_key_fingerprint: &self.facts.host_fingerprint,
+            next_host_keys: &self.facts.next_host_keys,
             exchange_recipients: &self.facts.exchange_recipients,
             contact: &self.contact(),
             today: self.clock.today(),

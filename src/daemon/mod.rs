@@ -4,7 +4,9 @@
 //! log is opened and recovered; what a stop left is finished; then the register is loaded and connections are taken.
 //! End: no new connections, transfers get `drain_seconds`, lists under way are finished, the log is closed.
 
+mod backup;
 mod control;
+mod form;
 mod in_force;
 mod keeper;
 mod kept;
@@ -18,16 +20,21 @@ mod orders;
 mod receipts;
 mod register_loader;
 mod reload;
+mod restore;
+mod retention;
 mod running;
 mod watch;
 mod watching;
 mod witness;
 
+pub use backup::{Backup, BackupError, back_up};
 pub use control::{is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
-pub use orders::{report, run, send_test, simulate};
+pub use orders::{apply_retention, report, run, send_test, simulate, withdraw};
+pub use restore::{RestoreError, Restored, restore, restore_configuration};
+pub use retention::RetentionReport;
 pub use running::{Daemon, DaemonOptions, login_records};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
@@ -100,6 +107,20 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
+    /// A newer program worked with the state directory.
+    #[error(
+        "the state directory {path} is of a newer form ({}, this program knows up to {known}): use a newer groeikluis, or \
+         a backup from before it",
+        found.map_or_else(|| "unknown".to_owned(), |found| found.to_string())
+    )]
+    NewerForm {
+        /// Which.
+        path: PathBuf,
+        /// Its form, where it is a number.
+        found: Option<u32>,
+        /// The newest that is known.
+        known: u32,
+    },
     /// The log.
     #[error("the transfer log cannot be used")]
     Log(#[source] LogError),
@@ -157,6 +178,9 @@ pub enum DaemonError {
     /// The thread that makes receipts could not be started.
     #[error("cannot start making receipts")]
     Receipts(#[source] std::io::Error),
+    /// The thread that removes what was kept long enough could not be started.
+    #[error("cannot start the thread of retention")]
+    Retention(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -6,10 +6,10 @@ use std::{
     time::Duration,
 };
 
-use super::{DaemonError, register_loader::read_keyring};
+use super::{DaemonError, form, register_loader::read_keyring};
 use crate::{
     config::{self, SecretFile, Settings},
-    durable::{Clock, DirectoryLock},
+    durable::{Clock, Directory, DirectoryLock},
     ledger::{Ledger, SqliteLedger},
     metrics::{CountingIndex, Counts},
     seal::Keyring,
@@ -103,13 +103,15 @@ pub(super) fn open_log(
     Ok((log, Arc::new(ledger)))
 }
 
-/// Holds the state directory.
+/// Holds the state directory, which this program knows how to work with.
 pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
-    DirectoryLock::acquire(state_dir).map_err(|source| {
+    let lock = DirectoryLock::acquire(state_dir).map_err(|source| {
         if source.kind() == std::io::ErrorKind::WouldBlock {
             DaemonError::InUse(state_dir.to_owned())
         } else {
             DaemonError::Lock { path: state_dir.to_owned(), source }
         }
-    })
+    })?;
+    form::check(&Directory::create(state_dir).map_err(DaemonError::State)?)?;
+    Ok(lock)
 }

@@ -1,16 +1,16 @@
-//! Orders for assignments, which the running daemon carries out: it has the register, the log and the drop-boxes.
+//! Orders that the running daemon carries out: it has the register, the log and the drop-boxes.
 
 use std::error::Error;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{DaemonError, control};
+use super::{DaemonError, RetentionReport, control, retention::Retention};
 use crate::{
     config::Settings,
-    domain::AssignmentId,
+    domain::{AssignmentId, TenantId},
     exchange::{
-        AssignmentFault, Exchange,
+        Exchange, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
 };
@@ -27,6 +27,10 @@ pub(super) enum Order {
     Test { assignment: String, file: TestFile },
     /// Deliver the overview of the last run, as it stands now.
     Report { assignment: String },
+    /// Remove what was kept long enough.
+    Retention { dry_run: bool },
+    /// Take a delivery back.
+    Withdraw { tenant: String, file: String, motive: String },
 }
 
 /// Simulates an assignment, and the same with other criteria (`born.from=2014-01-01,2016-01-01`).
@@ -66,18 +70,54 @@ pub fn report(settings: &Settings, id: &AssignmentId) -> Result<Vec<MadeFile>, D
     control::order(settings, Order::Report { assignment: id.to_string() }, |_| ())
 }
 
+/// Removes what was kept long enough, or says what would be removed; `progress` is told how far it is.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn apply_retention(
+    settings: &Settings,
+    dry_run: bool,
+    progress: impl FnMut(&str),
+) -> Result<RetentionReport, DaemonError> {
+    control::order(settings, Order::Retention { dry_run }, progress)
+}
+
+/// Takes a delivery back, for a reason that its tenant will read.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn withdraw(
+    settings: &Settings,
+    tenant: &TenantId,
+    file: &str,
+    motive: &str,
+) -> Result<WithdrawnFile, DaemonError> {
+    let (file, motive) = (file.to_owned(), motive.to_owned());
+    control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, |_| ())
+}
+
 /// Carries an order out. Answers what came of it as JSON, or why nothing was done.
-pub(super) fn perform(order: &Order, exchange: &Exchange, tell: &(dyn Fn(String) + Sync)) -> Result<Value, String> {
+pub(super) fn perform(
+    order: &Order,
+    exchange: &Exchange,
+    retention: &Retention,
+    tell: &(dyn Fn(String) + Sync),
+) -> Result<Value, String> {
     let id = |text: &str| text.parse::<AssignmentId>().map_err(|fault| format!("{text:?} is {fault}"));
     match order {
         Order::Simulate { assignment, vary } => answer(exchange.simulate(&id(assignment)?, vary)),
         Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, tell)),
         Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file)),
         Order::Report { assignment } => answer(exchange.report(&id(assignment)?)),
+        Order::Retention { dry_run } => answer(retention.run(*dry_run, tell)),
+        Order::Withdraw { tenant, file, motive } => {
+            let tenant = tenant.parse::<TenantId>().map_err(|fault| format!("{tenant:?} is {fault}"))?;
+            answer(exchange.withdraw(&tenant, file, motive))
+        }
     }
 }
 
-fn answer<T: Serialize>(outcome: Result<T, AssignmentFault>) -> Result<Value, String> {
+fn answer<T: Serialize, E: Error>(outcome: Result<T, E>) -> Result<Value, String> {
     let value = outcome.map_err(|fault| {
         let (mut text, mut cause) = (fault.to_string(), fault.source());
         while let Some(source) = cause {

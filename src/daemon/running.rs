@@ -1,6 +1,7 @@
 //! Opening everything in order, and closing it.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -21,6 +22,7 @@ use super::{
     receipts::Receipts,
     register_loader::{self, read_keyring},
     reload::Reloader,
+    retention::{Retention, RetentionParts},
     watch::DirectoryWatch,
     watching::{self, Watched},
     witness::LoginAccount,
@@ -33,7 +35,7 @@ use crate::{
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
     ledger::Ledger,
     metrics::Counts,
-    sftp::{HostKey, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
+    sftp::{HostKey, LONGEST_KEPT, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
     transfer_log::TransferLog,
 };
 
@@ -64,6 +66,7 @@ pub struct Daemon {
     keeper: Keeper,
     watched: Arc<Watched>,
     metrics: Option<TcpListener>,
+    retention: Retention,
     /// Ends with the log.
     receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
@@ -102,6 +105,7 @@ impl Daemon {
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
         let facts = Facts {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
+            next_host_keys: next_host_keys(&secrets.host_keys),
             exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
         };
         let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));
@@ -120,7 +124,7 @@ impl Daemon {
             log: log.clone(),
             log_dir: log_dir(&settings),
             key: verifier,
-            keeper,
+            keeper: keeper.clone(),
             boxes: boxes.clone(),
             state: state.clone(),
         };
@@ -138,8 +142,20 @@ impl Daemon {
         };
         let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
         live.connect(exchange.clone());
+        let retention = Retention::new(RetentionParts {
+            exchange: exchange.clone(),
+            live: live.clone(),
+            keeper,
+            log_dir: log_dir(&settings),
+            archive_dir: archive_dir(&settings),
+            state: state.clone(),
+            clock: clock.clone(),
+        });
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
         let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
+        if let Err(error) = files.reseal(LONGEST_KEPT) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last logins stay sealed to a replaced key");
+        }
         let notes = LoginNotes::new(files.clone());
         let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
         let server_settings = server_settings(&settings, secrets.host_keys);
@@ -182,6 +198,7 @@ impl Daemon {
             keeper,
             watched: Arc::new(watched),
             metrics,
+            retention,
             receipts,
             _lock: lock,
         })
@@ -227,6 +244,7 @@ impl Daemon {
             keeper,
             watched,
             metrics,
+            retention,
             receipts,
             _lock,
             ..
@@ -246,7 +264,9 @@ impl Daemon {
                 }
             }
         });
-        let control = tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone()));
+        let control =
+            tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
+        let nightly = retention.every_night().map_err(DaemonError::Retention)?;
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));
@@ -273,6 +293,7 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
+            drop(nightly);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
             let _ = receipts.join();
@@ -312,6 +333,16 @@ async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>
             return;
         }
     }
+}
+
+/// The fingerprints of keys that wait to take the place of one of their kind: clients are shown the first of each.
+fn next_host_keys(keys: &[HostKey]) -> Vec<String> {
+    let mut kinds = BTreeSet::new();
+    let waiting = keys.iter().filter(|key| {
+        let line = key.public_line();
+        !kinds.insert(line.split(' ').next().unwrap_or_default().to_owned())
+    });
+    waiting.map(HostKey::fingerprint).collect()
 }
 
 fn server_settings(settings: &Settings, host_keys: Vec<HostKey>) -> ServerSettings {

@@ -23,6 +23,8 @@ pub struct Guide<'a> {
     pub port: u16,
     /// The host key's fingerprint, `SHA256:…`.
     pub host_key_fingerprint: &'a str,
+    /// Those of keys that will take its place.
+    pub next_host_keys: &'a [String],
     /// The exchange's public key, `age1…`; more than one while it is replaced.
     pub exchange_recipients: &'a [String],
     /// Whom to ask: a mail address, or a name with one.
@@ -72,6 +74,12 @@ impl Guide<'_> {
         line(out, &format!("  Gebruiker:   {user}"));
         line(out, "  Vingerafdruk van de server:");
         line(out, &format!("    {}", self.host_key_fingerprint));
+        if !self.next_host_keys.is_empty() {
+            line(out, "  Binnenkort vervangen door:");
+            for fingerprint in self.next_host_keys {
+                line(out, &format!("    {fingerprint}"));
+            }
+        }
         line(out, "");
         let fingerprint = "Vergelijk bij de eerste verbinding de vingerafdruk die uw programma toont met die hierboven. \
             Verschillen ze, verbreek dan de verbinding en verwittig ons.";
@@ -180,10 +188,10 @@ impl Guide<'_> {
         line(out, "");
         let kept = if self.tenant.may_delete {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). U mag ze eerder \
-             verwijderen."
+             verwijderen. Van wat wij daarna verwijderen, vindt u een bewijs in /outbox (rapport_…_verwijdering_…)."
         } else {
-            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna kunnen wij \
-             ze verwijderen; zelf kunt u dat niet."
+            "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna verwijderen \
+             wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
     }
@@ -415,6 +423,7 @@ mod tests {
             host: "uitwisseling.example.be",
             port: 2222,
             host_key_fingerprint: "SHA256:uNiVztksCsDhcc0u9e8BrrJUbmXTjyJVm9hgAvH5ZzE",
+            next_host_keys: &[],
             exchange_recipients: &recipients,
             contact: "Groeikluis, uitwisseling@example.be",
             today: date(2026, 11, 21),

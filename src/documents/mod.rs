@@ -20,6 +20,7 @@ pub mod pain;
 mod paper;
 pub mod payment;
 pub mod rejection;
+pub mod removal;
 pub mod report;
 mod rule;
 pub mod simulation;

@@ -4,11 +4,15 @@
 //! not temporary. Clients go on using the name for a while (stat, set times, delete before the next upload), so it
 //! stays in listings until the session that wrote it has ended and the upload is answered.
 //!
+//! The states of an upload and all that changes them stand in one file, above the usual length: each must be read beside
+//! the others.
+//!
 //! An upload is written by one session at a time, the newest that opened it (see [`super::held`]).
 
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
 };
 
 use jiff::Timestamp;
@@ -344,6 +348,31 @@ impl Inbox {
         Ok(())
     }
 
+    /// Uploads that broke off or have a temporary name, and that nobody went on with since that moment, by the time that
+    /// the disk keeps: the one that listings show is the tenant's to set.
+    pub fn stale(&self, before: SystemTime) -> Vec<Record> {
+        let slots = self.lock();
+        let kept = slots.by_name.values().chain(&slots.nameless).filter(|slot| slot.state == State::Kept);
+        let is_stale = |record: &Record| record.written_at(&self.directory).is_some_and(|at| at < before);
+        kept.filter(|slot| is_stale(&slot.record)).map(|slot| slot.record.clone()).collect()
+    }
+
+    /// Removes such an upload, which `account` enters in the log; not one that somebody goes on with now.
+    pub fn remove_stale(
+        &self,
+        record: &Record,
+        account: impl Fn(&Record) -> Result<(), DropBoxError>,
+    ) -> Result<(), DropBoxError> {
+        let mut slots = self.lock();
+        if slots.all_mut().any(|slot| slot.record.id == record.id && slot.state == State::Kept) {
+            account(record)?;
+            record.delete(&self.directory)?;
+            slots.by_name.retain(|_, slot| slot.record.id != record.id);
+            slots.nameless.retain(|slot| slot.record.id != record.id);
+        }
+        Ok(())
+    }
+
     pub fn set_modified(&self, area: Area, name: &str, modified: Timestamp) -> Result<(), Denied> {
         let mut slots = self.lock();
         let slot = slots.by_name.get_mut(&(area, name.to_owned())).ok_or(Denied::NotFound)?;
@@ -485,6 +514,24 @@ mod tests {
         let kept = begin(&inbox, "s", UploadMode::default(), record("6"));
         assert!(matches!(kept, Ok(Beginning::Resumed(record)) if record.id == "5" && !record.closed));
         assert!(directory.contains("3.json") && !directory.contains("4.json"));
+    }
+
+    #[test]
+    fn an_upload_that_nobody_goes_on_with_is_removed_once_the_log_has_it() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        for id in ["1", "2"] {
+            Record { closed: id == "2", ..record(id) }.save(&directory).unwrap();
+        }
+        let inbox = inbox(&directory, |_| Known::Waiting);
+        let later = SystemTime::now() + std::time::Duration::from_hours(1);
+        assert!(inbox.stale(SystemTime::now() - std::time::Duration::from_hours(1)).is_empty());
+        let [stale] = &inbox.stale(later)[..] else { panic!("the one that broke off") };
+        let failing = |_: &Record| Err(DropBoxError::NoSuchTenant(String::new()));
+        assert!(inbox.remove_stale(stale, failing).is_err() && directory.contains("1.json"));
+        inbox.remove_stale(stale, |_| Ok(())).unwrap();
+        assert!(!directory.contains("1.json") && directory.contains("2.json") && inbox.stale(later).is_empty());
+        inbox.remove_stale(stale, |_| panic!("it is gone")).unwrap();
     }
 
     #[test]

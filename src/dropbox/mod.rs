@@ -20,6 +20,7 @@ mod place;
 mod receipts;
 mod received;
 mod record;
+mod removal;
 mod session;
 mod store;
 #[cfg(test)]
@@ -30,8 +31,9 @@ mod whole_log;
 
 pub use budget::MemoryBudget;
 pub use name::{ListName, is_temporary};
-pub use outbox::{Area, Outbox, Published, Staged, Staging};
+pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
 pub use received::{Received, Submission};
+pub use removal::StaleUpload;
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
 
 use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};

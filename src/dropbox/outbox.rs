@@ -1,6 +1,7 @@
 //! Sealed files on their way out: staged first, and published by renaming, so that a stop in between loses nothing.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Write},
 };
@@ -66,6 +67,24 @@ impl Outbox {
         let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
         let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
         Some((file, Attributes { directory: false, size: metadata.len(), modified, writable: may_delete }))
+    }
+
+    /// The sealed files there, also those of which only the manifest is left.
+    pub(super) fn files(&self, area: Area) -> Result<BTreeSet<String>, DropBoxError> {
+        let names = self.directory(area).names().map_err(DropBoxError::Storage)?;
+        let names = names.into_iter().filter(|name| !name.starts_with('.'));
+        Ok(names.map(|name| delivery_of(&name)).collect())
+    }
+
+    /// Removes a file with its manifest, durably; what is not there is fine. The manifest goes first: its presence
+    /// says that the file is whole.
+    pub(super) fn remove(&self, area: Area, file: &str) -> Result<(), DropBoxError> {
+        let directory = self.directory(area);
+        directory
+            .remove_if_there(&manifest_name(file))
+            .and_then(|()| directory.remove_if_there(file))
+            .and_then(|()| directory.sync())
+            .map_err(DropBoxError::Storage)
     }
 
     /// Bytes of all published files.
@@ -206,8 +225,13 @@ pub(super) fn discard(directory: &Directory, keep: impl Fn(&str) -> bool) -> Res
 const MANIFEST_ENDING: &str = ".manifest.json";
 
 /// The name of a delivery's manifest.
-fn manifest_name(file: &str) -> String {
+pub fn manifest_name(file: &str) -> String {
     format!("{}{MANIFEST_ENDING}", file.strip_suffix(".age").unwrap_or(file))
+}
+
+/// The delivery that a file of an outbox belongs to: itself, or what it is the manifest of.
+pub fn delivery_of(name: &str) -> String {
+    described_file(name).unwrap_or_else(|| name.to_owned())
 }
 
 /// The delivery that a manifest's name belongs to.

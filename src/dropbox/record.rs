@@ -50,6 +50,11 @@ impl Record {
         content_file(&self.id)
     }
 
+    /// When the record was last written, by the disk's own time.
+    pub fn written_at(&self, directory: &Directory) -> Option<std::time::SystemTime> {
+        directory.open(&format!("{}{RECORD_ENDING}", self.id)).ok()?.metadata().ok()?.modified().ok()
+    }
+
     /// Writes the record, durably; the content's file is brought into the directory by the same step.
     pub fn save(&self, directory: &Directory) -> Result<(), DropBoxError> {
         let name = format!("{}{RECORD_ENDING}", self.id);
@@ -59,12 +64,24 @@ impl Record {
 
     /// Removes record and content, durably.
     pub fn delete(&self, directory: &Directory) -> Result<(), DropBoxError> {
-        directory
-            .remove_if_there(&format!("{}{RECORD_ENDING}", self.id))
-            .and_then(|()| directory.remove_if_there(&self.content_file()))
-            .and_then(|()| directory.sync())
-            .map_err(DropBoxError::Storage)
+        delete(directory, &self.id)
     }
+}
+
+/// Removes record and content of an upload, durably; what is not there is fine.
+pub(super) fn delete(directory: &Directory, id: &str) -> Result<(), DropBoxError> {
+    directory
+        .remove_if_there(&format!("{id}{RECORD_ENDING}"))
+        .and_then(|()| directory.remove_if_there(&content_file(id)))
+        .and_then(|()| directory.sync())
+        .map_err(DropBoxError::Storage)
+}
+
+/// The uploads of which there is a record.
+pub(super) fn ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
+    let mut names = directory.names().map_err(DropBoxError::Storage)?;
+    names.retain(|name| !name.starts_with('.'));
+    Ok(names.iter().filter_map(|name| name.strip_suffix(RECORD_ENDING)).map(str::to_owned).collect())
 }
 
 /// The name of a submission's content.

@@ -136,7 +136,7 @@ const OUTBOXES: &str = "boxes";
 #[derive(Clone)]
 pub struct Boxes {
     shared: Arc<Shared>,
-    outboxes: Directory,
+    pub(super) outboxes: Directory,
     uploads: Directory,
     staging: Directory,
     open: Arc<Mutex<HashMap<TenantId, TenantBoxes>>>,
@@ -151,10 +151,15 @@ pub fn owners(state_dir: &Path) -> Result<Vec<TenantId>, DropBoxError> {
     if !boxes.exists() {
         return Ok(Vec::new());
     }
-    let names = Directory::create(&boxes).and_then(|boxes| boxes.names()).map_err(DropBoxError::Storage)?;
-    let mut owners: Vec<TenantId> = names.iter().filter_map(|name| name.parse().ok()).collect();
-    owners.sort();
-    Ok(owners)
+    Directory::create(&boxes).map_err(DropBoxError::Storage).and_then(|boxes| tenants_in(&boxes))
+}
+
+/// The tenants whose names the directories there have, in order.
+pub(super) fn tenants_in(directory: &Directory) -> Result<Vec<TenantId>, DropBoxError> {
+    let names = directory.names().map_err(DropBoxError::Storage)?;
+    let mut tenants: Vec<TenantId> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    tenants.sort();
+    Ok(tenants)
 }
 
 impl Boxes {

@@ -47,6 +47,13 @@ pub(super) enum Origin<'a> {
         /// The sum of its payments.
         amount_total: Option<Amount>,
     },
+    /// What was removed, which it certifies.
+    Removals {
+        /// The tenant's municipality, or that of what was removed.
+        nis_code: NisCode,
+        /// How many it tells of.
+        count: u64,
+    },
 }
 
 /// A delivery that is staged, with the entry that will make it one.
@@ -75,6 +82,7 @@ impl Exchange {
         let (nis_code, reference) = match origin {
             Origin::Upload { .. } => (tenant.nis_code, clearance.reference()),
             Origin::Assignment { id, nis_code, .. } => (Some(nis_code), id.as_reference()),
+            Origin::Removals { nis_code, .. } => (Some(nis_code), clearance.reference()),
         };
         let (nis_code, reference) = (nis_code.ok_or_else(|| unfit("it has no NIS code"))?, reference.clone());
         if sequence > LAST_SEQUENCE {
@@ -167,27 +175,34 @@ impl<'a> Origin<'a> {
     fn upload_name(self) -> Option<&'a str> {
         match self {
             Self::Upload { name, .. } => Some(name),
-            Self::Assignment { .. } => None,
+            Self::Assignment { .. } | Self::Removals { .. } => None,
         }
     }
 
     fn submission(self) -> Option<&'a str> {
         match self {
             Self::Upload { submission, .. } => Some(submission),
-            Self::Assignment { .. } => None,
+            Self::Assignment { .. } | Self::Removals { .. } => None,
         }
     }
 
     fn run(self) -> Option<&'a str> {
         match self {
-            Self::Upload { .. } => None,
+            Self::Upload { .. } | Self::Removals { .. } => None,
             Self::Assignment { run, .. } => run,
+        }
+    }
+
+    fn removals(self) -> Option<u64> {
+        match self {
+            Self::Upload { .. } | Self::Assignment { .. } => None,
+            Self::Removals { count, .. } => Some(count),
         }
     }
 
     fn amount_total(self) -> Option<String> {
         match self {
-            Self::Upload { .. } => None,
+            Self::Upload { .. } | Self::Removals { .. } => None,
             Self::Assignment { amount_total, .. } => amount_total.map(|amount| amount.to_string()),
         }
     }
@@ -217,6 +232,8 @@ fn created_record(
         manifest_sha256: None,
         run: origin.run().map(str::to_owned),
         test: area == Area::Test,
+        retention_until: Some(manifest.retention_until),
+        removals: origin.removals(),
     });
     let context = Context {
         tenant: Some(tenant.id.clone()),

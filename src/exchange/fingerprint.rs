@@ -44,6 +44,10 @@ impl FingerprintKey {
         let stored = state.read(KEY_FILE, LONGEST_KEY_FILE_BYTES).map_err(FingerprintKeyError::Storage)?;
         if let Some(sealed) = stored {
             let opened = keyring.open_whole(&sealed[..], 32).map_err(FingerprintKeyError::Sealed)?;
+            let resealed = keyring.reseal(&sealed, 32).map_err(FingerprintKeyError::Sealed)?;
+            if let Some(resealed) = resealed {
+                state.write(KEY_FILE, &resealed).map_err(FingerprintKeyError::Storage)?;
+            }
             let key = <[u8; 32]>::try_from(opened.as_slice());
             return key
                 .map(|key| Self(Zeroizing::new(key)))
@@ -97,5 +101,10 @@ mod tests {
         assert_ne!(key.of_list(&read("niss\n17073003384\n"), &protocol), one);
         assert_ne!(key.of_list(&read("niss\n17073003384\n19081300193\n"), &"OPG-2".parse().unwrap()), one);
         assert!(FingerprintKey::open_or_draw(&state, &Keyring::generate()).is_err());
+        // The identity is replaced, and then the old one goes.
+        let new = Keyring::generate();
+        let both = FingerprintKey::open_or_draw(&state, &new.clone().replacing(&keyring)).unwrap();
+        assert_eq!(both.of_list(&read("niss\n17073003384\n19081300193\n"), &protocol), one);
+        assert!(FingerprintKey::open_or_draw(&state, &new).is_ok());
     }
 }

@@ -17,6 +17,7 @@ mod matching;
 mod queue;
 mod refuse;
 mod registers;
+mod retention;
 mod selection;
 mod worker;
 
@@ -25,6 +26,7 @@ pub use assignment::AssignmentFault;
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use matching::{Matched, Terms, write_answer};
 pub use registers::{Registers, TRIAL_CHILDREN};
+pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use selection::{SelectionFault, select};
 pub use worker::{Exchange, ExchangeParts, Tenants};
 
@@ -67,6 +69,9 @@ pub enum ExchangeError {
     /// The ledger.
     #[error("the ledger did not answer")]
     Ledger(#[source] LedgerError),
+    /// The daemon ends; the rest is done at the next start.
+    #[error("the daemon is stopping")]
+    Stopping,
     /// The synthetic register of the test inbox could not be made.
     #[error("could not make the test register")]
     TrialRegister(#[source] RegisterFault),

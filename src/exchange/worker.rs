@@ -39,6 +39,9 @@ pub trait Tenants: Send + Sync {
 
     /// How long a file may stay in an outbox where its ground does not say, days.
     fn outbox_days(&self) -> u32;
+
+    /// How long an upload is kept after it was answered or refused, days.
+    fn answered_uploads_days(&self) -> u32;
 }
 
 /// What the exchange works with.

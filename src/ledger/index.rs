@@ -6,8 +6,8 @@ use super::LedgerError;
 use crate::{
     domain::{DeliveryName, ProtocolId, TenantId},
     transfer_log::{
-        AssignmentRun, DeliveryCreated, Event, Index, IndexError, ListAnswered, Outcome, Position, ProtocolUsed,
-        StoredEntry, Upload,
+        AssignmentRun, DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, Index, IndexError, ListAnswered,
+        Outcome, Position, ProtocolUsed, StoredEntry, Upload,
     },
 };
 
@@ -55,7 +55,7 @@ impl SqliteIndex {
 
     pub(super) fn forget(&mut self) -> Result<(), LedgerError> {
         let forget = "BEGIN; DELETE FROM submissions; DELETE FROM uses; DELETE FROM answers; DELETE FROM deliveries; \
-                      DELETE FROM runs; DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
+                      DELETE FROM runs; DELETE FROM removals; DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
         self.database.execute_batch(forget).map_err(LedgerError::database("empty"))
     }
 }
@@ -85,7 +85,7 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
     let succeeded = entry.outcome == Outcome::Success;
     let (tenant, about) = (entry.context.tenant.as_ref(), entry.context.correlation.as_deref());
     match (&entry.event, tenant, about) {
-        (Event::ListRefused(_), _, Some(about)) => set_state(database, about, "refused"),
+        (Event::ListRefused(_), _, Some(about)) => settle(database, about, "refused", entry),
         _ if !succeeded => Ok(()),
         (Event::Login(_), Some(tenant), _) => log_in(database, tenant, entry),
         (Event::Upload(upload), Some(tenant), Some(about)) => receive(database, tenant, about, upload, entry),
@@ -114,6 +114,13 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
             let at = entry.at.as_microsecond();
             database.prepare_cached(fetch)?.execute(params![step.delivery_id, at]).map(|_| ())
         }
+        (Event::DeliveryExpired(DeliveryExpired { delivery_id, .. }), _, _) => {
+            remove_delivery(database, delivery_id, Cause { name: "expired", motive: None }, entry)
+        }
+        (Event::DeliveryWithdrawn(DeliveryWithdrawn { delivery_id, motive, .. }), _, _) => {
+            remove_delivery(database, delivery_id, Cause { name: "withdrawn", motive: Some(motive) }, entry)
+        }
+        (Event::UploadRemoved(_), _, Some(about)) => remove_upload(database, about, entry),
         _ => Ok(()),
     }
 }
@@ -132,18 +139,53 @@ fn receive(
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
     // Written again before it was taken, a submission keeps its place.
-    let receive = "INSERT INTO submissions (id, tenant, received_at, received_seq, state, size, test) \
-                   VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6) \
-                   ON CONFLICT (id) DO UPDATE SET size = excluded.size, state = excluded.state";
+    let receive = "INSERT INTO submissions \
+                   (id, tenant, received_at, received_seq, state, size, test, ciphertext_sha256) \
+                   VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6, ?8) \
+                   ON CONFLICT (id) DO UPDATE SET size = excluded.size, state = excluded.state, \
+                   ciphertext_sha256 = excluded.ciphertext_sha256";
     let (at, seq) = (entry.at.as_microsecond(), integer(entry.seq));
     let state = if upload.complete { "waiting" } else { "unfinished" };
-    let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test, state];
+    let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test, state, upload.ciphertext_sha256];
     database.prepare_cached(receive)?.execute(row).map(|_| ())
 }
 
-fn set_state(database: &Transaction<'_>, id: &str, state: &str) -> rusqlite::Result<()> {
-    let set = "UPDATE submissions SET state = ?2 WHERE id = ?1";
-    database.prepare_cached(set)?.execute([id, state]).map(|_| ())
+fn settle(database: &Transaction<'_>, id: &str, state: &str, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let settle = "UPDATE submissions SET state = ?2, settled_at = ?3 WHERE id = ?1";
+    database.prepare_cached(settle)?.execute(params![id, state, entry.at.as_microsecond()]).map(|_| ())
+}
+
+/// Why something was removed.
+struct Cause<'a> {
+    name: &'static str,
+    motive: Option<&'a str>,
+}
+
+fn remove_delivery(
+    database: &Transaction<'_>,
+    id: &str,
+    Cause { name, motive }: Cause<'_>,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    // Told a second time, it is gone already.
+    let note = "INSERT INTO removals \
+                (tenant, id, cause, file, retention_until, motive, ciphertext_sha256, size, seq, at, certificate) \
+                SELECT tenant, id, ?2, file, retention_until, ?3, ciphertext_sha256, size, ?4, ?5, \
+                CASE WHEN certifies THEN '' END FROM deliveries WHERE id = ?1 AND gone IS NULL";
+    let row = params![id, name, motive, integer(entry.seq), entry.at.as_microsecond()];
+    database.prepare_cached(note)?.execute(row)?;
+    let remove = "UPDATE deliveries SET gone = ?2 WHERE id = ?1 AND gone IS NULL";
+    database.prepare_cached(remove)?.execute([id, name]).map(|_| ())
+}
+
+fn remove_upload(database: &Transaction<'_>, id: &str, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let note = "INSERT INTO removals (tenant, id, cause, received_at, ciphertext_sha256, size, seq, at) \
+                SELECT tenant, id, 'answered', received_at, ciphertext_sha256, size, ?2, ?3 \
+                FROM submissions WHERE id = ?1 AND gone_at IS NULL";
+    let at = entry.at.as_microsecond();
+    database.prepare_cached(note)?.execute(params![id, integer(entry.seq), at])?;
+    let remove = "UPDATE submissions SET gone_at = ?2 WHERE id = ?1 AND gone_at IS NULL";
+    database.prepare_cached(remove)?.execute(params![id, at]).map(|_| ())
 }
 
 fn answer(
@@ -153,7 +195,7 @@ fn answer(
     answered: &ListAnswered,
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
-    set_state(database, id, "answered")?;
+    settle(database, id, "answered", entry)?;
     let Some(protocol) = entry.context.protocol.as_ref().filter(|_| !answered.test) else { return Ok(()) };
     let answer = "INSERT OR IGNORE INTO answers \
                   (submission, tenant, protocol, fingerprint, register_month, delivery, at, seq) \
@@ -216,8 +258,9 @@ fn deliver(
     let name = created.file.parse::<DeliveryName>().ok();
     let reference = entry.context.protocol.as_ref().or(name.as_ref().map(|name| &name.reference));
     let deliver = "INSERT OR IGNORE INTO deliveries (id, tenant, file, kind, reference, rows, created_at, \
-                   created_seq, ciphertext_sha256, answers, test, day, sequence, run, amount_total) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+                   created_seq, ciphertext_sha256, answers, test, day, sequence, run, amount_total, size, \
+                   retention_until, certifies) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
     let row = params![
         created.delivery_id,
         tenant.as_str(),
@@ -234,6 +277,15 @@ fn deliver(
         name.as_ref().map(|name| name.sequence),
         created.run,
         created.amount_total,
+        integer(created.ciphertext_size),
+        created.retention_until.map(|day| day.to_string()),
+        created.removals.is_some(),
     ];
-    database.prepare_cached(deliver)?.execute(row).map(|_| ())
+    database.prepare_cached(deliver)?.execute(row)?;
+    if created.removals.is_some() {
+        // It was made of all that the ledger knew then, and nobody else works for the tenant meanwhile.
+        let tell = "UPDATE removals SET certificate = ?2 WHERE tenant = ?1 AND certificate IS NULL";
+        database.prepare_cached(tell)?.execute([tenant.as_str(), &created.delivery_id])?;
+    }
+    Ok(())
 }

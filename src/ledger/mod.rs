@@ -127,6 +127,25 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn deliveries_of_run(&self, run: &str) -> Result<Vec<DeliveryRow>, LedgerError>;
 
+    /// Deliveries that can be fetched and whose last day was before `day`, oldest first; also those of which the log
+    /// does not tell that day.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn ended_deliveries(&self, day: Date) -> Result<Vec<DeliveryRow>, LedgerError>;
+
+    /// Uploads that were answered or refused before, and of which something is kept, oldest first.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn settled_uploads(&self, before: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError>;
+
+    /// What was removed of a tenant's files and no certificate tells of yet, in the order of the log.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn untold_removals(&self, tenant: &TenantId) -> Result<Vec<RemovalRow>, LedgerError>;
+
     /// When a tenant first fetched a file of that kind whole.
     ///
     /// # Errors
@@ -170,6 +189,10 @@ pub struct SubmissionRow {
     pub size: u64,
     /// Whether it is a trial.
     pub test: bool,
+    /// SHA-256 of what was on disk, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Whether retention removed what was kept of it.
+    pub gone: bool,
 }
 
 /// A file for a tenant.
@@ -203,6 +226,51 @@ pub struct DeliveryRow {
     pub test: bool,
     /// The sum of its payments.
     pub amount_total: Option<Amount>,
+    /// The last day that it stays in the outbox; none where the log does not tell.
+    pub retention_until: Option<Date>,
+    /// Whether its time was over or it was withdrawn, so that it can be fetched no more.
+    pub gone: bool,
+}
+
+/// Something that was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemovalRow {
+    /// The delivery's or submission's id.
+    pub id: String,
+    /// Why, and what it was.
+    pub cause: RemovalCause,
+    /// SHA-256 of what was on disk, hexadecimal.
+    pub ciphertext_sha256: String,
+    /// Bytes: of a delivery those on disk, of an upload those that were sent.
+    pub size: u64,
+    /// The place of its entry in the log.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// Why something was removed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemovalCause {
+    /// A delivery's time was over.
+    Expired {
+        /// Its file name.
+        file: String,
+        /// Its last day.
+        until: Option<Date>,
+    },
+    /// A delivery was withdrawn.
+    Withdrawn {
+        /// Its file name.
+        file: String,
+        /// Why, in an operator's words.
+        motive: String,
+    },
+    /// An upload was kept long enough after its answer.
+    Answered {
+        /// When it came.
+        received_at: Timestamp,
+    },
 }
 
 /// A run of an assignment.
@@ -257,7 +325,7 @@ pub struct TenantSummary {
     pub refused: u64,
     /// Deliveries that can be, or could have been, fetched.
     pub deliveries: u64,
-    /// Those of them never fetched.
+    /// Those never fetched that still can be.
     pub unfetched: u64,
     /// Since when the oldest of these can be fetched.
     pub oldest_unfetched: Option<Timestamp>,

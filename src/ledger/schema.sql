@@ -11,9 +11,14 @@ CREATE TABLE submissions (
     received_seq INTEGER NOT NULL,
     state TEXT NOT NULL,
     size INTEGER NOT NULL,
-    test INTEGER NOT NULL
+    test INTEGER NOT NULL,
+    ciphertext_sha256 TEXT NOT NULL,
+    -- When it was answered or refused, and when retention removed what was kept of it.
+    settled_at INTEGER,
+    gone_at INTEGER
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX submissions_waiting ON submissions (received_seq) WHERE state = 'waiting';
+CREATE INDEX submissions_settled ON submissions (settled_at) WHERE settled_at IS NOT NULL AND gone_at IS NULL;
 CREATE TABLE uses (
     tenant TEXT NOT NULL,
     protocol TEXT NOT NULL,
@@ -49,12 +54,19 @@ CREATE TABLE deliveries (
     day TEXT,
     sequence INTEGER,
     run TEXT,
-    amount_total TEXT
+    amount_total TEXT,
+    size INTEGER NOT NULL,
+    retention_until TEXT,
+    -- Whether it is a certificate of removals.
+    certifies INTEGER NOT NULL,
+    -- 'expired' or 'withdrawn', once its file may be removed.
+    gone TEXT
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX deliveries_file ON deliveries (tenant, file);
 CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
 CREATE INDEX deliveries_of ON deliveries (tenant, created_seq);
 CREATE INDEX deliveries_unavailable ON deliveries (created_seq) WHERE available_at IS NULL;
+CREATE INDEX deliveries_kept ON deliveries (retention_until) WHERE available_at IS NOT NULL AND gone IS NULL;
 CREATE INDEX deliveries_run ON deliveries (run, created_seq) WHERE run IS NOT NULL;
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,
@@ -71,6 +83,24 @@ CREATE TABLE runs (
     unaddressed TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_of ON runs (tenant, assignment, day);
+-- What was removed and when, in the order of the log, with the certificate that tells its tenant: its delivery's id,
+-- '' where none is needed, since what was removed was itself one.
+CREATE TABLE removals (
+    place INTEGER PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    id TEXT NOT NULL,
+    cause TEXT NOT NULL,
+    file TEXT,
+    received_at INTEGER,
+    retention_until TEXT,
+    motive TEXT,
+    ciphertext_sha256 TEXT NOT NULL,
+    size INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    certificate TEXT
+) STRICT;
+CREATE INDEX removals_untold ON removals (tenant, place) WHERE certificate IS NULL;
 CREATE TABLE logins (
     tenant TEXT PRIMARY KEY,
     last_at INTEGER NOT NULL

@@ -15,12 +15,13 @@ use jiff::{Timestamp, civil::Date};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 
 use super::{
-    AnsweredList, DeliveryRow, Ledger, LedgerError, RunRow, SqliteIndex, SubmissionRow, SubmissionState, Summary,
+    AnsweredList, DeliveryRow, Ledger, LedgerError, RemovalCause, RemovalRow, RunRow, SqliteIndex, SubmissionRow,
+    SubmissionState, Summary,
 };
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 2;
+const SCHEMA_VERSION: i32 = 3;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -124,14 +125,13 @@ impl Ledger for SqliteLedger {
     }
 
     fn submission(&self, id: &str) -> Result<Option<SubmissionRow>, LedgerError> {
-        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions WHERE id = ?1";
-        Ok(self.rows(query, [id], submission)?.into_iter().next())
+        let query = format!("{SUBMISSIONS} WHERE id = ?1");
+        Ok(self.rows(&query, [id], submission)?.into_iter().next())
     }
 
     fn waiting(&self) -> Result<Vec<SubmissionRow>, LedgerError> {
-        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
-                     WHERE state = 'waiting' ORDER BY received_at, received_seq";
-        self.rows(query, [], submission)
+        let query = format!("{SUBMISSIONS} WHERE state = 'waiting' ORDER BY received_at, received_seq");
+        self.rows(&query, [], submission)
     }
 
     fn delivery(&self, id: &str) -> Result<Option<DeliveryRow>, LedgerError> {
@@ -207,6 +207,29 @@ impl Ledger for SqliteLedger {
         self.rows(&format!("{DELIVERIES} WHERE run = ?1 ORDER BY created_seq"), [run], delivery)
     }
 
+    fn ended_deliveries(&self, day: Date) -> Result<Vec<DeliveryRow>, LedgerError> {
+        let query = format!(
+            "{DELIVERIES} WHERE available_at IS NOT NULL AND gone IS NULL \
+             AND (retention_until IS NULL OR retention_until < ?1) ORDER BY created_at, created_seq"
+        );
+        self.rows(&query, [day.to_string()], delivery)
+    }
+
+    fn settled_uploads(&self, before: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError> {
+        let query = format!(
+            "{SUBMISSIONS} WHERE settled_at IS NOT NULL AND gone_at IS NULL AND settled_at < ?1 \
+             ORDER BY settled_at, received_seq"
+        );
+        self.rows(&query, [before.as_microsecond()], submission)
+    }
+
+    fn untold_removals(&self, tenant: &TenantId) -> Result<Vec<RemovalRow>, LedgerError> {
+        let query = "SELECT id, cause, coalesce(file, ''), received_at, retention_until, coalesce(motive, ''), \
+                     ciphertext_sha256, size, seq, at FROM removals \
+                     WHERE tenant = ?1 AND certificate IS NULL ORDER BY place";
+        self.rows(query, [tenant.as_str()], removal)
+    }
+
     fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError> {
         let query = "SELECT min(fetched_at) FROM deliveries \
                      WHERE tenant = ?1 AND kind = ?2 AND fetched_at IS NOT NULL HAVING count(*) > 0";
@@ -223,8 +246,8 @@ impl Ledger for SqliteLedger {
             let line = summary.tenants.entry(tenant).or_default();
             (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
         }
-        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL), \
-                          min(CASE WHEN fetched_at IS NULL THEN available_at END) FROM deliveries \
+        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL AND gone IS NULL), \
+                          min(CASE WHEN fetched_at IS NULL AND gone IS NULL THEN available_at END) FROM deliveries \
                           WHERE available_at IS NOT NULL GROUP BY tenant";
         for (tenant, deliveries, unfetched, oldest) in
             self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?)))?
@@ -245,7 +268,12 @@ impl Ledger for SqliteLedger {
 
 /// The columns of [`delivery`].
 const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
-                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test, amount_total FROM deliveries";
+                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test, amount_total, \
+                          retention_until, gone IS NOT NULL FROM deliveries";
+
+/// The columns of [`submission`].
+const SUBMISSIONS: &str = "SELECT id, tenant, received_at, state, size, test, ciphertext_sha256, gone_at IS NOT NULL \
+                           FROM submissions";
 
 fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
     let state: String = column(row, 3)?;
@@ -257,7 +285,31 @@ fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
         state: state.ok_or(LedgerError::Value { what: "state" })?,
         size: count(row, 4)?,
         test: column(row, 5)?,
+        ciphertext_sha256: column(row, 6)?,
+        gone: column(row, 7)?,
     })
+}
+
+fn removal(row: &Row<'_>) -> Result<RemovalRow, LedgerError> {
+    let cause: String = column(row, 1)?;
+    let cause = match cause.as_str() {
+        "expired" => RemovalCause::Expired { file: column(row, 2)?, until: optional_day(row, 4)? },
+        "withdrawn" => RemovalCause::Withdrawn { file: column(row, 2)?, motive: column(row, 5)? },
+        "answered" => RemovalCause::Answered { received_at: time(row, 3)? },
+        _ => return Err(LedgerError::Value { what: "cause" }),
+    };
+    Ok(RemovalRow {
+        id: column(row, 0)?,
+        cause,
+        ciphertext_sha256: column(row, 6)?,
+        size: count(row, 7)?,
+        seq: count(row, 8)?,
+        at: time(row, 9)?,
+    })
+}
+
+fn optional_day(row: &Row<'_>, at: usize) -> Result<Option<Date>, LedgerError> {
+    column::<Option<String>>(row, at)?.as_deref().map(parse).transpose()
 }
 
 fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
@@ -279,6 +331,8 @@ fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
         answers: column(row, 11)?,
         test: column(row, 12)?,
         amount_total: amount_total.as_deref().map(parse).transpose()?,
+        retention_until: optional_day(row, 14)?,
+        gone: column(row, 15)?,
     })
 }
 

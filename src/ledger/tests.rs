@@ -41,7 +41,7 @@ impl Exchange {
 fn dump(path: &Path) -> Vec<String> {
     let database = Connection::open(path).unwrap();
     let mut rows = Vec::new();
-    for table in ["progress", "submissions", "uses", "answers", "deliveries", "runs", "logins"] {
+    for table in ["progress", "submissions", "uses", "answers", "deliveries", "runs", "removals", "logins"] {
         let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let found = statement.query_map([], |row| {
@@ -60,6 +60,10 @@ fn about(submission: u8) -> Context {
 
 fn id(byte: u8) -> String {
     hex::encode([byte; 16])
+}
+
+fn id_sha(byte: u8) -> String {
+    hex::encode([byte; 32])
 }
 
 fn bree() -> TenantId {
@@ -113,6 +117,8 @@ fn a_submission_is_followed_to_its_answer() {
         state: SubmissionState::Waiting,
         size: 2_048,
         test: false,
+        ciphertext_sha256: id_sha(2),
+        gone: false,
     };
     assert_eq!(ledger.waiting().unwrap(), std::slice::from_ref(&received));
     assert_eq!(ledger.uses(&bree(), &protocol(), None).unwrap(), 0);
@@ -150,6 +156,8 @@ fn a_submission_is_followed_to_its_answer() {
         answers: Some(id(1)),
         amount_total: Some(Amount::from_cents(7_500)),
         test: false,
+        retention_until: None,
+        gone: false,
     };
     assert_eq!(ledger.unavailable_deliveries().unwrap(), std::slice::from_ref(&created));
     let step = || DeliveryStep { delivery_id: id(3) };
@@ -161,6 +169,56 @@ fn a_submission_is_followed_to_its_answer() {
     assert_eq!(ledger.delivery(&id(3)).unwrap().as_ref(), Some(&fetched));
     assert_eq!(ledger.deliveries(&bree()).unwrap(), [fetched]);
     assert_eq!(ledger.delivery(&id(4)).unwrap(), None);
+}
+
+#[test]
+fn what_is_removed_is_told_once() {
+    let exchange = Exchange::start(Place::new());
+    let ledger = &exchange.ledger;
+    let until = Some(date(2026, 12, 1));
+    let step = || DeliveryStep { delivery_id: id(3) };
+    exchange.tell(upload(), about(1));
+    let answered_at = exchange.tell(Event::ListAnswered(answered()), about(1));
+    exchange.tell(Event::DeliveryCreated(DeliveryCreated { retention_until: until, ..delivery() }), about(1));
+    assert_eq!(ledger.ended_deliveries(date(2026, 12, 2)).unwrap(), [], "it is not there yet");
+    exchange.tell(Event::DeliveryAvailable(step()), about(1));
+    assert_eq!(ledger.ended_deliveries(date(2026, 12, 1)).unwrap(), []);
+    assert_eq!(ledger.ended_deliveries(date(2026, 12, 2)).unwrap().len(), 1);
+    assert_eq!(ledger.settled_uploads(answered_at).unwrap(), []);
+    assert_eq!(ledger.settled_uploads(answered_at + SignedDuration::from_micros(1)).unwrap().len(), 1);
+
+    let every = every_event();
+    let removals = every.iter().filter(|event| matches!(event, Event::DeliveryExpired(_) | Event::UploadRemoved(_)));
+    let removals: Vec<Event> = removals.cloned().collect();
+    for event in removals.iter().chain(&removals) {
+        exchange.tell(event.clone(), about(1));
+    }
+    assert!(ledger.delivery(&id(3)).unwrap().unwrap().gone && ledger.submission(&id(1)).unwrap().unwrap().gone);
+    assert_eq!(ledger.ended_deliveries(date(2027, 12, 2)).unwrap(), []);
+    assert_eq!(ledger.settled_uploads(Timestamp::MAX).unwrap(), []);
+    assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 0);
+    let untold = ledger.untold_removals(&bree()).unwrap();
+    let causes: Vec<&RemovalCause> = untold.iter().map(|row| &row.cause).collect();
+    let [RemovalCause::Expired { file, until: told }, RemovalCause::Answered { .. }] = causes.as_slice() else {
+        panic!("{causes:?}")
+    };
+    assert_eq!((file, *told, untold[1].size), (&delivery().file, until, 2_048));
+
+    let certificate = |byte: u8| {
+        let file = format!("rapport_72004_verwijdering_20261202_{byte:04}.txt.age");
+        Event::DeliveryCreated(DeliveryCreated { delivery_id: id(byte), file, removals: Some(2), ..delivery() })
+    };
+    exchange.tell(certificate(9), context());
+    assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
+    // That a certificate goes is told by none.
+    exchange.tell(Event::DeliveryAvailable(DeliveryStep { delivery_id: id(9) }), context());
+    let mut gone = removals[0].clone();
+    if let Event::DeliveryExpired(expired) = &mut gone {
+        expired.delivery_id = id(9);
+    }
+    exchange.tell(gone, context());
+    assert!(ledger.delivery(&id(9)).unwrap().unwrap().gone);
+    assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 use std::{
     fmt,
     fs::File,
-    io::{BufRead, BufReader, Cursor, Read},
+    io::{BufRead, BufReader, Cursor, Read, Write},
 };
 
 use age::{Decryptor, armor::ArmoredReader};
 use zeroize::Zeroizing;
 
-use super::{Recipient, SealError, header, identity::Identity};
+use super::{Recipient, SealError, StorageSealer, header, identity::Identity};
 
 /// Identities of one purpose: the key in use first, those that it replaced after it.
 ///
@@ -65,15 +65,38 @@ impl Keyring {
         text
     }
 
-    /// The public keys to seal to, in the order of the identities. There is at least one.
-    ///
-    /// Only those of the first one's kind, since a file cannot be sealed to both: keys of the kind that was replaced
-    /// still open.
+    /// The public key to seal to: that of the key in use, always one. Those that it replaced only open.
     pub fn recipients(&self) -> Vec<Recipient> {
-        let mut recipients: Vec<Recipient> = self.identities.iter().map(Identity::to_public).collect();
-        let kind = recipients.first().map(Recipient::is_post_quantum);
-        recipients.retain(|recipient| Some(recipient.is_post_quantum()) == kind);
-        recipients
+        self.identities.first().map(Identity::to_public).into_iter().collect()
+    }
+
+    /// The same key in use, with those of another keyring after its own.
+    #[must_use]
+    pub fn replacing(mut self, older: &Self) -> Self {
+        self.identities.extend(older.identities.iter().cloned());
+        self
+    }
+
+    /// Whether there are keys that the one in use replaced.
+    pub fn has_replaced(&self) -> bool {
+        self.identities.len() > 1
+    }
+
+    /// Seals to the key in use what is sealed to one that it replaced; none when the key in use opens it.
+    ///
+    /// # Errors
+    /// As [`Keyring::open_whole`], and [`SealError::Io`].
+    pub fn reseal(&self, sealed: &[u8], limit_bytes: u64) -> Result<Option<Vec<u8>>, SealError> {
+        let in_use = Self { identities: self.identities.first().cloned().into_iter().collect() };
+        match in_use.open(sealed) {
+            Ok(_) => return Ok(None),
+            Err(SealError::NoMatchingKey) => {}
+            Err(error) => return Err(error),
+        }
+        let content = self.open_whole(sealed, limit_bytes)?;
+        let mut sealer = StorageSealer::new(&self.recipients(), Vec::new())?;
+        sealer.write_all(&content).map_err(SealError::Io)?;
+        Ok(Some(sealer.finish()?.0))
     }
 
     /// A secret for `purpose` that follows from the first identity, 32 bytes (HKDF-SHA-256, RFC 5869).
@@ -203,8 +226,6 @@ impl fmt::Debug for Keyring {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::seal::StorageSealer;
-    use std::io::Write;
 
     fn sealed(keyring: &Keyring, content: &[u8]) -> Vec<u8> {
         let mut sealer = StorageSealer::new(&keyring.recipients(), Vec::new()).unwrap();
@@ -226,12 +247,26 @@ mod tests {
     fn a_keyring_reads_its_own_file_and_opens_with_each_of_its_keys() {
         let (old, new) = (Keyring::generate(), Keyring::generate());
         let both = Keyring::parse(&format!("{}\n{}", *new.to_file(), *old.to_file())).unwrap();
-        assert_eq!(both.recipients().len(), 2);
+        assert_eq!(both.recipients()[0].to_string(), new.recipients()[0].to_string());
+        assert!(both.has_replaced() && !new.has_replaced());
+        assert_eq!(*both.to_file(), *new.clone().replacing(&old).to_file());
         assert_eq!(*both.open_whole(&sealed(&old, b"x")[..], 10).unwrap(), b"x");
         assert_eq!(*both.derive("a"), *new.derive("a"));
         assert_ne!(*both.derive("a"), *both.derive("b"));
         assert!(matches!(Keyring::parse("# nothing\nx"), Err(SealError::Identity { line: 2 })));
         assert!(matches!(Keyring::parse(""), Err(SealError::Identity { line: 0 })));
+    }
+
+    #[test]
+    fn what_is_sealed_to_a_key_that_was_replaced_is_sealed_anew() {
+        let old = Keyring::generate();
+        for new in [Keyring::generate(), Keyring::generate_post_quantum()] {
+            let both = new.clone().replacing(&old);
+            let resealed = both.reseal(&sealed(&old, b"x"), 1).unwrap().unwrap();
+            assert_eq!(*new.open_whole(&resealed[..], 1).unwrap(), b"x");
+            assert!(both.reseal(&resealed, 1).unwrap().is_none());
+            assert!(matches!(both.reseal(&sealed(&Keyring::generate(), b"x"), 1), Err(SealError::NoMatchingKey)));
+        }
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub(super) fn last_checkpoint(archive: &Path) -> Result<Option<String>, LogError
 }
 
 /// Origin and size of a checkpoint, unverified.
-fn head(note: &[u8]) -> Option<(&str, u64)> {
+pub(super) fn head(note: &[u8]) -> Option<(&str, u64)> {
     let mut lines = std::str::from_utf8(note).ok()?.lines();
     Some((lines.next()?, lines.next()?.parse().ok()?))
 }

@@ -247,7 +247,7 @@ mod tests {
                 assert!(StoredEntry::parse(seq + 1, stored.bytes).is_err());
             }
         }
-        assert_eq!(names.len(), 37);
+        assert_eq!(names.len(), 42);
     }
 
     #[test]

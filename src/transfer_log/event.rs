@@ -3,16 +3,18 @@
 //! Fields are integers below 2^53, booleans, or text; there are no floats and no personal data. What identifies an
 //! official (address, user name, fingerprint, banner, path) is no field: it is disclosed apart
 //! ([`super::Disclosed`]). Text that somebody typed is listed in [`Event::free_text_mut`], so that the guard reads it.
-//!
-//! Events of what is not built yet come with it: `delivery.expired`, `delivery.withdrawn` (retention).
 
 use serde::{Deserialize, Serialize};
 
-use super::fields::{
-    AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged, KeyChanged,
-    ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginRefused,
-    Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload,
+use super::{
+    fields::{
+        AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
+        DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged,
+        KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
+        Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename,
+        Upload,
+    },
+    keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved},
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -64,6 +66,15 @@ pub enum Event {
     /// A delivery was fetched, whole.
     #[serde(rename = "delivery.fetched")]
     DeliveryFetched(DeliveryStep),
+    /// A delivery's time in the outbox is over: durable before its file goes.
+    #[serde(rename = "delivery.expired")]
+    DeliveryExpired(DeliveryExpired),
+    /// An operator took a delivery back: durable before its file goes.
+    #[serde(rename = "delivery.withdrawn")]
+    DeliveryWithdrawn(DeliveryWithdrawn),
+    /// An upload was kept long enough after its answer: durable before its files go.
+    #[serde(rename = "upload.removed")]
+    UploadRemoved(UploadRemoved),
     /// An operator had an assignment simulated: durable before its counts are shown.
     #[serde(rename = "assignment.simulated")]
     AssignmentSimulated(AssignmentSimulated),
@@ -112,6 +123,12 @@ pub enum Event {
     /// The key to a month's disclosures is destroyed: durable before it is.
     #[serde(rename = "retention.erased")]
     Erased(RetentionErased),
+    /// An operator made a backup.
+    #[serde(rename = "backup.made")]
+    BackupMade(BackupMade),
+    /// An operator put a backup in place.
+    #[serde(rename = "backup.restored")]
+    BackupRestored(BackupRestored),
     /// A number of a person was taken out of the entry just before this one.
     #[serde(rename = "privacy.redacted")]
     Redacted(Redacted),
@@ -151,6 +168,9 @@ impl Event {
             Self::DeliveryCreated(_) => "delivery.created",
             Self::DeliveryAvailable(_) => "delivery.available",
             Self::DeliveryFetched(_) => "delivery.fetched",
+            Self::DeliveryExpired(_) => "delivery.expired",
+            Self::DeliveryWithdrawn(_) => "delivery.withdrawn",
+            Self::UploadRemoved(_) => "upload.removed",
             Self::AssignmentSimulated(_) => "assignment.simulated",
             Self::AssignmentRun(_) => "assignment.run",
             Self::AssignmentBilled(_) => "assignment.billed",
@@ -167,6 +187,8 @@ impl Event {
             Self::AuditExported(_) => "audit.exported",
             Self::DisclosureOpened(_) => "disclosure.opened",
             Self::Erased(_) => "retention.erased",
+            Self::BackupMade(_) => "backup.made",
+            Self::BackupRestored(_) => "backup.restored",
             Self::Redacted(_) => "privacy.redacted",
             Self::LogStarted(_) => "log.started",
             Self::LogStopped(_) => "log.stopped",
@@ -197,6 +219,7 @@ impl Event {
             }
             Self::ListRefused(refused) => vec![&mut refused.file],
             Self::DisclosureOpened(opened) => vec![&mut opened.motive],
+            Self::DeliveryWithdrawn(withdrawn) => vec![&mut withdrawn.motive],
             Self::AssignmentRun(run) => run.again.iter_mut().collect(),
             Self::Login(_)
             | Self::LoginRefused(_)
@@ -211,6 +234,8 @@ impl Event {
             | Self::ListAnswered(_)
             | Self::DeliveryAvailable(_)
             | Self::DeliveryFetched(_)
+            | Self::DeliveryExpired(_)
+            | Self::UploadRemoved(_)
             | Self::AssignmentSimulated(_)
             | Self::AssignmentBilled(_)
             | Self::PolicyRefused(_)
@@ -225,6 +250,8 @@ impl Event {
             | Self::AuditRead(_)
             | Self::AuditExported(_)
             | Self::Erased(_)
+            | Self::BackupMade(_)
+            | Self::BackupRestored(_)
             | Self::Redacted(_)
             | Self::LogStarted(_)
             | Self::LogStopped(_)

@@ -229,6 +229,12 @@ pub struct DeliveryCreated {
     /// The run of an assignment that made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
+    /// The last day that it stays in the outbox, in Brussels, ISO. Entries of the first versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention_until: Option<Date>,
+    /// How many removals it tells its tenant of, where it is a certificate of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub removals: Option<u64>,
 }
 
 /// Fields of `assignment.simulated`. Counts are those that were shown; what was withheld is left out.
@@ -431,18 +437,6 @@ pub struct DisclosureOpened {
     pub count: u64,
     /// Why, in the words of who opened them.
     pub motive: String,
-}
-
-/// Fields of `retention.erased`. The entry's `tenant` is the one whose disclosures were erased.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct RetentionErased {
-    /// The month, `yyyy-mm`, UTC.
-    pub month: String,
-    /// The id of the key that was destroyed, hexadecimal.
-    pub key_id: String,
-    /// Records that can be opened no more: one for each entry with disclosures.
-    pub count: u64,
 }
 
 /// Fields of `file.list`.

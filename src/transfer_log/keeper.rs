@@ -8,6 +8,8 @@
 //! journal together with the entry, and is brought into its file by the publisher, before the journal is removed. A
 //! stop in between may bring a record into its file twice, which readers do not mind. Only the first entry of a tenant
 //! in a month waits, for the new key to be on disk.
+//!
+//! Months that are over for some time lie in an archive ([`super::cold`]), where they are read and erased as well.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,10 +32,10 @@ use crate::{
 /// The directory for what concerns no tenant: refused logins under unknown names. No tenant can have its name.
 const NOBODY: &str = "_";
 
-const KEY_ID_BYTES: usize = 8;
+pub(super) const KEY_ID_BYTES: usize = 8;
 
 /// An age file with 40 bytes in it, sealed to a few identities, post-quantum ones too.
-const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
+pub(super) const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// Disclosures of one entry, bytes, at most: a path of 4 KiB twice and a few short ones take 12 KB.
 pub(super) const MAX_DISCLOSURES_BYTES: usize = 48 * 1024;
@@ -50,11 +52,11 @@ const MOST_RECENT: usize = 16_384;
 
 /// Keeps disclosures, and opens them. Cheap to clone.
 #[derive(Clone)]
-pub struct DisclosureKeeper(Arc<Keeper>);
+pub struct DisclosureKeeper(pub(super) Arc<Keeper>);
 
-struct Keeper {
-    directory: PathBuf,
-    keyring: Keyring,
+pub(super) struct Keeper {
+    pub(super) directory: PathBuf,
+    pub(super) keyring: Keyring,
     /// The key in use of each tenant. That of a month that is over is forgotten with the first entry of the next.
     keys: Mutex<HashMap<String, (String, MonthKey)>>,
     /// The disclosures of the newest entries that get a receipt, by place, until somebody takes them.
@@ -96,6 +98,13 @@ pub struct KeptMonth {
     pub month: String,
     /// The id of its key, hexadecimal; none when it was destroyed.
     pub key_id: Option<String>,
+}
+
+impl Keeper {
+    /// A file is to be looked at again before something is added to it.
+    pub(super) fn forget_length(&self, file: &str) {
+        self.lengths.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
+    }
 }
 
 impl DisclosureKeeper {
@@ -145,7 +154,7 @@ impl DisclosureKeeper {
     }
 
     fn read_key(&self, who: &str, month: &str) -> Result<Option<MonthKey>, LogError> {
-        let path = self.key_path(who, month);
+        let path = self.find(&format!("{who}/{month}.key"));
         let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { return Ok(None) };
         let limit = (KEY_ID_BYTES + RecordKey::BYTES) as u64;
         let fault = |source| LogError::DisclosureKey { path: path.clone(), source: Arc::new(source) };
@@ -223,7 +232,7 @@ impl DisclosureKeeper {
     pub fn open_month(&self, tenant: Option<&TenantId>, month: &str) -> Result<OpenedMonth, LogError> {
         let who = directory_of(tenant);
         let file = format!("{who}/{month}");
-        let path = self.0.directory.join(format!("{file}.sealed"));
+        let path = self.find(&format!("{file}.sealed"));
         let key = self.read_key(who, month)?;
         let mut opened = OpenedMonth::default();
         let mut closed = std::collections::BTreeSet::new();
@@ -258,16 +267,20 @@ impl DisclosureKeeper {
     /// [`LogError`].
     pub fn months(&self) -> Result<Vec<KeptMonth>, LogError> {
         let mut months = Vec::new();
-        for who in names(&self.0.directory)? {
-            let tenant = if who == NOBODY { None } else { Some(who.parse::<TenantId>()) };
-            let Ok(tenant) = tenant.transpose() else { continue };
-            for name in names(&self.0.directory.join(&who))? {
-                let Some(month) = name.strip_suffix(".sealed") else { continue };
-                let key_id = self.read_key(&who, month)?.map(|key| hex::encode(key.id));
-                months.push(KeptMonth { tenant: tenant.clone(), month: month.to_owned(), key_id });
+        for directory in [self.0.directory.clone(), self.archive()] {
+            for who in names(&directory)? {
+                let tenant = if who == NOBODY { None } else { Some(who.parse::<TenantId>()) };
+                let Ok(tenant) = tenant.transpose() else { continue };
+                for name in names(&directory.join(&who))? {
+                    let Some(month) = name.strip_suffix(".sealed") else { continue };
+                    let key_id = self.read_key(&who, month)?.map(|key| hex::encode(key.id));
+                    months.push(KeptMonth { tenant: tenant.clone(), month: month.to_owned(), key_id });
+                }
             }
         }
         months.sort_by(|one, other| (&one.month, &one.tenant).cmp(&(&other.month, &other.tenant)));
+        // A stop while a month is moved may leave it in both places.
+        months.dedup();
         Ok(months)
     }
 
@@ -277,7 +290,7 @@ impl DisclosureKeeper {
     /// # Errors
     /// [`LogError`].
     pub fn erase(&self, tenant: Option<&TenantId>, month: &str) -> Result<(), LogError> {
-        let path = self.key_path(directory_of(tenant), month);
+        let path = self.find(&format!("{}/{month}.key", directory_of(tenant)));
         disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
         path.parent().map_or(Ok(()), files::sync_directory)
     }
@@ -366,7 +379,7 @@ fn open_to_append(path: &Path, known: Option<u64>) -> Result<(File, u64), LogErr
 }
 
 /// The names in a directory; none when there is no directory.
-fn names(path: &Path) -> Result<Vec<String>, LogError> {
+pub(super) fn names(path: &Path) -> Result<Vec<String>, LogError> {
     let listing = match fs::read_dir(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         listing => listing.map_err(|source| LogError::file("list", path, source))?,

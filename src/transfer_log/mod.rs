@@ -13,6 +13,7 @@
 mod archive;
 mod as_text;
 mod checkpoint;
+mod cold;
 mod committer;
 mod disclosure;
 mod entry;
@@ -25,6 +26,7 @@ mod guard;
 mod jcs;
 mod journal;
 mod keeper;
+mod keeping;
 mod keys;
 mod log;
 mod merkle;
@@ -36,6 +38,7 @@ mod reader;
 mod receipt;
 mod record;
 mod recovery;
+mod snapshot;
 mod superseded;
 #[cfg(test)]
 pub(crate) mod support;
@@ -45,6 +48,7 @@ mod verify;
 
 pub use archive::{KEYS, archived};
 pub use checkpoint::Checkpoint;
+pub use cold::month_before;
 pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
@@ -54,10 +58,11 @@ pub use fields::{
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
     KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
     Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
-    Rename, RetentionErased, Stage, Upload, key_id,
+    Rename, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
+pub use keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved};
 pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
@@ -65,6 +70,7 @@ pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from, published_note, published_size};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
+pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
 pub use under::{entries_under, goes_on, goes_on_from};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 

@@ -30,7 +30,7 @@ impl HighWater {
         Self { directory: directory.to_owned(), name: format!("{}.checkpoint", plain_name(origin)) }
     }
 
-    fn path(&self) -> PathBuf {
+    pub fn path(&self) -> PathBuf {
         self.directory.join(&self.name)
     }
 

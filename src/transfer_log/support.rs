@@ -6,12 +6,13 @@ use jiff::{Timestamp, civil::date};
 use tempfile::TempDir;
 
 use super::{
-    Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
-    Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList,
-    GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError,
-    LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
-    NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename,
-    RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id, verify,
+    Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
+    ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn,
+    DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
+    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed,
+    Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog,
+    Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -150,6 +151,8 @@ pub(crate) fn delivery() -> DeliveryCreated {
         manifest_sha256: Some(hex::encode([5; 32])),
         run: None,
         test: false,
+        retention_until: None,
+        removals: None,
     }
 }
 
@@ -188,6 +191,30 @@ fn key() -> KeyChanged {
 
 /// One of every event, in an order that could be.
 pub(crate) fn every_event() -> Vec<Event> {
+    [daily_events(), removals()].concat()
+}
+
+fn removals() -> Vec<Event> {
+    vec![
+        Event::DeliveryExpired(DeliveryExpired {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            retention_until: date(2027, 2, 19),
+            fetched: true,
+        }),
+        Event::DeliveryWithdrawn(DeliveryWithdrawn {
+            delivery_id: hex::encode([3; 16]),
+            kind: Kind::SocialeToeslag,
+            ciphertext_sha256: hex::encode([4; 32]),
+            fetched: false,
+            motive: "verkeerde maand van het register".to_owned(),
+        }),
+        Event::UploadRemoved(UploadRemoved { size: 300, ciphertext_sha256: hex::encode([2; 32]), test: false }),
+    ]
+}
+
+fn daily_events() -> Vec<Event> {
     let submission = hex::encode([1; 16]);
     let step = || DeliveryStep { delivery_id: hex::encode([3; 16]) };
     let delivery_id = || Some(hex::encode([3; 16]));
@@ -267,6 +294,13 @@ pub(crate) fn every_event() -> Vec<Event> {
             keys_after: vec!["a+00000001+AQ==".to_owned()],
         }),
         Event::ClockStep(ClockStep { before: clock().now(), back_ms: 0, forward_ms: 3_600_000 }),
+        Event::BackupMade(BackupMade { recipients: vec![key_id("age1qqq")] }),
+        Event::BackupRestored(BackupRestored {
+            origin: ORIGIN.to_owned(),
+            size: 3,
+            made_at: clock().now(),
+            high_water: Some(4),
+        }),
         Event::Redacted(Redacted { count: 1 }),
         Event::LogStarted(LogStarted { size: 4, previous_checkpoint: None }),
         Event::LogStopped(LogStopped { size: 5 }),

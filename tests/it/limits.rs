@@ -374,6 +374,25 @@ fn a_daemon_that_is_asked_to_end_waits_for_transfers_no_longer_than_it_should() 
 }
 
 #[test]
+fn a_transfer_under_way_ends_well_though_the_daemon_is_asked_to_end() {
+    let mut daemon = start("limits: {drain_seconds: 60}");
+    let mut raw = daemon.raw("bree");
+    let handle = block_on(raw.open("/inbox/lijst.csv", WRITE | CREATE));
+    daemon.process().signal(Signal::TERM);
+    daemon.process().wait_for_line("stopping").unwrap();
+    wait_until("an end of logins", || daemon.try_session("bree", "bree").is_err());
+    let began = Instant::now();
+    block_on(async {
+        assert_eq!(raw.write(&handle, 0, &list(20)).await.0, 0);
+        assert_eq!(raw.close(&handle).await.0, 0);
+    });
+    let (status, said) = daemon.terminate();
+    assert!(status.success() && !said.contains("were cut"), "{said}");
+    assert!(began.elapsed().as_secs() < 30, "it took {:?}", began.elapsed());
+    assert_eq!(daemon.events("file.upload").len(), 1);
+}
+
+#[test]
 fn writes_far_apart_stay_within_the_memory_for_uploads() {
     let mut daemon = start("limits: {upload_bytes: 8MiB, upload_memory: 16MiB}");
     works(&daemon);

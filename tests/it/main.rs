@@ -12,6 +12,8 @@ mod answers;
 #[cfg(test)]
 mod assignments;
 #[cfg(test)]
+mod backup;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod console;
@@ -46,7 +48,11 @@ mod report;
 #[cfg(test)]
 mod restart;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod rooms;
+#[cfg(test)]
+mod rotation;
 #[cfg(test)]
 mod sftp_room;
 #[cfg(test)]

@@ -201,6 +201,9 @@ impl Gathered {
                 (opened.count, format!("{} ({} – {})", opened.motive, opened.from, opened.to))
             }
             Event::Erased(erased) => (erased.count, erased.month.clone()),
+            Event::DeliveryWithdrawn(withdrawn) => (1, withdrawn.motive.clone()),
+            Event::BackupMade(made) => (made.recipients.len() as u64, String::new()),
+            Event::BackupRestored(restored) => (restored.size, restored.made_at.to_string()),
             Event::AssignmentSimulated(simulated) => (simulated.variations + 1, simulated.assignment.clone()),
             Event::AssignmentRun(run) => {
                 let again = run.again.as_ref().map(|reason| format!(" (opnieuw: {reason})")).unwrap_or_default();
@@ -350,7 +353,7 @@ mod tests {
         let [refusal] = refusals.as_slice() else { panic!("{refusals:?}") };
         assert_eq!((refusal.reason.as_str(), refusal.rows), ("list-empty", Some(20)));
         assert_eq!(logins.iter().map(|logins| logins.count).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 7));
+        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 10));
     }
 
     #[test]

@@ -153,6 +153,9 @@ pub(super) fn event(name: &str) -> &str {
         "assignment.billed" => "afrekening opgemaakt",
         "audit.exported" => "auditverslag opgemaakt",
         "disclosure.opened" => "afgeschermde gegevens geopend",
+        "delivery.withdrawn" => "levering ingetrokken",
+        "backup.made" => "reservekopie gemaakt",
+        "backup.restored" => "reservekopie teruggezet",
         "retention.erased" => "afgeschermde gegevens gewist",
         other => other,
     }

@@ -10,7 +10,8 @@ pub fn copy_directory(from: &Path, to: &Path) {
         let target = to.join(path.file_name().unwrap());
         if path.is_dir() {
             copy_directory(&path, &target);
-        } else {
+        } else if path.is_file() {
+            // Not the socket that a killed daemon left.
             fs::copy(&path, &target).unwrap();
         }
     }

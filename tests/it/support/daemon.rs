@@ -10,8 +10,10 @@ use std::{
 };
 
 use groeikluis::{
+    daemon::{Daemon, DaemonOptions},
     documents::manifest::Manifest,
     domain::{Kind, SshPublicKey},
+    durable::Clock,
     seal::Keyring,
     sftp::client::ClientError,
 };
@@ -24,6 +26,7 @@ use super::{
     plan::{self, LaidOut},
     process::Process,
     raw::Raw,
+    session::{block_on, spawn},
     wait_for,
 };
 
@@ -59,6 +62,27 @@ impl TestDaemon {
         let line = format!("[{}]:{} {}\n", address.ip(), address.port(), self.laid_out.host_line);
         fs::write(self.known_hosts(), line).unwrap();
         (self.process, self.address) = (Some(process), Some(address));
+    }
+
+    /// Runs it within the test, by a clock that stands, while `doing` does something.
+    #[track_caller]
+    pub fn at(&mut self, clock: &Clock, doing: impl FnOnce(&mut Self)) {
+        assert!(self.process.is_none(), "it runs already");
+        let options = DaemonOptions { config: self.config(), clock: clock.clone() };
+        let (tell, told) = std::sync::mpsc::channel();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (_reload, requests) = tokio::sync::mpsc::channel(1);
+        let running = spawn(async move {
+            let daemon = Daemon::start(options).unwrap();
+            let address = daemon.addresses()[0];
+            let ready = move || tell.send(address).unwrap();
+            daemon.run(async move { drop(stopped.await) }, requests, ready).await
+        });
+        self.address = Some(told.recv().expect("it did not start"));
+        doing(self);
+        drop(stop);
+        block_on(running).unwrap().unwrap();
+        self.address = None;
     }
 
     /// Waits until lists can be answered.

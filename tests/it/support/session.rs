@@ -26,6 +26,11 @@ pub fn block_on<T>(doing: impl Future<Output = T>) -> T {
     RUNTIME.block_on(doing)
 }
 
+/// Begins something asynchronous that goes on beside the test.
+pub fn spawn<T: Send + 'static>(doing: impl Future<Output = T> + Send + 'static) -> tokio::task::JoinHandle<T> {
+    RUNTIME.spawn(doing)
+}
+
 /// A session over SSH, by the program's own small client.
 pub struct Session(Client);
 

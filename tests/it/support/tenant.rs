@@ -25,6 +25,7 @@ pub struct Protocol {
     valid: (Date, Date),
     kinds: String,
     route: &'static str,
+    retention_days: u32,
 }
 
 impl Tenant {
@@ -133,6 +134,7 @@ impl Protocol {
             valid: (today.saturating_sub(2.months()), today.saturating_add(1.year())),
             kinds: "{sociale-toeslag: {}}".to_owned(),
             route: "opgroeien",
+            retention_days: 90,
         }
     }
 
@@ -167,8 +169,14 @@ impl Protocol {
         Self { valid: (from, until), ..self }
     }
 
+    /// How long its files stay in the outbox.
+    #[must_use]
+    pub fn retention_days(self, days: u32) -> Self {
+        Self { retention_days: days, ..self }
+    }
+
     fn yaml(&self, past: Date) -> String {
-        let Self { id, status, usage, reply, outside, valid: (from, until), kinds, route } = self;
+        let Self { id, status, usage, reply, outside, valid: (from, until), kinds, route, retention_days } = self;
         let paper = if *route == "vutg" { "regulation" } else { "council_decision" };
         format!(
             "  - id: {id}\n\
@@ -185,7 +193,7 @@ impl Protocol {
              \x20   kinds: {kinds}\n\
              \x20   reply: {reply}\n\
              \x20   outside_municipality: {outside}\n\
-             \x20   retention_days: 90"
+             \x20   retention_days: {retention_days}"
         )
     }
 }

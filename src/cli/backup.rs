@@ -1,0 +1,118 @@
+//! `groeikluis backup` and `groeikluis restore`: one sealed file with everything but the keys and the register.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::bail;
+use serde_json::json;
+
+use super::{
+    ConfigArgument, UsageFault, load,
+    output::{print_json, say},
+};
+use crate::{
+    config::{Environment, SecretFile},
+    daemon::{self, Backup, Restored},
+    seal::{Keyring, Recipient},
+};
+
+#[derive(clap::Args)]
+pub(super) struct BackupArguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// The file to make, or the directory to make it in.
+    #[arg(long, value_name = "PATH")]
+    to: PathBuf,
+    /// A public key that the backup is sealed to (age1…); may be given again. Its secret part belongs elsewhere.
+    #[arg(long = "recipient", value_name = "KEY", required = true)]
+    recipients: Vec<Recipient>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct RestoreArguments {
+    /// The backup.
+    #[arg(long, value_name = "FILE")]
+    from: PathBuf,
+    /// The secret key that opens it: an age identity file.
+    #[arg(long, value_name = "FILE")]
+    identity: PathBuf,
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// Only unpack the configuration, into this directory; keys are not in it.
+    #[arg(long, value_name = "DIR")]
+    config_to: Option<PathBuf>,
+    /// The high-water mark is lost too, and this is the newest backup.
+    #[arg(long)]
+    without_mark: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn back_up(arguments: &BackupArguments) -> anyhow::Result<()> {
+    if arguments.recipients.iter().any(|recipient| recipient.to_string().starts_with("ssh-")) {
+        return Err(UsageFault("restoring needs an age key: give a recipient that begins with age1".to_owned()).into());
+    }
+    let settings = load(&arguments.config)?;
+    let progress = |text: &str| eprintln!("groeikluis: {text}");
+    let Backup { path, made_at, size, files, bytes, sha256 } =
+        daemon::back_up(&settings, &arguments.to, &arguments.recipients, progress)?;
+    if arguments.json {
+        return Ok(print_json(&json!({
+            "path": path.display().to_string(),
+            "made_at": made_at.to_string(),
+            "log_entries": size,
+            "files": files,
+            "bytes": bytes,
+            "sha256": sha256,
+        }))?);
+    }
+    say(&format!("{}: {files} files, {bytes} bytes, the log up to entry {size}", path.display()));
+    say(&format!("SHA-256 {sha256}"));
+    Ok(())
+}
+
+pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
+    if let Some(to) = &arguments.config_to {
+        // There is no configuration that says what is real; the key is this command's alone.
+        let identity = identity(&arguments.identity, Environment::Demo)?;
+        let names = daemon::restore_configuration(&arguments.from, &identity, to)?;
+        if names.is_empty() {
+            bail!("there is no configuration in the backup");
+        }
+        for name in names {
+            say(&to.join(name).display().to_string());
+        }
+        return Ok(());
+    }
+    let settings = load(&arguments.config)?;
+    let identity = identity(&arguments.identity, settings.environment)?;
+    let restored = daemon::restore(&settings, &arguments.from, &identity, arguments.without_mark)?;
+    let Restored { made_at, origin, size, high_water, unknown_files, seq } = restored;
+    if arguments.json {
+        return Ok(print_json(&json!({
+            "made_at": made_at.to_string(),
+            "origin": origin,
+            "log_entries": size,
+            "high_water": high_water,
+            "unknown_files": unknown_files,
+            "logged": seq,
+        }))?);
+    }
+    say(&format!("in place: the exchange of {}, its log {origin} with {size} entries", made_at.strftime("%F %T UTC")));
+    match high_water {
+        Some(high_water) if high_water > size => {
+            say(&format!("entries {size} to {} of that log are lost; the new log says so", high_water - 1));
+        }
+        Some(_) => say("the log had come no further by its high-water mark: nothing of it is lost"),
+        None => say("how far the log had come is not known: its mark is that of the backup from now on"),
+    }
+    say(&format!("this is entry {seq} of the log; start the daemon with `groeikluis serve`"));
+    Ok(())
+}
+
+fn identity(path: &Path, environment: Environment) -> anyhow::Result<Keyring> {
+    Ok(daemon::read_keyring(&SecretFile::at(path.to_owned(), environment))?)
+}

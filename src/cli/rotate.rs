@@ -1,0 +1,183 @@
+//! `groeikluis keys rotate`: the key that takes the place of one in use, with a time in which both are good.
+//!
+//! It writes the new key beside the old one and tells what to do; it changes no configuration.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::{
+    ConfigArgument, UsageFault,
+    keys::{Kind, write_secret},
+    load,
+    output::say,
+};
+use crate::{
+    config::{SecretFile, Settings},
+    daemon::read_keyring,
+    durable::Clock,
+    seal::Keyring,
+    sftp,
+    transfer_log::NoteKey,
+};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    /// Which key.
+    #[arg(value_enum)]
+    kind: Kind,
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// The file for the new key; left out: beside the old one, with the day in its name.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Make a post-quantum hybrid age key (ML-KEM-768 with X25519). Senders need age 1.3 or newer.
+    #[arg(long)]
+    post_quantum: bool,
+}
+
+/// A new key, how the configuration names the old one, and what to do.
+struct Rotation {
+    secret: zeroize::Zeroizing<String>,
+    public: String,
+    steps: Vec<String>,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = load(&arguments.config)?;
+    if arguments.post_quantum && !matches!(arguments.kind, Kind::Exchange | Kind::Register) {
+        return Err(UsageFault("--post-quantum is for the keys of age: exchange and register".to_owned()).into());
+    }
+    let old = match arguments.kind {
+        Kind::Host => settings.host_keys.first().context("there is no host key to replace")?,
+        Kind::Exchange => &settings.exchange_identity,
+        Kind::Register => &settings.register.identity,
+        Kind::Log => &settings.log.key,
+    };
+    let out = arguments.out.clone().or_else(|| beside(old)).with_context(|| format!("{old} is no file: give --out"))?;
+    let named = name_in_configuration(&settings, &out);
+    let rotation = match arguments.kind {
+        Kind::Host => host(&settings, old, &named)?,
+        Kind::Exchange => exchange(&settings, old, &named, arguments.post_quantum)?,
+        Kind::Register => register(&settings, old, &named, arguments.post_quantum)?,
+        Kind::Log => log(&settings, old, &named)?,
+    };
+    write_secret(&out, &rotation.secret)?;
+    say(&format!("made {}; its public part:", out.display()));
+    say(&rotation.public);
+    say("");
+    for (number, step) in (1..).zip(rotation.steps) {
+        say(&format!("{number}. {step}"));
+    }
+    Ok(())
+}
+
+/// The new key's file: `exchange.agekey` is followed by `exchange-2026-11-22.agekey`, whatever day the old one names.
+fn beside(old: &SecretFile) -> Option<PathBuf> {
+    let path = old.path()?;
+    let stem = path.file_stem()?.to_string_lossy().into_owned();
+    let day_in_it = stem.len().checked_sub(11).and_then(|at| stem.split_at_checked(at));
+    let bare =
+        day_in_it.filter(|(_, day)| day.strip_prefix('-').is_some_and(|day| day.parse::<jiff::civil::Date>().is_ok()));
+    let bare = bare.map_or(stem.as_str(), |(bare, _)| bare);
+    let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
+    Some(path.with_file_name(format!("{bare}-{}{ending}", Clock::system().today())))
+}
+
+/// A file as the main file may name it: below its own directory where it can.
+fn name_in_configuration(settings: &Settings, file: &Path) -> String {
+    let base = settings.main_file().parent().unwrap_or(Path::new("/"));
+    file.strip_prefix(base).unwrap_or(file).display().to_string()
+}
+
+fn host(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rotation> {
+    let key = sftp::new_key("groeikluis")?;
+    let olds: Vec<String> = settings.host_keys.iter().map(ToString::to_string).collect();
+    Ok(Rotation {
+        secret: key.private,
+        public: key.public_line,
+        steps: vec![
+            format!("Name it last: `host_keys: [{}, {named}]`, and restart.", olds.join(", ")),
+            "LEESMIJ.txt of every tenant tells both fingerprints from then on; tell the contacts as well: clients that \
+             know the old key refuse another until they are told."
+                .to_owned(),
+            format!("On the day that you told, name it first: `host_keys: [{named}, …]`, and restart."),
+            format!("Take {old} out after that; destroy it."),
+        ],
+    })
+}
+
+fn age_key(old: &SecretFile, post_quantum: bool) -> anyhow::Result<(Keyring, String)> {
+    let older = read_keyring(old)?;
+    let new = if post_quantum { Keyring::generate_post_quantum() } else { Keyring::generate() };
+    let public: Vec<String> = new.recipients().iter().map(ToString::to_string).collect();
+    Ok((new.replacing(&older), public.join("\n")))
+}
+
+fn exchange(settings: &Settings, old: &SecretFile, named: &str, post_quantum: bool) -> anyhow::Result<Rotation> {
+    let (keyring, public) = age_key(old, post_quantum)?;
+    let days = settings.retention.answered_uploads_days;
+    Ok(Rotation {
+        secret: keyring.to_file(),
+        public,
+        steps: vec![
+            format!(
+                "The new file holds the new key first and those of {old} after it. Name it: `exchange_identity: {named}`, \
+                 and restart."
+            ),
+            "From then on everything is sealed to the new key, and LEESMIJ.txt tells it; what is sealed to the old one \
+             still opens. The daemon seals anew what it keeps for long: the keys of disclosures, of list fingerprints, \
+             and the last logins."
+                .to_owned(),
+            format!(
+                "When no municipality seals to the old key any more, and {days} days after that (`answered_uploads_days`), \
+                 remove the old key's lines from the new file and restart."
+            ),
+            format!("Destroy {old}, also in copies, unless a backup from before step 1 is still to be restored."),
+        ],
+    })
+}
+
+fn register(settings: &Settings, old: &SecretFile, named: &str, post_quantum: bool) -> anyhow::Result<Rotation> {
+    let (keyring, public) = age_key(old, post_quantum)?;
+    Ok(Rotation {
+        secret: keyring.to_file(),
+        public,
+        steps: vec![
+            format!(
+                "The new file holds the new key first and those of {old} after it. Name it: \
+                 `register: {{path: …, identity: {named}}}`, and restart."
+            ),
+            "Have the next extract sealed to the new key; extracts sealed to the old one are still taken.".to_owned(),
+            format!(
+                "When {} is sealed to the new key, remove the old key's lines from the new file and restart.",
+                settings.register.path.display()
+            ),
+            format!("Destroy {old}, also in copies."),
+        ],
+    })
+}
+
+fn log(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rotation> {
+    if !settings.log.co_sign.is_empty() {
+        bail!("a key of the log is being replaced already: `log.co_sign` names one");
+    }
+    let origin = &settings.log.origin;
+    let key = NoteKey::generate(origin)?;
+    let mut secret = key.to_text();
+    secret.push('\n');
+    let old_name = old.path().map_or_else(|| old.to_string(), |path| name_in_configuration(settings, path));
+    Ok(Rotation {
+        secret,
+        public: key.verifier().to_string(),
+        steps: vec![
+            format!("Let both sign: `log: {{origin: {origin}, key: {named}, co_sign: [{old_name}]}}`, and restart."),
+            "Give the new public key to auditors; tenants find it in /log/log.vkey. The log says that it was replaced."
+                .to_owned(),
+            "When everybody has it, take `co_sign` out and restart. Keep the old public key: receipts of before are \
+             checked with it."
+                .to_owned(),
+            format!("Destroy {old}, also in copies."),
+        ],
+    })
+}

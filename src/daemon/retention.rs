@@ -1,0 +1,271 @@
+//! Removing what was kept long enough, once a day in the quiet of the night, and whenever an operator asks.
+//!
+//! It owns the day of the last run, in the state directory. A run that was missed, since the daemon was down, comes soon
+//! after the start; one that failed is tried again. Logs of years long past are named and never removed.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::JoinHandle,
+    time::Duration,
+};
+
+use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+use super::live::Live;
+use crate::{
+    domain::date::ZONE,
+    durable::{Clock, Directory, DurableError},
+    exchange::{Exchange, ExchangeError, RetentionOutcome},
+    transfer_log::{self, DisclosureKeeper, LogError, month_before},
+};
+
+/// The day of the last run, in the state directory.
+const FILE: &str = "retention.day";
+
+/// A day, ISO.
+const LONGEST_FILE_BYTES: u64 = 32;
+
+/// The hour in Brussels from which a run is due: after backups of the evening, before anybody is at work.
+const HOUR: i8 = 3;
+
+/// Days between two runs that the night's own run goes over, at most. A longer gap may be a clock that is set wrong, and
+/// what is removed does not come back: an operator has to see to it.
+const LONGEST_GAP_DAYS: i64 = 45;
+
+/// How often is looked whether a run is due. What the clock says is asked each time: it may be set.
+const LOOK_EVERY: Duration = Duration::from_mins(1);
+
+/// What a run did, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionReport {
+    /// What was removed, and the certificates of it.
+    pub removed: RetentionOutcome,
+    /// Months of disclosures that were moved to the archive, as `<tenant or _>/<yyyy-mm>`.
+    pub put_by: Vec<String>,
+    /// Logs that are older than `retention.log_years`. They stay until somebody decides.
+    pub old_logs: Vec<String>,
+}
+
+/// Why a run was not finished; the next one goes on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum RetentionError {
+    #[error("what was kept long enough could not be removed")]
+    Exchange(#[source] ExchangeError),
+    #[error("old disclosures could not be put by, or old logs not be read")]
+    Log(#[source] LogError),
+    #[error("the day of the last run could not be kept")]
+    Day(#[source] DurableError),
+}
+
+/// What a run works with.
+pub(super) struct RetentionParts {
+    pub exchange: Exchange,
+    pub live: Arc<Live>,
+    pub keeper: DisclosureKeeper,
+    pub log_dir: PathBuf,
+    pub archive_dir: PathBuf,
+    pub state: Directory,
+    pub clock: Clock,
+}
+
+/// Retention. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Retention {
+    parts: Arc<RetentionParts>,
+    /// One run at a time.
+    turn: Arc<Mutex<()>>,
+}
+
+/// The thread that runs it every night, until this is dropped. End the exchange before: a run ends with it.
+pub(super) struct Nightly {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Retention {
+    pub fn new(parts: RetentionParts) -> Self {
+        Self { parts: Arc::new(parts), turn: Arc::default() }
+    }
+
+    /// Removes what was kept long enough, or says what would be removed.
+    pub fn run(&self, dry_run: bool, tell: &(dyn Fn(String) + Sync)) -> Result<RetentionReport, RetentionError> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let RetentionParts { exchange, live, keeper, state, clock, .. } = &*self.parts;
+        let settings = live.settings();
+        let night = night_of(clock.now());
+        let cold = month_before(clock.now(), settings.retention.disclosures_hot_months);
+        let removed = exchange.apply_retention(dry_run, tell).map_err(RetentionError::Exchange)?;
+        let put_by = if dry_run { keeper.cold_months(&cold) } else { keeper.put_by(&cold) };
+        let old_logs = self.old_logs(settings.retention.log_years);
+        let report = RetentionReport {
+            removed,
+            put_by: put_by.map_err(RetentionError::Log)?,
+            old_logs: old_logs.map_err(RetentionError::Log)?,
+        };
+        if !dry_run {
+            state.write(FILE, format!("{night}\n").as_bytes()).map_err(RetentionError::Day)?;
+            tell_operators(&report);
+        }
+        Ok(report)
+    }
+
+    /// Logs whose last entry is older than so many years: the next one began then.
+    fn old_logs(&self, years: u32) -> Result<Vec<String>, LogError> {
+        let RetentionParts { log_dir, archive_dir, clock, .. } = &*self.parts;
+        let logs = transfer_log::archived(archive_dir)?;
+        let nexts = logs.iter().skip(1).chain([log_dir]);
+        let limit = clock.today().saturating_sub(i64::from(years).years());
+        let mut old = Vec::new();
+        for (log, next) in logs.iter().zip(nexts) {
+            let ended = transfer_log::entries(next)?.next().transpose()?.map(|first| first.at);
+            if ended.is_some_and(|at| crate::domain::brussels_date(at) < limit) {
+                old.push(log.display().to_string());
+            }
+        }
+        Ok(old)
+    }
+
+    fn is_due(&self) -> Due {
+        let RetentionParts { state, clock, .. } = &*self.parts;
+        let last = state.read(FILE, LONGEST_FILE_BYTES).ok().flatten();
+        let last = last.and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse::<Date>().ok());
+        due(last, night_of(clock.now()))
+    }
+
+    /// Begins to run it every night; a run that was missed comes at once.
+    ///
+    /// # Errors
+    /// There is no thread for it.
+    pub fn every_night(self) -> std::io::Result<Nightly> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("retention".to_owned()).spawn(move || {
+            match self.parts.keeper.reseal() {
+                Ok(0) => {}
+                Ok(months) => tracing::info!(months, "disclosures are sealed to the key in use now"),
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "disclosures stay sealed to a replaced key"
+                ),
+            }
+            match self.parts.exchange.finish_removals() {
+                Ok(0) => {}
+                Ok(files) => tracing::info!(files, "removed what a stop had left"),
+                Err(error) => warn(&error),
+            }
+            let mut told = None;
+            loop {
+                match self.is_due() {
+                    Due::Later => {}
+                    Due::Now => {
+                        if let Err(error) = self.run(false, &|_| ()) {
+                            warn(&error);
+                        }
+                    }
+                    Due::Doubtful { last } => {
+                        let today = Some(self.parts.clock.today());
+                        if std::mem::replace(&mut told, today) != today {
+                            let hint = "if the clock is right, run `groeikluis retention`";
+                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago");
+                        }
+                    }
+                }
+                if stopped.recv_timeout(LOOK_EVERY) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        })?;
+        Ok(Nightly { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+fn warn(error: &(dyn std::error::Error + 'static)) {
+    tracing::warn!(error, "retention is not finished and goes on later");
+}
+
+impl Drop for Nightly {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("retention panicked");
+        }
+    }
+}
+
+/// Whether a run is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// Not yet.
+    Later,
+    /// Yes.
+    Now,
+    /// After so long a gap, the clock may be wrong.
+    Doubtful {
+        /// The day of the last run.
+        last: Date,
+    },
+}
+
+fn due(last: Option<Date>, night: Date) -> Due {
+    match last {
+        Some(last) if last >= night => Due::Later,
+        Some(last) if last.saturating_add(LONGEST_GAP_DAYS.days()) < night => Due::Doubtful { last },
+        _ => Due::Now,
+    }
+}
+
+/// The day whose night it is: from [`HOUR`] on today, before it yesterday.
+fn night_of(now: Timestamp) -> Date {
+    let local = now.to_zoned(TimeZone::get(ZONE).unwrap_or(TimeZone::UTC));
+    if local.hour() >= HOUR { local.date() } else { local.date().saturating_sub(1.day()) }
+}
+
+fn tell_operators(report: &RetentionReport) {
+    let RetentionOutcome { deliveries, uploads, certificates, .. } = &report.removed;
+    let unfetched = deliveries.iter().filter(|file| !file.fetched).count();
+    let (deliveries, uploads, certificates) = (deliveries.len(), uploads.len(), certificates.len());
+    let put_by = report.put_by.len();
+    tracing::info!(deliveries, unfetched, uploads, certificates, put_by, "retention");
+    for log in &report.old_logs {
+        tracing::warn!(log, "this log is past retention.log_years; it stays until somebody removes it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::civil::date;
+
+    #[test]
+    fn a_night_that_was_missed_is_made_up_for_unless_the_clock_is_in_doubt() {
+        let last = date(2026, 11, 22);
+        for (night, expected) in [
+            (date(2026, 11, 21), Due::Later),
+            (last, Due::Later),
+            (date(2026, 11, 23), Due::Now),
+            (date(2027, 1, 6), Due::Now),
+            (date(2027, 1, 7), Due::Doubtful { last }),
+            (date(2099, 1, 1), Due::Doubtful { last }),
+        ] {
+            assert_eq!(due(Some(last), night), expected, "{night}");
+        }
+        assert_eq!(due(None, last), Due::Now);
+    }
+
+    #[test]
+    fn a_night_belongs_to_the_day_that_it_ends_in() {
+        for (instant, day) in [
+            ("2026-11-22T01:59:59Z", date(2026, 11, 21)),
+            ("2026-11-22T02:00:00Z", date(2026, 11, 22)),
+            ("2026-07-01T00:59:59Z", date(2026, 6, 30)),
+            ("2026-07-01T01:00:00Z", date(2026, 7, 1)),
+        ] {
+            assert_eq!(night_of(instant.parse().unwrap()), day, "{instant}");
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! What is removed when its time is over, what is withdrawn, and the certificate that tells its tenant.
+//!
+//! The log comes first: an entry that something is removed is durable before its file goes. A stop in between leaves a
+//! file that the log says is gone; [`Exchange::finish_removals`] takes it away at the next start. The certificate of a
+//! tenant tells of each removal that no certificate tells of yet, so that none is left out and none told twice,
+//! whenever a stop comes. It is a delivery like any other; its own removal, one day, needs no certificate.
+
+use std::{collections::BTreeMap, sync::PoisonError};
+
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Exchange, ExchangeError,
+    delivery::{Origin, Outgoing, write_text},
+};
+use crate::{
+    documents::removal::{RemovalCertificate, Removed, RemovedWhat, verwijderingsbewijs},
+    domain::{
+        Ground, Kind, NisCode, ProtocolId, Tenant, TenantId, brussels_date,
+        delivery_name::DeliveryName,
+        release::{Request, release},
+    },
+    dropbox::{Area, DropBoxError},
+    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow},
+    transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
+};
+
+/// What a run of retention removed, or would remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RetentionOutcome {
+    /// Whether this only tells what would be removed.
+    pub dry_run: bool,
+    /// Files of outboxes.
+    pub deliveries: Vec<ExpiredFile>,
+    /// Uploads.
+    pub uploads: Vec<RemovedUpload>,
+    /// The file names of the certificates, by tenant.
+    pub certificates: BTreeMap<String, String>,
+}
+
+/// A file of an outbox whose time is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpiredFile {
+    /// Whose drop-box it was in.
+    pub tenant: String,
+    /// Its name there.
+    pub file: String,
+    /// The last day that it was to stay, in Brussels.
+    pub until: Date,
+    /// Whether it was ever fetched whole.
+    pub fetched: bool,
+}
+
+/// An upload that was kept long enough after its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RemovedUpload {
+    /// Who sent it.
+    pub tenant: String,
+    /// The submission's id.
+    pub id: String,
+    /// The day that it came, in Brussels.
+    pub received: Date,
+}
+
+/// A delivery that was withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WithdrawnFile {
+    /// The place of the entry in the log.
+    pub seq: u64,
+    /// Whether it was fetched whole before.
+    pub fetched: bool,
+}
+
+/// Why a delivery was not withdrawn.
+#[derive(Debug, thiserror::Error)]
+pub enum WithdrawalFault {
+    /// The log has no such delivery.
+    #[error("{tenant} has no delivery {file}")]
+    Unknown {
+        /// Whose.
+        tenant: String,
+        /// Its file.
+        file: String,
+    },
+    /// It can be fetched no more.
+    #[error("{0} is gone already")]
+    Gone(String),
+    /// The motive is too short or too long.
+    #[error("the reason is not {} to {} characters", MOTIVE_CHARACTERS.start(), MOTIVE_CHARACTERS.end())]
+    Motive,
+    /// This side is at fault.
+    #[error("the delivery could not be withdrawn")]
+    Failed(#[source] ExchangeError),
+}
+
+/// The reference in the names of certificates.
+const REFERENCE: &str = "verwijdering";
+
+/// Why an upload goes that was never finished.
+const UNFINISHED: &str = "unfinished";
+
+/// A reason is a sentence, not a word and not a file.
+const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
+
+/// Removals in one group of entries: their files are still there until it is durable, and no tenant waits for many.
+const GROUP: usize = 256;
+
+/// What is to be removed of one tenant.
+#[derive(Default)]
+struct Due {
+    deliveries: Vec<(DeliveryRow, Date)>,
+    uploads: Vec<SubmissionRow>,
+}
+
+/// The file of something that is about to be removed.
+enum Target {
+    Delivery(Area, String),
+    Upload(String),
+}
+
+impl Exchange {
+    /// Removes what was kept long enough, and tells each tenant by a certificate; with `dry_run`, only says what would be
+    /// removed. `tell` hears how far it is.
+    ///
+    /// # Errors
+    /// [`ExchangeError`]; what was removed by then is in the log, and a next run goes on.
+    pub fn apply_retention(
+        &self,
+        dry_run: bool,
+        tell: &(dyn Fn(String) + Sync),
+    ) -> Result<RetentionOutcome, ExchangeError> {
+        let mut due = self.due()?;
+        let mut outcome = RetentionOutcome { dry_run, ..RetentionOutcome::default() };
+        for (tenant, due) in &due {
+            outcome.deliveries.extend(due.deliveries.iter().map(|(row, until)| expired_file(row, *until)));
+            outcome.uploads.extend(due.uploads.iter().map(|row| removed_upload(tenant, row)));
+        }
+        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
+            let stale = self.parts.boxes.stale_uploads(&tenant, self.kept_since()).map_err(ExchangeError::DropBox)?;
+            outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
+                tenant: tenant.to_string(),
+                id: stale.id,
+                received: brussels_date(stale.written_at),
+            }));
+        }
+        if dry_run {
+            return Ok(outcome);
+        }
+        // Those of whom an earlier run removed something that no certificate tells of yet are among them.
+        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
+            due.entry(tenant).or_default();
+        }
+        let tenants = due.len();
+        for (at, (tenant, due)) in due.into_iter().enumerate() {
+            if let Some(file) = self.remove_for(&tenant, due)? {
+                outcome.certificates.insert(tenant.to_string(), file);
+            }
+            tell(format!("{} of {tenants} drop-boxes", at + 1));
+        }
+        Ok(outcome)
+    }
+
+    /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off.
+    ///
+    /// # Errors
+    /// [`ExchangeError`].
+    pub fn finish_removals(&self) -> Result<u64, ExchangeError> {
+        let (boxes, ledger) = (&self.parts.boxes, &self.parts.ledger);
+        let mut finished = 0;
+        for tenant in boxes.owners().map_err(ExchangeError::DropBox)? {
+            for (area, file) in boxes.files_on_disk(&tenant).map_err(ExchangeError::DropBox)? {
+                let row = ledger.delivery_of_file(&tenant, &file).map_err(ExchangeError::Ledger)?;
+                if row.is_some_and(|row| row.gone) {
+                    boxes.remove_file(&tenant, area, &file).map_err(ExchangeError::DropBox)?;
+                    finished += 1;
+                }
+            }
+            for id in boxes.uploads_on_disk(&tenant).map_err(ExchangeError::DropBox)? {
+                if ledger.submission(&id).map_err(ExchangeError::Ledger)?.is_some_and(|row| row.gone) {
+                    boxes.remove_upload(&tenant, &id).map_err(ExchangeError::DropBox)?;
+                    finished += 1;
+                }
+            }
+        }
+        Ok(finished)
+    }
+
+    /// Takes a delivery back, for the reason that an operator gives. Its tenant finds it in the next certificate.
+    ///
+    /// # Errors
+    /// [`WithdrawalFault`].
+    pub fn withdraw(&self, tenant: &TenantId, file: &str, motive: &str) -> Result<WithdrawnFile, WithdrawalFault> {
+        let motive = motive.trim();
+        if !MOTIVE_CHARACTERS.contains(&motive.chars().count()) {
+            return Err(WithdrawalFault::Motive);
+        }
+        let _turn = self.queue.reserve(tenant).ok_or(WithdrawalFault::Failed(ExchangeError::Stopping))?;
+        let failed = WithdrawalFault::Failed;
+        let row = self.parts.ledger.delivery_of_file(tenant, file);
+        let row = row.map_err(|error| failed(ExchangeError::Ledger(error)))?;
+        let unknown = || WithdrawalFault::Unknown { tenant: tenant.to_string(), file: file.to_owned() };
+        let row = row.filter(|row| row.available).ok_or_else(unknown)?;
+        if row.gone {
+            return Err(WithdrawalFault::Gone(row.file));
+        }
+        let fetched = row.fetched_at.is_some();
+        let event = Event::DeliveryWithdrawn(DeliveryWithdrawn {
+            delivery_id: row.id.clone(),
+            kind: row.kind,
+            ciphertext_sha256: row.ciphertext_sha256.clone(),
+            fetched,
+            motive: motive.to_owned(),
+        });
+        let record = Record::success(event, Context { actor: Actor::Operator, ..context(&row) });
+        let appended = self.parts.log.append(vec![record]).map_err(|error| failed(ExchangeError::Log(error)))?;
+        let removed = self.parts.boxes.remove_file(tenant, area(&row), &row.file);
+        removed.map_err(|error| failed(ExchangeError::DropBox(error)))?;
+        Ok(WithdrawnFile { seq: appended.first().map(|appended| appended.seq).unwrap_or_default(), fetched })
+    }
+
+    /// Uploads from before this moment were kept long enough.
+    fn kept_since(&self) -> Timestamp {
+        let kept = SignedDuration::from_hours(24 * i64::from(self.parts.tenants.answered_uploads_days()));
+        self.parts.clock.now().checked_sub(kept).unwrap_or_default()
+    }
+
+    /// What was kept long enough, by tenant; without what never was finished.
+    fn due(&self) -> Result<BTreeMap<TenantId, Due>, ExchangeError> {
+        let (parts, today) = (&self.parts, self.parts.clock.today());
+        let mut due: BTreeMap<TenantId, Due> = BTreeMap::new();
+        for row in parts.ledger.ended_deliveries(today).map_err(ExchangeError::Ledger)? {
+            let usual = || brussels_date(row.created_at).saturating_add(i64::from(parts.tenants.outbox_days()).days());
+            let until = row.retention_until.unwrap_or_else(usual);
+            if until < today {
+                due.entry(row.tenant.clone()).or_default().deliveries.push((row, until));
+            }
+        }
+        for row in parts.ledger.settled_uploads(self.kept_since()).map_err(ExchangeError::Ledger)? {
+            due.entry(row.tenant.clone()).or_default().uploads.push(row);
+        }
+        Ok(due)
+    }
+
+    /// Removes what is due of one tenant. Gives the name of its certificate, where there is anything to tell.
+    fn remove_for(&self, tenant: &TenantId, due: Due) -> Result<Option<String>, ExchangeError> {
+        // A run of an assignment draws numbers of a printer's files, beside the queue.
+        let _run = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.queue.reserve(tenant).ok_or(ExchangeError::Stopping)?;
+        let mut removals: Vec<(Record, Target)> = Vec::new();
+        for (row, until) in due.deliveries {
+            let event = Event::DeliveryExpired(DeliveryExpired {
+                delivery_id: row.id.clone(),
+                kind: row.kind,
+                ciphertext_sha256: row.ciphertext_sha256.clone(),
+                retention_until: until,
+                fetched: row.fetched_at.is_some(),
+            });
+            removals.push((Record::success(event, context(&row)), Target::Delivery(area(&row), row.file)));
+        }
+        for row in due.uploads {
+            let SubmissionRow { id, size, ciphertext_sha256, test, .. } = row;
+            let context =
+                Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
+            let event = Event::UploadRemoved(UploadRemoved { size, ciphertext_sha256, test });
+            removals.push((Record::success(event, context), Target::Upload(id)));
+        }
+        while !removals.is_empty() {
+            let rest = removals.split_off(removals.len().min(GROUP));
+            let (records, targets): (Vec<_>, Vec<_>) = std::mem::replace(&mut removals, rest).into_iter().unzip();
+            self.parts.log.append(records).map_err(ExchangeError::Log)?;
+            for target in targets {
+                self.remove(tenant, target)?;
+            }
+        }
+        // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here.
+        let removed = self.parts.boxes.remove_stale_uploads(tenant, self.kept_since(), |stale| {
+            let event = Event::UploadRemoved(UploadRemoved {
+                size: stale.size,
+                ciphertext_sha256: stale.ciphertext_sha256.clone(),
+                test: stale.area == Area::Test,
+            });
+            let context = Context {
+                tenant: Some(tenant.clone()),
+                correlation: Some(stale.id.clone()),
+                ..Context::of(Actor::Daemon)
+            };
+            let record = Record { reason: Some(UNFINISHED), ..Record::success(event, context) };
+            self.parts.log.append(vec![record]).map(|_| ()).map_err(DropBoxError::Log)
+        });
+        removed.map_err(ExchangeError::DropBox)?;
+        self.certify(tenant)
+    }
+
+    fn remove(&self, tenant: &TenantId, target: Target) -> Result<(), ExchangeError> {
+        let boxes = &self.parts.boxes;
+        let removed = match target {
+            Target::Delivery(area, file) => boxes.remove_file(tenant, area, &file),
+            Target::Upload(id) => boxes.remove_upload(tenant, &id),
+        };
+        removed.map_err(ExchangeError::DropBox)
+    }
+
+    /// Delivers a certificate of what no certificate tells of yet. A tenant that left the configuration, or that
+    /// nothing can be sealed to, gets none.
+    fn certify(&self, id: &TenantId) -> Result<Option<String>, ExchangeError> {
+        let untold = self.parts.ledger.untold_removals(id).map_err(ExchangeError::Ledger)?;
+        if untold.is_empty() {
+            return Ok(None);
+        }
+        let Some(tenant) = self.parts.tenants.tenant(id).filter(|tenant| !tenant.recipients.is_empty()) else {
+            tracing::info!(tenant = %id, removals = untold.len(), "nobody can be told what was removed");
+            return Ok(None);
+        };
+        let Some(nis_code) = tenant.nis_code.or_else(|| untold.iter().rev().find_map(nis_code)) else {
+            tracing::warn!(tenant = %id, removals = untold.len(), "no certificate without a NIS code");
+            return Ok(None);
+        };
+        let contact = self.parts.tenants.contact();
+        let about = RemovalCertificate { tenant: &tenant.name, day: self.parts.clock.today(), contact: &contact };
+        let count = untold.len() as u64;
+        let removed: Vec<Removed> = untold.into_iter().map(removed).collect();
+        let text = verwijderingsbewijs(&about, &removed);
+        let outgoing = Outgoing {
+            tenant: &tenant,
+            clearance: clear(&tenant, about.day)?,
+            area: Area::Live,
+            sequence: self.next_sequence(id)?,
+            extension: "txt",
+            origin: Origin::Removals { nis_code, count },
+        };
+        let prepared = self.stage(outgoing, |output| write_text(output, &text))?;
+        let file = prepared.staged.manifest.file.clone();
+        self.commit(Vec::new(), vec![prepared])?;
+        Ok(Some(file))
+    }
+}
+
+fn clear(tenant: &Tenant, today: Date) -> Result<crate::domain::Clearance, ExchangeError> {
+    let unfit = |problem| ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem };
+    let reference: ProtocolId = REFERENCE.parse().map_err(|_| unfit("the reference of certificates is none"))?;
+    let ground = Ground::NoPersonalData(&reference);
+    let request = Request { tenant, ground, kind: Kind::Rapport, columns: None, today, uses: 0 };
+    release(request).map_err(|_| unfit("a certificate cannot be sealed to it"))
+}
+
+/// What the log is told of a delivery that goes.
+fn context(row: &DeliveryRow) -> Context {
+    Context {
+        tenant: Some(row.tenant.clone()),
+        protocol: row.reference.clone(),
+        correlation: Some(row.id.clone()),
+        ..Context::of(Actor::Daemon)
+    }
+}
+
+fn area(row: &DeliveryRow) -> Area {
+    if row.test { Area::Test } else { Area::Live }
+}
+
+fn expired_file(row: &DeliveryRow, until: Date) -> ExpiredFile {
+    let (tenant, file) = (row.tenant.to_string(), row.file.clone());
+    ExpiredFile { tenant, file, until, fetched: row.fetched_at.is_some() }
+}
+
+fn removed_upload(tenant: &TenantId, row: &SubmissionRow) -> RemovedUpload {
+    RemovedUpload { tenant: tenant.to_string(), id: row.id.clone(), received: brussels_date(row.received_at) }
+}
+
+/// The municipality in the name of a removed file.
+fn nis_code(row: &RemovalRow) -> Option<NisCode> {
+    match &row.cause {
+        RemovalCause::Expired { file, .. } | RemovalCause::Withdrawn { file, .. } => {
+            file.parse::<DeliveryName>().ok().map(|name| name.nis_code)
+        }
+        RemovalCause::Answered { .. } => None,
+    }
+}
+
+fn removed(row: RemovalRow) -> Removed {
+    let RemovalRow { id, cause, ciphertext_sha256: sha256, size, seq, at } = row;
+    let what = match cause {
+        RemovalCause::Expired { file, until } => RemovedWhat::Expired { file, until },
+        RemovalCause::Withdrawn { file, motive } => RemovedWhat::Withdrawn { file, motive },
+        RemovalCause::Answered { received_at } => {
+            let id = id.get(..8).unwrap_or_default();
+            RemovedWhat::Upload { receipt: format!("upload_{}_{id}.receipt", received_at.strftime("%Y%m%d")) }
+        }
+    };
+    Removed { what, size, sha256, seq, at }
+}

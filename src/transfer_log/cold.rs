@@ -1,0 +1,171 @@
+//! Disclosures of months that are over for some time, in an archive beside those in use.
+//!
+//! It owns `<directory>-archive`, with the same files in it: what is rarely asked for, so that it can lie on a file system
+//! of its own. Nothing is opened or changed on the way. Of each month the records go first and the key after them;
+//! whoever reads looks in both places.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
+
+use super::{
+    DisclosureKeeper, LogError, files,
+    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, month_of, names},
+};
+use crate::seal::RecordKey;
+
+/// The month (`yyyy-mm`, UTC) that is so many months before the one at that instant.
+pub fn month_before(at: Timestamp, months: u32) -> String {
+    let first = at.to_zoned(TimeZone::UTC).date().first_of_month();
+    let earlier = first.saturating_sub(i64::from(months).months());
+    earlier.to_zoned(TimeZone::UTC).map_or_else(|_| month_of(Timestamp::UNIX_EPOCH), |day| month_of(day.timestamp()))
+}
+
+impl DisclosureKeeper {
+    pub(super) fn archive(&self) -> PathBuf {
+        let name = self.0.directory.file_name().unwrap_or_default().to_string_lossy();
+        self.0.directory.with_file_name(format!("{name}-archive"))
+    }
+
+    /// Where a file is, `<tenant or _>/<month>.<ending>`: among those in use, also when there is none.
+    pub(super) fn find(&self, relative: &str) -> PathBuf {
+        let (hot, cold) = (self.0.directory.join(relative), self.archive().join(relative));
+        if !hot.exists() && cold.exists() { cold } else { hot }
+    }
+
+    /// The months before `month` that are not in the archive, as `<tenant or _>/<yyyy-mm>`, in order.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn cold_months(&self, month: &str) -> Result<Vec<String>, LogError> {
+        let mut cold = Vec::new();
+        for who in names(&self.0.directory)? {
+            for name in names(&self.0.directory.join(&who))? {
+                let of = name.strip_suffix(".sealed").or_else(|| name.strip_suffix(".key"));
+                if let Some(of) = of.filter(|of| !of.starts_with('.') && *of < month) {
+                    cold.push(format!("{who}/{of}"));
+                }
+            }
+        }
+        cold.sort_unstable();
+        cold.dedup();
+        Ok(cold)
+    }
+
+    /// Seals to the key in use the keys of all months that are sealed to one that it replaced; answers how many.
+    ///
+    /// # Errors
+    /// [`LogError`]; what was sealed anew by then stays so.
+    pub fn reseal(&self) -> Result<u64, LogError> {
+        let mut resealed = 0;
+        if !self.0.keyring.has_replaced() {
+            return Ok(resealed);
+        }
+        for directory in [self.0.directory.clone(), self.archive()] {
+            for who in names(&directory)? {
+                let directory = directory.join(&who);
+                for name in names(&directory)?
+                    .iter()
+                    .filter(|name| name.strip_suffix(".key").is_some_and(|month| !month.starts_with('.')))
+                {
+                    let path = directory.join(name);
+                    let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { continue };
+                    let fault = |source| LogError::DisclosureKey { path: path.clone(), source: Arc::new(source) };
+                    let anew = self.0.keyring.reseal(&sealed, (KEY_ID_BYTES + RecordKey::BYTES) as u64);
+                    if let Some(anew) = anew.map_err(fault)? {
+                        files::replace(&directory, name, &anew)?;
+                        resealed += 1;
+                    }
+                }
+            }
+        }
+        Ok(resealed)
+    }
+
+    /// Moves the months before `month` to the archive, durably. Gives them as [`DisclosureKeeper::cold_months`] does.
+    ///
+    /// # Errors
+    /// [`LogError`]; what was moved by then is found, and a next try goes on.
+    pub fn put_by(&self, month: &str) -> Result<Vec<String>, LogError> {
+        let cold = self.cold_months(month)?;
+        let archive = self.archive();
+        for file in &cold {
+            let who = Path::new(file).parent().unwrap_or(Path::new(""));
+            let (source, target) = (self.0.directory.join(who), archive.join(who));
+            if !target.is_dir() {
+                files::make_directory(&target)?;
+                files::sync_directory(&archive)?;
+            }
+            self.0.forget_length(file);
+            for ending in ["sealed", "key"] {
+                let name = format!("{file}.{ending}");
+                move_file(&self.0.directory.join(&name), &archive.join(&name))?;
+            }
+            files::sync_directory(&target)?;
+            files::sync_directory(&source)?;
+        }
+        Ok(cold)
+    }
+}
+
+/// Moves a file, to another file system too; that there is none is fine.
+fn move_file(from: &Path, to: &Path) -> Result<(), LogError> {
+    match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            let beside = to.with_extension("new");
+            let copied = fs::copy(from, &beside).and_then(|_| fs::File::open(&beside)?.sync_all());
+            copied.map_err(|source| LogError::file("copy", from, source))?;
+            fs::rename(&beside, to).map_err(|source| LogError::file("rename", &beside, source))?;
+            to.parent().map_or(Ok(()), files::sync_directory)?;
+            fs::remove_file(from).map_err(|source| LogError::file("remove", from, source))
+        }
+        moved => moved.map_err(|source| LogError::file("move", from, source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{domain::TenantId, seal::Keyring, transfer_log::support::clock};
+
+    #[test]
+    fn months_are_counted_back_over_the_year() {
+        let at: Timestamp = "2026-03-31T23:59:59Z".parse().unwrap();
+        let counted: Vec<String> = [0, 1, 3, 6, 15].iter().map(|months| month_before(at, *months)).collect();
+        assert_eq!(counted, ["2026-03", "2026-02", "2025-12", "2025-09", "2024-12"]);
+    }
+
+    #[test]
+    fn a_month_in_the_archive_is_read_and_erased_like_another() {
+        let root = tempfile::tempdir().unwrap();
+        let identity = Keyring::generate();
+        let keeper = DisclosureKeeper::new(root.path().join("disclosures"), identity.clone());
+        let bree: TenantId = "bree".parse().unwrap();
+        let now = clock().now();
+        let record = keeper.seal(Some(&bree), 7, now, &["one".to_owned()]).unwrap();
+        keeper.file(&[record]).unwrap();
+        let (month, next) = (month_of(now), month_before(now + jiff::SignedDuration::from_hours(24 * 40), 0));
+        assert_eq!(keeper.put_by(&month).unwrap(), Vec::<String>::new(), "it is not over");
+        assert_eq!(keeper.put_by(&next).unwrap(), [format!("bree/{month}")]);
+        assert_eq!(keeper.cold_months(&next).unwrap(), Vec::<String>::new());
+        assert!(root.path().join(format!("disclosures-archive/bree/{month}.key")).exists());
+        let kept = keeper.months().unwrap();
+        assert!(kept.len() == 1 && kept[0].key_id.is_some(), "{kept:?}");
+        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
+        // The identity is replaced, and then the old one goes.
+        let new = Keyring::generate();
+        let directory = root.path().join("disclosures");
+        let both = DisclosureKeeper::new(directory.clone(), new.clone().replacing(&identity));
+        assert_eq!((both.reseal().unwrap(), both.reseal().unwrap()), (1, 0));
+        let alone = DisclosureKeeper::new(directory, new);
+        assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
+        keeper.erase(Some(&bree), &month).unwrap();
+        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 1);
+    }
+}

@@ -1,0 +1,166 @@
+//! A copy of a log as it was at one checkpoint, taken while another process writes on.
+//!
+//! Nothing under a checkpoint is ever written again, so that the copy's files are links to the log's own and cost no
+//! room. The copy is a log that was closed at that checkpoint: its journal is empty, and it can be opened again.
+
+use std::{
+    fs,
+    io::ErrorKind,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Checkpoint, LogError, NoteFault, VerifierKey,
+    archive::{KEYS, head},
+    checkpoint::MAX_CHECKPOINT_BYTES,
+    files,
+    journal::Journal,
+    merkle::TILE_WIDTH,
+    recovery::{CHECKPOINT, HighWater},
+    tile,
+    verify::signer,
+};
+
+/// The public keys of a log in a file, bytes at most.
+const MAX_KEYS_BYTES: u64 = 64 * 1024;
+
+/// Copies the log in `directory`, up to its published checkpoint, into `target`, which must be empty and on the same file
+/// system. Gives the number of entries.
+///
+/// # Errors
+/// [`LogError`]: there is no checkpoint, or the disk's fault.
+pub fn snapshot(directory: &Path, target: &Path) -> Result<u64, LogError> {
+    files::make_directory(target)?;
+    let path = directory.join(CHECKPOINT);
+    let note = files::read(&path, MAX_CHECKPOINT_BYTES)?;
+    let (_, size) = head(&note).ok_or(LogError::Damaged { path, problem: "it is no checkpoint" })?;
+    for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
+        let hashes = tile::hashes_at(level, size);
+        for index in 0..hashes.div_ceil(TILE_WIDTH as u64) {
+            let whole = tile::tile(level, index, u64::MAX);
+            let beginning = |bytes: &[u8], width: usize| bytes.get(..width * 32).map(<[u8]>::to_vec);
+            take(directory, target, tile::tile(level, index, size), whole, beginning)?;
+        }
+    }
+    for index in 0..size.div_ceil(TILE_WIDTH as u64) {
+        let beginning = |bytes: &[u8], width: usize| tile::bundle_start(bytes, width).map(<[u8]>::to_vec);
+        take(directory, target, tile::bundle(index, size), tile::bundle(index, u64::MAX), beginning)?;
+    }
+    files::replace(target, CHECKPOINT, &note)?;
+    files::replace(target, KEYS, &files::read(&directory.join(KEYS), MAX_KEYS_BYTES)?)?;
+    Journal::create(target, size).map(|_| size)
+}
+
+/// Links a tile or bundle. One that became full since the checkpoint is cut to what it was.
+fn take(
+    directory: &Path,
+    target: &Path,
+    part: Option<(String, usize)>,
+    whole: Option<(String, usize)>,
+    beginning: impl Fn(&[u8], usize) -> Option<Vec<u8>>,
+) -> Result<(), LogError> {
+    let Some((relative, width)) = part else { return Ok(()) };
+    let (from, to) = (directory.join(&relative), target.join(&relative));
+    if let Some(parent) = to.parent() {
+        files::make_directory(parent)?;
+    }
+    match fs::hard_link(&from, &to) {
+        Err(error) if error.kind() == ErrorKind::NotFound && width < TILE_WIDTH => {
+            let from = whole.map_or(from, |(relative, _)| directory.join(relative));
+            let bytes = files::read(&from, tile::MAX_BUNDLE_BYTES)?;
+            let bytes = beginning(&bytes, width).ok_or(LogError::Damaged { path: from, problem: "it is too short" })?;
+            fs::write(&to, bytes).map_err(|source| LogError::file("write", &to, source))
+        }
+        linked => linked.map_err(|source| LogError::file("link", &from, source)),
+    }
+}
+
+/// The origin of a log, and the key of those beside it that signed its checkpoint. Whether that key is to be trusted is
+/// for the caller to know.
+///
+/// # Errors
+/// [`LogError`]: there is no checkpoint, or none of the keys signed it.
+pub fn own_key(directory: &Path) -> Result<VerifierKey, LogError> {
+    let path = directory.join(KEYS);
+    let text = String::from_utf8(files::read(&path, MAX_KEYS_BYTES)?).unwrap_or_default();
+    let keys: Vec<VerifierKey> = text.lines().filter_map(|line| VerifierKey::parse(line).ok()).collect();
+    let key = signer(directory, &keys).cloned();
+    key.ok_or(LogError::Note { path, source: NoteFault::NoSignature })
+}
+
+/// How far a log had come by its high-water mark, where there is one, and where that is.
+///
+/// # Errors
+/// [`LogError`]: the mark is not one of this key's log.
+pub fn high_water(directory: &Path, key: &VerifierKey) -> Result<(Option<Checkpoint>, PathBuf), LogError> {
+    let path = HighWater::new(directory, key.name()).path();
+    let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok((None, path)) };
+    match Checkpoint::parse(&note, key) {
+        Ok(checkpoint) => Ok((Some(checkpoint), path)),
+        Err(source) => Err(LogError::Note { path, source }),
+    }
+}
+
+/// Raises the high-water mark to a checkpoint, durably.
+///
+/// # Errors
+/// [`LogError`].
+pub fn raise_high_water(directory: &Path, key: &VerifierKey, checkpoint: &Checkpoint) -> Result<(), LogError> {
+    HighWater::new(directory, key.name()).write(checkpoint)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer_log::{
+        support::{Place, any_record},
+        verify,
+    };
+
+    #[test]
+    fn a_copy_is_the_log_at_its_checkpoint_and_can_be_gone_on_with() {
+        let place = Place::new();
+        let log = place.open();
+        for (round, count) in [3, 300, 700].into_iter().enumerate() {
+            log.append(vec![any_record(); count]).unwrap();
+            log.checkpoint_now().unwrap();
+            let target = place.path(&format!("copy{round}"));
+            let size = snapshot(&place.dir(), &target).unwrap();
+            log.append(vec![any_record(); 300]).unwrap();
+            log.checkpoint_now().unwrap();
+            let key = own_key(&target).unwrap();
+            assert_eq!(&key, place.key.verifier());
+            let verified = verify(&target, &key).unwrap();
+            assert_eq!((verified.checkpoint.size, verified.unsigned), (size, 0));
+        }
+        log.close().unwrap();
+        // Opened in the place of the log that went on, it is refused; where nothing tells of that, it goes on.
+        fs::rename(place.dir(), place.path("gone")).unwrap();
+        fs::rename(place.path("copy2"), place.dir()).unwrap();
+        assert!(matches!(place.try_open(), Err(LogError::Rollback { .. })));
+        let key = own_key(&place.dir()).unwrap();
+        let settings = place.settings();
+        let (mark, path) = high_water(&settings.high_water_dir, &key).unwrap();
+        assert!(mark.unwrap().size > verify(&place.dir(), &key).unwrap().checkpoint.size);
+        fs::remove_file(path).unwrap();
+        let own = verify(&place.dir(), &key).unwrap().checkpoint;
+        raise_high_water(&settings.high_water_dir, &key, &own).unwrap();
+        place.open().close().unwrap();
+        place.verify().unwrap();
+    }
+
+    #[test]
+    fn a_partial_tile_that_became_full_meanwhile_is_cut() {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 100]).unwrap();
+        let checkpoint = log.checkpoint_now().unwrap();
+        log.append(vec![any_record(); 300]).unwrap();
+        log.checkpoint_now().unwrap();
+        // The older checkpoint, as it is read just before the tile becomes full.
+        fs::write(place.dir().join(CHECKPOINT), &checkpoint.note).unwrap();
+        let target = place.path("copy");
+        assert_eq!(snapshot(&place.dir(), &target).unwrap(), checkpoint.size);
+        verify(&target, place.key.verifier()).unwrap();
+    }
+}

@@ -1,0 +1,229 @@
+//! What was kept long enough goes, is in the log, and is told to its tenant; whenever the daemon is killed meanwhile.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use groeikluis::{documents::manifest::Manifest, domain::Kind, durable::Clock};
+use jiff::{SignedDuration, ToSpan, civil::Date};
+use serde_json::Value;
+
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, copy_directory, wait_until};
+
+const LISTS: usize = 3;
+
+fn plan() -> Plan {
+    Plan::new()
+        .children(20_000)
+        .line("retention: {outbox_days: 20, answered_uploads_days: 3}")
+        .tenant(
+            Tenant::municipality("bree", "72004")
+                .protocol(Protocol::new("OPG-2026-017").every_child().retention_days(5)),
+        )
+        .tenant(
+            Tenant::municipality("lokeren", "46029")
+                .protocol(Protocol::new("OPG-2026-021").every_child().retention_days(35)),
+        )
+}
+
+/// A deployment in which municipalities sent lists a month ago, the answers to which one of them fetched.
+fn a_month_later() -> (TestDaemon, BTreeMap<String, Manifest>) {
+    let mut daemon = TestDaemon::over(plan().lay_out());
+    let clock = Clock::fixed(Clock::system().now() - SignedDuration::from_hours(24 * 30));
+    let mut answers = BTreeMap::new();
+    daemon.at(&clock, |daemon| {
+        for (tenant, nis_code) in [("bree", "72004"), ("lokeren", "46029")] {
+            let children = daemon.extract().children_of(nis_code);
+            for number in 0..LISTS {
+                let list = format!("niss\n{}\n", children[number..].join("\n"));
+                let name = format!("lijst{number}.csv");
+                daemon.put(tenant, &name, list.as_bytes());
+                // The answer is fetched, and the report is not.
+                let manifest = if tenant == "bree" {
+                    daemon.answer(tenant, &name).manifest
+                } else {
+                    daemon.wait_for_file(tenant, "/outbox", &name, Kind::Verslag).manifest
+                };
+                answers.insert(manifest.file.clone(), manifest);
+            }
+        }
+    });
+    (daemon, answers)
+}
+
+/// Keeps the night's run from coming at the start.
+fn as_if_it_ran_today(daemon: &TestDaemon) {
+    let today = Clock::system().today();
+    fs::write(daemon.path("state/retention.day"), format!("{}\n", today.saturating_add(1.day()))).unwrap();
+}
+
+/// Waits for the run of the night, which comes at the start since it was missed.
+fn wait_for_the_night(daemon: &TestDaemon) {
+    let recent = Clock::system().today().saturating_sub(2.days());
+    let last = || fs::read_to_string(daemon.path("state/retention.day")).ok()?.trim().parse::<Date>().ok();
+    wait_until("the run of the night", || last().is_some_and(|last| last >= recent));
+}
+
+fn retention(daemon: &TestDaemon, more: &[&str]) -> Value {
+    let ran = daemon.groeikluis(&[&["retention", "--json"], more].concat()).well();
+    serde_json::from_str(&ran.stdout).unwrap()
+}
+
+fn count(value: &Value) -> usize {
+    value.as_array().unwrap().len()
+}
+
+/// The names on disk of a tenant's uploads, and of the files in its outbox.
+fn on_disk(daemon: &TestDaemon, tenant: &str) -> (usize, Vec<String>) {
+    let names = |directory: &str| -> Vec<String> {
+        let listing = fs::read_dir(daemon.path(directory)).unwrap();
+        listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    let mut files = names(&format!("state/boxes/{tenant}/outbox"));
+    files.sort();
+    (names(&format!("state/uploads/{tenant}")).len(), files)
+}
+
+#[test]
+fn what_was_kept_long_enough_goes_and_its_tenant_gets_a_certificate() {
+    let (mut daemon, answers) = a_month_later();
+    as_if_it_ran_today(&daemon);
+    daemon.start();
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("sociale-toeslag_46029_OPG-2026-021") && status.contains("was never fetched"), "{status}");
+
+    let before = on_disk(&daemon, "bree");
+    assert_eq!((before.0, before.1.len()), (2 * LISTS, 4 * LISTS));
+    let planned = retention(&daemon, &["--dry-run"]);
+    // All of bree, and of lokeren the reports, which stay as long as the general rule says.
+    assert_eq!((count(&planned["removed"]["deliveries"]), count(&planned["removed"]["uploads"])), (9, 6), "{planned}");
+    assert_eq!(on_disk(&daemon, "bree"), before);
+    assert!(daemon.events("delivery.expired").is_empty());
+
+    let done = retention(&daemon, &[]);
+    assert_eq!(done["removed"]["deliveries"], planned["removed"]["deliveries"]);
+    let certificate = done["removed"]["certificates"]["bree"].as_str().unwrap().to_owned();
+    let (uploads, files) = on_disk(&daemon, "bree");
+    assert_eq!((uploads, files), (0, vec![certificate.clone(), certificate.replace(".age", ".manifest.json")]));
+    let (uploads, files) = on_disk(&daemon, "lokeren");
+    assert_eq!((uploads, files.len()), (0, 2 * LISTS + 2));
+
+    let expired = daemon.events("delivery.expired");
+    assert_eq!((expired.len(), daemon.events("upload.removed").len()), (9, 6));
+    let text = String::from_utf8(daemon.fetch("bree", &format!("/outbox/{certificate}"))).unwrap();
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for (file, manifest) in answers.iter().filter(|(file, _)| file.contains("_72004_")) {
+        let digest = hex::encode(manifest.ciphertext_sha256);
+        let entry = expired.iter().find(|entry| entry["ciphertext_sha256"] == digest.as_str()).unwrap();
+        assert!(words.contains(&format!("- {file} Reden: de bewaartermijn liep tot en met ")), "{text}");
+        assert!(words.contains(&digest) && words.contains(&format!("lognummer {}.", entry["seq"])), "{text}");
+        assert_eq!((&entry["fetched"], &entry["tenant"]), (&true.into(), &"bree".into()));
+    }
+    assert_eq!(text.matches("upload met ontvangstbewijs").count(), LISTS);
+    let created = daemon.events("delivery.created");
+    let created = created.iter().find(|entry| entry["file"] == certificate.as_str()).unwrap();
+    assert_eq!((&created["removals"], &created["kind"]), (&9.into(), &"rapport".into()));
+    // Proofs stay; a second run finds nothing, and tells nobody.
+    let session = daemon.session("bree");
+    assert_eq!(
+        session.names("/log/receipts").unwrap().iter().filter(|name| name.starts_with("upload_")).count(),
+        LISTS
+    );
+    session.close();
+    let again = retention(&daemon, &[]);
+    assert_eq!(
+        (count(&again["removed"]["deliveries"]), &again["removed"]["certificates"]),
+        (0, &serde_json::json!({}))
+    );
+    assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("72004"));
+}
+
+#[test]
+fn each_removal_is_told_once_whenever_the_daemon_is_killed() {
+    let (mut daemon, _) = a_month_later();
+    let untouched = daemon.path("untouched");
+    for directory in ["state", "high-water"] {
+        copy_directory(&daemon.path(directory), &untouched.join(directory));
+    }
+    let clock = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    let moments = (0..8_u64).map(|round| 20 + 15 * round + u64::try_from(clock % 15).unwrap());
+    for moment in moments {
+        for directory in ["state", "high-water"] {
+            fs::remove_dir_all(daemon.path(directory)).unwrap();
+            copy_directory(&untouched.join(directory), &daemon.path(directory));
+        }
+        // The run of the night was missed: it comes with the start, or is killed on its way.
+        daemon.kill_while_starting(Duration::from_millis(moment));
+        daemon.start();
+        wait_for_the_night(&daemon);
+        let mut told = Vec::new();
+        for tenant in ["bree", "lokeren"] {
+            let (uploads, files) = on_disk(&daemon, tenant);
+            assert_eq!(uploads, 0, "killed after {moment} ms");
+            for file in
+                files.iter().filter(|file| file.contains("_verwijdering_") && file.strip_suffix(".age").is_some())
+            {
+                let text = String::from_utf8(daemon.fetch(tenant, &format!("/outbox/{file}"))).unwrap();
+                let digests = text.split_whitespace().filter(|word| word.len() == 64);
+                told.extend(digests.map(str::to_owned));
+            }
+        }
+        let removed = [daemon.events("delivery.expired"), daemon.events("upload.removed")].concat();
+        let mut removed: Vec<String> =
+            removed.iter().map(|entry| entry["ciphertext_sha256"].as_str().unwrap().to_owned()).collect();
+        removed.sort();
+        told.sort();
+        assert_eq!((removed.len(), &told), (15, &removed), "killed after {moment} ms");
+        let (_, files) = on_disk(&daemon, "bree");
+        assert!(files.iter().all(|file| file.contains("_verwijdering_")), "{files:?}");
+        daemon.terminate();
+    }
+}
+
+#[test]
+fn what_the_log_says_is_gone_is_gone_after_a_start() {
+    let (mut daemon, _) = a_month_later();
+    let before = daemon.path("before");
+    copy_directory(&daemon.path("state/boxes/bree/outbox"), &before);
+    daemon.start();
+    wait_for_the_night(&daemon);
+    daemon.terminate();
+    // As a stop leaves them that comes between the log and the disk.
+    copy_directory(&before, &daemon.path("state/boxes/bree/outbox"));
+    daemon.start();
+    let files = || on_disk(&daemon, "bree").1;
+    wait_until("what was left to go", || files().iter().all(|file| file.contains("_verwijdering_")));
+    assert_eq!(daemon.events("delivery.expired").len(), 9);
+}
+
+#[test]
+fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
+    let daemon = plan().start();
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.put("bree", "lijst.csv", list.as_bytes());
+    let file = daemon.answer("bree", "lijst.csv").manifest.file;
+    let withdraw =
+        |file: &str, reason: &str| daemon.groeikluis(&["delivery", "withdraw", "bree", file, "--reason", reason]);
+    let reason = "verkeerde maand van het register";
+    assert!(withdraw(&file, "x").stderr.contains("8 to 1000 characters"));
+    assert!(withdraw("rapport.txt.age", reason).stderr.contains("no delivery"));
+    let said = withdraw(&file, reason).well().stdout;
+    assert!(said.contains("it was fetched before"), "{said}");
+    assert!(withdraw(&file, reason).stderr.contains("gone already"));
+    let session = daemon.session("bree");
+    assert!(session.download(&format!("/outbox/{file}")).is_err());
+    assert!(session.names("/outbox").unwrap().iter().all(|name| !name.starts_with("sociale-toeslag")));
+    session.close();
+    let withdrawn = daemon.events("delivery.withdrawn");
+    assert_eq!((&withdrawn[0]["motive"], &withdrawn[0]["actor"]), (&reason.into(), &"operator".into()));
+    // The certificate comes with the next run.
+    let certificates = retention(&daemon, &[])["removed"]["certificates"].clone();
+    let certificate = format!("/outbox/{}", certificates["bree"].as_str().unwrap());
+    let text = String::from_utf8(daemon.fetch("bree", &certificate)).unwrap();
+    assert!(text.contains(&format!("ingetrokken: {reason}.")), "{text}");
+    // The same list is still one that was answered.
+    daemon.put("bree", "opnieuw.csv", list.as_bytes());
+    assert!(daemon.rejection("bree", "opnieuw.csv").text.contains("duplicate"));
+}
