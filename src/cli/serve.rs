@@ -13,7 +13,8 @@ use tracing_subscriber::{EnvFilter, layer::SubscriberExt, util::SubscriberInitEx
 
 use super::ConfigArgument;
 use crate::{
-    daemon::{Daemon, DaemonOptions},
+    config,
+    daemon::{Daemon, DaemonOptions, enter_sandbox},
     durable::Clock,
 };
 
@@ -36,6 +37,12 @@ pub(super) enum LogFormat {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     log_to_stderr(arguments.log_format);
+    // Before there are threads. Faults of the configuration and of secrets are told by the start, which makes nothing.
+    if let Ok(settings) = config::load(&arguments.config.config)
+        && config::check_secrets(&settings).is_empty()
+    {
+        enter_sandbox(&arguments.config.config, &settings)?;
+    }
     runtime()?.block_on(serve(arguments))
 }
 

@@ -91,6 +91,12 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
     }
 }
 
+/// Whether a daemon runs with that state directory and takes orders. Nothing is asked of it, and nothing is held that
+/// could keep one from starting.
+pub fn is_running(state_dir: &Path) -> bool {
+    UnixStream::connect(state_dir.join(SOCKET)).is_ok()
+}
+
 /// Has the running daemon publish everything entered so far; where none runs, its stop did.
 ///
 /// # Errors
@@ -219,6 +225,10 @@ async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, exchange: Exchan
     let mut line = String::new();
     let mut request = tokio::io::BufReader::new(read.take(LONGEST_REQUEST_BYTES));
     tokio::time::timeout(PATIENCE, request.read_line(&mut line)).await??;
+    // Who only looks whether a daemon runs says nothing.
+    if line.is_empty() {
+        return Ok(());
+    }
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
     let mut performed = std::pin::pin!(perform(&line, user, log, exchange, progress));
     let outcome = loop {

@@ -12,21 +12,26 @@ mod last_configuration;
 mod listeners;
 mod live;
 mod login_records;
+mod mail;
+pub mod needs;
 mod opening;
 mod orders;
 mod receipts;
 mod register_loader;
 mod reload;
 mod running;
+mod sandbox;
 mod watch;
 mod witness;
 
-pub use control::{note, publish};
+pub use control::{is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
+pub use mail::waiting_mails;
 pub use orders::{report, run, send_test, simulate};
 pub use running::{Daemon, DaemonOptions, login_records};
+pub use sandbox::{Sandbox, enter_sandbox};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,
@@ -155,6 +160,9 @@ pub enum DaemonError {
     /// The thread that makes receipts could not be started.
     #[error("cannot start making receipts")]
     Receipts(#[source] std::io::Error),
+    /// The threads for mail could not be started.
+    #[error("cannot start writing and sending mail")]
+    Mail(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -17,6 +17,7 @@ use super::{
     last_configuration, listeners,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
+    mail::{Mail, MailParts},
     opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
     register_loader::{self, read_keyring},
@@ -60,6 +61,7 @@ pub struct Daemon {
     addresses: Vec<SocketAddr>,
     host_keys: Vec<String>,
     keeper: Keeper,
+    mail: Mail,
     /// Ends with the log.
     receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
@@ -132,6 +134,16 @@ impl Daemon {
         };
         let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
         live.connect(exchange.clone());
+        let mail = Mail::start(MailParts {
+            live: live.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            log_dir: log_dir(&settings),
+            origin: settings.log.origin.clone(),
+            ledger: ledger.clone(),
+            state: state.clone(),
+            keyring: own_keyring.clone(),
+        })?;
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
         let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
         let notes = LoginNotes::new(files.clone());
@@ -161,6 +173,7 @@ impl Daemon {
             addresses,
             host_keys,
             keeper,
+            mail,
             receipts,
             _lock: lock,
         })
@@ -204,6 +217,7 @@ impl Daemon {
             sessions,
             listeners,
             keeper,
+            mail,
             receipts,
             _lock,
             ..
@@ -245,6 +259,7 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
+            mail.stop(log_failed);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
             let _ = receipts.join();

@@ -12,7 +12,8 @@ use super::fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged, KeyChanged,
     ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped, Login, LoginRefused,
-    Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Upload,
+    Logout, MailSent, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased,
+    Upload,
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -112,6 +113,9 @@ pub enum Event {
     /// The key to a month's disclosures is destroyed: durable before it is.
     #[serde(rename = "retention.erased")]
     Erased(RetentionErased),
+    /// A mail server took a mail, refused it, or may have taken it; the reason says why.
+    #[serde(rename = "mail.sent")]
+    MailSent(MailSent),
     /// A number of a person was taken out of the entry just before this one.
     #[serde(rename = "privacy.redacted")]
     Redacted(Redacted),
@@ -167,6 +171,7 @@ impl Event {
             Self::AuditExported(_) => "audit.exported",
             Self::DisclosureOpened(_) => "disclosure.opened",
             Self::Erased(_) => "retention.erased",
+            Self::MailSent(_) => "mail.sent",
             Self::Redacted(_) => "privacy.redacted",
             Self::LogStarted(_) => "log.started",
             Self::LogStopped(_) => "log.stopped",
@@ -225,6 +230,7 @@ impl Event {
             | Self::AuditRead(_)
             | Self::AuditExported(_)
             | Self::Erased(_)
+            | Self::MailSent(_)
             | Self::Redacted(_)
             | Self::LogStarted(_)
             | Self::LogStopped(_)

@@ -53,8 +53,8 @@ pub use fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
     KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-    Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
-    Rename, RetentionErased, Stage, Upload, key_id,
+    Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, PolicyRefused, ProtocolUsed, Redacted,
+    RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
@@ -62,7 +62,7 @@ pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
 pub use note::{NoteFault, NoteKey, VerifierKey};
-pub use reader::{Entries, entries, entries_from};
+pub use reader::{Entries, entries, entries_from, published_size};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use under::{entries_under, goes_on, goes_on_from};

@@ -146,7 +146,10 @@ impl Entries {
 }
 
 /// The size that the published checkpoint tells, its signature unseen; 0 without one.
-fn published_size(directory: &Path) -> Result<u64, LogError> {
+///
+/// # Errors
+/// [`LogError`]: the checkpoint cannot be read, or is none.
+pub fn published_size(directory: &Path) -> Result<u64, LogError> {
     let path = directory.join(CHECKPOINT);
     let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok(0) };
     let size = std::str::from_utf8(&note).ok().and_then(|note| note.lines().nth(1)?.parse().ok());

@@ -10,8 +10,9 @@ use super::{
     Context, DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList,
     GroundChanged, Index, IndexError, KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError,
     LogKeyRotated, LogRecovered, LogSettings, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout,
-    NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename,
-    RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id, verify,
+    MailSent, MailTopic, NoteKey, PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded,
+    RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog, Upload, Verified, VerifyFault, key_id,
+    verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -254,6 +255,11 @@ pub(crate) fn every_event() -> Vec<Event> {
         Event::KeyAdded(key()),
         Event::KeyRemoved(KeyChanged { used_for: KeyUse::Recipient, key_id: Some(key_id("age1qqq")), expires: None }),
         Event::AuditRead(AuditRead { from: 0, size: 900 }),
+        Event::MailSent(MailSent {
+            mail: hex::encode([14; 16]),
+            topics: vec![MailTopic::Ready, MailTopic::Refused],
+            recipients: 2,
+        }),
         Event::AuditExported(AuditExported { from: date(2026, 9, 1), to: date(2026, 11, 30), count: 40 }),
         Event::DisclosureOpened(DisclosureOpened {
             from: date(2026, 11, 1),

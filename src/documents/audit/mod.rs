@@ -22,7 +22,7 @@ use crate::domain::Kind;
 pub use page::page;
 pub use paper::{MOST_PAGES, paper};
 pub use sheet::sheet;
-pub use words::{key_use_nl, reason_nl};
+pub use words::{key_use_nl, kind as kind_nl, reason_nl};
 
 /// Everything that a report tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
