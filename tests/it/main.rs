@@ -26,9 +26,13 @@ mod limits;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
+#[cfg(test)]
+mod package;
 #[cfg(test)]
 mod payments;
 #[cfg(test)]
@@ -46,7 +50,11 @@ mod restart;
 #[cfg(test)]
 mod rooms;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod sftp_room;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
