@@ -266,7 +266,7 @@ mod tests {
             at,
             name: "delivery.created",
             tenant: Some("bree".parse().unwrap()),
-            failed: number % 7 == 0,
+            failed: number.is_multiple_of(7),
             details: format!("sociale-toeslag_72004_OPG-2026-017_20261122_{number:04}.csv.age"),
         };
         let tail = Tail {

@@ -113,7 +113,9 @@ impl Watcher {
         if let Some(ledger) = &ledger {
             self.of_time(ledger, now, &mut need)?;
         }
-        warnings.iter().for_each(|text| need(false, text.clone()));
+        for text in &warnings {
+            need(false, text.clone());
+        }
         // Of the same urgency, what was found first stays first.
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);

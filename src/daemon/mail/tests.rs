@@ -56,7 +56,7 @@ impl Place {
             tls: config::MailTls::None,
             ca: None,
             login: None,
-            gather: Duration::from_secs(120),
+            gather: Duration::from_mins(2),
             unfetched_after_days: 7,
         };
         settings.mail = Some(mail);
