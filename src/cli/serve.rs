@@ -13,7 +13,8 @@ use super::{
     operator_log::{self, LogFormat},
 };
 use crate::{
-    daemon::{Daemon, DaemonOptions},
+    config,
+    daemon::{Daemon, DaemonOptions, enter_sandbox},
     durable::Clock,
 };
 
@@ -28,6 +29,12 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     operator_log::begin(arguments.log_format);
+    // Before there are threads. Faults of the configuration and of secrets are told by the start, which makes nothing.
+    if let Ok(settings) = config::load(&arguments.config.config)
+        && config::check_secrets(&settings).is_empty()
+    {
+        enter_sandbox(&arguments.config.config, &settings)?;
+    }
     runtime()?.block_on(serve(arguments))
 }
 

@@ -3,7 +3,7 @@
 //! It is in one file because a key is looked up here whatever file it stands in.
 
 use super::words::words;
-use super::{Environment, Language};
+use super::{Environment, Language, MailTls};
 pub(super) use super::{
     nearest::nearest,
     words::{Positive, UseKind, Word},
@@ -180,6 +180,16 @@ pub(super) const MAIL: Keys = Keys {
         required("smtp", Shape::Text, "The mail server, host:port."),
         required("from", Shape::Text, "The sender."),
         required("ops", TEXTS, "Who runs the exchange."),
+        optional(
+            "tls",
+            Shape::OneOf(words::<MailTls>),
+            "Left out: starttls, or none for a server on this machine; none is for such a server only.",
+        ),
+        optional("ca", Shape::Text, "Certificates that the server's is checked against, PEM; left out: the system's."),
+        optional("user", Shape::Text, "The name to log in with; left out: no login."),
+        optional("password", Shape::Text, "Its password: a path, or credential:NAME."),
+        optional("gather_seconds", Shape::Number, "What happens within this time goes into one mail."),
+        optional("unfetched_after_days", Shape::Number, "After how many days a tenant hears that it fetched nothing."),
     ],
 };
 pub(super) const METRICS: Keys =

@@ -7,8 +7,7 @@ use super::{
     Retention, SecretFile, access,
     fault::{Faults, shown},
     fields::{Fields, Item},
-    keys,
-    tenant_file::mail_address,
+    keys, mail_section,
     tree::Node,
 };
 use crate::domain::ByteSize;
@@ -87,11 +86,7 @@ pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
         limits: limits(fields.mapping("limits", &keys::LIMITS).as_ref(), faults),
         penalties: penalties(fields.mapping("penalties", &keys::PENALTIES).as_ref()),
         retention: retention(fields.mapping("retention", &keys::RETENTION).as_ref()),
-        mail: fields.mapping("mail", &keys::MAIL).and_then(|mail| {
-            let from = mail.item("from").and_then(|item| mail_address(&item));
-            let (smtp, ops) = (mail.item("smtp").and_then(|item| host_and_port(&item)), mail.list("ops"));
-            Some(MailSettings { smtp: smtp?, from: from?, ops: ops.iter().filter_map(mail_address).collect() })
-        }),
+        mail: mail_section::read(&fields, |item| self::secret(item, environment)),
         metrics: fields
             .mapping("metrics", &keys::METRICS)
             .and_then(|metrics| metrics.item("listen").and_then(|item| address(&item)))
@@ -130,17 +125,6 @@ fn address(item: &Item<'_>) -> Option<SocketAddr> {
         item.fault(problem, Some("write it as 0.0.0.0:2222 or [::]:2222"));
     }
     address
-}
-
-fn host_and_port(item: &Item<'_>) -> Option<String> {
-    let text = item.text()?;
-    let shaped = text.rsplit_once(':').is_some_and(|(host, port)| {
-        !host.is_empty() && !host.contains(char::is_whitespace) && port.parse::<u16>().is_ok_and(|port| port != 0)
-    });
-    if !shaped {
-        item.fault(format!("`{}` {} is not host:port", item.key, shown(&text)), Some("write it as localhost:25"));
-    }
-    Some(text)
 }
 
 fn host_keys(fields: &Fields<'_>, environment: Environment) -> Vec<SecretFile> {
@@ -184,7 +168,7 @@ fn origin(item: &Item<'_>) -> Option<String> {
 }
 
 /// A number of seconds, or the default.
-fn seconds(
+pub(super) fn seconds(
     fields: Option<&Fields<'_>>,
     key: &'static str,
     bounds: std::ops::RangeInclusive<u32>,

@@ -19,6 +19,7 @@ mod files;
 mod kept;
 mod keys;
 mod load;
+mod mail_section;
 mod main_file;
 mod nearest;
 mod protocol_section;
@@ -38,6 +39,6 @@ pub use load::{MUNICIPALITIES, load, load_with};
 pub use schema::schemas;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{
-    Environment, Language, Limits, LogKeySettings, MailSettings, MetricsSettings, Penalties, RegisterSettings,
+    Environment, Language, Limits, LogKeySettings, MailSettings, MailTls, MetricsSettings, Penalties, RegisterSettings,
     Retention, Settings,
 };

@@ -133,6 +133,14 @@ impl SecretFile {
         Self { place: Place::Credential(name), environment, named_at }
     }
 
+    /// Where it is read from; none for a credential without systemd.
+    pub fn path(&self) -> Option<PathBuf> {
+        match &self.place {
+            Place::File(path) => Some(path.clone()),
+            Place::Credential(name) => env::var_os(CREDENTIALS).map(|directory| PathBuf::from(directory).join(name)),
+        }
+    }
+
     /// Reads the secret.
     ///
     /// A credential's mode is not looked at: systemd guards it with more than a mode.
@@ -141,14 +149,7 @@ impl SecretFile {
     /// [`SecretError`]: it cannot be read, is no regular file, is too large, can be read by others, or is an example.
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let secret = || self.to_string();
-        let path = match &self.place {
-            Place::File(path) => path.clone(),
-            Place::Credential(name) => {
-                let directory =
-                    env::var_os(CREDENTIALS).ok_or_else(|| SecretError::NoCredentials { secret: secret() })?;
-                PathBuf::from(directory).join(name)
-            }
-        };
+        let path = self.path().ok_or_else(|| SecretError::NoCredentials { secret: secret() })?;
         let failed = |source| SecretError::Read { secret: secret(), source };
         // Not blocking: opening a pipe would wait for its writer.
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();

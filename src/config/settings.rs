@@ -219,15 +219,38 @@ pub struct Retention {
     pub disclosures_hot_months: u32,
 }
 
-/// Where mail goes.
+/// Where mail goes, and when.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailSettings {
-    /// The mail server, `host:port`.
-    pub smtp: String,
+    /// The mail server: a name, or an address without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
     /// The sender.
     pub from: String,
     /// Who runs the exchange.
     pub ops: Vec<String>,
+    /// How the way to the server is protected.
+    pub tls: MailTls,
+    /// The certificates that the server's is checked against, PEM; none: those of the system.
+    pub ca: Option<PathBuf>,
+    /// The name and password to log in with.
+    pub login: Option<(String, SecretFile)>,
+    /// What happens within this time goes into one mail.
+    pub gather: Duration,
+    /// After how many days a tenant hears that it did not fetch a file.
+    pub unfetched_after_days: u32,
+}
+
+/// How the way to the mail server is protected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MailTls {
+    /// The connection begins in clear and changes to TLS, or nothing is sent (RFC 3207).
+    StartTls,
+    /// TLS from the first byte (RFC 8314).
+    Tls,
+    /// In clear, to a server on this machine.
+    None,
 }
 
 /// Where metrics are served.

@@ -7,7 +7,7 @@ use crate::domain::{
     tenant::{LoginStep, UploadRule},
 };
 
-use super::{Environment, Language};
+use super::{Environment, Language, MailTls};
 
 /// A value that is one of a few words.
 pub(super) trait Word: Copy + 'static {
@@ -21,6 +21,11 @@ impl Word for Environment {
 
 impl Word for Language {
     const WORDS: &'static [(&'static str, Self)] = &[("nl", Self::Dutch), ("en", Self::English)];
+}
+
+impl Word for MailTls {
+    const WORDS: &'static [(&'static str, Self)] =
+        &[("starttls", Self::StartTls), ("tls", Self::Tls), ("none", Self::None)];
 }
 
 impl Word for TenantKind {

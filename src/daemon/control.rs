@@ -227,6 +227,10 @@ async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, workers: (Exchan
     let mut line = String::new();
     let mut request = tokio::io::BufReader::new(read.take(LONGEST_REQUEST_BYTES));
     tokio::time::timeout(PATIENCE, request.read_line(&mut line)).await??;
+    // Who only looks whether a daemon runs says nothing.
+    if line.is_empty() {
+        return Ok(());
+    }
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
     let mut performed = std::pin::pin!(perform(&line, user, log, workers, progress));
     let outcome = loop {

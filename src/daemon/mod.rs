@@ -14,6 +14,7 @@ mod last_configuration;
 mod listeners;
 mod live;
 mod login_records;
+mod mail;
 pub mod needs;
 mod opening;
 mod orders;
@@ -23,6 +24,7 @@ mod reload;
 mod restore;
 mod retention;
 mod running;
+mod sandbox;
 mod watch;
 mod watching;
 mod witness;
@@ -32,10 +34,12 @@ pub use control::{is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
+pub use mail::waiting_mails;
 pub use orders::{apply_retention, report, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::RetentionReport;
 pub use running::{Daemon, DaemonOptions, login_records};
+pub use sandbox::{Sandbox, enter_sandbox};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,
@@ -181,6 +185,9 @@ pub enum DaemonError {
     /// The thread that removes what was kept long enough could not be started.
     #[error("cannot start the thread of retention")]
     Retention(#[source] std::io::Error),
+    /// The threads for mail could not be started.
+    #[error("cannot start writing and sending mail")]
+    Mail(#[source] std::io::Error),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -149,6 +149,7 @@ pub fn unfetched(
     for tenant in settings.tenants.keys() {
         let lies = |row: &DeliveryRow| {
             row.available
+                && !row.gone
                 && row.fetched_at.is_none()
                 && !row.test
                 && brussels_date(row.created_at) <= before
@@ -162,11 +163,14 @@ pub fn unfetched(
     Ok(found)
 }
 
-/// The last day of a file in its outbox, as the configuration has it now: that of its protocol where it holds personal
-/// data, else the general one.
+/// The last day of a file in its outbox: the one that was decided when it was made; of files of before that was
+/// written down, as the configuration has it now: that of its protocol where it holds personal data, else the general
+/// one.
 pub fn stays_until(settings: &Settings, row: &DeliveryRow) -> Date {
-    let days = own_retention_days(settings, row).unwrap_or(settings.retention.outbox_days);
-    brussels_date(row.created_at).saturating_add(i64::from(days).days())
+    row.retention_until.unwrap_or_else(|| {
+        let days = own_retention_days(settings, row).unwrap_or(settings.retention.outbox_days);
+        brussels_date(row.created_at).saturating_add(i64::from(days).days())
+    })
 }
 
 fn own_retention_days(settings: &Settings, row: &DeliveryRow) -> Option<u32> {
@@ -194,4 +198,83 @@ pub fn waiting(ledger: &dyn Ledger) -> Result<Vec<(TenantId, usize, Timestamp)>,
         }
     }
     Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::{config, domain::protocol::Period};
+
+    fn shipped() -> Settings {
+        config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/groeikluis.yaml")).unwrap()
+    }
+
+    fn protocol(per: Period) -> Protocol {
+        let bree = "bree".parse().unwrap();
+        let usage = Use::Periodic { times: 1, per };
+        Protocol { usage, ..shipped().tenants[&bree].protocols[0].clone() }
+    }
+
+    #[test]
+    fn a_list_is_missed_in_the_last_whole_period_of_a_protocol_in_force() {
+        // In force from 2 September 2026 to 1 September 2027.
+        let september = Some((date(2026, 9, 1), date(2026, 9, 30)));
+        for (per, today, missed) in [
+            (Period::Month, date(2026, 9, 20), None),
+            (Period::Month, date(2026, 10, 1), september),
+            (Period::Month, date(2026, 10, 31), september),
+            (Period::Month, date(2027, 9, 2), None),
+            (Period::Year, date(2026, 12, 31), None),
+            (Period::Year, date(2027, 1, 1), Some((date(2026, 1, 1), date(2026, 12, 31)))),
+        ] {
+            assert_eq!(missed_period(&protocol(per), today), missed, "{today}");
+        }
+        let today = date(2026, 10, 1);
+        let of = |change: fn(&mut Protocol)| {
+            let mut changed = protocol(Period::Month);
+            change(&mut changed);
+            missed_period(&changed, today)
+        };
+        assert_eq!(of(|protocol| protocol.usage = Use::Once), None);
+        assert_eq!(of(|protocol| protocol.route = Route::Vutg), None, "no lists come on that route");
+        assert_eq!(of(|protocol| protocol.status = Status::Ended), None);
+        // Signed too late in the month for a list to be missed.
+        let late = |protocol: &mut Protocol| protocol.valid.as_mut().unwrap().from = date(2026, 9, 20);
+        assert_eq!(of(late), None);
+    }
+
+    #[test]
+    fn a_file_stays_as_long_as_its_ground_says() {
+        let mut settings = shipped();
+        settings.retention.outbox_days = 10;
+        let row = |kind, tenant: &str, reference: &str| DeliveryRow {
+            id: "a1".to_owned(),
+            tenant: tenant.parse().unwrap(),
+            file: String::new(),
+            kind,
+            reference: Some(reference.parse().unwrap()),
+            rows: 1,
+            created_at: "2026-11-22T09:00:00Z".parse().unwrap(),
+            created_seq: 0,
+            ciphertext_sha256: String::new(),
+            available: true,
+            fetched_at: None,
+            answers: None,
+            test: false,
+            amount_total: None,
+            retention_until: None,
+            gone: false,
+        };
+        let (own, general) = (date(2027, 2, 20), date(2026, 12, 2));
+        assert_eq!(stays_until(&settings, &row(Kind::SocialeToeslag, "bree", "OPG-2026-017")), own);
+        assert_eq!(stays_until(&settings, &row(Kind::Weigering, "bree", "OPG-2026-017")), general);
+        assert_eq!(stays_until(&settings, &row(Kind::SocialeToeslag, "bree", "OPG-1999-001")), general);
+        let assignment = settings.assignments.values().next().unwrap().clone();
+        let of_assignment = row(Kind::Gegevens, assignment.tenant.as_str(), assignment.id.as_str());
+        assert_eq!(stays_until(&settings, &of_assignment), own);
+    }
 }

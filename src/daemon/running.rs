@@ -18,6 +18,7 @@ use super::{
     last_configuration, listeners,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
+    mail::{Mail, MailParts},
     opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
     receipts::Receipts,
     register_loader::{self, read_keyring},
@@ -67,6 +68,7 @@ pub struct Daemon {
     watched: Arc<Watched>,
     metrics: Option<TcpListener>,
     retention: Retention,
+    mail: Mail,
     /// Ends with the log.
     receipts: std::thread::JoinHandle<()>,
     _lock: DirectoryLock,
@@ -151,6 +153,16 @@ impl Daemon {
             state: state.clone(),
             clock: clock.clone(),
         });
+        let mail = Mail::start(MailParts {
+            live: live.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            log_dir: log_dir(&settings),
+            origin: settings.log.origin.clone(),
+            ledger: ledger.clone(),
+            state: state.clone(),
+            keyring: own_keyring.clone(),
+        })?;
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
         let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
         if let Err(error) = files.reseal(LONGEST_KEPT) {
@@ -199,6 +211,7 @@ impl Daemon {
             watched: Arc::new(watched),
             metrics,
             retention,
+            mail,
             receipts,
             _lock: lock,
         })
@@ -245,6 +258,7 @@ impl Daemon {
             watched,
             metrics,
             retention,
+            mail,
             receipts,
             _lock,
             ..
@@ -294,6 +308,7 @@ impl Daemon {
             drop(keeper);
             exchange.stop();
             drop(nightly);
+            mail.stop(log_failed);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
             let _ = receipts.join();

@@ -30,15 +30,16 @@ mod wording;
 
 pub use answer::{AnswerRow, Beneficiary};
 pub use data::DataRow;
-pub use day::register_month_nl;
+pub use day::{date_nl, register_month_nl};
 pub use guide::Guide;
 pub use manifest::Manifest;
 pub use payment::{Payment, RemittanceLine, WithoutAccount, Written};
 pub use rejection::{Reason, Rejection, weigering};
 pub use report::{Report, verslag};
+pub(crate) use wording::{line, paragraph, repeatable};
 
 #[cfg(test)]
-mod golden {
+pub(crate) mod golden {
     //! Texts that people read, kept as files so that a change of wording is seen. `GROEIKLUIS_BLESS=1` rewrites them.
 
     use std::{env, fs, io::Write, path::PathBuf, process::Command};

@@ -368,6 +368,8 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
     let opened = Connection::open(path).and_then(|database| {
         database.busy_timeout(PATIENCE)?;
         database.pragma_update(None, "journal_mode", "WAL")?;
+        // Nothing is ever written outside of the state directory, and the sandbox lets nothing be.
+        database.pragma_update(None, "temp_store", "MEMORY")?;
         database.pragma_update(None, "synchronous", "NORMAL")?;
         Ok(database)
     });

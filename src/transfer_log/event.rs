@@ -11,8 +11,8 @@ use super::{
         AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
         DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged,
         KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-        Login, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused, Rename,
-        Upload,
+        Login, LoginRefused, Logout, MailSent, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
+        Rename, Upload,
     },
     keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved},
 };
@@ -123,6 +123,9 @@ pub enum Event {
     /// The key to a month's disclosures is destroyed: durable before it is.
     #[serde(rename = "retention.erased")]
     Erased(RetentionErased),
+    /// A mail server took a mail, refused it, or may have taken it; the reason says why.
+    #[serde(rename = "mail.sent")]
+    MailSent(MailSent),
     /// An operator made a backup.
     #[serde(rename = "backup.made")]
     BackupMade(BackupMade),
@@ -187,6 +190,7 @@ impl Event {
             Self::AuditExported(_) => "audit.exported",
             Self::DisclosureOpened(_) => "disclosure.opened",
             Self::Erased(_) => "retention.erased",
+            Self::MailSent(_) => "mail.sent",
             Self::BackupMade(_) => "backup.made",
             Self::BackupRestored(_) => "backup.restored",
             Self::Redacted(_) => "privacy.redacted",
@@ -250,6 +254,7 @@ impl Event {
             | Self::AuditRead(_)
             | Self::AuditExported(_)
             | Self::Erased(_)
+            | Self::MailSent(_)
             | Self::BackupMade(_)
             | Self::BackupRestored(_)
             | Self::Redacted(_)

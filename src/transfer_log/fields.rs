@@ -439,6 +439,39 @@ pub struct DisclosureOpened {
     pub motive: String,
 }
 
+/// What a mail tells of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MailTopic {
+    /// Files can be fetched.
+    Ready,
+    /// Something was refused.
+    Refused,
+    /// Files were not fetched yet.
+    Unfetched,
+    /// Keys, protocols or agreements end soon.
+    Ending,
+    /// A list that was to come did not.
+    Overdue,
+    /// The register was refused.
+    Register,
+    /// Something is wrong with this log, or with its clock.
+    Log,
+}
+
+/// Fields of `mail.sent`. The entry's `tenant` is the one whose contacts it was for; none for those who run the
+/// exchange. Whom it reached is in no entry: addresses are of persons.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSent {
+    /// The left part of its `Message-ID`, 32 hexadecimal digits.
+    pub mail: String,
+    /// What it tells of.
+    pub topics: Vec<MailTopic>,
+    /// To how many addresses this applies.
+    pub recipients: u64,
+}
+
 /// Fields of `file.list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

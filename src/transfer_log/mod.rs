@@ -57,8 +57,8 @@ pub use fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
     KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-    Login, LoginMethod, LoginRefused, Logout, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
-    Rename, Stage, Upload, key_id,
+    Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, PolicyRefused, ProtocolUsed, Redacted,
+    RegisterLoaded, RegisterRefused, Rename, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};

@@ -148,7 +148,6 @@ impl Entries {
     }
 }
 
-/// The size that the published checkpoint tells, its signature unseen; 0 without one.
 /// The checkpoint in force as it is published; none before the first. Its signature is not checked.
 ///
 /// # Errors

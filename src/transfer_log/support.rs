@@ -10,9 +10,9 @@ use super::{
     ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn,
     DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
     KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
-    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, NoteKey, PolicyRefused, Position, ProtocolUsed,
-    Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage, StoredEntry, TransferLog,
-    Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
+    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, NoteKey, PolicyRefused,
+    Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage,
+    StoredEntry, TransferLog, Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -281,6 +281,11 @@ fn daily_events() -> Vec<Event> {
         Event::KeyAdded(key()),
         Event::KeyRemoved(KeyChanged { used_for: KeyUse::Recipient, key_id: Some(key_id("age1qqq")), expires: None }),
         Event::AuditRead(AuditRead { from: 0, size: 900 }),
+        Event::MailSent(MailSent {
+            mail: hex::encode([14; 16]),
+            topics: vec![MailTopic::Ready, MailTopic::Refused],
+            recipients: 2,
+        }),
         Event::AuditExported(AuditExported { from: date(2026, 9, 1), to: date(2026, 11, 30), count: 40 }),
         Event::DisclosureOpened(DisclosureOpened {
             from: date(2026, 11, 1),

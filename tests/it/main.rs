@@ -30,9 +30,13 @@ mod limits;
 #[cfg(test)]
 mod logins;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
 mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
+#[cfg(test)]
+mod package;
 #[cfg(test)]
 mod payments;
 #[cfg(test)]
@@ -54,7 +58,11 @@ mod rooms;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod sftp_room;
+#[cfg(test)]
+mod status;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -27,11 +27,14 @@ const ROOMS: [&str; 17] = [
 ];
 
 /// Crates that a single room may name, so that changing one changes one room.
-const OWNERS: [(&str, &str); 8] = [
+const OWNERS: [(&str, &str); 11] = [
     ("age", "seal"),
     ("russh", "sftp"),
     ("russh_sftp", "sftp"),
     ("rusqlite", "ledger"),
+    ("lettre", "daemon"),
+    ("landlock", "daemon"),
+    ("ratatui", "cli"),
     ("anyhow", "cli"),
     ("hyper", "http"),
     ("prometheus_client", "metrics"),

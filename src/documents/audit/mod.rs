@@ -24,7 +24,7 @@ pub use page::page;
 pub use paper::{MOST_PAGES, paper};
 pub use sheet::sheet;
 pub use sums::Bar;
-pub use words::{key_use_nl, reason_nl};
+pub use words::{key_use_nl, kind as kind_nl, reason_nl};
 
 /// Everything that a report tells.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]

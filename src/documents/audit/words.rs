@@ -110,7 +110,7 @@ pub(super) fn reason(code: &str) -> &str {
 }
 
 /// What a kind of file is.
-pub(super) fn kind(kind: Kind) -> &'static str {
+pub fn kind(kind: Kind) -> &'static str {
     match kind {
         Kind::SocialeToeslag => "antwoord sociale toeslag",
         Kind::Gegevens => "gegevensbestand",

@@ -1,0 +1,112 @@
+//! `groeikluis status`: what needs a hand today, and where each tenant stands; once, or as a view that stays.
+
+mod draw;
+mod overview;
+mod tail;
+mod watch;
+
+use jiff::{ToSpan, civil::Date};
+use serde_json::json;
+
+use super::{
+    ConfigArgument, load,
+    output::{Table, print_json, say},
+};
+use crate::{
+    config::Settings,
+    daemon::needs::{Ends, endings},
+    durable::Clock,
+    ledger::TenantSummary,
+};
+
+use overview::{Overview, Watcher};
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+    /// Also tenants that never did anything.
+    #[arg(long)]
+    all: bool,
+    /// A view on the terminal that follows what happens, until q is pressed.
+    #[arg(long, conflicts_with = "json")]
+    watch: bool,
+}
+
+/// Keys and protocols that end within these days are named.
+const WARN_DAYS: i64 = 30;
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = load(&arguments.config)?;
+    if arguments.watch {
+        return watch::run(&arguments.config, settings, arguments.all);
+    }
+    let overview = Watcher::new(settings, Clock::system(), arguments.all).look()?;
+    if arguments.json { Ok(print_json(&as_json(&overview))?) } else { print(&overview) }
+}
+
+fn print(overview: &Overview) -> anyhow::Result<()> {
+    say(&overview.headline());
+    if overview.needs.is_empty() {
+        say("nothing needs a hand");
+    } else {
+        say("");
+        say("needs a hand:");
+    }
+    for need in &overview.needs {
+        say(&format!("{} {}", if need.urgent { "!" } else { "-" }, need.text));
+    }
+    let mut table =
+        Table::new(&["tenant", "name", "waiting", "answered", "refused", "delivered", "not fetched", "last login"]);
+    for line in &overview.tenants {
+        table.row(line.cells());
+    }
+    say("");
+    Ok(table.print()?)
+}
+
+fn as_json(overview: &Overview) -> serde_json::Value {
+    let tenants: serde_json::Map<_, _> =
+        overview.tenants.iter().map(|line| (line.id.to_string(), line_json(&line.summary))).collect();
+    let needs: Vec<_> = overview.needs.iter().map(|need| json!({"urgent": need.urgent, "text": need.text})).collect();
+    json!({
+        "running": overview.running,
+        "tenants": tenants,
+        "warnings": overview.warnings,
+        "needs": needs,
+        "register_month": overview.tail.register.as_ref().map(|register| register.month.clone()),
+        "log_entries": overview.tail.next,
+        "mails_waiting": overview.mails_waiting,
+    })
+}
+
+fn line_json(line: &TenantSummary) -> serde_json::Value {
+    json!({
+        "waiting": line.waiting,
+        "answered": line.answered,
+        "refused": line.refused,
+        "deliveries": line.deliveries,
+        "unfetched": line.unfetched,
+        "last_login": line.last_login.map(|at| at.to_string()),
+    })
+}
+
+/// What ends soon or has ended, for keys and protocols that are in use.
+pub(super) fn warnings(settings: &Settings, today: Date, days: i64) -> Vec<String> {
+    let soon = today.saturating_add(days.days());
+    let near = endings(settings).into_iter().filter(|ending| ending.last_day <= soon);
+    let texts = near.map(|ending| {
+        let what = match ending.what {
+            Ends::Key { label, owner } => format!("key {label} of {owner}"),
+            Ends::Authority { label, owner } => format!("authority {label} of {owner}"),
+            Ends::Protocol(id) => format!("protocol {id}"),
+            Ends::Agreement(id) => format!("agreement {id}"),
+        };
+        let verb = if ending.last_day < today { "ended" } else { "ends" };
+        format!("{}: {what} {verb} on {}", ending.tenant, ending.last_day)
+    });
+    texts.collect()
+}

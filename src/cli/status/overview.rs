@@ -1,0 +1,199 @@
+//! Everything that the screen shows, gathered from the configuration, the ledger and the log's newest entries.
+//!
+//! Nothing is asked of the daemon and nothing is changed: it works beside one that hangs, and where none runs.
+
+use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+
+use super::{WARN_DAYS, tail::Tail, warnings};
+use crate::{
+    config::Settings,
+    daemon::{is_running, needs, waiting_mails},
+    domain::{TenantId, brussels_date, date::ZONE},
+    durable::Clock,
+    ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
+};
+
+/// Files that lie longer than this unfetched are named, where mail says nothing else.
+const UNFETCHED_AFTER_DAYS: u32 = 7;
+
+/// A list that waits longer than this is named: an answer takes seconds.
+const WAITS_TOO_LONG: SignedDuration = SignedDuration::from_mins(5);
+
+/// Refusals within this time are named.
+const REFUSED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
+
+/// What is looked at again and again.
+pub(super) struct Watcher {
+    settings: Settings,
+    clock: Clock,
+    all: bool,
+    tail: Tail,
+}
+
+/// Everything at a moment.
+#[derive(Debug, Clone)]
+pub(super) struct Overview {
+    pub at: Timestamp,
+    pub running: bool,
+    /// What needs a hand, most urgent first.
+    pub needs: Vec<Need>,
+    pub tenants: Vec<TenantLine>,
+    /// What ends soon, which is among the needs.
+    pub warnings: Vec<String>,
+    pub mails_waiting: usize,
+    pub tail: Tail,
+}
+
+/// Something that needs a hand.
+#[derive(Debug, Clone)]
+pub(super) struct Need {
+    /// Whether somebody waits, or nothing works.
+    pub urgent: bool,
+    pub text: String,
+}
+
+/// Where a tenant stands.
+#[derive(Debug, Clone)]
+pub(super) struct TenantLine {
+    pub id: TenantId,
+    pub name: String,
+    pub summary: TenantSummary,
+}
+
+/// Files that nobody fetched are named so many days before they are removed.
+const REMOVED_WITHIN_DAYS: i64 = 7;
+
+impl Watcher {
+    /// Of that configuration; with `all` also tenants that never did anything.
+    pub fn new(settings: Settings, clock: Clock, all: bool) -> Self {
+        Self { settings, clock, all, tail: Tail::default() }
+    }
+
+    /// Goes on with another configuration.
+    pub fn replace(&mut self, settings: Settings) {
+        self.settings = settings;
+    }
+
+    /// Looks at everything.
+    ///
+    /// # Errors
+    /// The ledger or the log cannot be read.
+    pub fn look(&mut self) -> anyhow::Result<Overview> {
+        let state_dir = &self.settings.state_dir;
+        let running = is_running(state_dir);
+        self.tail.read_on(&state_dir.join("log"))?;
+        let path = state_dir.join("ledger.sqlite");
+        let ledger = if path.exists() { Some(SqliteLedger::open_to_read(&path)?) } else { None };
+        let summary = ledger.as_ref().map_or(Ok(Summary::default()), Ledger::summary)?;
+        let now = self.clock.now();
+        let mails_waiting = waiting_mails(state_dir);
+        let warnings = warnings(&self.settings, brussels_date(now), WARN_DAYS);
+        let mut needs = Vec::new();
+        let mut need = |urgent, text: String| needs.push(Need { urgent, text });
+        if !running {
+            need(true, "the daemon is not running".to_owned());
+        }
+        if let Some(at) = self.tail.register_refused {
+            need(true, format!("a new register was refused at {}: see the service's messages", moment(at)));
+        } else if running && self.tail.register.is_none() {
+            need(true, "no register was loaded: lists wait".to_owned());
+        }
+        if let Some(ledger) = &ledger {
+            for (tenant, count, since) in needs::waiting(ledger)? {
+                if now.duration_since(since) > WAITS_TOO_LONG {
+                    need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
+                }
+            }
+        }
+        for (at, tenant, reason) in &self.tail.refusals {
+            if now.duration_since(*at) < REFUSED_WITHIN {
+                need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
+            }
+        }
+        if mails_waiting > 0 {
+            need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
+        }
+        if let Some(ledger) = &ledger {
+            self.of_time(ledger, now, &mut need)?;
+        }
+        for text in &warnings {
+            need(false, text.clone());
+        }
+        // Of the same urgency, what was found first stays first.
+        needs.sort_by_key(|need| !need.urgent);
+        let tenants = self.lines(&summary);
+        Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// What time alone brought about.
+    fn of_time(
+        &self,
+        ledger: &SqliteLedger,
+        now: Timestamp,
+        need: &mut impl FnMut(bool, String),
+    ) -> anyhow::Result<()> {
+        let (settings, today) = (&self.settings, brussels_date(now));
+        for overdue in needs::overdue(settings, ledger, today)? {
+            let needs::Overdue { tenant, protocol, from, until } = overdue;
+            need(false, format!("{tenant}: no list for {protocol} from {from} to {until}"));
+        }
+        let days = settings.mail.as_ref().map_or(UNFETCHED_AFTER_DAYS, |mail| mail.unfetched_after_days);
+        for unfetched in needs::unfetched(settings, ledger, today, days)? {
+            let first = unfetched.files.iter().map(|row| needs::stays_until(settings, row)).min().unwrap_or(today);
+            let (tenant, count) = (&unfetched.tenant, unfetched.files.len());
+            need(false, format!("{tenant}: not fetched for {days} days or more: {count}; the first goes on {first}"));
+        }
+        for row in ledger.ended_deliveries(today.saturating_add((REMOVED_WITHIN_DAYS + 1).days()))? {
+            if let (None, Some(until)) = (row.fetched_at, row.retention_until) {
+                need(false, format!("{}: {} was never fetched and is removed after {until}", row.tenant, row.file));
+            }
+        }
+        Ok(())
+    }
+
+    fn lines(&self, summary: &Summary) -> Vec<TenantLine> {
+        let lines = self.settings.tenants.iter().map(|(id, tenant)| TenantLine {
+            id: id.clone(),
+            name: tenant.name.clone(),
+            summary: summary.tenants.get(id).cloned().unwrap_or_default(),
+        });
+        lines.filter(|line| self.all || line.summary != TenantSummary::default()).collect()
+    }
+}
+
+impl Overview {
+    /// One line over everything.
+    pub fn headline(&self) -> String {
+        let running = if self.running { "the daemon is running" } else { "the daemon is not running" };
+        let register = self.tail.register.as_ref().map_or_else(
+            || "no register".to_owned(),
+            |register| format!("register {} ({} rows)", register.month, register.rows),
+        );
+        format!("{running}; {register}; {} entries in the log", self.tail.next)
+    }
+}
+
+impl TenantLine {
+    /// Its cells: id, name, waiting, answered, refused, delivered, not fetched, last login.
+    pub fn cells(&self) -> Vec<String> {
+        let Self { id, name, summary } = self;
+        let login = summary.last_login.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        vec![
+            id.to_string(),
+            name.clone(),
+            summary.waiting.to_string(),
+            summary.answered.to_string(),
+            summary.refused.to_string(),
+            summary.deliveries.to_string(),
+            summary.unfetched.to_string(),
+            login.unwrap_or_else(|| "never".to_owned()),
+        ]
+    }
+}
+
+/// A moment as the clock in Brussels shows it.
+pub(super) fn moment(at: Timestamp) -> String {
+    // The zone's data is compiled in.
+    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
+    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string()
+}

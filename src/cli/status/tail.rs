@@ -1,0 +1,141 @@
+//! The newest entries of the transfer log, read without asking the daemon.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    path::Path,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    domain::TenantId,
+    transfer_log::{Event, LogError, Outcome, StoredEntry, entries_from, published_size},
+};
+
+/// How far back it looks at first: a busy day, read in less than a second.
+const LOOK_BACK: u64 = 20_000;
+
+/// Events that are kept to be shown.
+const KEPT_EVENTS: usize = 500;
+
+/// Hours of traffic that are kept.
+pub(super) const HOURS: usize = 24;
+
+/// Seconds in an hour.
+const HOUR: i64 = 3_600;
+
+/// What the newest entries say.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Tail {
+    /// Entries of the log.
+    pub next: u64,
+    /// The newest events, newest first.
+    pub events: VecDeque<EventLine>,
+    /// Bytes received and sent, by hour since 1970.
+    pub hours: BTreeMap<i64, (u64, u64)>,
+    /// The register that was loaded last.
+    pub register: Option<Register>,
+    /// When a register was last refused, if none was loaded since.
+    pub register_refused: Option<Timestamp>,
+    /// Lists that were refused: when, whose, why.
+    pub refusals: VecDeque<(Timestamp, TenantId, String)>,
+}
+
+/// A register in use.
+#[derive(Debug, Clone)]
+pub(super) struct Register {
+    pub month: String,
+    pub rows: u64,
+}
+
+/// An event to be shown.
+#[derive(Debug, Clone)]
+pub(super) struct EventLine {
+    pub at: Timestamp,
+    pub name: &'static str,
+    pub tenant: Option<TenantId>,
+    pub failed: bool,
+    pub details: String,
+}
+
+impl Tail {
+    /// Reads what is new in the log.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub fn read_on(&mut self, log_dir: &Path) -> Result<(), LogError> {
+        if !log_dir.exists() {
+            return Ok(());
+        }
+        let published = published_size(log_dir)?;
+        if self.next == 0 {
+            self.next = published.saturating_sub(LOOK_BACK);
+        } else if published + LOOK_BACK < self.next {
+            // Another log: that of a new year.
+            *self = Self::default();
+        }
+        for entry in entries_from(log_dir, self.next)? {
+            let entry = entry?;
+            self.next = entry.seq + 1;
+            self.take(&entry);
+        }
+        Ok(())
+    }
+
+    /// Bytes received and sent in each of the last hours, the one under way last.
+    pub fn traffic(&self, now: Timestamp) -> Vec<(u64, u64)> {
+        let this = now.as_second() / HOUR;
+        let hours = i64::try_from(HOURS).unwrap_or_default();
+        (this - hours + 1..=this).map(|hour| self.hours.get(&hour).copied().unwrap_or_default()).collect()
+    }
+
+    fn take(&mut self, entry: &StoredEntry) {
+        let hour = self.hours.entry(entry.at.as_second() / HOUR).or_default();
+        match &entry.event {
+            Event::Upload(upload) => hour.0 += upload.size,
+            Event::DownloadEnd(download) => hour.1 += download.bytes,
+            Event::RegisterLoaded(loaded) => {
+                self.register = Some(Register { month: loaded.month.clone(), rows: loaded.rows });
+                self.register_refused = None;
+            }
+            Event::RegisterRefused(_) => self.register_refused = Some(entry.at),
+            Event::ListRefused(_) => {
+                let reason = entry.reason.clone().unwrap_or_default();
+                if let Some(tenant) = &entry.context.tenant {
+                    self.refusals.push_front((entry.at, tenant.clone(), reason));
+                    self.refusals.truncate(KEPT_EVENTS);
+                }
+            }
+            _ => {}
+        }
+        while self.hours.len() > HOURS {
+            self.hours.pop_first();
+        }
+        let line = EventLine {
+            at: entry.at,
+            name: entry.event.name(),
+            tenant: entry.context.tenant.clone(),
+            failed: entry.outcome != Outcome::Success,
+            details: details(entry),
+        };
+        self.events.push_front(line);
+        self.events.truncate(KEPT_EVENTS);
+    }
+}
+
+/// What an event's line tells besides its name.
+fn details(entry: &StoredEntry) -> String {
+    let own = match &entry.event {
+        Event::Upload(upload) => format!("{} bytes", upload.size),
+        Event::DownloadEnd(download) => format!("{} of {} bytes", download.bytes, download.size),
+        Event::ListReceived(list) => format!("{} rows", list.rows),
+        Event::ListAnswered(list) => format!("{} rows, {} entitled", list.rows, list.entitled),
+        Event::DeliveryCreated(created) => created.file.clone(),
+        Event::RegisterLoaded(loaded) => format!("{}, {} rows", loaded.month, loaded.rows),
+        Event::MailSent(mail) => format!("to {}", mail.recipients),
+        Event::AssignmentRun(run) => format!("{}, {} files", run.assignment, run.files),
+        _ => String::new(),
+    };
+    let parts = [entry.reason.clone(), entry.context.key.clone().filter(|_| own.is_empty()), Some(own)];
+    parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,306 @@
+//! The thread that follows the log and writes mails.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use jiff::civil::Date;
+
+use super::{
+    MailParts,
+    letter::{self, Facts, Letter},
+    news::{Audience, News},
+    outbox::{Mark, Outbox, Queued, Recipient},
+    phrases::in_brussels,
+};
+use crate::{
+    config::{MailSettings, Settings},
+    daemon::{
+        kept::KeptError,
+        needs::{endings, overdue, unfetched},
+    },
+    domain::{TenantId, brussels_date},
+    durable::DurableError,
+    exchange::Tenants,
+    ledger::LedgerError,
+    transfer_log::{LogError, entries_from},
+};
+
+/// How often it looks whether there is more in the log.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// After a failure of the disk or of the ledger, how long it waits.
+const AFTER_A_FAULT: Duration = Duration::from_mins(1);
+
+/// Entries that it reads at once, and so news of one turn at most: some megabytes.
+const MOST_ENTRIES: u64 = 20_000;
+
+/// The hour in Brussels from which it looks at what time brings about: mail that is there when people begin to work.
+const LOOK_FROM_HOUR: i8 = 7;
+
+/// So many days before something ends it is told, each once.
+const TOLD_BEFORE_DAYS: [i32; 3] = [60, 30, 7];
+
+/// The thread, until [`Desk::stop`].
+pub(super) struct Desk {
+    stop: mpsc::Sender<bool>,
+    thread: JoinHandle<()>,
+}
+
+/// What the thread works with.
+pub(super) struct Writer {
+    parts: MailParts,
+    outbox: Arc<Outbox>,
+    mark: Mark,
+    /// Entries read, those of the mark included.
+    read: u64,
+    news: BTreeMap<Audience, Vec<News>>,
+    /// Since when there is something to end a turn for.
+    since: Option<Instant>,
+    not_before: Option<Instant>,
+}
+
+/// Why a turn could not be ended; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DeskError {
+    #[error("the transfer log cannot be read")]
+    Log(#[source] LogError),
+    #[error("the ledger cannot be asked")]
+    Ledger(#[source] LedgerError),
+    #[error("a mail cannot be kept")]
+    Mail(#[source] KeptError),
+    #[error("how far mail has come cannot be kept")]
+    Mark(#[source] DurableError),
+}
+
+impl Desk {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// There is none for it.
+    pub fn start(parts: MailParts, outbox: Arc<Outbox>) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let thread = std::thread::Builder::new().name("mail".to_owned()).spawn(move || {
+            let mut writer = Writer::new(parts, outbox);
+            loop {
+                let stopping = match stopped.recv_timeout(LOOK_EVERY) {
+                    Ok(log_failed) => Some(log_failed),
+                    Err(RecvTimeoutError::Timeout) => None,
+                    Err(RecvTimeoutError::Disconnected) => Some(false),
+                };
+                writer.look(stopping.is_some());
+                if let Some(log_failed) = stopping {
+                    if log_failed {
+                        writer.tell_failure();
+                    }
+                    return;
+                }
+            }
+        })?;
+        Ok(Self { stop, thread })
+    }
+
+    /// Puts what happened so far in the outbox and ends.
+    pub fn stop(self, log_failed: bool) {
+        // The thread hears it, or has ended already.
+        let _ = self.stop.send(log_failed);
+        if self.thread.join().is_err() {
+            tracing::error!("writing mail panicked");
+        }
+    }
+}
+
+impl Writer {
+    /// Goes on where the last start ended. The first time, what the log has already is nobody's news.
+    pub fn new(parts: MailParts, outbox: Arc<Outbox>) -> Self {
+        let (origin, size) = (parts.origin.clone(), parts.log.size());
+        let mark = match outbox.mark() {
+            // A new year's log is followed from its beginning.
+            Some(mark) if mark.origin != origin => Mark { origin, size: 0, ..mark },
+            // A state directory that was put back may have a log that is shorter than what was read of another.
+            Some(mark) => Mark { size: mark.size.min(size), ..mark },
+            None => Mark { turn: 0, origin, size, looked: None, failure_told: None },
+        };
+        let read = mark.size;
+        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None }
+    }
+
+    /// Reads on, and ends the turn when it is time.
+    pub fn look(&mut self, stopping: bool) {
+        if !stopping && self.not_before.is_some_and(|at| Instant::now() < at) {
+            return;
+        }
+        let settings = self.parts.live.settings();
+        let outcome = self.read_on(&settings).and_then(|()| {
+            let gather = settings.mail.as_ref().map_or(AFTER_A_FAULT, |mail| mail.gather);
+            let looks = settings.mail.is_some() && self.is_time_to_look();
+            let is_over = self.since.is_some_and(|since| since.elapsed() >= gather);
+            if is_over || looks || (stopping && self.since.is_some()) {
+                self.end_turn(&settings, looks)
+            } else {
+                Ok(())
+            }
+        });
+        if let Err(error) = outcome {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "no mail is written for a while");
+            self.outbox.give_up_turn();
+            // Read again from the mark: nothing is lost.
+            self.read = self.mark.size;
+            self.news.clear();
+            self.since = None;
+            self.not_before = Some(Instant::now() + AFTER_A_FAULT);
+        }
+    }
+
+    fn read_on(&mut self, settings: &Settings) -> Result<(), DeskError> {
+        let size = self.parts.log.size();
+        if size <= self.read {
+            return Ok(());
+        }
+        self.since.get_or_insert_with(Instant::now);
+        if settings.mail.is_none() {
+            // Nobody is to hear of this later, either.
+            self.read = size;
+            return Ok(());
+        }
+        let count = usize::try_from((size - self.read).min(MOST_ENTRIES)).unwrap_or(usize::MAX);
+        for entry in entries_from(&self.parts.log_dir, self.read).map_err(DeskError::Log)?.take(count) {
+            let entry = entry.map_err(DeskError::Log)?;
+            self.read = entry.seq + 1;
+            for (audience, news) in News::of(&entry) {
+                self.news.entry(audience).or_default().push(news);
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes the turn's mails and moves the mark, together.
+    fn end_turn(&mut self, settings: &Settings, looks: bool) -> Result<(), DeskError> {
+        let mut mark = Mark { turn: self.mark.turn + 1, size: self.read, ..self.mark.clone() };
+        if let Some(mail) = &settings.mail {
+            let mut news = self.news.clone();
+            if looks {
+                let today = brussels_date(self.parts.clock.now());
+                for (audience, each) in self.daily(settings, mail, today)? {
+                    news.entry(audience).or_default().push(each);
+                }
+                mark.looked = Some(today);
+            }
+            let contact = self.parts.live.contact();
+            let facts = Facts { settings, ledger: self.parts.ledger.as_ref(), contact: &contact };
+            for (audience, news) in news {
+                let Some(addressed) = addressed(&audience, &news, mail, &facts)? else { continue };
+                self.outbox.put(self.queued(mark.turn, addressed)).map_err(DeskError::Mail)?;
+            }
+        }
+        self.outbox.end_turn(&mark).map_err(DeskError::Mark)?;
+        self.mark = mark;
+        self.news.clear();
+        self.since = None;
+        Ok(())
+    }
+
+    fn queued(&self, turn: u64, addressed: Addressed<'_>) -> Queued {
+        let Addressed { tenant, to, letter: Letter { topics, subject, body } } = addressed;
+        let to = to.iter().map(|address| Recipient { address: address.clone(), in_flight: false }).collect();
+        let id = format!("{:032x}", rand::random::<u128>());
+        Queued { id, turn, tenant, topics, to, subject, body, written: self.parts.clock.now() }
+    }
+
+    /// Whether the day's look is due: from the morning on, and at once when a day was missed.
+    fn is_time_to_look(&self) -> bool {
+        let now = in_brussels(self.parts.clock.now());
+        self.mark.looked.is_none_or(|looked| {
+            let yesterday = now.date().yesterday().unwrap_or(now.date());
+            looked < yesterday || (looked < now.date() && now.hour() >= LOOK_FROM_HOUR)
+        })
+    }
+
+    /// What came about by time alone since the last look.
+    fn daily(&self, settings: &Settings, mail: &MailSettings, today: Date) -> Result<Vec<(Audience, News)>, DeskError> {
+        let looked = self.mark.looked;
+        let mut found = Vec::new();
+        for ending in endings(settings) {
+            let days = days_until(today, ending.last_day);
+            let before = looked.map(|looked| days_until(looked, ending.last_day));
+            // Each threshold once: it was not reached at the last look.
+            let reached = |at: &&i32| days <= **at && before.is_none_or(|before| before > **at);
+            if days >= 0 && TOLD_BEFORE_DAYS.iter().any(|at| reached(&at)) {
+                found.push((Audience::Ops, News::Ending { ending, days }));
+            }
+        }
+        let ledger = self.parts.ledger.as_ref();
+        for overdue in overdue(settings, ledger, today).map_err(DeskError::Ledger)? {
+            // Told once, on the first look after the period.
+            if looked.is_none_or(|looked| looked <= overdue.until) {
+                found.push((Audience::Ops, News::Overdue(overdue)));
+            }
+        }
+        let days = mail.unfetched_after_days;
+        for unfetched in unfetched(settings, ledger, today, days).map_err(DeskError::Ledger)? {
+            for row in unfetched.files {
+                // Told once, on the day on which it has lain that long.
+                let lain =
+                    |day| days_until(brussels_date(row.created_at), day) >= i32::try_from(days).unwrap_or(i32::MAX);
+                if looked.is_none_or(|looked| !lain(looked)) {
+                    found.push((Audience::Tenant(unfetched.tenant.clone()), News::Unfetched(row)));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Writes that the log failed, once a day however often the daemon is started again.
+    fn tell_failure(&mut self) {
+        let settings = self.parts.live.settings();
+        let now = self.parts.clock.now();
+        let day = brussels_date(now);
+        let Some(mail) = settings.mail.as_ref().filter(|_| self.mark.failure_told != Some(day)) else { return };
+        let contact = self.parts.live.contact();
+        let facts = Facts { settings: &settings, ledger: self.parts.ledger.as_ref(), contact: &contact };
+        let Ok(Some(letter)) = letter::to_ops(&[News::LogFailed { at: now }], &facts) else { return };
+        let addressed = Addressed { tenant: None, to: &mail.ops, letter };
+        self.outbox.put_urgent(self.queued(self.mark.turn, addressed));
+        self.mark.failure_told = Some(day);
+        if let Err(error) = self.outbox.end_turn(&self.mark) {
+            tracing::error!(error = &error as &dyn std::error::Error, "that it was told is not kept");
+        }
+    }
+}
+
+/// A letter with those whom it is for.
+struct Addressed<'a> {
+    tenant: Option<TenantId>,
+    to: &'a [String],
+    letter: Letter,
+}
+
+/// Makes a letter of news; none when there is nobody, or nothing to say.
+fn addressed<'a>(
+    audience: &Audience,
+    news: &[News],
+    mail: &'a MailSettings,
+    facts: &Facts<'a>,
+) -> Result<Option<Addressed<'a>>, DeskError> {
+    let (tenant, to, letter) = match audience {
+        Audience::Ops => (None, mail.ops.as_slice(), letter::to_ops(news, facts)),
+        Audience::Tenant(id) => {
+            let Some(tenant) = facts.settings.tenants.get(id) else { return Ok(None) };
+            (Some(id.clone()), tenant.contacts.as_slice(), letter::to_tenant(tenant, news, facts))
+        }
+    };
+    let letter = letter.map_err(DeskError::Ledger)?;
+    Ok(letter.filter(|_| !to.is_empty()).map(|letter| Addressed { tenant, to, letter }))
+}
+
+/// Whole days from one day to another; negative when it is past.
+fn days_until(from: Date, to: Date) -> i32 {
+    from.until(to).map(|span| span.get_days()).unwrap_or_default()
+}

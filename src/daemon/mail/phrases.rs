@@ -1,0 +1,221 @@
+//! The sentences of mails, in both languages side by side.
+//!
+//! Dutch is what local authorities read; English is there for who sets `language: en`. A sentence with a count has a
+//! singular. Codes and names of files are the same in both.
+
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
+
+use crate::{
+    config::Language,
+    daemon::needs::{Ending, Ends, Overdue},
+    documents::{
+        audit::{kind_nl, reason_nl},
+        date_nl,
+    },
+    domain::{Kind, date::ZONE},
+    transfer_log::MailTopic,
+};
+
+/// The sentences of one language.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phrases(pub Language);
+
+impl Phrases {
+    /// One of two fixed texts.
+    pub fn pick(self, dutch: &'static str, english: &'static str) -> &'static str {
+        match self.0 {
+            Language::Dutch => dutch,
+            Language::English => english,
+        }
+    }
+
+    /// A day: `21 november 2026`.
+    pub fn day(self, day: Date) -> String {
+        match self.0 {
+            Language::Dutch => date_nl(day),
+            Language::English => day.strftime("%-d %B %Y").to_string(),
+        }
+    }
+
+    /// A moment in Brussels: `21 november 2026 om 10.30 uur`.
+    pub fn moment(self, at: Timestamp) -> String {
+        let local = in_brussels(at);
+        let day = self.day(local.date());
+        match self.0 {
+            Language::Dutch => format!("{day} om {} uur", local.strftime("%H.%M")),
+            Language::English => format!("{day} at {}", local.strftime("%H:%M")),
+        }
+    }
+
+    /// What a kind of file is.
+    pub fn kind(self, kind: Kind) -> &'static str {
+        match self.0 {
+            Language::Dutch => kind_nl(kind),
+            Language::English => kind.name(),
+        }
+    }
+
+    /// Why something was refused, with its code.
+    pub fn reason(self, code: &str) -> String {
+        match reason_nl(code).filter(|_| self.0 == Language::Dutch) {
+            Some(words) => format!("{words} ({code})"),
+            None => code.to_owned(),
+        }
+    }
+
+    /// What stands in a subject for so many news of a topic, to a tenant.
+    pub fn tenant_subject(self, topic: MailTopic, count: usize) -> String {
+        let one = count == 1;
+        let (dutch, english) = match (topic, one) {
+            (MailTopic::Refused, true) => ("bestand geweigerd", "file refused"),
+            (MailTopic::Refused, false) => ("bestanden geweigerd", "files refused"),
+            (MailTopic::Unfetched, true) => ("bestand nog niet opgehaald", "file not fetched yet"),
+            (MailTopic::Unfetched, false) => ("bestanden nog niet opgehaald", "files not fetched yet"),
+            (_, true) => ("bestand klaar", "file ready"),
+            (_, false) => ("bestanden klaar", "files ready"),
+        };
+        format!("{count} {}", self.pick(dutch, english))
+    }
+
+    /// The same, to those who run the exchange.
+    pub fn ops_subject(self, topic: MailTopic, count: usize) -> String {
+        let counted = |one: (&'static str, &'static str), more: (&'static str, &'static str)| {
+            let (dutch, english) = if count == 1 { one } else { more };
+            format!("{count} {}", self.pick(dutch, english))
+        };
+        match topic {
+            MailTopic::Ending => counted(("einddatum nadert", "end is near"), ("einddatums naderen", "ends are near")),
+            MailTopic::Overdue => counted(("lijst te laat", "list overdue"), ("lijsten te laat", "lists overdue")),
+            MailTopic::Register => self.pick("register geweigerd", "register refused").to_owned(),
+            MailTopic::Log => self.pick("logboek nakijken", "look at the log").to_owned(),
+            MailTopic::Refused | MailTopic::Ready | MailTopic::Unfetched => {
+                counted(("weigering", "refusal"), ("weigeringen", "refusals"))
+            }
+        }
+    }
+
+    /// The heading over a topic.
+    pub fn heading(self, topic: MailTopic) -> &'static str {
+        match topic {
+            MailTopic::Ready => self.pick("KLAAR OM OP TE HALEN", "READY TO FETCH"),
+            MailTopic::Refused => self.pick("GEWEIGERD", "REFUSED"),
+            MailTopic::Unfetched => self.pick("NOG NIET OPGEHAALD", "NOT FETCHED YET"),
+            MailTopic::Ending => self.pick("LOOPT AF", "ENDS SOON"),
+            MailTopic::Overdue => self.pick("GEEN LIJST ONTVANGEN", "NO LIST RECEIVED"),
+            MailTopic::Register => self.pick("REGISTER", "REGISTER"),
+            MailTopic::Log => self.pick("TRANSFERLOGBOEK", "TRANSFER LOG"),
+        }
+    }
+
+    /// What a tenant does about a topic.
+    pub fn tenant_to_do(self, topic: MailTopic) -> &'static str {
+        match topic {
+            MailTopic::Refused => self.pick(
+                "Haal de uitleg op: daarin staat wat u kunt doen. Voor wat geweigerd is, zijn geen gegevens \
+                 uitgewisseld.",
+                "Fetch the explanation: it says what you can do. No data were exchanged for what was refused.",
+            ),
+            _ => self.pick(
+                "Meld u aan met SFTP, haal op wat klaarstaat en open het met de sleutel van uw bestuur. Hoe dat gaat, \
+                 leest u in LEESMIJ.txt in uw map. Na de vermelde dag wordt een bestand verwijderd.",
+                "Log in with SFTP, fetch what is ready and open it with your authority's key. LEESMIJ.txt in your \
+                 folder tells how. After the day given, a file is removed.",
+            ),
+        }
+    }
+
+    /// What those who run the exchange do about a topic.
+    pub fn ops_to_do(self, topic: MailTopic) -> &'static str {
+        match topic {
+            MailTopic::Ending => self.pick(
+                "Vraag het bestuur een nieuwe sleutel, of verleng wat moet doorlopen. Pas het bestand van het bestuur \
+                 aan en bekijk het gevolg eerst met `groeikluis plan`.",
+                "Ask the local authority for a new key, or extend what must go on. Change its file, and look at the \
+                 effect with `groeikluis plan` first.",
+            ),
+            MailTopic::Overdue => self.pick(
+                "Vraag het bestuur of er nog een lijst komt.",
+                "Ask the local authority whether a list is still to come.",
+            ),
+            MailTopic::Register => self.pick(
+                "Wat in gebruik was, blijft in gebruik. Zet een goed bestand in de plaats, door het te hernoemen: het \
+                 wordt dan meteen geladen. De dienst meldde de volledige fout (journalctl -u groeikluis).",
+                "What was in use stays in use. Put a good file in its place, by renaming: it is then loaded at once. \
+                 The service reported the whole fault (journalctl -u groeikluis).",
+            ),
+            MailTopic::Log => self.pick(
+                "Kijk na wat de dienst meldde (journalctl -u groeikluis) en controleer het logboek met `groeikluis \
+                 audit verify`.",
+                "See what the service reported (journalctl -u groeikluis), and verify the log with `groeikluis audit \
+                 verify`.",
+            ),
+            MailTopic::Refused | MailTopic::Ready | MailTopic::Unfetched => self.pick(
+                "Bij een geweigerde lijst vond het bestuur uitleg in zijn map. Alles over een bestuur: `groeikluis \
+                 audit show --tenant NAAM`.",
+                "With a refused list, the local authority found an explanation in its folder. All about one: \
+                 `groeikluis audit show --tenant NAME`.",
+            ),
+        }
+    }
+
+    /// That files were not fetched for so many days.
+    pub fn lain(self, days: u32) -> String {
+        match (self.0, days) {
+            (Language::Dutch, 1) => "Dit staat al een dag of langer klaar:".to_owned(),
+            (Language::Dutch, _) => format!("Dit staat al {days} dagen of langer klaar:"),
+            (Language::English, 1) => "This has been ready for a day or more:".to_owned(),
+            (Language::English, _) => format!("This has been ready for {days} days or more:"),
+        }
+    }
+
+    /// Something that ends, with its day.
+    pub fn ending(self, ending: &Ending, days: i32) -> String {
+        let Ending { tenant, what, last_day } = ending;
+        let what = match what {
+            Ends::Key { label, .. } => format!("{} {label}", self.pick("sleutel", "key")),
+            Ends::Authority { label, .. } => {
+                format!("{} {label}", self.pick("uitgever van certificaten", "certificate authority"))
+            }
+            Ends::Protocol(id) => format!("protocol {id}"),
+            Ends::Agreement(id) => format!("{} {id}", self.pick("samenwerkingsakkoord", "agreement")),
+        };
+        let day = self.day(*last_day);
+        match (self.0, days) {
+            (Language::Dutch, ..0) => format!("{tenant}: {what} is verlopen sinds {day}"),
+            (Language::Dutch, 0) => format!("{tenant}: {what} geldt vandaag voor het laatst"),
+            (Language::Dutch, 1) => format!("{tenant}: {what} geldt tot en met morgen, {day}"),
+            (Language::Dutch, _) => format!("{tenant}: {what} geldt tot en met {day}, nog {days} dagen"),
+            (Language::English, ..0) => format!("{tenant}: {what} ended on {day}"),
+            (Language::English, _) => format!("{tenant}: {what} ends on {day}, in {days} days"),
+        }
+    }
+
+    /// A list that did not come.
+    pub fn overdue(self, overdue: &Overdue) -> String {
+        let Overdue { tenant, protocol, from, until } = overdue;
+        let (from, until) = (self.day(*from), self.day(*until));
+        match self.0 {
+            Language::Dutch => format!("{tenant}: protocol {protocol}, geen lijst van {from} tot en met {until}"),
+            Language::English => format!("{tenant}: protocol {protocol}, no list from {from} to {until}"),
+        }
+    }
+
+    /// Why a register was refused: the code of the log.
+    pub fn register(self, code: &str, line: Option<u64>, column: Option<u64>) -> String {
+        let what = match code {
+            "key" => self.pick("de sleutel kan niet gebruikt worden", "its key cannot be used"),
+            "file" => self.pick("het bestand kan niet gelezen worden", "the file cannot be read"),
+            "sealed" => self.pick("het bestand gaat niet open met de sleutel", "the file does not open with the key"),
+            _ => self.pick("de inhoud is niet juist", "the content is at fault"),
+        };
+        let places = [(self.pick("regel", "line"), line), (self.pick("kolom", "column"), column)];
+        let places = places.into_iter().filter_map(|(name, number)| Some(format!(", {name} {}", number?)));
+        format!("{what}{}", places.collect::<String>())
+    }
+}
+
+/// A moment as the clock in Brussels shows it.
+pub(super) fn in_brussels(at: Timestamp) -> Zoned {
+    // The zone's data is compiled in.
+    at.to_zoned(TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1))))
+}
