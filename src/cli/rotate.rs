@@ -166,7 +166,7 @@ fn log(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rot
     let key = NoteKey::generate(origin)?;
     let mut secret = key.to_text();
     secret.push('\n');
-    let old_name = old.path().map_or_else(|| old.to_string(), |path| name_in_configuration(settings, path));
+    let old_name = old.path().map_or_else(|| old.to_string(), |path| name_in_configuration(settings, &path));
     Ok(Rotation {
         secret,
         public: key.verifier().to_string(),

@@ -9,7 +9,7 @@ use std::{
     fs::File,
     io::{self, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
-    path::{Path, PathBuf},
+    path::PathBuf,
 };
 
 use zeroize::Zeroizing;
@@ -117,14 +117,6 @@ impl SecretFile {
         Self { place: Place::File(path), environment, named_at }
     }
 
-    /// The file, as the configuration names it; none for a credential of systemd.
-    pub fn path(&self) -> Option<&Path> {
-        match &self.place {
-            Place::File(path) => Some(path),
-            Place::Credential(_) => None,
-        }
-    }
-
     pub(super) fn file(path: PathBuf, environment: Environment, named_at: Position) -> Self {
         Self { place: Place::File(path), environment, named_at }
     }
@@ -222,6 +214,7 @@ impl fmt::Debug for SecretFile {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::path::Path;
     use std::{fs, os::unix::fs::PermissionsExt};
 
     const EXAMPLE: &str = "keys-example/exchange.agekey";

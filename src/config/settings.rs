@@ -83,11 +83,11 @@ impl Settings {
         &self.fingerprint
     }
 
-    /// What a file of the configuration held when it was read: its text, or a digest of one that is no text.
     /// Every secret that is named.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
         let others = [&self.exchange_identity, &self.register.identity, &self.log.key];
-        self.host_keys.iter().chain(others).chain(&self.log.co_sign)
+        let mail = self.mail.as_ref().and_then(|mail| mail.login.as_ref()).map(|(_, password)| password);
+        self.host_keys.iter().chain(others).chain(&self.log.co_sign).chain(mail)
     }
 
     /// Every file that the configuration was read from, absolute: the main file, those it names, and those these name.
@@ -100,6 +100,7 @@ impl Settings {
         &self.main_file
     }
 
+    /// What a file of the configuration held when it was read: its text, or a digest of one that is no text.
     pub(super) fn text_of(&self, path: &Path) -> Option<&str> {
         self.texts.get(&files::absolute(path)).map(String::as_str)
     }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{DaemonError, control, form, opening::log_dir};
 use crate::{
-    config::Settings,
+    config::{SecretFile, Settings},
     durable::{Clock, DirectoryLock},
     seal::{Digests, Recipient, SealError, StorageSealer},
     transfer_log::{self, BackupMade, Event, LogError, key_id},
@@ -261,7 +261,7 @@ fn link(from: &Path, to: &Path) -> Result<(), BackupError> {
 /// What lies in the state directory and is no state: keys, the register, the high-water mark, where somebody keeps them
 /// there.
 fn skipped(settings: &Settings) -> Vec<PathBuf> {
-    let secrets = settings.secrets().filter_map(|secret| secret.path().map(Path::to_owned));
+    let secrets = settings.secrets().filter_map(SecretFile::path);
     let others = [settings.register.path.clone(), settings.high_water_dir.clone(), settings.spool_dir.clone()];
     let directories = [settings.register.path.parent().map(Path::to_owned).unwrap_or_default()];
     // However the configuration names them.

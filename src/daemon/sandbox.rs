@@ -105,12 +105,9 @@ fn rule(path: &Path, rights: BitFlags<AccessFs>) -> Option<PathBeneath<PathFd>> 
 /// What is read: the configuration's files, secrets, the register, and what belongs to the system. Directories, since
 /// files are replaced by renaming; also those that symbolic links lead to.
 fn readable(config: &Path, settings: &Settings) -> Vec<PathBuf> {
-    let secrets = settings.host_keys.iter().chain(&settings.log.co_sign);
-    let secrets = secrets.chain([&settings.exchange_identity, &settings.register.identity, &settings.log.key]);
     let mail = settings.mail.as_ref();
-    let secrets = secrets.chain(mail.and_then(|mail| mail.login.as_ref()).map(|(_, password)| password));
     let files = [config, &settings.sources_file, &settings.costs_file, &settings.register.path].map(Path::to_owned);
-    let files = files.into_iter().chain(secrets.filter_map(SecretFile::path));
+    let files = files.into_iter().chain(settings.secrets().filter_map(SecretFile::path));
     let files = files.chain(mail.and_then(|mail| mail.ca.clone()));
     let files: Vec<PathBuf> = files.flat_map(|file| [file.canonicalize().ok(), Some(file)]).flatten().collect();
     let beside = files.iter().filter_map(|file| std::path::absolute(file).ok()?.parent().map(Path::to_owned));

@@ -27,6 +27,7 @@ use crate::{
     durable::{Clock, Directory},
     exchange::Registers,
     ledger::SqliteLedger,
+    metrics::Counts,
     seal::Keyring,
     transfer_log::{
         Actor, Context, DeliveryCreated, DeliveryStep, Event, ListRefused, LogSettings, MailTopic, NoteKey, Record,
@@ -85,8 +86,10 @@ impl Place {
         let log = TransferLog::open(log_settings, self.clock.clone(), Box::new(index)).unwrap();
         let ledger = Arc::new(ledger);
         let registers = Registers::new(self.settings.sources.clone(), self.settings.municipalities.clone());
-        let facts = LiveFacts { host_fingerprint: String::new(), exchange_recipients: Vec::new() };
-        let live = Live::new(Arc::new(self.settings.clone()), self.clock.clone(), Arc::new(registers), facts);
+        let facts =
+            LiveFacts { host_fingerprint: String::new(), next_host_keys: Vec::new(), exchange_recipients: Vec::new() };
+        let counts = Arc::new(Counts::default());
+        let live = Live::new(Arc::new(self.settings.clone()), self.clock.clone(), Arc::new(registers), facts, counts);
         let outbox = self.outbox(&state, 100);
         let parts = MailParts {
             live: Arc::new(live),
@@ -150,6 +153,8 @@ fn deliver(log: &TransferLog, id: &str, kind: Kind, number: u32, test: bool) {
         manifest_sha256: None,
         test,
         run: None,
+        retention_until: None,
+        removals: None,
     };
     let step = DeliveryStep { delivery_id: id.to_owned() };
     for event in [Event::DeliveryCreated(created), Event::DeliveryAvailable(step)] {
