@@ -247,7 +247,7 @@ mod tests {
                 assert!(StoredEntry::parse(seq + 1, stored.bytes).is_err());
             }
         }
-        assert_eq!(names.len(), 42);
+        assert_eq!(names.len(), 43);
     }
 
     #[test]
