@@ -100,7 +100,7 @@ impl Site {
 
     /// Whether a daemon runs, as far as this process may know.
     pub fn is_running(&self) -> bool {
-        daemon::is_running(&self.settings().0)
+        daemon::is_running(&self.settings().0.state_dir)
     }
 
     /// Seconds since then.

@@ -94,8 +94,8 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
 
 /// Whether a daemon runs with that state directory, as far as this process may know: only its own user and root may
 /// ask it.
-pub fn is_running(settings: &Settings) -> bool {
-    UnixStream::connect(settings.state_dir.join(SOCKET)).is_ok()
+pub fn is_running(state_dir: &Path) -> bool {
+    UnixStream::connect(state_dir.join(SOCKET)).is_ok()
 }
 
 /// Has the running daemon publish everything entered so far; where none runs, its stop did.
