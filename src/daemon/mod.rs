@@ -28,6 +28,7 @@ mod sandbox;
 mod watch;
 mod watching;
 mod witness;
+mod workers;
 
 pub use backup::{Backup, BackupError, back_up};
 pub use control::{is_running, note, publish};

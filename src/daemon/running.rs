@@ -18,22 +18,22 @@ use super::{
     last_configuration, listeners,
     live::{Facts, Live},
     login_records::{self, LoginNotes, LoginRecords},
-    mail::{Mail, MailParts},
-    opening::{Secrets, archive_dir, disclosures, lock, log_dir, open_log},
-    receipts::Receipts,
+    mail::Mail,
+    opening::{Secrets, disclosures, lock, open_log},
     register_loader::{self, read_keyring},
     reload::Reloader,
-    retention::{Retention, RetentionParts},
+    retention::Retention,
     watch::DirectoryWatch,
     watching::{self, Watched},
     witness::LoginAccount,
+    workers::Common,
 };
 use crate::{
     config::{self, Settings},
     domain::TenantId,
-    dropbox::{Boxes, BoxesSettings, MemoryBudget},
+    dropbox::MemoryBudget,
     durable::{self, Clock, Directory, DirectoryLock},
-    exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
+    exchange::{Exchange, Registers},
     ledger::Ledger,
     metrics::Counts,
     sftp::{HostKey, LONGEST_KEPT, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
@@ -112,59 +112,22 @@ impl Daemon {
         };
         let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));
         let budget = MemoryBudget::new(settings.limits.upload_memory_bytes);
-        let boxes_settings = BoxesSettings {
-            state_dir: settings.state_dir.clone(),
+        let common = Common {
+            settings: settings.clone(),
+            state: state.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            ledger: ledger.clone(),
+            live: live.clone(),
             keyring: secrets.exchange.clone(),
-            budget: budget.clone(),
-            log_dir: log_dir(&settings),
-            archive_dir: archive_dir(&settings),
-            log_keys,
+            disclosures: keeper,
         };
-        let boxes = Boxes::open(boxes_settings, clock.clone(), log.clone(), ledger.clone(), live.clone())
-            .map_err(DaemonError::DropBoxes)?;
-        let receipts = Receipts {
-            log: log.clone(),
-            log_dir: log_dir(&settings),
-            key: verifier,
-            keeper: keeper.clone(),
-            boxes: boxes.clone(),
-            state: state.clone(),
-        };
-        let receipts = receipts.start()?;
-        let own_keyring = secrets.exchange.clone();
-        let parts = ExchangeParts {
-            boxes: boxes.clone(),
-            log: log.clone(),
-            ledger: ledger.clone(),
-            clock: clock.clone(),
-            fingerprints: FingerprintKey::open_or_draw(&state, &secrets.exchange).map_err(DaemonError::Fingerprints)?,
-            keyring: secrets.exchange,
-            registers: registers.clone(),
-            tenants: live.clone(),
-        };
-        let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
-        live.connect(exchange.clone());
-        let retention = Retention::new(RetentionParts {
-            exchange: exchange.clone(),
-            live: live.clone(),
-            keeper,
-            log_dir: log_dir(&settings),
-            archive_dir: archive_dir(&settings),
-            state: state.clone(),
-            clock: clock.clone(),
-        });
-        let mail = Mail::start(MailParts {
-            live: live.clone(),
-            clock: clock.clone(),
-            log: log.clone(),
-            log_dir: log_dir(&settings),
-            origin: settings.log.origin.clone(),
-            ledger: ledger.clone(),
-            state: state.clone(),
-            keyring: own_keyring.clone(),
-        })?;
+        let boxes = common.boxes(budget.clone(), log_keys)?;
+        let receipts = common.receipts(verifier, &boxes)?;
+        let exchange = common.exchange(&boxes, &registers)?;
+        let (retention, mail) = (common.retention(&exchange), common.mail()?);
         let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
-        let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, own_keyring);
+        let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, secrets.exchange);
         if let Err(error) = files.reseal(LONGEST_KEPT) {
             tracing::warn!(error = &error as &dyn std::error::Error, "last logins stay sealed to a replaced key");
         }
