@@ -80,7 +80,7 @@ impl Watcher {
     /// The ledger or the log cannot be read.
     pub fn look(&mut self) -> anyhow::Result<Overview> {
         let state_dir = &self.settings.state_dir;
-        let running = is_running(&self.settings);
+        let running = is_running(state_dir);
         self.tail.read_on(&state_dir.join("log"))?;
         let path = state_dir.join("ledger.sqlite");
         let ledger = if path.exists() { Some(SqliteLedger::open_to_read(&path)?) } else { None };
