@@ -54,6 +54,8 @@ pub(super) enum Shape {
     OneOf(fn() -> Vec<&'static str>),
     Mapping(&'static Keys),
     List(&'static Shape),
+    /// A list with one at least.
+    Filled(&'static Shape),
     /// A mapping from kinds of files to their columns.
     Kinds(&'static Keys),
 }
@@ -351,7 +353,7 @@ pub(super) const ASSIGNMENT: Keys = Keys {
         required("criteria", Shape::Mapping(&CRITERIA), "A child is selected that meets all of these."),
         required("unit", Shape::OneOf(words::<Unit>), "What is counted and paid."),
         optional("recurrence", Shape::OneOf(words::<Recurrence>), "How often it is run; left out: once."),
-        required("produce", Shape::List(&Shape::OneOf(words::<Product>)), "What a run makes."),
+        required("produce", Shape::Filled(&Shape::OneOf(words::<Product>)), "What a run makes."),
         optional("payment", Shape::Mapping(&PAYMENT), "How it pays; needed where `produce` names betaling."),
         optional("letters", Shape::Mapping(&LETTERS), "How it writes; needed where `produce` names brieven."),
     ],
@@ -383,7 +385,7 @@ pub(super) const PAYMENT: Keys = Keys {
         required("amount", PRICE, "Euros for each unit, before beneficiaries share it."),
         optional("remittance", Shape::Text, "What stands on the statement of account."),
         optional("structured", Shape::Flag, "Instead: another structured reference for each line."),
-        optional("formats", Shape::List(&Shape::OneOf(words::<PaymentFormat>)), "Left out: csv."),
+        optional("formats", Shape::Filled(&Shape::OneOf(words::<PaymentFormat>)), "Left out: csv."),
         optional("debtor", Shape::Mapping(&DEBTOR), "Whose account pays; pain.001 needs it."),
         optional("execution_date", Shape::Day, "When it is paid; pain.001 needs it."),
     ],
@@ -408,7 +410,7 @@ pub(super) const LETTERS: Keys = Keys {
 };
 pub(super) const COSTS: Keys = Keys {
     name: "the costs file",
-    keys: &[required("tariffs", Shape::List(&Shape::Mapping(&TARIFF)), "What assignments cost, from a day on.")],
+    keys: &[required("tariffs", Shape::Filled(&Shape::Mapping(&TARIFF)), "What assignments cost, from a day on.")],
 };
 pub(super) const TARIFF: Keys = Keys {
     name: "a tariff",

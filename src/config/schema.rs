@@ -64,6 +64,7 @@ fn shape(shape: &Shape) -> Map<String, Value> {
         Shape::Day => json!({"type": "string", "format": "date", "pattern": "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}),
         Shape::OneOf(words) => json!({"enum": words()}),
         Shape::Mapping(keys) => Value::Object(mapping(keys)),
+        Shape::Filled(items) => json!({"type": "array", "minItems": 1, "items": self::shape(items)}),
         Shape::List(items) => json!({"type": "array", "items": self::shape(items)}),
         Shape::Kinds(keys) => Value::Object(kinds(keys)),
     };

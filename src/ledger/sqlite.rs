@@ -154,15 +154,13 @@ impl Ledger for SqliteLedger {
     }
 
     fn submissions(&self, tenant: &TenantId, most: u32) -> Result<Vec<SubmissionRow>, LedgerError> {
-        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
-                     WHERE tenant = ?1 ORDER BY received_at DESC, received_seq DESC LIMIT ?2";
-        self.rows(query, (tenant.as_str(), most), submission)
+        let query = format!("{SUBMISSIONS} WHERE tenant = ?1 ORDER BY received_at DESC, received_seq DESC LIMIT ?2");
+        self.rows(&query, (tenant.as_str(), most), submission)
     }
 
     fn submissions_since(&self, since: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError> {
-        let query = "SELECT id, tenant, received_at, state, size, test FROM submissions \
-                     WHERE received_at >= ?1 ORDER BY received_at, received_seq";
-        self.rows(query, [since.as_microsecond()], submission)
+        let query = format!("{SUBMISSIONS} WHERE received_at >= ?1 ORDER BY received_at, received_seq");
+        self.rows(&query, [since.as_microsecond()], submission)
     }
 
     fn deliveries_since(&self, since: Timestamp) -> Result<Vec<DeliveryRow>, LedgerError> {

@@ -11,7 +11,9 @@ use super::hints::Hints;
 use crate::{
     documents::audit::{Change, Delivery, Hint, List, Logins, Reading, Refusal, Subject, key_use_nl},
     domain::{ProtocolId, TenantId, brussels_date},
-    transfer_log::{DeliveryCreated, Event, GroundChanged, KeyChanged, Stage, StoredEntry},
+    transfer_log::{
+        DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, GroundChanged, KeyChanged, Stage, StoredEntry,
+    },
 };
 
 /// What a report is to be about.
@@ -99,6 +101,12 @@ impl Gathered {
                     delivery.times_fetched += 1;
                     let key = entry.context.key.as_ref().filter(|key| !delivery.fetched_by.contains(key));
                     delivery.fetched_by.extend(key.cloned());
+                }
+            }
+            Event::DeliveryExpired(DeliveryExpired { delivery_id, .. })
+            | Event::DeliveryWithdrawn(DeliveryWithdrawn { delivery_id, .. }) => {
+                if let Some(delivery) = self.delivery(delivery_id) {
+                    delivery.removed.get_or_insert(entry.at);
                 }
             }
             Event::DownloadStart(start) => {
@@ -265,6 +273,7 @@ fn delivery(entry: &StoredEntry, created: &DeliveryCreated) -> Delivery {
         fetched_by: Vec::new(),
         times_fetched: 0,
         unfinished: 0,
+        removed: None,
         tenant: tenant(entry).unwrap_or_default(),
         protocol: protocol(entry).unwrap_or_default(),
         kind: created.kind,

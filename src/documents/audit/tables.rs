@@ -74,18 +74,15 @@ fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
         let month = words::month_of(&list.register_month);
         format!("{rows} rijen, {matched} in het register ({month}), {entitled} met recht")
     });
-    let unfinished = match delivery.unfinished {
-        0 => String::new(),
-        count => format!("{} × begonnen en niet voltooid", words::number(count)),
-    };
+    let times = delivery.fetched.map(|_| format!("{} ×", words::number(delivery.times_fetched)));
+    let unfinished = Some(delivery.unfinished).filter(|count| *count > 0);
+    let unfinished = unfinished.map(|count| format!("{} × begonnen en niet voltooid", words::number(count)));
+    let removed = delivery.removed.map(|at| format!("verwijderd op {}", words::moment(at)));
+    let notes: Vec<String> = [times, unfinished, removed].into_iter().flatten().collect();
     let fetched = match delivery.fetched {
-        None if unfinished.is_empty() => Cell::Mark(NOT_FETCHED),
-        None => Cell::Noted(NOT_FETCHED.to_owned(), unfinished),
-        Some(at) => {
-            let times = format!("{} ×", words::number(delivery.times_fetched));
-            let notes = [times, unfinished].into_iter().filter(|note| !note.is_empty());
-            Cell::MomentNoted(at, notes.collect::<Vec<_>>().join(", "))
-        }
+        None if notes.is_empty() => Cell::Mark(NOT_FETCHED),
+        None => Cell::Noted(NOT_FETCHED.to_owned(), notes.join(", ")),
+        Some(at) => Cell::MomentNoted(at, notes.join(", ")),
     };
     let kind = words::kind(delivery.kind);
     let amount = delivery.amount_total.as_deref().map(words::amount);

@@ -20,6 +20,7 @@ fn delivery(seq: u64, tenant: &str, kind: Kind, created: &str) -> Delivery {
         fetched_by: Vec::new(),
         times_fetched: 0,
         unfinished: 0,
+        removed: None,
         tenant: tenant.to_owned(),
         protocol: "OPG-2026-017".to_owned(),
         kind,
@@ -72,6 +73,7 @@ pub(super) fn made() -> AuditReport {
     let payment = Delivery {
         protocol: "VUTG-2026-003".to_owned(),
         amount_total: Some("30200.00".to_owned()),
+        removed: Some(at("2026-11-20T02:00:01Z")),
         purpose: "<script>alert('x')</script> & \"premie\"".to_owned(),
         legal_basis: "=1+1".to_owned(),
         unfinished: 1,
