@@ -7,6 +7,8 @@
 //!
 //! The file is a tar archive, sealed with age: stock tools open it. First stands [`HEAD`], then `config/`, then
 //! `state/`. The ledger is not in it, since it is made from the log.
+//!
+//! It is in one file because links, archive and what is left out have to agree on what belongs to the state.
 
 use std::{
     fs::{self, File},

@@ -6,6 +6,7 @@
 
 mod index;
 mod rebuild;
+mod rows;
 mod sqlite;
 #[cfg(test)]
 mod tests;

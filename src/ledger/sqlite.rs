@@ -15,8 +15,8 @@ use jiff::{Timestamp, civil::Date};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 
 use super::{
-    AnsweredList, DeliveryRow, Ledger, LedgerError, RemovalCause, RemovalRow, RunRow, SqliteIndex, SubmissionRow,
-    SubmissionState, Summary,
+    AnsweredList, DeliveryRow, Ledger, LedgerError, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
+    rows::{DELIVERIES, SUBMISSIONS, column, count, delivery, json, removal, submission, text, time, timestamp},
 };
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
@@ -262,104 +262,6 @@ impl Ledger for SqliteLedger {
         }
         Ok(summary)
     }
-}
-
-/// The columns of [`delivery`].
-const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
-                          ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test, amount_total, \
-                          retention_until, gone IS NOT NULL FROM deliveries";
-
-/// The columns of [`submission`].
-const SUBMISSIONS: &str = "SELECT id, tenant, received_at, state, size, test, ciphertext_sha256, gone_at IS NOT NULL \
-                           FROM submissions";
-
-fn submission(row: &Row<'_>) -> Result<SubmissionRow, LedgerError> {
-    let state: String = column(row, 3)?;
-    let state = SubmissionState::ALL.into_iter().find(|known| known.name() == state);
-    Ok(SubmissionRow {
-        id: column(row, 0)?,
-        tenant: text(row, 1)?,
-        received_at: time(row, 2)?,
-        state: state.ok_or(LedgerError::Value { what: "state" })?,
-        size: count(row, 4)?,
-        test: column(row, 5)?,
-        ciphertext_sha256: column(row, 6)?,
-        gone: column(row, 7)?,
-    })
-}
-
-fn removal(row: &Row<'_>) -> Result<RemovalRow, LedgerError> {
-    let cause: String = column(row, 1)?;
-    let cause = match cause.as_str() {
-        "expired" => RemovalCause::Expired { file: column(row, 2)?, until: optional_day(row, 4)? },
-        "withdrawn" => RemovalCause::Withdrawn { file: column(row, 2)?, motive: column(row, 5)? },
-        "answered" => RemovalCause::Answered { received_at: time(row, 3)? },
-        _ => return Err(LedgerError::Value { what: "cause" }),
-    };
-    Ok(RemovalRow {
-        id: column(row, 0)?,
-        cause,
-        ciphertext_sha256: column(row, 6)?,
-        size: count(row, 7)?,
-        seq: count(row, 8)?,
-        at: time(row, 9)?,
-    })
-}
-
-fn optional_day(row: &Row<'_>, at: usize) -> Result<Option<Date>, LedgerError> {
-    column::<Option<String>>(row, at)?.as_deref().map(parse).transpose()
-}
-
-fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
-    let reference: Option<String> = column(row, 4)?;
-    let fetched_at: Option<i64> = column(row, 10)?;
-    let amount_total: Option<String> = column(row, 13)?;
-    Ok(DeliveryRow {
-        id: column(row, 0)?,
-        tenant: text(row, 1)?,
-        file: column(row, 2)?,
-        kind: text(row, 3)?,
-        reference: reference.as_deref().map(parse).transpose()?,
-        rows: count(row, 5)?,
-        created_at: time(row, 6)?,
-        created_seq: count(row, 7)?,
-        ciphertext_sha256: column(row, 8)?,
-        available: column(row, 9)?,
-        fetched_at: fetched_at.map(timestamp).transpose()?,
-        answers: column(row, 11)?,
-        test: column(row, 12)?,
-        amount_total: amount_total.as_deref().map(parse).transpose()?,
-        retention_until: optional_day(row, 14)?,
-        gone: column(row, 15)?,
-    })
-}
-
-fn column<T: rusqlite::types::FromSql>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
-    row.get(at).map_err(LedgerError::database("read a row of"))
-}
-
-fn text<T: std::str::FromStr>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
-    parse(&column::<String>(row, at)?)
-}
-
-fn parse<T: std::str::FromStr>(text: &str) -> Result<T, LedgerError> {
-    text.parse().map_err(|_| LedgerError::Value { what: "name" })
-}
-
-fn json<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> Result<T, LedgerError> {
-    serde_json::from_str(&column::<String>(row, at)?).map_err(|_| LedgerError::Value { what: "count" })
-}
-
-fn count(row: &Row<'_>, at: usize) -> Result<u64, LedgerError> {
-    u64::try_from(column::<i64>(row, at)?).map_err(|_| LedgerError::Value { what: "count" })
-}
-
-fn time(row: &Row<'_>, at: usize) -> Result<Timestamp, LedgerError> {
-    timestamp(column(row, at)?)
-}
-
-fn timestamp(microseconds: i64) -> Result<Timestamp, LedgerError> {
-    Timestamp::from_microsecond(microseconds).map_err(|_| LedgerError::Value { what: "time" })
 }
 
 fn connect(path: &Path) -> Result<Connection, LedgerError> {
