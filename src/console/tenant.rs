@@ -15,7 +15,7 @@ use super::{
     tenants,
 };
 use crate::{
-    domain::{Tenant, TenantId, protocol::Status, ssh_key::fingerprint},
+    domain::{self, Tenant, TenantId, protocol::Status, ssh_key::fingerprint},
     ledger::{DeliveryRow, Ledger, SubmissionRow},
 };
 
@@ -46,10 +46,13 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
         return Ok(Page::missing(view));
     }
     let refused = own().filter(|row| row.is != Kind::Other).take(MOST_ROWS);
+    // The test is passed by fetching its file; a day in the configuration stands for one that was passed elsewhere.
+    let tests = deliveries.iter().filter(|row| row.kind == domain::Kind::TechnischeTest);
+    let tested = tests.filter_map(|row| row.fetched_at).min().map(domain::brussels_date);
     let shown = deliveries.get(..deliveries.len().min(MOST_ROWS)).unwrap_or_default();
     let body = html! {
         @match tenant {
-            Some(tenant) => { (facts(language, tenant)) (protocols(language, tenant, site.clock.today())) (keys(language, tenant, site.clock.today())) }
+            Some(tenant) => { (facts(language, tenant, tested)) (protocols(language, tenant, site.clock.today())) (keys(language, tenant, site.clock.today())) }
             None => p.notice { (language.of("Staat niet meer in de configuratie.", "No longer in the configuration.")) }
         }
         (traffic(language, site.clock.today(), &uploads, &deliveries))
@@ -80,7 +83,7 @@ fn caption(language: Language, what: &str, shown: usize, all: usize) -> String {
     language.of(format!("De laatste {shown} van {all} {what}"), format!("The last {shown} of {all} {what}"))
 }
 
-fn facts(language: Language, tenant: &Tenant) -> Markup {
+fn facts(language: Language, tenant: &Tenant, tested: Option<Date>) -> Markup {
     let day =
         |day: Option<Date>| day.map_or_else(|| language.of("nog niet", "not yet").to_owned(), |day| language.day(day));
     let yes = |is: bool| if is { language.of("ja", "yes") } else { language.of("nee", "no") };
@@ -93,7 +96,7 @@ fn facts(language: Language, tenant: &Tenant) -> Markup {
             div { dt { (language.of("Mag aanmelden", "May log in")) } dd { (yes(tenant.can_log_in())) } }
             div { dt { (language.of("Alleen verzegeld", "Sealed only")) } dd { (yes(sealed)) } }
             div { dt { (language.of("Ontvangers van verzegeling", "Recipients of sealing")) } dd { (tenant.recipients.len()) } }
-            div { dt { (language.of("Technische test", "Technical test")) } dd { (day(tenant.onboarding.technical_test)) } }
+            div { dt { (language.of("Technische test", "Technical test")) } dd { (day(tenant.onboarding.technical_test.or(tested))) } }
             div { dt { (language.of("Functionele test", "Functional test")) } dd { (day(tenant.onboarding.functional_test)) } }
         }
     }

@@ -372,6 +372,12 @@ pub enum LedgerError {
         /// What it should be.
         what: &'static str,
     },
+    /// Another version of the program made the database.
+    #[error("another version of the program made the ledger {path}: the daemon makes it anew when it starts")]
+    Version {
+        /// Its file.
+        path: PathBuf,
+    },
     /// The log could not be read.
     #[error("could not read the transfer log")]
     Log(#[source] LogError),

@@ -52,7 +52,7 @@ impl SqliteLedger {
     /// Opens the ledger to ask only, beside the daemon that keeps it.
     ///
     /// # Errors
-    /// [`LedgerError::Open`]; [`LedgerError::Value`] for a ledger of another version.
+    /// [`LedgerError::Open`]; [`LedgerError::Version`].
     pub fn open_to_read(path: &Path) -> Result<Self, LedgerError> {
         let fault = |source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) };
         let database = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).map_err(fault)?;
@@ -61,7 +61,7 @@ impl SqliteLedger {
         if version == SCHEMA_VERSION {
             Ok(Self { database: Mutex::new(database) })
         } else {
-            Err(LedgerError::Value { what: "version" })
+            Err(LedgerError::Version { path: path.to_owned() })
         }
     }
 
@@ -316,5 +316,5 @@ fn start_anew(path: &Path) -> Result<Connection, LedgerError> {
             _ => {}
         }
     }
-    prepare(path)?.ok_or(LedgerError::Value { what: "version" })
+    prepare(path)?.ok_or_else(|| LedgerError::Version { path: path.to_owned() })
 }

@@ -83,10 +83,192 @@ pub(super) fn read(bytes: &[u8]) -> Result<Value, JcsFault> {
     if again == bytes { Ok(value) } else { Err(JcsFault::NotCanonical) }
 }
 
+/// Deeper values are read by [`read`] alone, which has a limit of its own; entries have two levels.
+const DEEPEST: u32 = 8;
+
+/// Whether the bytes are an object in canonical form, and what its member `seq` is; `None` when that cannot be told at
+/// a glance, and [`read`] has to decide.
+///
+/// It goes over the bytes once and takes no memory, for those who check millions of entries.
+pub(super) fn seq_at_a_glance(bytes: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let mut glance = Glance { text, at: 0, seq: None };
+    glance.object(0)?;
+    (glance.at == bytes.len()).then_some(glance.seq?)
+}
+
+/// A look over canonical JSON, from front to back.
+struct Glance<'a> {
+    text: &'a str,
+    at: usize,
+    seq: Option<u64>,
+}
+
+impl<'a> Glance<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, byte: u8) -> Option<()> {
+        (self.peek()? == byte).then(|| self.at += 1)
+    }
+
+    fn word(&mut self, word: &str) -> Option<()> {
+        self.text.get(self.at..)?.starts_with(word).then(|| self.at += word.len())
+    }
+
+    fn object(&mut self, depth: u32) -> Option<()> {
+        self.take(b'{')?;
+        if self.take(b'}').is_some() {
+            return Some(());
+        }
+        let mut before = None;
+        loop {
+            let name = self.string()?;
+            // Names outside of ASCII sort by their UTF-16 form, escaped ones by what they mean: neither is at a glance.
+            let plain = name.is_ascii() && !name.contains('\\');
+            if !plain || before.is_some_and(|before| before >= name) {
+                return None;
+            }
+            before = Some(name);
+            self.take(b':')?;
+            if depth == 0 && name == "seq" {
+                self.seq = Some(self.number()?);
+            } else {
+                self.value(depth + 1)?;
+            }
+            if self.take(b',').is_none() {
+                return self.take(b'}');
+            }
+        }
+    }
+
+    fn array(&mut self, depth: u32) -> Option<()> {
+        self.take(b'[')?;
+        if self.take(b']').is_some() {
+            return Some(());
+        }
+        loop {
+            self.value(depth + 1)?;
+            if self.take(b',').is_none() {
+                return self.take(b']');
+            }
+        }
+    }
+
+    fn value(&mut self, depth: u32) -> Option<()> {
+        if depth > DEEPEST {
+            return None;
+        }
+        match self.peek()? {
+            b'"' => self.string().map(|_| ()),
+            b'{' => self.object(depth),
+            b'[' => self.array(depth),
+            b't' => self.word("true"),
+            b'f' => self.word("false"),
+            b'n' => self.word("null"),
+            _ => self.number().map(|_| ()),
+        }
+    }
+
+    /// An integer below 2^53 as it is written canonically.
+    fn number(&mut self) -> Option<u64> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // 2^53 has 16 digits.
+        let written = self.text.get(self.at..self.at + digits).filter(|written| (1..=16).contains(&written.len()))?;
+        let number: u64 = written.parse().ok().filter(|number| *number < FIRST_INEXACT)?;
+        (written == "0" || !written.starts_with('0')).then(|| self.at += digits)?;
+        Some(number)
+    }
+
+    /// What stands between the quotes, escapes and all.
+    fn string(&mut self) -> Option<&'a str> {
+        self.take(b'"')?;
+        let from = self.at;
+        loop {
+            match self.peek()? {
+                b'"' => {
+                    let content = self.text.get(from..self.at)?;
+                    self.at += 1;
+                    return Some(content);
+                }
+                b'\\' => self.escape()?,
+                0x00..0x20 => return None,
+                _ => self.at += 1,
+            }
+        }
+    }
+
+    /// An escape that stands for what has no other form.
+    fn escape(&mut self) -> Option<()> {
+        self.take(b'\\')?;
+        match self.peek()? {
+            b'"' | b'\\' | b'b' | b't' | b'n' | b'f' | b'r' => self.at += 1,
+            b'u' => {
+                let digits = self.text.get(self.at + 1..self.at + 5)?.strip_prefix("00")?;
+                let is_lower = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+                let code = u8::from_str_radix(digits, 16).ok().filter(|_| is_lower)?;
+                if code >= 0x20 || matches!(code, 0x08 | 0x09 | 0x0a | 0x0c | 0x0d) {
+                    return None;
+                }
+                self.at += 5;
+            }
+            _ => return None,
+        }
+        Some(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// JSON of the sort that entries are made of, and some that they are not.
+    fn any_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            (0..FIRST_INEXACT).prop_map(Value::from),
+            any::<String>().prop_map(Value::from),
+            "[a-z\"\\\\\u{0}-\u{20}]{0,8}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(3, 24, 6, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::btree_map("[a-d]{0,2}|\\PC", inner, 0..4)
+                    .prop_map(|members| Value::Object(members.into_iter().collect())),
+            ]
+        })
+    }
+
+    #[test]
+    fn a_glance_sees_the_place_of_an_entry() {
+        for (text, seq) in [
+            (r#"{"a":[1,{"b":"x"}],"seq":7,"v":1}"#, Some(7)),
+            (r#"{"a":{"seq":3},"seq":0}"#, Some(0)),
+            (r#"{"a":{"seq":3}}"#, None),
+            (r#"{"seq":"7"}"#, None),
+            (r#"{"seq":07}"#, None),
+            (r#"{"seq":7,"seq":7}"#, None),
+            (r#"{"v":1,"seq":7}"#, None),
+            (r#"{"seq":7} "#, None),
+            (r#"{"seq": 7}"#, None),
+            (r#"{"seq":7,}"#, None),
+            (r#"{"a":"\u001F","seq":7}"#, None),
+            (r#"{"a":"\u001f","seq":7}"#, Some(7)),
+            (r#"{"a":"\u000a","seq":7}"#, None),
+            (r#"{"a":"\/","seq":7}"#, None),
+            (r#"{"a":9007199254740992,"seq":7}"#, None),
+            (r#"{"a":-1,"seq":7}"#, None),
+            (r#"{"a":tru,"seq":7}"#, None),
+            ("[7]", None),
+            ("", None),
+        ] {
+            assert_eq!(seq_at_a_glance(text.as_bytes()), seq, "{text}");
+        }
+    }
 
     fn canonical(text: &str) -> String {
         let mut out = Vec::new();
@@ -141,6 +323,25 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in any::<Vec<u8>>()) {
             let _ = read(&bytes);
+            prop_assert!(seq_at_a_glance(&bytes).is_none() || read(&bytes).is_ok());
+        }
+
+        #[test]
+        fn a_glance_sees_nothing_that_reading_does_not(value in any_value(), seq in 0..FIRST_INEXACT, at in 0_usize..200, byte in any::<u8>()) {
+            let mut entry = serde_json::Map::new();
+            entry.insert("m".to_owned(), value);
+            entry.insert("seq".to_owned(), seq.into());
+            let mut bytes = Vec::new();
+            write(&Value::Object(entry), &mut bytes).unwrap();
+            prop_assert_eq!(read(&bytes).unwrap()["seq"].as_u64(), Some(seq));
+            // Names that are not plain ASCII are left to `read`.
+            prop_assert!(seq_at_a_glance(&bytes).is_none_or(|seen| seen == seq));
+            if let Some(changed) = bytes.get_mut(at) {
+                *changed = byte;
+            }
+            if let Some(seen) = seq_at_a_glance(&bytes) {
+                prop_assert_eq!(read(&bytes).unwrap()["seq"].as_u64(), Some(seen));
+            }
         }
     }
 }

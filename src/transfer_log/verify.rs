@@ -1,11 +1,14 @@
 //! Checking a whole log, offline, with nothing but its directory and its public key.
 //!
 //! Everything is hashed again from the entries up: each entry in canonical form and in its place, each tile of each
-//! level equal to what the entries make it, the root equal to the signed one. Memory stays that of one bundle and one
+//! level equal to what the entries make it, the root equal to the signed one. Memory stays that of some bundles and one
 //! tile a level. What a running daemon writes meanwhile does not disturb: everything that it would replace is read
 //! first.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    thread,
+};
 
 use super::{
     Checkpoint, LogError, NoteFault, VerifierKey,
@@ -125,10 +128,14 @@ fn verify_all(directory: &Path, key: &VerifierKey, since: Option<&Checkpoint>) -
     if let Some(since) = since.filter(|since| since.size > size) {
         check.faults.push(VerifyFault::Shortened { size, older: since.size });
     }
-    for index in 0..size.div_ceil(TILE_WIDTH as u64) {
-        if !check.bundle(index) || check.faults.len() >= MAX_FAULTS {
-            check.faults.push(VerifyFault::More);
-            return Err(check.faults);
+    let bundles = size.div_ceil(TILE_WIDTH as u64);
+    for first in (0..bundles).step_by(AT_ONCE) {
+        let indexes = (first..bundles).take(AT_ONCE).collect::<Vec<_>>();
+        for (index, read) in indexes.iter().copied().zip(read_at_once(directory, &snapshot, &indexes)) {
+            if !check.bundle(index, read) || check.faults.len() >= MAX_FAULTS {
+                check.faults.push(VerifyFault::More);
+                return Err(check.faults);
+            }
         }
     }
     check.partial_tiles();
@@ -243,6 +250,55 @@ impl Snapshot {
     }
 }
 
+/// Bundles that are read, checked and hashed before the tree grows over them: 10 MB of entries, so that each core has
+/// some, and their hashes take little.
+const AT_ONCE: usize = 64;
+
+/// A bundle that was read, each of its entries checked.
+#[derive(Default)]
+struct Bundle {
+    /// The leaf hashes; none where they cannot be known.
+    leaves: Option<Vec<Hash>>,
+    faults: Vec<VerifyFault>,
+}
+
+/// Reads bundles on all cores, and gives them in their order.
+fn read_at_once(directory: &Path, snapshot: &Snapshot, indexes: &[u64]) -> Vec<Bundle> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let read = |indexes: &[u64]| -> Vec<Bundle> {
+        indexes.iter().map(|index| read_bundle(directory, snapshot, *index)).collect()
+    };
+    let read = &read;
+    thread::scope(|scope| {
+        let shares: Vec<&[u64]> = indexes.chunks(indexes.len().div_ceil(cores).max(1)).collect();
+        let running: Vec<_> = shares.iter().copied().map(|share| scope.spawn(move || read(share))).collect();
+        let done = running.into_iter().zip(&shares);
+        // A share whose thread broke off is read here, where a panic is this thread's own.
+        done.flat_map(|(thread, share)| thread.join().unwrap_or_else(|_| read(share))).collect()
+    })
+}
+
+fn read_bundle(directory: &Path, snapshot: &Snapshot, index: u64) -> Bundle {
+    let Some((path, width)) = tile::bundle(index, snapshot.checkpoint.size) else { return Bundle::default() };
+    let fault = |fault| Bundle { leaves: None, faults: vec![fault] };
+    let partial = snapshot.bundle.as_ref().filter(|_| width < TILE_WIDTH);
+    let read = match partial {
+        Some(bytes) => Ok(bytes.clone()),
+        None => files::read(&directory.join(&path), tile::MAX_BUNDLE_BYTES),
+    };
+    let bytes = match read {
+        Ok(bytes) => bytes,
+        Err(error) => return fault(VerifyFault::Unreadable(error)),
+    };
+    let Some(entries) = tile::bundle_entries(&bytes, width) else {
+        return fault(VerifyFault::Bundle { path, width });
+    };
+    let checked = (index * TILE_WIDTH as u64..).zip(&entries).filter_map(|(seq, bytes)| {
+        entry::check_place(seq, bytes).err().map(|problem| VerifyFault::Entry { seq, problem })
+    });
+    Bundle { faults: checked.collect(), leaves: Some(entries.iter().map(|entry| leaf_hash(entry)).collect()) }
+}
+
 /// The check of the published part, bundle by bundle.
 struct Check<'a> {
     directory: &'a Path,
@@ -253,13 +309,12 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Checks a bundle and the tiles that it fills. Says whether there is anything to go on from.
-    fn bundle(&mut self, index: u64) -> bool {
-        let size = self.snapshot.checkpoint.size;
-        let Some((path, width)) = tile::bundle(index, size) else { return false };
-        let leaves = self.leaves(index, &path, width).or_else(|| {
+    /// Takes in a bundle that was read, and checks the tiles that it fills. Says whether there is anything to go on from.
+    fn bundle(&mut self, index: u64, read: Bundle) -> bool {
+        self.faults.extend(read.faults);
+        let leaves = read.leaves.or_else(|| {
             // The tile stands in for entries that are gone, so that the rest can still be checked.
-            let (path, width) = tile::tile(0, index, size)?;
+            let (path, width) = tile::tile(0, index, self.snapshot.checkpoint.size)?;
             let bytes = files::read(&self.directory.join(path), tile::MAX_TILE_BYTES).ok()?;
             tile::tile_hashes(&bytes, width)
         });
@@ -282,26 +337,6 @@ impl Check<'_> {
         {
             self.faults.push(VerifyFault::Rewritten { size: since.size });
         }
-    }
-
-    /// The leaf hashes of a bundle's entries, each entry checked.
-    fn leaves(&mut self, index: u64, path: &str, width: usize) -> Option<Vec<Hash>> {
-        let partial = self.snapshot.bundle.as_ref().filter(|_| width < TILE_WIDTH);
-        let read = match partial {
-            Some(bytes) => Ok(bytes.clone()),
-            None => files::read(&self.directory.join(path), tile::MAX_BUNDLE_BYTES),
-        };
-        let bytes = read.map_err(|error| self.faults.push(VerifyFault::Unreadable(error))).ok()?;
-        let Some(entries) = tile::bundle_entries(&bytes, width) else {
-            self.faults.push(VerifyFault::Bundle { path: path.to_owned(), width });
-            return None;
-        };
-        for (seq, bytes) in (index * TILE_WIDTH as u64..).zip(&entries) {
-            if let Err(problem) = entry::check(seq, bytes) {
-                self.faults.push(VerifyFault::Entry { seq, problem });
-            }
-        }
-        Some(entries.iter().map(|entry| leaf_hash(entry)).collect())
     }
 
     fn full_tile(&mut self, full: &FullTile) {
