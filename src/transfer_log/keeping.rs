@@ -70,7 +70,7 @@ pub struct RetentionErased {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BackupMade {
-    /// The ids of the public keys that it is sealed to ([`key_id`]).
+    /// The ids of the public keys that it is sealed to ([`super::key_id`]).
     pub recipients: Vec<String>,
 }
 
