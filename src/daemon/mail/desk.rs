@@ -139,8 +139,10 @@ impl Writer {
         let settings = self.parts.live.settings();
         let outcome = self.read_on(&settings).and_then(|()| {
             let gather = settings.mail.as_ref().map_or(AFTER_A_FAULT, |mail| mail.gather);
-            let looks = settings.mail.is_some() && self.is_time_to_look();
             let is_over = self.since.is_some_and(|since| since.elapsed() >= gather);
+            // A look ends the turn: what is being gathered is not torn apart by it.
+            let is_due = self.since.is_none() || is_over;
+            let looks = settings.mail.is_some() && is_due && self.is_time_to_look();
             if is_over || looks || (stopping && self.since.is_some()) {
                 self.end_turn(&settings, looks)
             } else {
