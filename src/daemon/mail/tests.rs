@@ -248,6 +248,8 @@ fn what_was_not_fetched_is_told_once_on_its_day() {
     take_all(&outbox);
     let fetched = Event::DeliveryFetched(DeliveryStep { delivery_id: "a3".to_owned() });
     log.append(vec![Record::success(fetched, context())]).unwrap();
+    writer.look(true);
+    assert!(take_all(&outbox).is_empty());
     let mut told = Vec::new();
     for day in 1..=12 {
         place.days_pass(1);
