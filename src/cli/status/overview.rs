@@ -2,13 +2,13 @@
 //!
 //! Nothing is asked of the daemon and nothing is changed: it works beside one that hangs, and where none runs.
 
-use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{WARN_DAYS, tail::Tail, warnings};
 use crate::{
     config::Settings,
     daemon::{is_running, needs, waiting_mails},
-    domain::{TenantId, brussels_date, date::ZONE},
+    domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
@@ -193,7 +193,5 @@ impl TenantLine {
 
 /// A moment as the clock in Brussels shows it.
 pub(super) fn moment(at: Timestamp) -> String {
-    // The zone's data is compiled in.
-    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string()
+    in_brussels(at).strftime("%Y-%m-%d %H:%M").to_string()
 }
