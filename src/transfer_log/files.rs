@@ -60,26 +60,30 @@ impl Files {
         Ok(())
     }
 
-    /// Removes files that no checkpoint speaks of, and the directories that this leaves empty. What cannot be removed
-    /// stays: it costs room and nothing else.
-    fn remove(&self, relative: &str) {
+    /// Removes a file that no checkpoint speaks of, and the directory that this leaves empty. Says whether it is gone.
+    fn remove(&self, relative: &str) -> bool {
         let path = self.root.join(relative);
-        if disk::remove_file(&path).is_ok()
-            && let Some(parent) = path.parent()
-        {
+        let is_gone = disk::remove_file(&path).is_ok();
+        if let Some(parent) = path.parent().filter(|_| is_gone) {
             // Fails where other files are left, as it should.
             let _ = fs::remove_dir(parent);
         }
+        is_gone
     }
 
-    /// Removes the files of a directory whose names are `unwanted`.
-    pub fn remove_where(&self, relative: &str, unwanted: impl Fn(&str) -> bool) {
-        let Ok(listing) = fs::read_dir(self.root.join(relative)) else { return };
+    /// Removes the files of a directory whose names are `unwanted`. Says whether all of them are gone.
+    pub fn remove_where(&self, relative: &str, unwanted: impl Fn(&str) -> bool) -> bool {
+        let listing = match fs::read_dir(self.root.join(relative)) {
+            Err(error) => return error.kind() == std::io::ErrorKind::NotFound,
+            Ok(listing) => listing,
+        };
+        let mut is_clear = true;
         for name in listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()) {
             if unwanted(&name) {
-                self.remove(&format!("{relative}/{name}"));
+                is_clear &= self.remove(&format!("{relative}/{name}"));
             }
         }
+        is_clear
     }
 }
 
@@ -129,7 +133,9 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
 /// Reads a file of at most `limit_bytes`.
 pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, LogError> {
     let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
-    let mut bytes = Vec::new();
+    // All of it at once, where the length tells how much that is.
+    let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit_bytes);
+    let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
     file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(|source| LogError::file("read", path, source))?;
     if bytes.len() as u64 > limit_bytes {
         return Err(LogError::Damaged { path: path.to_owned(), problem: "it is longer than it can be" });
