@@ -12,6 +12,7 @@
 
 mod archive;
 mod as_text;
+mod bundles;
 mod carried;
 mod checkpoint;
 mod cold;
