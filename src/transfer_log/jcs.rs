@@ -92,8 +92,8 @@ const DEEPEST: u32 = 8;
 /// It goes over the bytes once and takes no memory, for those who check millions of entries.
 pub(super) fn seq_at_a_glance(bytes: &[u8]) -> Option<u64> {
     // Canonical text has no control character anywhere: in strings they are escaped, and between values is nothing.
-    let has_control = bytes.iter().min().is_some_and(|lowest| *lowest < 0x20);
-    if has_control || simdutf8::basic::from_utf8(bytes).is_err() {
+    let lowest = bytes.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte));
+    if lowest < 0x20 || simdutf8::basic::from_utf8(bytes).is_err() {
         return None;
     }
     let mut glance = Glance { rest: bytes, seq: None };
@@ -189,8 +189,7 @@ impl<'a> Glance<'a> {
         self.take(b'"')?;
         let all = self.rest;
         loop {
-            let end = self.rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
-            self.rest = self.rest.get(end..)?;
+            self.rest = self.rest.get(quote_or_escape(self.rest)?..)?;
             if let [b'"', rest @ ..] = self.rest {
                 let content = all.get(..all.len() - self.rest.len())?;
                 self.rest = rest;
@@ -212,6 +211,23 @@ impl<'a> Glance<'a> {
         };
         Some(())
     }
+}
+
+/// Where the first quote or backslash is, eight bytes at a look: most of an entry stands between quotes.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 255;
+    // The lowest byte that is zero has its highest bit set; none below it has.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
+    let (words, rest) = bytes.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let in_rest = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(words.len() * 8 + in_rest)
 }
 
 #[cfg(test)]
@@ -307,6 +323,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_quote_or_escape_is_found(bytes in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>()], 0..40)) {
+            let first = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_escape(&bytes), first);
+        }
+
         #[test]
         fn strings_agree_with_the_json_library(text in any::<String>()) {
             let mut out = Vec::new();
