@@ -4,9 +4,9 @@
 //! bytes, which are the leaf, and the entry's own disclosures, each proved by its digest in the entry
 //! ([`super::carried`]).
 //!
-//! Of a receipt in a log of a million entries at most 20 hashes on the way to the root take 900 bytes, the signed
-//! checkpoint 200 and the rest of the format 45; the entry takes 450 (an upload) to 800 (a delivery). An entry that was
-//! just published has fewer hashes above it, about ten: the daemon makes its receipts then.
+//! Of a receipt in a log of a million entries the hashes on the way to the root take 900 bytes (20 of 45), the signed
+//! checkpoint 200 and the rest of the format 45; the entry with its disclosures takes 600 (an upload) to 1,000 (a
+//! delivery). Above an entry that was just published there are some ten hashes: the daemon makes its receipts then.
 
 use std::path::Path;
 
