@@ -24,6 +24,8 @@ mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod limits;
