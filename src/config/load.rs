@@ -15,6 +15,7 @@ use super::{
     files::{self, Files, Texts},
     keys,
     main_file::{self, MainFile},
+    mergers,
     tenant_file::{self, PlacedTenant, Surroundings},
     tree::{self, Node},
 };
@@ -104,7 +105,8 @@ fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Setting
     let assignments = load_assignments(&assignments_dir, &named_at("assignments"), &parties);
     let costs = load_costs(&beside_main(path, &main.costs_file), &named_at("costs"), files, faults);
     let fingerprint = files.fingerprint();
-    assemble(main, (tenants, documents), (assignments, costs), sources?, municipalities?, fingerprint)
+    let municipalities = mergers::with_former_codes(municipalities?, &tenants);
+    assemble(main, (tenants, documents), (assignments, costs), sources?, municipalities, fingerprint)
 }
 
 /// Stands in for a main file that cannot be read, so that the other files in their usual places are looked at all the
@@ -278,7 +280,8 @@ fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
     let mut names: BTreeMap<&TenantId, &Position> = BTreeMap::new();
     let mut codes: BTreeMap<(&'static str, NisCode), &TenantId> = BTreeMap::new();
     let mut keys: BTreeMap<&[u8], &TenantId> = BTreeMap::new();
-    for PlacedTenant { tenant, id_at, nis_at, keys_at, documents: _ } in tenants {
+    mergers::check_against_each_other(tenants, faults);
+    for PlacedTenant { tenant, id_at, nis_at, keys_at, .. } in tenants {
         if let Some(first) = names.get(&tenant.id) {
             faults.add(id_at, format!("tenant {} stands in {} too", tenant.id, first.file.display()));
             continue;

@@ -21,6 +21,7 @@ mod keys;
 mod load;
 mod mail_section;
 mod main_file;
+mod mergers;
 mod nearest;
 mod protocol_section;
 mod schema;
