@@ -51,6 +51,20 @@ pub fn load_with(path: &Path, added: (&Path, &str)) -> Result<Settings, Vec<Faul
     whole(settings, faults)
 }
 
+/// Every fault of a configuration as if it had one file more, or another in its place, and others were gone.
+pub(super) fn faults_with(path: &Path, added: (&Path, &str), removed: &[PathBuf]) -> Vec<Fault> {
+    let faults = Faults::default();
+    let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added).without(removed);
+    load_from(path, files, &faults);
+    faults.into_sorted()
+}
+
+/// Reads a configuration as far as that is possible, whatever is at fault in it.
+pub(super) fn load_leniently(path: &Path) -> Option<Settings> {
+    let faults = Faults::default();
+    load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults)
+}
+
 fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings> {
     load_files(path, &files, faults).map(|settings| Settings {
         main_file: files::absolute(path),

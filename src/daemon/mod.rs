@@ -36,7 +36,7 @@ pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::waiting_mails;
-pub use orders::{apply_retention, report, run, send_test, simulate, withdraw};
+pub use orders::{apply_retention, merge_tenants, report, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::RetentionReport;
 pub use running::{Daemon, DaemonOptions, login_records};

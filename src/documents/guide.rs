@@ -194,6 +194,13 @@ impl Guide<'_> {
              wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
+        if !self.tenant.former_nis_codes.is_empty() {
+            line(out, "");
+            let merged = "Uw gemeente is ontstaan uit een fusie. Wat voor de vroegere besturen klaarstond, vindt u in /outbox \
+                onder zijn oude naam. Het blijft verzegeld voor de sleutels van toen: bewaar die geheime sleutels tot u \
+                alles geopend hebt. Een eenmalig protocol dat al gebruikt was, blijft gebruikt.";
+            paragraph(out, "", 0, merged);
+        }
     }
 
     /// Protocols that answer lists and are not over.
@@ -453,6 +460,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}");
         }
+        assert!(!text.contains("fusie"));
+        tenant.former_nis_codes = vec!["72025".parse().unwrap()];
+        assert!(self::text(&tenant).replace("\r\n", " ").contains("ontstaan uit een fusie"));
         tenant.protocols.clear();
         assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
         tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];

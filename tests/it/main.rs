@@ -32,6 +32,8 @@ mod logins;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod merger;
+#[cfg(test)]
 mod no_niss;
 #[cfg(test)]
 mod no_plaintext;

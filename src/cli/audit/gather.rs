@@ -210,6 +210,7 @@ impl Gathered {
             }
             Event::Erased(erased) => (erased.count, erased.month.clone()),
             Event::DeliveryWithdrawn(withdrawn) => (1, withdrawn.motive.clone()),
+            Event::TenantMerged(merged) => (merged.deliveries + merged.uploads, merged.former.to_string()),
             Event::BackupMade(made) => (made.recipients.len() as u64, String::new()),
             Event::BackupRestored(restored) => (restored.size, restored.made_at.to_string()),
             Event::AssignmentSimulated(simulated) => (simulated.variations + 1, simulated.assignment.clone()),
