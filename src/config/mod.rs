@@ -38,6 +38,7 @@ pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
 pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
 pub use load::{MUNICIPALITIES, load, load_with};
+pub use mail_section::{fault_of_certificates, mail_of};
 pub use merged_file::{Draft, DraftFault, Merger, draft};
 pub use schema::schemas;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};

@@ -38,6 +38,8 @@ mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
 #[cfg(test)]
+mod older_state;
+#[cfg(test)]
 mod package;
 #[cfg(test)]
 mod payments;

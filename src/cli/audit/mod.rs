@@ -6,6 +6,8 @@ mod hints;
 mod receipt;
 mod report;
 
+pub(super) use report::report_of;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},
