@@ -11,8 +11,9 @@ use std::{
 };
 
 use groeikluis::{
-    documents::letters::{AddressBlock, Confidence, Index, Letter, LetterDesign, Parts, Postal},
+    documents::letters::{AddressBlock, Confidence, Index, Letter, LetterDesign, Parts},
     domain::Amount,
+    register::Address,
 };
 use jiff::civil::date;
 
@@ -88,8 +89,7 @@ fn letter(at: usize) -> Outcome<Letter> {
     let pick = |of: &[&'static str], by: usize| of.get(at / by % of.len()).copied().unwrap_or_default();
     let name = format!("{} {}", pick(&FIRST, 1), pick(&LAST, 9));
     let (house_number, box_number) = ((at % 250 + 1).to_string(), (at % 30 + 1).to_string());
-    let postal = Postal {
-        name: &name,
+    let address = Address {
         street: pick(&STREETS, 3),
         house_number: &house_number,
         box_number: if at.is_multiple_of(4) { &box_number } else { "" },
@@ -98,7 +98,7 @@ fn letter(at: usize) -> Outcome<Letter> {
         country: "BE",
     };
     let children = (0..=at % 3).map(|child| pick(&FIRST, child + 2).to_owned()).collect();
-    let address = AddressBlock::new(&postal)?;
+    let address = AddressBlock::new(&name, &address)?;
     Ok(Letter { id: format!("T-{at:06}"), address, name, children, amount: Some(Amount::from_cents(7_500)) })
 }
 

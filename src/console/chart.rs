@@ -1,12 +1,12 @@
 //! Bars of days, from what the ledger knows.
 
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, civil::Date};
 use maud::{Markup, PreEscaped};
 
 use super::language::Language;
 use crate::{
     documents::audit::{Bar, Chart},
-    domain::{brussels_date, date::ZONE},
+    domain::{brussels, brussels_date},
 };
 
 /// Days that charts tell of, today included.
@@ -26,8 +26,7 @@ impl Days {
     /// The last [`DAYS`] days in Brussels.
     pub fn until(today: Date) -> Self {
         let first = today.saturating_sub((DAYS - 1).days());
-        let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-        let since = first.to_zoned(zone).map_or(Timestamp::UNIX_EPOCH, |begin| begin.timestamp());
+        let since = first.to_zoned(brussels()).map_or(Timestamp::UNIX_EPOCH, |begin| begin.timestamp());
         Self { first, last: today, since }
     }
 

@@ -1,8 +1,8 @@
 //! The two languages of the console, and which one somebody reads.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
-use crate::domain::date::ZONE;
+use crate::domain::in_brussels;
 
 /// A language.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,8 +62,7 @@ impl Language {
 
     /// A moment, in Brussels: `22/11/2026 09:30`.
     pub fn moment(self, at: Timestamp) -> String {
-        let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-        at.to_zoned(zone).strftime(self.of("%d/%m/%Y %H:%M", "%d %b %Y %H:%M")).to_string()
+        in_brussels(at).strftime(self.of("%d/%m/%Y %H:%M", "%d %b %Y %H:%M")).to_string()
     }
 
     /// A day: `22/11/2026`.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::TenantId,
-    transfer_log::{self, Event, LogError, Outcome, Stage, StoredEntry},
+    transfer_log::{Event, LogError, Newest, Outcome, Stage, StoredEntry},
 };
 
 /// Entries that are kept, at most: a quiet month, or a day on which every local authority exchanges. A few megabytes.
@@ -41,28 +41,18 @@ pub(super) enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     rows: VecDeque<Row>,
-    next: u64,
+    newest: Newest,
 }
 
 impl Tail {
     /// Takes in what is new.
     pub fn follow(&mut self, log: &Path) -> Result<(), LogError> {
-        if !log.is_dir() {
-            return Ok(());
-        }
-        let published = transfer_log::published_size(log)?;
-        if published < self.next && !has(log, self.next)? {
-            // Another log stands in its place: that of a new year.
-            *self = Self::default();
-        }
-        let first = self.next.max(published.saturating_sub(MOST));
-        if first > self.next {
+        let news = self.newest.look(log, MOST)?;
+        if news.afresh {
             self.rows.clear();
         }
-        for entry in transfer_log::entries_from(log, first)? {
-            let entry = entry?;
-            self.next = entry.seq + 1;
-            self.rows.push_back(Row::of(&entry));
+        for entry in news {
+            self.rows.push_back(Row::of(&entry?));
             if self.rows.len() as u64 > MOST {
                 self.rows.pop_front();
             }
@@ -77,19 +67,13 @@ impl Tail {
 
     /// Entries of the log.
     pub fn size(&self) -> u64 {
-        self.next
+        self.newest.size()
     }
 
     /// The time of the first entry that is kept.
     pub fn since(&self) -> Option<Timestamp> {
         self.rows.front().map(|row| row.at)
     }
-}
-
-/// Whether the log has that many entries, journal included.
-fn has(log: &Path, size: u64) -> Result<bool, LogError> {
-    let Some(last) = size.checked_sub(1) else { return Ok(true) };
-    Ok(transfer_log::entries_from(log, last)?.next().transpose()?.is_some())
 }
 
 impl Row {

@@ -13,12 +13,12 @@ use std::{
     time::Duration,
 };
 
-use jiff::{Timestamp, ToSpan, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::live::Live;
 use crate::{
-    domain::date::ZONE,
+    domain::in_brussels,
     durable::{Clock, Directory, DurableError},
     exchange::{Exchange, ExchangeError, RetentionOutcome},
     transfer_log::{self, DisclosureKeeper, LogError, month_before},
@@ -221,7 +221,7 @@ fn due(last: Option<Date>, night: Date) -> Due {
 
 /// The day whose night it is: from [`HOUR`] on today, before it yesterday.
 fn night_of(now: Timestamp) -> Date {
-    let local = now.to_zoned(TimeZone::get(ZONE).unwrap_or(TimeZone::UTC));
+    let local = in_brussels(now);
     if local.hour() >= HOUR { local.date() } else { local.date().saturating_sub(1.day()) }
 }
 

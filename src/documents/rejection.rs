@@ -1,6 +1,6 @@
 //! Why an upload was refused, told to its sender in Dutch: `weigering` (FORMATS.md, section 2.5).
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     day::date_nl,
@@ -8,7 +8,7 @@ use super::{
     wording::{line, paragraph, repeatable, size},
 };
 use crate::{
-    domain::{ByteSize, ProtocolId, Refusal, date::ZONE},
+    domain::{ByteSize, ProtocolId, Refusal, in_brussels},
     lists::{ListFault, Remark},
 };
 
@@ -229,9 +229,7 @@ fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
 
 /// An instant as people in Brussels write it: `21 november 2026 om 10.30 uur`.
 fn moment_nl(at: Timestamp) -> String {
-    // The zone's data is in the program; without it UTC+1 is within an hour.
-    let zone = TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1)));
-    let at = at.to_zoned(zone);
+    let at = in_brussels(at);
     format!("{} om {:02}.{:02} uur", date_nl(at.date()), at.hour(), at.minute())
 }
 

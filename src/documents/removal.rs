@@ -1,14 +1,14 @@
 //! The certificate of what was removed (`rapport`, reference `verwijdering`): for the tenant whose files they were, and
 //! for whoever asks it later where they are.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     day::date_nl,
     figures::number,
     wording::{line, paragraph, repeatable},
 };
-use crate::domain::date::ZONE;
+use crate::domain::in_brussels;
 
 /// What a certificate is about.
 #[derive(Debug, Clone, Copy)]
@@ -109,8 +109,7 @@ fn entry(out: &mut String, removed: &Removed) {
     line(out, "");
     paragraph(out, "- ", 2, &name);
     paragraph(out, "  ", 2, &format!("Reden: {reason}."));
-    let at = removed.at.to_zoned(TimeZone::get(ZONE).unwrap_or(TimeZone::UTC));
-    let at = at.strftime("%d/%m/%Y %H:%M:%S");
+    let at = in_brussels(removed.at).strftime("%d/%m/%Y %H:%M:%S");
     paragraph(out, "  ", 2, &format!("Verwijderd op {at}, lognummer {}.", removed.seq));
     let size = number(removed.size);
     paragraph(out, "  ", 2, &format!("{size} bytes; SHA-256 van wat op schijf stond: {}", removed.sha256));

@@ -1,16 +1,25 @@
 //! Days as the law counts them: in Brussels.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
 
-/// The time zone of every date in a protocol, a file name or an age.
-pub const ZONE: &str = "Europe/Brussels";
+/// The IANA name of the time zone of every date in a protocol, a file name or an age.
+const ZONE: &str = "Europe/Brussels";
+
+/// The time zone of Brussels.
+///
+/// Its data is compiled in; should it be missing all the same, it is the standard offset, UTC+1.
+pub fn brussels() -> TimeZone {
+    TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1)))
+}
+
+/// That instant as the clock in Brussels shows it.
+pub fn in_brussels(at: Timestamp) -> Zoned {
+    at.to_zoned(brussels())
+}
 
 /// The day in Brussels at that instant.
-///
-/// The zone's data is compiled in; should it be missing all the same, the day is that of the standard offset, UTC+1.
 pub fn brussels_date(at: Timestamp) -> Date {
-    let zone = TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1)));
-    at.to_zoned(zone).date()
+    in_brussels(at).date()
 }
 
 /// The age in whole years on a day: one more from the birthday on, which is 1 March in common years for who was born on

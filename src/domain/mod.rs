@@ -30,7 +30,7 @@ pub mod tenant;
 pub use amount::{Amount, AmountFault, Price, PriceFault};
 pub use assignment::{Assignment, AssignmentId, Criteria};
 pub use cost::{Costs, Tariff};
-pub use date::brussels_date;
+pub use date::{brussels, brussels_date, in_brussels};
 pub use delivery_name::DeliveryName;
 pub use enterprise::{EnterpriseNumber, EnterpriseNumberFault};
 pub use iban::{Iban, IbanFault};

@@ -9,7 +9,13 @@ use std::{
 use age::{Decryptor, armor::ArmoredReader};
 use zeroize::Zeroizing;
 
-use super::{Recipient, SealError, StorageSealer, header, identity::Identity};
+use super::{
+    Recipient, SealError, StorageSealer,
+    file_key::Listening,
+    header,
+    identity::Identity,
+    payload::{NONCE_BYTES, PayloadKey, PayloadReader},
+};
 
 /// Identities of one purpose: the key in use first, those that it replaced after it.
 ///
@@ -125,14 +131,27 @@ impl Keyring {
     }
 
     fn open_binary<'a, R: BufRead + Send + 'a>(&self, mut input: R) -> Result<Opened<'a>, SealError> {
-        let first = header::read_bounded(&mut input)?;
-        let decryptor = Decryptor::new_buffered(Cursor::new(first).chain(input)).map_err(opening_error)?;
+        let (first, header_bytes) = header::read_bounded(&mut input)?;
+        let mut input = Cursor::new(first).chain(input);
+        let mut start = vec![0; header_bytes + NONCE_BYTES];
+        input.read_exact(&mut start).map_err(SealError::from_reading)?;
+        let payload = PayloadReader::new(self.payload_key(&start)?, input);
+        Ok(Opened { plaintext: Box::new(payload) })
+    }
+
+    /// The key to a content, of the header and the nonce before it.
+    fn payload_key(&self, mut start: &[u8]) -> Result<PayloadKey, SealError> {
+        let nonce = *start.last_chunk().ok_or(SealError::Truncated)?;
+        let decryptor = Decryptor::new_buffered(&mut start).map_err(opening_error)?;
         if decryptor.is_scrypt() {
             return Err(SealError::NoMatchingKey);
         }
-        let identities = self.identities.iter().map(Identity::as_age);
-        let plaintext = decryptor.decrypt(identities).map_err(opening_error)?;
-        Ok(Opened { plaintext: Box::new(plaintext) })
+        let identities: Vec<Listening<'_, _>> = self.identities.iter().map(|one| Listening::to(one.as_age())).collect();
+        let opened = decryptor.decrypt(identities.iter().map(|one| one as &dyn age::Identity));
+        // What it would open is not there: it is asked because it checks the header's MAC.
+        opened.map(drop).map_err(opening_error)?;
+        let file_key = identities.into_iter().find_map(Listening::heard).filter(|_| start.is_empty());
+        PayloadKey::of(&*file_key.ok_or(SealError::Header)?, &nonce).map_err(SealError::Io)
     }
 
     /// Opens an age file and reads all of it into memory that is wiped when it is dropped.

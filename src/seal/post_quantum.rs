@@ -138,13 +138,13 @@ fn encode(prefix: &str, bytes: &[u8]) -> Zeroizing<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, io::Write, path::Path};
+    use std::io::Write;
 
     use proptest::prelude::*;
     use sha2::{Digest, Sha256};
 
     use super::*;
-    use crate::seal::{Keyring, Recipient, SealError, StorageSealer};
+    use crate::seal::{Keyring, Recipient, SealError, StorageSealer, testkit::vectors};
 
     fn sealed(recipients: &[Recipient], content: &[u8]) -> Vec<u8> {
         let mut sealer = StorageSealer::new(recipients, Vec::new()).unwrap();
@@ -152,33 +152,18 @@ mod tests {
         sealer.finish().unwrap().0
     }
 
-    fn testkit() -> Vec<(String, String, Vec<u8>)> {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/age-testkit");
-        let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
-        let names = names.filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with("hybrid"));
-        names
-            .map(|path| {
-                let bytes = fs::read(&path).unwrap();
-                let end = bytes.windows(2).position(|pair| pair == b"\n\n").unwrap();
-                let head = String::from_utf8(bytes[..end].to_vec()).unwrap();
-                (path.display().to_string(), head, bytes[end + 2..].to_vec())
-            })
-            .collect()
-    }
-
     #[test]
     fn the_vectors_of_the_age_testkit_end_as_they_say() {
-        let vectors = testkit();
-        assert_eq!(vectors.len(), 17);
-        for (name, head, file) in vectors {
-            let values = |key: &str| {
-                let lines = head.lines().filter_map(|line| line.strip_prefix(key)?.strip_prefix(": "));
-                lines.collect::<Vec<_>>().join("\n")
-            };
-            let keyring = Keyring::parse(&values("identity")).unwrap();
-            let opened = keyring.open_whole(&file[..], 1 << 20);
-            match values("expect").as_str() {
-                "success" => assert_eq!(hex::encode(Sha256::digest(&*opened.unwrap())), values("payload"), "{name}"),
+        let vectors: Vec<_> = vectors().into_iter().filter(|vector| vector.name.starts_with("hybrid")).collect();
+        assert_eq!(vectors.len(), 18);
+        for vector in vectors {
+            let name = &vector.name;
+            let keyring = Keyring::parse(&vector.values("identity")).unwrap();
+            let opened = keyring.open_whole(&vector.file[..], 1 << 20);
+            match vector.values("expect").as_str() {
+                "success" => {
+                    assert_eq!(hex::encode(Sha256::digest(&*opened.unwrap())), vector.values("payload"), "{name}");
+                }
                 "no match" => assert!(matches!(opened, Err(SealError::NoMatchingKey)), "{name}: {opened:?}"),
                 // The crate's parser says of a body in base64 of a wrong form that the file is not age.
                 "header failure" => {

@@ -2,10 +2,14 @@
 
 use std::io::{self, Write};
 
-use age::{Encryptor, stream::StreamWriter};
+use age::Encryptor;
 use sha2::{Digest, Sha256};
 
-use super::{Recipient, SealError};
+use super::{
+    Recipient, SealError,
+    file_key::Listening,
+    payload::{PayloadKey, PayloadWriter},
+};
 use crate::domain::Clearance;
 
 /// What went through a sealer.
@@ -79,7 +83,7 @@ impl<W: Write> Write for TenantSealer<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sealer.stream.flush()
+        self.sealer.payload.flush()
     }
 }
 
@@ -112,41 +116,33 @@ impl<W: Write> Write for StorageSealer<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.sealer.stream.flush()
+        self.sealer.payload.flush()
     }
 }
 
 struct DigestingSealer<W: Write> {
-    stream: StreamWriter<Digesting<W>>,
+    payload: PayloadWriter<Digesting<W>>,
     plaintext: Sha256,
     plaintext_size: u64,
 }
 
 impl<W: Write> DigestingSealer<W> {
     fn new(recipients: &[Recipient], output: W) -> Result<Self, SealError> {
-        let encryptor =
-            Encryptor::with_recipients(recipients.iter().map(Recipient::as_age)).map_err(|error| match error {
-                age::EncryptError::MissingRecipients => SealError::NoRecipients,
-                age::EncryptError::Io(error) => SealError::Io(error),
-                age::EncryptError::IncompatibleRecipients { .. }
-                | age::EncryptError::InvalidRecipientLabels(_)
-                | age::EncryptError::MixedRecipientAndPassphrase
-                | age::EncryptError::EncryptedIdentities(_) => SealError::MixedRecipients,
-            })?;
-        let output = Digesting { output, digest: Sha256::new(), size: 0 };
-        let stream = encryptor.wrap_output(output).map_err(SealError::Io)?;
-        Ok(Self { stream, plaintext: Sha256::new(), plaintext_size: 0 })
+        let (start, key) = begin(recipients)?;
+        let mut output = Digesting { output, digest: Sha256::new(), size: 0 };
+        output.write_all(&start).map_err(SealError::Io)?;
+        Ok(Self { payload: PayloadWriter::new(key, output), plaintext: Sha256::new(), plaintext_size: 0 })
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let written = self.stream.write(bytes)?;
+        let written = self.payload.write(bytes)?;
         self.plaintext.update(bytes.get(..written).unwrap_or_default());
         self.plaintext_size += written as u64;
         Ok(written)
     }
 
     fn finish(self) -> Result<(W, Digests), SealError> {
-        let Digesting { output, digest, size } = self.stream.finish().map_err(SealError::Io)?;
+        let Digesting { output, digest, size } = self.payload.finish().map_err(SealError::Io)?;
         let digests = Digests {
             plaintext_sha256: self.plaintext.finalize().into(),
             plaintext_size: self.plaintext_size,
@@ -155,6 +151,27 @@ impl<W: Write> DigestingSealer<W> {
         };
         Ok((output, digests))
     }
+}
+
+/// A file's header and the nonce behind it, and the key to its content.
+fn begin(recipients: &[Recipient]) -> Result<(Vec<u8>, PayloadKey), SealError> {
+    let recipients: Vec<Listening<'_, _>> = recipients.iter().map(|one| Listening::to(one.as_age())).collect();
+    let encryptor = Encryptor::with_recipients(recipients.iter().map(|one| one as &dyn age::Recipient));
+    let encryptor = encryptor.map_err(|error| match error {
+        age::EncryptError::MissingRecipients => SealError::NoRecipients,
+        age::EncryptError::Io(error) => SealError::Io(error),
+        age::EncryptError::IncompatibleRecipients { .. }
+        | age::EncryptError::InvalidRecipientLabels(_)
+        | age::EncryptError::MixedRecipientAndPassphrase
+        | age::EncryptError::EncryptedIdentities(_) => SealError::MixedRecipients,
+    })?;
+    let mut start = Vec::new();
+    // The crate's own writer of the content is not used: it wrote the header.
+    encryptor.wrap_output(&mut start).map(drop).map_err(SealError::Io)?;
+    let file_key = recipients.into_iter().find_map(Listening::heard).ok_or(SealError::NoRecipients)?;
+    let nonce = start.last_chunk().ok_or(SealError::Header)?;
+    let key = PayloadKey::of(&*file_key, nonce).map_err(SealError::Io)?;
+    Ok((start, key))
 }
 
 struct Digesting<W> {

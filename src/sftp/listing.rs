@@ -8,7 +8,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::wire::{FileAttributes, Named};
 use crate::{
-    domain::{TenantId, date::ZONE},
+    domain::{TenantId, brussels},
     dropbox::view::{Attributes, Entry},
 };
 
@@ -30,9 +30,9 @@ pub(super) struct Lister {
 }
 
 impl Lister {
-    /// Lines that show this tenant as owner and group. Should the compiled-in zone be missing, dates are UTC.
+    /// Lines that show this tenant as owner and group.
     pub(super) fn new(owner: TenantId) -> Self {
-        Self { owner, zone: TimeZone::get(ZONE).unwrap_or(TimeZone::UTC) }
+        Self { owner, zone: brussels() }
     }
 
     /// The tenant.

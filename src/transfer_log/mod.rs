@@ -30,6 +30,7 @@ mod keeping;
 mod keys;
 mod log;
 mod merkle;
+mod newest;
 mod note;
 mod proof;
 mod publisher;
@@ -68,6 +69,7 @@ pub use keeping::{
 pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
+pub use newest::{Newest, News};
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from, published_note, published_size};
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};

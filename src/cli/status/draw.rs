@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::{
     overview::{Need, Overview, TenantLine, moment},
-    tail::EventLine,
+    tail::{EventLine, Tail},
 };
 
 /// From this width on, two columns stand side by side.
@@ -118,12 +118,8 @@ fn headline(frame: &mut Frame<'_>, area: Rect, overview: &Overview) {
     } else {
         Span::styled(" not running ", Style::new().fg(Color::White).bg(Color::Red))
     };
-    let register = overview
-        .tail
-        .register
-        .as_ref()
-        .map_or_else(|| "no register".to_owned(), |register| format!("register {}", register.month));
-    let rest = format!(" {register}   log {}   {}", overview.tail.next, moment(overview.at));
+    let Tail { register, entries, .. } = &overview.tail;
+    let rest = format!(" {register}   log {entries}   {}", moment(overview.at));
     let name = Span::styled(" groeikluis ", Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(Line::from(vec![name, state, Span::raw(rest)]), area);
 }
@@ -249,15 +245,10 @@ fn size(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::VecDeque;
-
     use jiff::Timestamp;
     use ratatui::{Terminal, backend::TestBackend};
 
-    use super::{
-        super::tail::{Register, Tail},
-        *,
-    };
+    use super::{super::tail::Register, *};
     use crate::ledger::TenantSummary;
 
     fn overview(tenants: usize, needs: usize) -> Overview {
@@ -269,12 +260,10 @@ mod tests {
             failed: number.is_multiple_of(7),
             details: format!("sociale-toeslag_72004_OPG-2026-017_20261122_{number:04}.csv.age"),
         };
-        let tail = Tail {
-            next: 12_345,
-            events: (0..40).map(event).collect::<VecDeque<_>>(),
-            register: Some(Register { month: "2026-11".to_owned(), rows: 1_600_000 }),
-            ..Tail::default()
-        };
+        let mut tail = Tail::default();
+        tail.entries = 12_345;
+        tail.events = (0..40).map(event).collect();
+        tail.register = Register::Loaded { month: "2026-11".to_owned(), rows: 1_600_000 };
         let line = |number: usize| TenantLine {
             id: format!("tenant-{number}").parse().unwrap(),
             name: format!("Bestuur {number}"),

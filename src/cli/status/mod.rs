@@ -77,8 +77,8 @@ fn as_json(overview: &Overview) -> serde_json::Value {
         "tenants": tenants,
         "warnings": overview.warnings,
         "needs": needs,
-        "register_month": overview.tail.register.as_ref().map(|register| register.month.clone()),
-        "log_entries": overview.tail.next,
+        "register_month": overview.tail.register.month(),
+        "log_entries": overview.tail.entries,
         "mails_waiting": overview.mails_waiting,
     })
 }

@@ -2,13 +2,17 @@
 //!
 //! Nothing is asked of the daemon and nothing is changed: it works beside one that hangs, and where none runs.
 
-use jiff::{SignedDuration, Timestamp, ToSpan, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan};
 
-use super::{WARN_DAYS, tail::Tail, warnings};
+use super::{
+    WARN_DAYS,
+    tail::{Register, Tail},
+    warnings,
+};
 use crate::{
     config::Settings,
     daemon::{disks::full_disks, is_running, needs, waiting_mails},
-    domain::{TenantId, brussels_date, date::ZONE},
+    domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
@@ -95,7 +99,7 @@ impl Watcher {
         }
         if let Some(at) = self.tail.register_refused {
             need(true, format!("a new register was refused at {}: see the service's messages", moment(at)));
-        } else if running && self.tail.register.is_none() {
+        } else if running && matches!(self.tail.register, Register::Missing) {
             need(true, "no register was loaded: lists wait".to_owned());
         }
         if let Some(ledger) = &ledger {
@@ -169,11 +173,9 @@ impl Overview {
     /// One line over everything.
     pub fn headline(&self) -> String {
         let running = if self.running { "the daemon is running" } else { "the daemon is not running" };
-        let register = self.tail.register.as_ref().map_or_else(
-            || "no register".to_owned(),
-            |register| format!("register {} ({} rows)", register.month, register.rows),
-        );
-        format!("{running}; {register}; {} entries in the log", self.tail.next)
+        let Tail { register, entries, .. } = &self.tail;
+        let rows = if let Register::Loaded { rows, .. } = register { format!(" ({rows} rows)") } else { String::new() };
+        format!("{running}; {register}{rows}; {entries} entries in the log")
     }
 }
 
@@ -181,7 +183,7 @@ impl TenantLine {
     /// Its cells: id, name, waiting, answered, refused, delivered, not fetched, last login.
     pub fn cells(&self) -> Vec<String> {
         let Self { id, name, summary } = self;
-        let login = summary.last_login.map(|at| at.strftime("%Y-%m-%d %H:%M UTC").to_string());
+        let login = summary.last_login.map(moment);
         vec![
             id.to_string(),
             name.clone(),
@@ -197,7 +199,5 @@ impl TenantLine {
 
 /// A moment as the clock in Brussels shows it.
 pub(super) fn moment(at: Timestamp) -> String {
-    // The zone's data is compiled in.
-    let zone = TimeZone::get(ZONE).unwrap_or(TimeZone::UTC);
-    at.to_zoned(zone).strftime("%Y-%m-%d %H:%M").to_string()
+    in_brussels(at).strftime("%Y-%m-%d %H:%M").to_string()
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
+    fmt,
     path::Path,
 };
 
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 
 use crate::{
     domain::TenantId,
-    transfer_log::{Event, LogError, Outcome, StoredEntry, entries_from, published_size},
+    transfer_log::{Event, LogError, Newest, News, Outcome, StoredEntry},
 };
 
 /// How far back it looks at first: a busy day, read in less than a second.
@@ -28,24 +29,47 @@ const HOUR: i64 = 3_600;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Tail {
     /// Entries of the log.
-    pub next: u64,
+    pub entries: u64,
+    newest: Newest,
     /// The newest events, newest first.
     pub events: VecDeque<EventLine>,
     /// Bytes received and sent, by hour since 1970.
     pub hours: BTreeMap<i64, (u64, u64)>,
-    /// The register that was loaded last.
-    pub register: Option<Register>,
+    /// The register in use.
+    pub register: Register,
     /// When a register was last refused, if none was loaded since.
     pub register_refused: Option<Timestamp>,
     /// Lists that were refused: when, whose, why.
     pub refusals: VecDeque<(Timestamp, TenantId, String)>,
 }
 
-/// A register in use.
-#[derive(Debug, Clone)]
-pub(super) struct Register {
-    pub month: String,
-    pub rows: u64,
+/// What the newest entries say of the register in use.
+#[derive(Debug, Clone, Default)]
+pub(super) enum Register {
+    /// Nothing: the daemon loaded it longer ago than they reach.
+    #[default]
+    Untold,
+    /// The daemon started, and loaded none since.
+    Missing,
+    /// It was loaded.
+    Loaded { month: String, rows: u64 },
+}
+
+impl Register {
+    /// Its month, of the form `yyyy-mm`.
+    pub fn month(&self) -> Option<&str> {
+        if let Self::Loaded { month, .. } = self { Some(month) } else { None }
+    }
+}
+
+impl fmt::Display for Register {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Untold => out.write_str("a register of earlier"),
+            Self::Missing => out.write_str("no register"),
+            Self::Loaded { month, .. } => write!(out, "register {month}"),
+        }
+    }
 }
 
 /// An event to be shown.
@@ -64,20 +88,19 @@ impl Tail {
     /// # Errors
     /// The log cannot be read.
     pub fn read_on(&mut self, log_dir: &Path) -> Result<(), LogError> {
-        if !log_dir.exists() {
-            return Ok(());
-        }
-        let published = published_size(log_dir)?;
-        if self.next == 0 {
-            self.next = published.saturating_sub(LOOK_BACK);
-        } else if published + LOOK_BACK < self.next {
-            // Another log: that of a new year.
+        let mut newest = std::mem::take(&mut self.newest);
+        let read = self.take_all(newest.look(log_dir, LOOK_BACK)?);
+        self.entries = newest.size();
+        self.newest = newest;
+        read
+    }
+
+    fn take_all(&mut self, news: News<'_>) -> Result<(), LogError> {
+        if news.afresh {
             *self = Self::default();
         }
-        for entry in entries_from(log_dir, self.next)? {
-            let entry = entry?;
-            self.next = entry.seq + 1;
-            self.take(&entry);
+        for entry in news {
+            self.take(&entry?);
         }
         Ok(())
     }
@@ -95,9 +118,10 @@ impl Tail {
             Event::Upload(upload) => hour.0 += upload.size,
             Event::DownloadEnd(download) => hour.1 += download.bytes,
             Event::RegisterLoaded(loaded) => {
-                self.register = Some(Register { month: loaded.month.clone(), rows: loaded.rows });
+                self.register = Register::Loaded { month: loaded.month.clone(), rows: loaded.rows };
                 self.register_refused = None;
             }
+            Event::LogStarted(_) => self.register = Register::Missing,
             Event::RegisterRefused(_) => self.register_refused = Some(entry.at),
             Event::ListRefused(_) => {
                 let reason = entry.reason.clone().unwrap_or_default();

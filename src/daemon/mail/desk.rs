@@ -17,7 +17,6 @@ use super::{
     letter::{self, Facts, Letter},
     news::{Audience, News},
     outbox::{Mark, Outbox, Queued, Recipient},
-    phrases::in_brussels,
 };
 use crate::{
     config::{MailSettings, Settings},
@@ -26,7 +25,7 @@ use crate::{
         kept::KeptError,
         needs::{endings, overdue, unfetched},
     },
-    domain::{TenantId, brussels_date},
+    domain::{TenantId, brussels_date, in_brussels},
     durable::DurableError,
     exchange::Tenants,
     ledger::LedgerError,

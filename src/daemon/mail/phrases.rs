@@ -3,7 +3,7 @@
 //! Dutch is what local authorities read; English is there for who sets `language: en`. A sentence with a count has a
 //! singular. Codes and names of files are the same in both.
 
-use jiff::{Timestamp, Zoned, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 use crate::{
     config::Language,
@@ -15,7 +15,7 @@ use crate::{
         audit::{kind_nl, reason_nl},
         date_nl, size,
     },
-    domain::{Kind, date::ZONE},
+    domain::{Kind, in_brussels},
     transfer_log::MailTopic,
 };
 
@@ -240,10 +240,4 @@ impl Phrases {
         let places = places.into_iter().filter_map(|(name, number)| Some(format!(", {name} {}", number?)));
         format!("{what}{}", places.collect::<String>())
     }
-}
-
-/// A moment as the clock in Brussels shows it.
-pub(super) fn in_brussels(at: Timestamp) -> Zoned {
-    // The zone's data is compiled in.
-    at.to_zoned(TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1))))
 }

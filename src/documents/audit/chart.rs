@@ -1,6 +1,7 @@
 //! Bars over time as SVG: in whole numbers, readable without colour, and told in words to who cannot see them.
 
-use super::{markup::Markup, sums::Bar, words};
+use super::{markup::Markup, sums::Bar};
+use crate::documents::figures;
 
 /// Units of the drawing, about a tenth of a pixel on a phone: text of 110 units is then as large as small print.
 const WIDTH: u64 = 3_600;
@@ -80,7 +81,7 @@ impl Chart<'_> {
 
     fn told(&self, bar: &Bar) -> String {
         let parts = self.parts.iter().zip(bar.values);
-        let parts: Vec<String> = parts.map(|(part, value)| format!("{} {part}", words::number(value))).collect();
+        let parts: Vec<String> = parts.map(|(part, value)| format!("{} {part}", figures::number(value))).collect();
         format!("{}: {}", bar.name, parts.join(", "))
     }
 
@@ -104,7 +105,7 @@ impl Chart<'_> {
         }
         if self.bars.len() <= MOST_LABELS && lower + upper > 0 {
             let y = BOTTOM - first - second - 45;
-            out.element(&format!("text class=\"value\" x=\"{middle}\" y=\"{y}\""), &words::number(lower + upper));
+            out.element(&format!("text class=\"value\" x=\"{middle}\" y=\"{y}\""), &figures::number(lower + upper));
         }
         if at.is_multiple_of(self.bars.len().div_ceil(MOST_LABELS)) {
             let y = HEIGHT - 45;
@@ -139,7 +140,7 @@ impl Axis {
             let class = if line == 0 { "base" } else { "grid" };
             out.raw(&format!("<line class=\"{class}\" x1=\"{LEFT}\" y1=\"{y}\" x2=\"{RIGHT}\" y2=\"{y}\"/>"));
             let (x, y) = (LEFT - 50, y + 38);
-            out.element(&format!("text class=\"scale\" x=\"{x}\" y=\"{y}\""), &words::number(value));
+            out.element(&format!("text class=\"scale\" x=\"{x}\" y=\"{y}\""), &figures::number(value));
         }
         out.raw("\n");
     }

@@ -6,6 +6,7 @@ use super::{
     tables::{Cell, Sheet},
     words,
 };
+use crate::documents::figures;
 
 /// A document that grows.
 #[derive(Debug, Default)]
@@ -76,7 +77,7 @@ impl Markup {
             }
             Cell::Number(number) => {
                 // Sorted as a number, not as it is written.
-                self.raw(&format!(" data-sort=\"{number}\">")).text(&words::number(*number));
+                self.raw(&format!(" data-sort=\"{number}\">")).text(&figures::number(*number));
             }
             Cell::Moment(at) => self.moment(*at),
             Cell::MomentNoted(at, note) => {

@@ -6,7 +6,7 @@ use super::{
     tables::{self, Sheet},
     words,
 };
-use crate::domain::brussels_date;
+use crate::{documents::figures, domain::brussels_date};
 
 /// What the page and the paper open with.
 pub(super) const SUMMARY: &str = "Wie ontving welke gegevens, wanneer en op welke grond; wat geweigerd werd en waarom; \
@@ -184,7 +184,7 @@ fn of_protocol(at: usize, group: &OfProtocol<'_>) -> Section {
     let totals = group.totals();
     let deliveries = words::count(totals.deliveries, "levering", "leveringen");
     let rows = words::count(totals.rows, "rij", "rijen");
-    let fetched = words::number(totals.fetched);
+    let fetched = figures::number(totals.fetched);
     let refusals = words::count(totals.refusals, "weigering", "weigeringen");
     facts.push(("Totalen", format!("{deliveries} met persoonsgegevens, {rows}, {fetched} opgehaald; {refusals}")));
     let sheets = of_files(&caption, "Weigeringen", &group.deliveries, &group.refusals);

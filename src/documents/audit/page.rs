@@ -10,6 +10,7 @@ use super::{
     outline::{self, Section},
     words,
 };
+use crate::documents::figures;
 
 const STYLE: &str = include_str!("page.css");
 const SCRIPT: &str = include_str!("page.js");
@@ -85,7 +86,7 @@ fn summary(out: &mut Markup, report: &AuditReport) {
     out.raw("<section id=\"cijfers\"><h2>Samenvatting</h2>\n<ul class=\"figures\">\n");
     for figure in outline::figures(report) {
         out.raw(if figure.is_alarm { "<li class=\"alarm\">" } else { "<li>" });
-        out.element("b", &words::number(figure.count)).raw(" ").element("span", figure.name).raw("</li>\n");
+        out.element("b", &figures::number(figure.count)).raw(" ").element("span", figure.name).raw("</li>\n");
     }
     out.raw("</ul>\n<div class=\"charts\">\n");
     for chart in outline::charts(report) {

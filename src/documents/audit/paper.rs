@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     documents::{
+        figures,
         paper::{self, Head},
         typeset::TypesetFault,
     },
@@ -116,7 +117,7 @@ pub fn paper(report: &AuditReport) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
         logs: logs.collect(),
         prove_it: outline::PROVE_IT,
         prove_command: outline::PROVE_COMMAND,
-        tiles: outline::figures(report).map(|figure| (words::number(figure.count), figure.name)).into(),
+        tiles: outline::figures(report).map(|figure| (figures::number(figure.count), figure.name)).into(),
         charts: outline::charts(report).into_iter().map(Columns::from).collect(),
         summary: outline::summary_sheets(report).into_iter().map(Table::from).collect(),
         sections: outline::sections(report).into_iter().map(Part::from).collect(),
@@ -129,7 +130,7 @@ impl From<Graph> for Columns {
         let sum = |values: [u64; 2]| values.iter().sum::<u64>();
         let tallest = bars.iter().map(|bar| sum(bar.values)).max().unwrap_or(0).max(1);
         let column = |bar: super::sums::Bar| Column {
-            shown: Some(sum(bar.values)).filter(|all| *all > 0).map(words::number).unwrap_or_default(),
+            shown: Some(sum(bar.values)).filter(|all| *all > 0).map(figures::number).unwrap_or_default(),
             parts: bar.values.map(|value| paper::part(value, tallest)),
             label: bar.label,
         };
@@ -168,7 +169,7 @@ impl From<Cell> for Words {
         match cell {
             Cell::Text(text) => plain(text),
             Cell::Noted(text, note) => Self { note: breakable(&note), ..plain(text) },
-            Cell::Number(number) => plain(words::number(number)),
+            Cell::Number(number) => plain(figures::number(number)),
             Cell::Moment(at) => plain(words::moment(at)),
             Cell::MomentNoted(at, note) => Self { note, ..plain(words::moment(at)) },
             Cell::Mark(text) => Self { style: Style::Mark, ..plain(text.to_owned()) },

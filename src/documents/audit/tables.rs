@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::{AuditReport, Delivery, Logins, Refusal, Subject, sums, words};
+use crate::documents::figures;
 
 /// A table.
 #[derive(Debug)]
@@ -70,13 +71,13 @@ pub(super) fn deliveries(caption: &str, deliveries: &[&Delivery]) -> Sheet {
 
 fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
     let list = delivery.list.as_ref().map_or_else(String::new, |list| {
-        let [rows, matched, entitled] = [list.rows, list.matched, list.entitled].map(words::number);
+        let [rows, matched, entitled] = [list.rows, list.matched, list.entitled].map(figures::number);
         let month = words::month_of(&list.register_month);
         format!("{rows} rijen, {matched} in het register ({month}), {entitled} met recht")
     });
-    let times = delivery.fetched.map(|_| format!("{} ×", words::number(delivery.times_fetched)));
+    let times = delivery.fetched.map(|_| format!("{} ×", figures::number(delivery.times_fetched)));
     let unfinished = Some(delivery.unfinished).filter(|count| *count > 0);
-    let unfinished = unfinished.map(|count| format!("{} × begonnen en niet voltooid", words::number(count)));
+    let unfinished = unfinished.map(|count| format!("{} × begonnen en niet voltooid", figures::number(count)));
     let removed = delivery.removed.map(|at| format!("verwijderd op {}", words::moment(at)));
     let notes: Vec<String> = [times, unfinished, removed].into_iter().flatten().collect();
     let fetched = match delivery.fetched {

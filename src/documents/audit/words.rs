@@ -1,11 +1,11 @@
 //! The Dutch of an audit report: codes, dates and numbers as people read them.
 
-use jiff::{Timestamp, civil::Date, tz::TimeZone};
+use jiff::{Timestamp, civil::Date};
 
 use super::HintKind;
 use crate::{
-    documents::day::month_nl,
-    domain::{Kind, date::ZONE},
+    documents::{day::month_nl, figures::number},
+    domain::{Kind, in_brussels},
     transfer_log::KeyUse,
 };
 
@@ -169,35 +169,18 @@ pub(super) fn day(day: Date) -> String {
 
 /// A moment in Brussels: `21/11/2026 12:00:01`.
 pub(super) fn moment(at: Timestamp) -> String {
-    local(at).strftime("%d/%m/%Y %H:%M:%S").to_string()
+    in_brussels(at).strftime("%d/%m/%Y %H:%M:%S").to_string()
 }
 
 /// A moment in Brussels that sorts as text, with its offset: `2026-11-21T12:00:01+01:00`.
 pub(super) fn iso(at: Timestamp) -> String {
-    local(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
-}
-
-fn local(at: Timestamp) -> jiff::Zoned {
-    at.to_zoned(TimeZone::get(ZONE).unwrap_or_else(|_| TimeZone::fixed(jiff::tz::offset(1))))
+    in_brussels(at).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }
 
 /// A month of the form `yyyy-mm` as people write it: `november 2026`.
 pub(super) fn month_of(text: &str) -> String {
     let name = text.split_once('-').and_then(|(year, number)| Some((month_nl(number.parse().ok()?), year)));
     name.map_or_else(|| text.to_owned(), |(name, year)| format!("{name} {year}"))
-}
-
-/// A number with points between thousands: `1.633.589`.
-pub(super) fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push('.');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// A count with its noun: `1 rij`, `1.208 rijen`.

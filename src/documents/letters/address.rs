@@ -5,6 +5,8 @@
 
 use zeroize::Zeroize;
 
+use crate::register::Address;
+
 /// The most lines.
 pub const MOST_LINES: usize = 7;
 
@@ -13,25 +15,6 @@ pub const LINE_CHARACTERS: usize = 36;
 
 /// The country that mail leaves from.
 const HOME: &str = "BE";
-
-/// An address in parts, as the register has them.
-#[derive(Clone, Copy)]
-pub struct Postal<'a> {
-    /// Who it is for.
-    pub name: &'a str,
-    /// The street; may be empty.
-    pub street: &'a str,
-    /// The house number; may be empty.
-    pub house_number: &'a str,
-    /// The box; may be empty.
-    pub box_number: &'a str,
-    /// The postcode.
-    pub postcode: &'a str,
-    /// The municipality.
-    pub municipality: &'a str,
-    /// The country, ISO 3166 alpha-2.
-    pub country: &'a str,
-}
 
 /// The lines of an address on an envelope. Wiped when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -61,10 +44,10 @@ pub enum AddressFault {
 }
 
 impl AddressBlock {
-    /// The lines of an address.
-    pub fn new(postal: &Postal<'_>) -> Result<Self, AddressFault> {
+    /// The lines for somebody at an address.
+    pub fn new(name: &str, address: &Address<'_>) -> Result<Self, AddressFault> {
         let [name, street, house_number, postcode, municipality] =
-            [postal.name, postal.street, postal.house_number, postal.postcode, postal.municipality].map(tidy);
+            [name, address.street, address.house_number, address.postcode, address.municipality].map(tidy);
         for (value, part) in [(&name, "name"), (&postcode, "postcode"), (&municipality, "municipality")] {
             if value.is_empty() {
                 return Err(AddressFault::Missing { part });
@@ -73,14 +56,14 @@ impl AddressBlock {
         if street.is_empty() && house_number.is_empty() {
             return Err(AddressFault::Missing { part: "street" });
         }
-        let box_number = box_number(postal.box_number);
+        let box_number = box_number(address.box_number);
         let mut lines = folded(&name);
         lines.extend(folded(&tidy(&format!("{street} {house_number} {box_number}"))));
-        let is_home = postal.country.eq_ignore_ascii_case(HOME);
+        let is_home = address.country.eq_ignore_ascii_case(HOME);
         let postcode = if is_home { without_prefix(&postcode) } else { &postcode };
         lines.extend(folded(&format!("{postcode} {municipality}")));
         if !is_home {
-            lines.push(country(postal.country)?.to_uppercase());
+            lines.push(country(address.country)?.to_uppercase());
         }
         if lines.len() > MOST_LINES { Err(AddressFault::Lines { lines: lines.len() }) } else { Ok(Self(lines)) }
     }
@@ -230,8 +213,9 @@ const COUNTRIES: [(&str, &str); 70] = [
 mod tests {
     use super::*;
 
-    const HOME_ADDRESS: Postal<'_> = Postal {
-        name: "Els Peeters",
+    const NAME: &str = "Els Peeters";
+
+    const HOME_ADDRESS: Address<'_> = Address {
         street: "Markt",
         house_number: "1",
         box_number: "",
@@ -240,15 +224,15 @@ mod tests {
         country: "BE",
     };
 
-    fn lines(postal: Postal<'_>) -> Vec<String> {
-        AddressBlock::new(&postal).unwrap().lines().to_vec()
+    fn lines(address: Address<'_>) -> Vec<String> {
+        AddressBlock::new(NAME, &address).unwrap().lines().to_vec()
     }
 
     #[test]
     fn belgian_addresses_have_no_country_and_no_prefix() {
         assert_eq!(lines(HOME_ADDRESS), ["Els Peeters", "Markt 1", "8820 Torhout"]);
         for postcode in ["B-8820", "B 8820", "BE-8820"] {
-            assert_eq!(lines(Postal { postcode, ..HOME_ADDRESS })[2], "8820 Torhout");
+            assert_eq!(lines(Address { postcode, ..HOME_ADDRESS })[2], "8820 Torhout");
         }
     }
 
@@ -263,16 +247,20 @@ mod tests {
             ("/2", "bus 2"),
             ("B", "bus B"),
         ] {
-            assert_eq!(lines(Postal { box_number: given, ..HOME_ADDRESS })[1], format!("Markt 1 {written}"), "{given}");
+            assert_eq!(
+                lines(Address { box_number: given, ..HOME_ADDRESS })[1],
+                format!("Markt 1 {written}"),
+                "{given}"
+            );
         }
     }
 
     #[test]
     fn a_country_abroad_comes_last_in_capitals() {
-        let abroad = Postal { postcode: "10115", municipality: "Berlin", country: "DE", ..HOME_ADDRESS };
+        let abroad = Address { postcode: "10115", municipality: "Berlin", country: "DE", ..HOME_ADDRESS };
         assert_eq!(lines(abroad)[2..], ["10115 Berlin", "DUITSLAND"]);
-        assert_eq!(lines(Postal { country: "ro", ..abroad })[3], "ROEMENIË");
-        let fault = AddressBlock::new(&Postal { country: "ZZ", ..abroad }).unwrap_err();
+        assert_eq!(lines(Address { country: "ro", ..abroad })[3], "ROEMENIË");
+        let fault = AddressBlock::new(NAME, &Address { country: "ZZ", ..abroad }).unwrap_err();
         assert_eq!(fault, AddressFault::Country { code: "ZZ".to_owned() });
         assert!(COUNTRIES.is_sorted());
     }
@@ -281,12 +269,12 @@ mod tests {
     fn long_lines_are_folded_and_too_many_refused() {
         let name = "Maria Antonia Josephina van den Bossche de la Vallée Poussin";
         assert_eq!(
-            lines(Postal { name, ..HOME_ADDRESS })[..2],
+            AddressBlock::new(name, &HOME_ADDRESS).unwrap().lines()[..2],
             ["Maria Antonia Josephina van den", "Bossche de la Vallée Poussin"]
         );
-        let fault = AddressBlock::new(&Postal { name: &name.repeat(4), ..HOME_ADDRESS }).unwrap_err();
+        let fault = AddressBlock::new(&name.repeat(4), &HOME_ADDRESS).unwrap_err();
         assert!(matches!(fault, AddressFault::Lines { .. }));
-        let fault = AddressBlock::new(&Postal { street: " ", house_number: "", ..HOME_ADDRESS }).unwrap_err();
+        let fault = AddressBlock::new(NAME, &Address { street: " ", house_number: "", ..HOME_ADDRESS }).unwrap_err();
         assert_eq!(fault.to_string(), "the address has no street");
     }
 }

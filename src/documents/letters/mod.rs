@@ -23,7 +23,7 @@ use zeroize::Zeroize;
 
 use crate::domain::Amount;
 
-pub use address::{AddressBlock, Postal};
+pub use address::AddressBlock;
 pub use design::{Confidence, DesignFault, LetterDesign, PAGES_PER_LETTER, Parts, TEMPLATE_BYTES};
 pub use index::Index;
 pub use print::{BATCH_LETTERS, Batch, LetterFault, Print, Printed};

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, date};
 
 use super::*;
-use crate::documents::typeset::TypesetFault;
+use crate::{documents::typeset::TypesetFault, register::Address};
 
 const DAY: Date = date(2026, 11, 21);
 
@@ -24,8 +24,7 @@ const PARTS: Parts<'_> = Parts {
 
 fn letters(count: usize, name: &str) -> Vec<Letter> {
     let letter = |at: usize| {
-        let postal = Postal {
-            name,
+        let address = Address {
             street: "Oude Stationsstraat",
             house_number: "12",
             box_number: "3",
@@ -35,7 +34,7 @@ fn letters(count: usize, name: &str) -> Vec<Letter> {
         };
         Letter {
             id: format!("T-{at:06}"),
-            address: AddressBlock::new(&postal).unwrap(),
+            address: AddressBlock::new(name, &address).unwrap(),
             name: name.to_owned(),
             children: vec!["Zoë".to_owned(), "Loïc".to_owned(), "Emma".to_owned()],
             amount: Some(Amount::from_cents(7_500)),

@@ -8,13 +8,17 @@ use sha2::{Digest, Sha256};
 use super::AssignmentFault;
 use crate::{
     domain::{
-        Assignment, AssignmentId, Clearance, Criteria, Ground, Kind, Municipality, ProtocolId, SourceCatalogue,
+        Amount, Assignment, AssignmentId, Clearance, Criteria, Ground, Kind, Municipality, ProtocolId, SourceCatalogue,
         SourceId, Tenant,
         assignment::Between,
         brussels_date,
         release::{Request, release},
     },
-    exchange::{Exchange, ExchangeError},
+    dropbox::Area,
+    exchange::{
+        Exchange, ExchangeError,
+        delivery::{Origin, Outgoing},
+    },
     register::Register,
     transfer_log::{Actor, Context, Event, PolicyRefused, Record, Stage},
 };
@@ -90,6 +94,29 @@ impl Commission {
         let Some(protocol) = self.tenant.protocol(id) else { return Ok(0) };
         let since = protocol.usage.counted_from(self.today);
         exchange.parts.ledger.uses(&self.tenant.id, id, since).map_err(ExchangeError::Ledger)
+    }
+
+    /// A file for the local authority itself, of no run.
+    pub fn outgoing(
+        &self,
+        area: Area,
+        clearance: Clearance,
+        extension: &'static str,
+        (sequence, amount_total): (u32, Option<Amount>),
+    ) -> Outgoing<'_> {
+        Outgoing {
+            tenant: &self.tenant,
+            clearance,
+            area,
+            sequence,
+            extension,
+            origin: Origin::Assignment {
+                id: &self.assignment.id,
+                nis_code: self.municipality.nis_code,
+                run: None,
+                amount_total,
+            },
+        }
     }
 
     /// The SHA-256 of the criteria as text, hexadecimal: the same for the same criteria, whatever else changes.

@@ -10,7 +10,7 @@ use super::{AssignmentFault, commission::Commission, making::Making, payout::Cla
 use crate::{
     documents::{
         letters::{
-            AddressBlock, Confidence, Index, Letter, LetterDesign, Parts, Postal, TEMPLATE_BYTES, logo::LOGO_BYTES,
+            AddressBlock, Confidence, Index, Letter, LetterDesign, Parts, TEMPLATE_BYTES, logo::LOGO_BYTES,
             markdown::TEXT_BYTES,
         },
         typeset::can_print,
@@ -107,16 +107,7 @@ impl Making<'_> {
         let Claim { household, children, amount } = family;
         let (last_name, first_name) = household.beneficiary_name();
         let name = format!("{first_name} {last_name}").trim().to_owned();
-        let address = household.address();
-        let block = AddressBlock::new(&Postal {
-            name: &name,
-            street: address.street,
-            house_number: address.house_number,
-            box_number: address.box_number,
-            postcode: address.postcode,
-            municipality: address.municipality,
-            country: address.country,
-        });
+        let block = AddressBlock::new(&name, &household.address());
         let children: Vec<String> = children.into_iter().map(str::to_owned).collect();
         let letter = Letter {
             id: format!("{}-{number:05}", self.commission.assignment.id),

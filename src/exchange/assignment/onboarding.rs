@@ -12,14 +12,11 @@ use super::{
 use crate::{
     documents::data::gegevens,
     domain::{
-        Amount, AssignmentId, Clearance, Criteria, Ground, Kind,
+        AssignmentId, Criteria, Ground, Kind,
         assignment::{PaymentTerms, Remittance},
     },
     dropbox::Area,
-    exchange::{
-        Exchange, ExchangeError,
-        delivery::{Origin, Outgoing},
-    },
+    exchange::{Exchange, ExchangeError},
     register::{Register, synth::Synth},
 };
 
@@ -80,7 +77,7 @@ impl Exchange {
         let selection = synthetic.select(municipality.nis_code, &Criteria::default());
         let rows = selection.children().iter().flat_map(|child| selection.rights(*child));
         let sequence = self.next_sequence(&commission.tenant.id)?;
-        let made = self.stage(outgoing(commission, clearance, "csv", (sequence, None)), |out| {
+        let made = self.stage(commission.outgoing(Area::Test, clearance, "csv", (sequence, None)), |out| {
             gegevens(out, &columns, rows.map(|right| data_row(&synthetic, right)))
         })?;
         Ok(made)
@@ -108,7 +105,7 @@ impl Exchange {
                 created_at: self.parts.clock.now(),
             };
             let numbers = (sequence, Some(total(&payouts.to_accounts)));
-            let outgoing = outgoing(commission, clearance.clone(), format.extension(), numbers);
+            let outgoing = commission.outgoing(Area::Test, clearance.clone(), format.extension(), numbers);
             prepared.push(self.stage(outgoing, |out| file.write(out, &lines))?);
         }
         Ok(prepared)
@@ -128,26 +125,5 @@ impl Commission {
         let protocol = self.assignment.protocol.as_ref().and_then(|id| self.tenant.protocol(id));
         let allowed = protocol.and_then(|protocol| protocol.kinds.get(&kind));
         allowed.cloned().unwrap_or_else(|| kind.columns().to_vec())
-    }
-}
-
-fn outgoing<'a>(
-    commission: &'a Commission,
-    clearance: Clearance,
-    extension: &'static str,
-    (sequence, amount_total): (u32, Option<Amount>),
-) -> Outgoing<'a> {
-    Outgoing {
-        tenant: &commission.tenant,
-        clearance,
-        area: Area::Test,
-        sequence,
-        extension,
-        origin: Origin::Assignment {
-            id: &commission.assignment.id,
-            nis_code: commission.municipality.nis_code,
-            run: None,
-            amount_total,
-        },
     }
 }

@@ -11,14 +11,9 @@ use crate::{
         overview::{Delivered, Letters, Overview},
         register_month_nl,
     },
-    domain::{
-        Amount, AssignmentId, Clearance, Count, Ground, Kind, Statistics, TenantId, assignment::Product, brussels_date,
-    },
+    domain::{Amount, AssignmentId, Count, Ground, Kind, Statistics, TenantId, assignment::Product, brussels_date},
     dropbox::Area,
-    exchange::{
-        Exchange, ExchangeError,
-        delivery::{Origin, Outgoing, Prepared},
-    },
+    exchange::{Exchange, ExchangeError, delivery::Prepared},
     ledger::RunRow,
 };
 
@@ -149,7 +144,7 @@ impl Exchange {
         let first = self.next_sequence(&tenant.id)?;
         let mut prepared = Vec::new();
         for ((form, extension), sequence) in forms.iter().zip(FORMS).zip(first..) {
-            let outgoing = outgoing(&commission, &clearance, extension, sequence);
+            let outgoing = commission.outgoing(Area::Live, clearance.clone(), extension, (sequence, None));
             prepared.push(self.stage(outgoing, |out| out.write_all(form).map(|()| 0))?);
         }
         let made = prepared.iter().map(MadeFile::of).collect();
@@ -170,26 +165,5 @@ impl Exchange {
                 file: delivery.file,
             })
             .collect())
-    }
-}
-
-fn outgoing<'a>(
-    commission: &'a Commission,
-    clearance: &Clearance,
-    extension: &'static str,
-    sequence: u32,
-) -> Outgoing<'a> {
-    Outgoing {
-        tenant: &commission.tenant,
-        clearance: clearance.clone(),
-        area: Area::Live,
-        sequence,
-        extension,
-        origin: Origin::Assignment {
-            id: &commission.assignment.id,
-            nis_code: commission.municipality.nis_code,
-            run: None,
-            amount_total: None,
-        },
     }
 }
