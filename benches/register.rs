@@ -9,7 +9,8 @@ use std::{
     env, fs,
     fs::File,
     hint::black_box,
-    io::{self, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, Read, Write},
+    iter,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
@@ -86,10 +87,23 @@ fn extract(children: u32) -> Outcome<Extract> {
     Ok(Extract { sealed, keyring })
 }
 
-/// Decrypts and throws the plaintext away: the floor.
+/// Decrypts with the `age` crate alone and throws the plaintext away: the floor.
 fn decrypt(extract: &Extract) -> Outcome<(Duration, u64)> {
+    let key = extract.keyring.to_file();
+    let identity: age::x25519::Identity =
+        key.lines().find(|line| !line.starts_with('#')).unwrap_or_default().parse()?;
     let started = Instant::now();
-    let mut plaintext = extract.keyring.open(File::open(&extract.sealed)?)?;
+    let sealed = age::Decryptor::new_buffered(BufReader::with_capacity(1 << 18, File::open(&extract.sealed)?))?;
+    drain(started, sealed.decrypt(iter::once(&identity as &dyn age::Identity))?)
+}
+
+/// The same with the code that loading uses.
+fn open(extract: &Extract) -> Outcome<(Duration, u64)> {
+    let started = Instant::now();
+    drain(started, extract.keyring.open(File::open(&extract.sealed)?)?)
+}
+
+fn drain(started: Instant, mut plaintext: impl Read) -> Outcome<(Duration, u64)> {
     let (mut buffer, mut total) = (vec![0; 256 * 1024], 0);
     loop {
         let count = plaintext.read(&mut buffer)?;
@@ -110,11 +124,12 @@ fn load(extract: &Extract, catalogue: &SourceCatalogue, table: &Municipalities) 
 
 fn times(extract: &Extract) -> Outcome<()> {
     let (catalogue, table) = (catalogue()?, municipalities()?);
-    let (mut floors, mut loads, mut ratios, mut plain) = (Vec::new(), Vec::new(), Vec::new(), 0);
+    let (mut floors, mut opens, mut loads, mut ratios, mut plain) = (vec![], vec![], vec![], vec![], 0);
     let mut latest = None;
     for _ in 0..RUNS {
         drop(latest.take());
         let (floor, bytes) = decrypt(extract)?;
+        opens.push(open(extract)?.0.as_secs_f64());
         let (load, register) = load(extract, &catalogue, &table)?;
         (plain, latest) = (bytes, Some(register));
         ratios.push(load.as_secs_f64() / floor.as_secs_f64());
@@ -125,7 +140,8 @@ fn times(extract: &Extract) -> Outcome<()> {
     let megabytes = plain as f64 / 1e6;
     let (floor, load) = (median(&mut floors), median(&mut loads));
     println!("{} rows, {} children, {megabytes:.0} MB of plaintext", register.rows(), register.children());
-    println!("decrypting alone     {:8.0} ms   {:6.0} MB/s", floor * 1e3, megabytes / floor);
+    println!("age alone            {:8.0} ms   {:6.0} MB/s", floor * 1e3, megabytes / floor);
+    println!("opening alone        {:8.0} ms", median(&mut opens) * 1e3);
     println!("loading              {:8.0} ms   {:6.0} MB/s", load * 1e3, megabytes / load);
     println!("ratio                {:8.2}      goal 1.5 at most", median(&mut ratios));
     lookups(&register)?;

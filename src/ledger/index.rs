@@ -46,9 +46,9 @@ impl SqliteIndex {
         }
         if let Some(last) = entries.last() {
             let Position { size, last } = Position::after(last);
-            transaction
-                .execute("UPDATE progress SET size = ?1, last = ?2", params![integer(size), last])
-                .map_err(fault())?;
+            let mut progress =
+                transaction.prepare_cached("UPDATE progress SET size = ?1, last = ?2").map_err(fault())?;
+            progress.execute(params![integer(size), last]).map_err(fault())?;
         }
         transaction.commit().map_err(fault())
     }
