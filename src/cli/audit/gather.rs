@@ -363,7 +363,7 @@ mod tests {
         let [refusal] = refusals.as_slice() else { panic!("{refusals:?}") };
         assert_eq!((refusal.reason.as_str(), refusal.rows), ("list-empty", Some(20)));
         assert_eq!(logins.iter().map(|logins| logins.count).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 10));
+        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 11));
     }
 
     #[test]
