@@ -3,10 +3,12 @@
 use std::{
     collections::BTreeSet,
     fs,
+    os::unix::fs::PermissionsExt,
     path::Path,
     time::{Duration, Instant},
 };
 
+use groeikluis::seal::Keyring;
 use serde_json::Value;
 
 use crate::support::{Plan, Protocol, Tenant, TestDaemon, wait_until};
@@ -156,6 +158,23 @@ fn a_merger_that_was_broken_off_is_finished_by_the_next_start() {
         daemon.open("bree", &daemon.session("nieuwstad").download(&format!("/outbox/{content}")).unwrap()),
         answer.text
     );
+
+    // A backup that is put back has what was carried over where it is now, and takes nothing of it away.
+    let identity = Keyring::generate();
+    let (key, backup) = (daemon.path("keys/backup.agekey"), daemon.path("backup.age"));
+    fs::write(&key, identity.to_file().as_str()).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    let recipient = identity.recipients()[0].to_string();
+    daemon.groeikluis(&["backup", "--to", backup.to_str().unwrap(), "--recipient", &recipient]).well();
+    daemon.kill9();
+    for lost in ["state", "high-water"] {
+        fs::rename(daemon.path(lost), daemon.path(format!("lost-{lost}"))).unwrap();
+    }
+    let (from, identity) = (backup.to_str().unwrap(), key.to_str().unwrap());
+    daemon.groeikluis(&["restore", "--from", from, "--identity", identity, "--without-mark"]).well();
+    daemon.start();
+    assert_eq!(files(&daemon, "state/boxes/nieuwstad/outbox"), had[0]);
+    assert!(!daemon.path("state/boxes/bree").exists());
 }
 
 #[test]
