@@ -21,37 +21,42 @@ const _: () = assert!(CHUNK_BYTES > 2 * LINE_LIMIT_BYTES, "a line within the lim
 /// Buffers that go round: one being read into, one being worked on, and two so that neither side waits for the other.
 const CHUNKS: usize = 4;
 
-type Buffer = Zeroizing<Vec<u8>>;
+/// What goes round: room for a piece, and for what is found out about it before it is taken.
+struct Buffer<T> {
+    text: Zeroizing<Vec<u8>>,
+    about: T,
+}
 
-enum Piece {
+enum Piece<T> {
     /// Whole lines in the first so many bytes; without a line end only when there is none in a whole buffer, or at
-    /// the end of the input. And what the look at them gave.
-    Lines(Buffer, usize, bool),
+    /// the end of the input.
+    Lines(Buffer<T>, usize),
     /// The input ended as it should.
     End,
 }
 
-/// Hands all of the input to `take`, in order, in pieces that end at a line's end wherever there is one, each with
-/// what `look` said of it on the reading thread, which has time to spare.
+/// Hands all of the input to `take`, in order, in pieces that end at a line's end wherever there is one, each after
+/// `prepare` had it on the reading thread, which has time to spare. What that keeps of a piece is given to it again for
+/// a later one.
 ///
 /// # Errors
 /// What `take` returned, or [`RegisterFault::Input`]; in either case the rest of the input is not looked at.
-pub(super) fn for_each(
+pub(super) fn for_each<T: Default + Send>(
     input: impl Read + Send,
-    look: fn(&[u8]) -> bool,
-    mut take: impl FnMut(&mut [u8], bool) -> Result<(), RegisterFault>,
+    prepare: impl FnMut(&mut [u8], &mut T) + Send,
+    mut take: impl FnMut(&[u8], &mut T) -> Result<(), RegisterFault>,
 ) -> Result<(), RegisterFault> {
     let (filled, pieces) = sync_channel(CHUNKS);
     let (emptied, buffers) = sync_channel(CHUNKS);
     for _ in 0..CHUNKS {
         // Cannot fail: the other end is alive, and there is room.
-        let _ = emptied.send(Zeroizing::new(vec![0; CHUNK_BYTES]));
+        let _ = emptied.send(Buffer { text: Zeroizing::new(vec![0; CHUNK_BYTES]), about: T::default() });
     }
     thread::scope(|scope| {
         let reader = thread::Builder::new()
             .name("register-read".to_owned())
             .spawn_scoped(scope, move || {
-                if let Err(fault) = read(input, look, &buffers, &filled) {
+                if let Err(fault) = read(input, prepare, &buffers, &filled) {
                     let _ = filled.send(Err(fault));
                 }
             })
@@ -66,16 +71,16 @@ pub(super) fn for_each(
     })
 }
 
-fn work(
-    pieces: &Receiver<io::Result<Piece>>,
-    emptied: &SyncSender<Buffer>,
-    take: &mut impl FnMut(&mut [u8], bool) -> Result<(), RegisterFault>,
+fn work<T>(
+    pieces: &Receiver<io::Result<Piece<T>>>,
+    emptied: &SyncSender<Buffer<T>>,
+    take: &mut impl FnMut(&[u8], &mut T) -> Result<(), RegisterFault>,
 ) -> Result<(), RegisterFault> {
     loop {
         let stopped = |_| RegisterFault::Input(io::ErrorKind::UnexpectedEof.into());
         match pieces.recv().map_err(stopped)?.map_err(RegisterFault::Input)? {
-            Piece::Lines(mut buffer, end, looked) => {
-                take(buffer.get_mut(..end).unwrap_or_default(), looked)?;
+            Piece::Lines(mut buffer, end) => {
+                take(buffer.text.get(..end).unwrap_or_default(), &mut buffer.about)?;
                 // The reader may have reached the end and be gone: then the buffer is wiped here.
                 let _ = emptied.send(buffer);
             }
@@ -85,26 +90,26 @@ fn work(
 }
 
 /// Reads to the end of the input, or until nobody takes the pieces any more.
-fn read(
+fn read<T>(
     mut input: impl Read,
-    look: fn(&[u8]) -> bool,
-    buffers: &Receiver<Buffer>,
-    filled: &SyncSender<io::Result<Piece>>,
+    mut prepare: impl FnMut(&mut [u8], &mut T),
+    buffers: &Receiver<Buffer<T>>,
+    filled: &SyncSender<io::Result<Piece<T>>>,
 ) -> io::Result<()> {
     let mut begun = Zeroizing::new(Vec::with_capacity(CHUNK_BYTES));
     while let Ok(mut buffer) = buffers.recv() {
-        let (start, room) = buffer.split_at_mut(begun.len());
+        let (start, room) = buffer.text.split_at_mut(begun.len());
         start.copy_from_slice(&begun);
         let read = fill(&mut input, room)?;
         let ended = read < room.len();
         let length = begun.len() + read;
-        let whole = buffer.get(..length).unwrap_or_default();
+        let whole = buffer.text.get(..length).unwrap_or_default();
         let lines = memrchr(b'\n', whole).map_or(length, |at| at + 1);
         let lines = if ended { length } else { lines };
         begun.clear();
         begun.extend_from_slice(whole.get(lines..).unwrap_or_default());
-        let looked = whole.get(..lines).is_some_and(look);
-        if filled.send(Ok(Piece::Lines(buffer, lines, looked))).is_err() {
+        prepare(buffer.text.get_mut(..lines).unwrap_or_default(), &mut buffer.about);
+        if filled.send(Ok(Piece::Lines(buffer, lines))).is_err() {
             return Ok(());
         }
         if ended {
@@ -154,6 +159,8 @@ mod tests {
         }
     }
 
+    fn nothing(_: &mut [u8], (): &mut ()) {}
+
     fn lines(count: usize) -> Vec<u8> {
         (0..count).flat_map(|n| format!("{n} {}\n", "x".repeat(n % 300)).into_bytes()).collect()
     }
@@ -164,8 +171,9 @@ mod tests {
         assert!(text.len() > 3 * CHUNK_BYTES);
         let mut seen = Vec::new();
         let input = Uneven { rest: &text, step: 0, then: None };
-        for_each(input, <[u8]>::is_empty, |piece, empty| {
-            assert_eq!(piece.is_empty(), empty);
+        let length = |piece: &mut [u8], length: &mut usize| *length = piece.len();
+        for_each(input, length, |piece, length| {
+            assert_eq!(piece.len(), *length);
             assert!(piece.is_empty() || piece.ends_with(b"\n"));
             seen.extend_from_slice(piece);
             Ok(())
@@ -179,7 +187,7 @@ mod tests {
         for length in [10, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
             let text = vec![b'x'; length];
             let mut seen = 0;
-            for_each(&*text, <[u8]>::is_empty, |piece, _| {
+            for_each(&*text, nothing, |piece, ()| {
                 seen += piece.len();
                 Ok(())
             })
@@ -192,13 +200,13 @@ mod tests {
     fn a_failing_input_is_told() {
         let text = lines(3000);
         let input = Uneven { rest: &text, step: 0, then: Some(io::ErrorKind::InvalidData) };
-        let outcome = for_each(input, <[u8]>::is_empty, |_, _| Ok(()));
+        let outcome = for_each(input, nothing, |_, ()| Ok(()));
         assert!(matches!(outcome, Err(RegisterFault::Input(fault)) if fault.kind() == io::ErrorKind::InvalidData));
     }
 
     #[test]
     fn the_reader_stops_when_the_work_fails() {
-        let outcome = for_each(io::repeat(b'\n'), <[u8]>::is_empty, |_, _| Err(RegisterFault::Empty));
+        let outcome = for_each(io::repeat(b'\n'), nothing, |_, ()| Err(RegisterFault::Empty));
         assert!(matches!(outcome, Err(RegisterFault::Empty)));
     }
 }

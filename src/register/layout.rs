@@ -42,9 +42,11 @@ struct Scratch {
 /// A line whose values stand in the order of [`Field::ALL`], joined by [`SEPARATOR`].
 pub(super) struct Line<'a> {
     bytes: &'a [u8],
-    /// Where each value ends; two bytes each, since a line is passed on by value for every row.
-    ends: [u16; COLUMNS],
+    ends: Ends,
 }
+
+/// Where each value of a line ends; two bytes each, since they are passed on for every row.
+pub(super) type Ends = [u16; COLUMNS];
 
 impl Layout {
     /// Reads the header: every column once, in any order.
@@ -78,7 +80,12 @@ impl Layout {
         if line.len() > LINE_LIMIT_BYTES {
             return Err(LineProblem::TooLong);
         }
-        if self.in_order && !has_quote { split_in_place(line) } else { self.rearrange(line) }
+        if self.is_cut_in_place(has_quote) { split_in_place(line) } else { self.rearrange(line) }
+    }
+
+    /// Whether a line stays where it is when it is split.
+    pub(super) fn is_cut_in_place(&self, has_quote: bool) -> bool {
+        self.in_order && !has_quote
     }
 
     fn rearrange(&mut self, line: &[u8]) -> Result<Line<'_>, LineProblem> {
@@ -198,6 +205,21 @@ fn pieces<'a>(bytes: &'a [u8], ends: &'a [usize]) -> impl Iterator<Item = &'a [u
 }
 
 impl<'a> Line<'a> {
+    /// The line at the beginning of these bytes.
+    pub(super) fn at(bytes: &'a [u8], ends: Ends) -> Self {
+        Self { bytes, ends }
+    }
+
+    /// Its values, joined.
+    pub(super) fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Where its values end.
+    pub(super) fn ends(&self) -> Ends {
+        self.ends
+    }
+
     /// The value of a column.
     pub(super) fn value(&self, field: Field) -> &'a [u8] {
         self.values(field, field)

@@ -4,13 +4,13 @@
 //! values are checked when its text is first met.
 
 use jiff::civil::Date;
-use memchr::memchr;
 
 use super::{
     Register,
+    cut::Cuts,
     fault::{CellProblem, Field, LineProblem, RegisterFault},
     index::{Children, Index},
-    layout::{LINE_LIMIT_BYTES, Layout, Line, MOST_HOUSEHOLDS, MOST_ROWS, SEPARATOR},
+    layout::{Line, MOST_HOUSEHOLDS, MOST_ROWS, SEPARATOR},
     month::ReferenceMonth,
     row::{Flags, PackedDate, Row, RowAt, Rows},
     sources::{SourceSet, SourceSets},
@@ -33,7 +33,6 @@ const OTHER_DOSSIERS: u32 = 1 << 31;
 /// Takes lines and keeps rows.
 pub(super) struct Loader<'a> {
     catalogue: &'a SourceCatalogue,
-    layout: Option<Layout>,
     rows: RowLoader<'a>,
 }
 
@@ -106,41 +105,23 @@ impl<'a> Loader<'a> {
             month: None,
             latest_household: None,
         };
-        Self { catalogue, layout: None, rows }
+        Self { catalogue, rows }
     }
 
-    /// Takes the next lines; `clean` is what [`is_clean`] said of them.
-    pub(super) fn take(&mut self, lines: &mut [u8], clean: bool) -> Result<(), RegisterFault> {
+    /// Takes the lines of the next piece.
+    pub(super) fn take(&mut self, piece: &[u8], cuts: &mut Cuts) -> Result<(), RegisterFault> {
         let before = self.rows.rows.len();
-        self.take_lines(lines, clean)?;
+        for line in cuts.lines(piece) {
+            let number = FIRST_ROW_LINE + u64::from(self.rows.rows.len());
+            let taken = if cuts.clean { Ok(()) } else { check_bytes(&line) };
+            taken.and_then(|()| self.rows.take(&line)).map_err(|fault| fault.at(number))?;
+        }
+        if let Some(fault) = cuts.fault.take() {
+            return Err(fault);
+        }
         // All of the piece at once: what each waits for in memory is then waited for together.
         let RowLoader { rows, children, .. } = &mut self.rows;
         rows.from(before).for_each(|row| children.insert(row.child));
-        Ok(())
-    }
-
-    fn take_lines(&mut self, lines: &mut [u8], clean: bool) -> Result<(), RegisterFault> {
-        let mut to_quote = memchr(b'"', lines);
-        let mut rest = lines;
-        while !rest.is_empty() {
-            let number = if self.layout.is_some() { FIRST_ROW_LINE + u64::from(self.rows.rows.len()) } else { 1 };
-            let fault = |problem| RegisterFault::Line { line: number, problem };
-            let end = memchr(b'\n', rest).unwrap_or(rest.len());
-            let (line, after) = rest.split_at_mut(end);
-            let problem = if end > LINE_LIMIT_BYTES { LineProblem::TooLong } else { LineProblem::NoLineEnd };
-            rest = after.get_mut(1..).ok_or(fault(problem))?;
-            let has_quote = to_quote.is_some_and(|quote| quote < end);
-            to_quote = if has_quote { memchr(b'"', rest) } else { to_quote.map(|quote| quote.saturating_sub(end + 1)) };
-            let length = line.len() - usize::from(line.ends_with(b"\r"));
-            let line = line.get_mut(..length).unwrap_or_default();
-            let Some(layout) = &mut self.layout else {
-                self.layout = Some(Layout::read(line).map_err(RegisterFault::Header)?);
-                continue;
-            };
-            let line = layout.split(line, has_quote).map_err(fault)?;
-            let taken = if clean { Ok(()) } else { check_bytes(&line) };
-            taken.and_then(|()| self.rows.take(&line)).map_err(|fault| fault.at(number))?;
-        }
         Ok(())
     }
 
@@ -174,13 +155,6 @@ impl<'a> Loader<'a> {
         }
         Ok(Register { month, catalogue: self.catalogue.clone(), municipalities, source_sets, rows, texts, index })
     }
-}
-
-/// Whether lines hold nothing but UTF-8 without control characters, so that they need no closer look.
-pub(super) fn is_clean(lines: &[u8]) -> bool {
-    // Without an early end inside a block, so that the compiler looks at many bytes at once.
-    let odd = |odd: u8, byte: &u8| odd | u8::from(*byte < b' ') & u8::from(*byte != b'\n') | u8::from(*byte == 0x7f);
-    lines.chunks(4096).all(|block| block.iter().fold(0, odd) == 0) && simdutf8::basic::from_utf8(lines).is_ok()
 }
 
 /// The closer look, value by value.

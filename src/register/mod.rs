@@ -15,6 +15,7 @@ use std::{fmt, hint::black_box, io::Read, ops::BitXor};
 use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue, SourceId};
 
 mod chunks;
+mod cut;
 mod fault;
 mod index;
 mod layout;
@@ -65,8 +66,8 @@ impl Register {
         catalogue: &SourceCatalogue,
         municipalities: &Municipalities,
     ) -> Result<Self, RegisterFault> {
-        let mut loader = load::Loader::new(catalogue, municipalities);
-        chunks::for_each(input, load::is_clean, |lines, clean| loader.take(lines, clean))?;
+        let (mut cutter, mut loader) = (cut::Cutter::new(), load::Loader::new(catalogue, municipalities));
+        chunks::for_each(input, |piece, cuts| cutter.cut(piece, cuts), |piece, cuts| loader.take(piece, cuts))?;
         loader.finish()
     }
 
