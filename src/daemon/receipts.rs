@@ -96,7 +96,7 @@ impl Receipts {
             {
                 let disclosures = self.disclosures(&entry, &mut months)?;
                 let made = receipt(&self.log_dir, &self.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
-                self.boxes.put_receipt(tenant, &name, &made.to_text()).map_err(ReceiptsError::Box)?;
+                self.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)?;
             }
             made |= entry.event.is_receipted();
             if entry.seq % KEEP_EVERY == KEEP_EVERY - 1 {

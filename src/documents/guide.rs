@@ -199,6 +199,13 @@ impl Guide<'_> {
              wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
+        if !self.tenant.former_nis_codes.is_empty() {
+            line(out, "");
+            let merged = "Uw gemeente is ontstaan uit een fusie. Wat voor de vroegere besturen klaarstond, vindt u in /outbox \
+                onder zijn oude naam. Het blijft verzegeld voor de sleutels van toen: bewaar die geheime sleutels tot u \
+                alles geopend hebt. Een eenmalig protocol dat al gebruikt was, blijft gebruikt.";
+            paragraph(out, "", 0, merged);
+        }
     }
 
     /// Protocols that answer lists and are not over.
@@ -406,6 +413,7 @@ mod tests {
             name: "Stad Bree".to_owned(),
             kind: TenantKind::Municipality,
             nis_code: Some("72004".parse().unwrap()),
+            former_nis_codes: Vec::new(),
             keys: Vec::new(),
             certificate_authorities: Vec::new(),
             passwords: Vec::new(),
@@ -459,6 +467,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}");
         }
+        assert!(!text.contains("fusie"));
+        tenant.former_nis_codes = vec!["72025".parse().unwrap()];
+        assert!(self::text(&tenant).replace("\r\n", " ").contains("ontstaan uit een fusie"));
         tenant.protocols.clear();
         assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
         tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];

@@ -66,7 +66,9 @@ pub use fields::{
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
-pub use keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved};
+pub use keeping::{
+    BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, TenantMerged, UploadRemoved,
+};
 pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;

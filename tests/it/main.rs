@@ -34,9 +34,13 @@ mod logins;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod merger;
+#[cfg(test)]
 mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
+#[cfg(test)]
+mod older_state;
 #[cfg(test)]
 mod package;
 #[cfg(test)]

@@ -7,6 +7,8 @@ mod receipt;
 mod report;
 mod verify;
 
+pub(super) use report::report_of;
+
 use std::{
     io::{self, Write},
     path::{Path, PathBuf},

@@ -97,6 +97,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the report of a day on a deployment's own log, as a page; one that is there is replaced.
+pub(in super::super) fn report_of(config: &Path, day: Date, out: &Path) -> anyhow::Result<()> {
+    run(&Arguments {
+        which: Which { log: None, config: Some(config.to_owned()) },
+        key: KeyArgument { key: None },
+        from: Some(day),
+        until: Some(day),
+        tenant: None,
+        protocol: None,
+        format: Format::Html,
+        out: Some(out.to_owned()),
+        force: true,
+    })
+}
+
 /// Enters in the log that somebody at the exchange made a report, before there is one. Of a copy elsewhere, the log
 /// says who read it.
 fn note(arguments: &Arguments, report: &AuditReport) -> anyhow::Result<()> {

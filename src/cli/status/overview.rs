@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{is_running, needs, waiting_mails},
+    daemon::{disks::full_disks, is_running, needs, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
@@ -113,6 +113,10 @@ impl Watcher {
             if now.duration_since(*at) < REFUSED_WITHIN {
                 need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
             }
+        }
+        for disk in full_disks(&self.settings) {
+            let (free, total) = disk.room();
+            need(true, format!("the disk of {} is nearly full: {free} free of {total}", disk.directory.display()));
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));

@@ -106,6 +106,11 @@ impl TestDaemon {
         process.wait();
     }
 
+    /// Kills it while something else asks it for something; [`TestDaemon::kill9`] takes note of it.
+    pub fn kill(&self) {
+        self.process.as_ref().expect("it runs").signal(Signal::KILL);
+    }
+
     /// Starts it and kills it after a while, most often before it listens.
     pub fn kill_while_starting(&mut self, after: Duration) {
         assert!(self.process.is_none(), "it runs already");
