@@ -61,16 +61,20 @@ impl PayloadKey {
 }
 
 /// Seals what is written to it. Dropped unfinished, it leaves a file that does not open.
+///
+/// After a fault of its output it takes nothing more and cannot be finished: how much of the chunk is there nobody
+/// knows. Callers write on all the same, such as an archive that is dropped.
 pub(super) struct PayloadWriter<W> {
     key: PayloadKey,
     output: W,
     /// Never longer than a sealed chunk, for which there is room from the start.
     chunk: Zeroizing<Vec<u8>>,
+    failed: bool,
 }
 
 impl<W: Write> PayloadWriter<W> {
     pub fn new(key: PayloadKey, output: W) -> Self {
-        Self { key, output, chunk: Zeroizing::new(Vec::with_capacity(SEALED_CHUNK_BYTES)) }
+        Self { key, output, chunk: Zeroizing::new(Vec::with_capacity(SEALED_CHUNK_BYTES)), failed: false }
     }
 
     /// Seals the last chunk.
@@ -80,19 +84,30 @@ impl<W: Write> PayloadWriter<W> {
     }
 
     fn seal(&mut self, last: bool) -> io::Result<()> {
+        self.check()?;
+        let sealed = self.seal_chunk(last);
+        self.failed = sealed.is_err();
+        self.chunk.clear();
+        sealed
+    }
+
+    fn seal_chunk(&mut self, last: bool) -> io::Result<()> {
         let nonce = self.key.nonce(last);
         let sealed = self.key.key.seal_in_place_append_tag(nonce, Aad::empty(), &mut *self.chunk);
         // Its one error is a chunk of over 256 GiB.
         sealed.map_err(|_| io::Error::other("a chunk could not be sealed"))?;
         self.key.chunks += 1;
-        self.output.write_all(&self.chunk)?;
-        self.chunk.clear();
-        Ok(())
+        self.output.write_all(&self.chunk)
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.failed { Err(io::Error::other("an earlier chunk could not be written")) } else { Ok(()) }
     }
 }
 
 impl<W: Write> Write for PayloadWriter<W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.check()?;
         // A full chunk waits for what follows: the last one is sealed as such.
         if self.chunk.len() == CHUNK_BYTES && !bytes.is_empty() {
             self.seal(false)?;
@@ -103,6 +118,7 @@ impl<W: Write> Write for PayloadWriter<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.check()?;
         self.output.flush()
     }
 }
@@ -319,6 +335,43 @@ mod tests {
             assert!(sealed(&content, step) == whole, "{step}");
             assert!(open(&whole, step) == (content.clone(), None), "{step}");
         }
+    }
+
+    /// Takes so many bytes, then says once that the disk is full.
+    struct FullOnce {
+        taken: Vec<u8>,
+        room: usize,
+        full: bool,
+    }
+
+    impl Write for FullOnce {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            if !self.full && self.taken.len() + bytes.len() > self.room {
+                self.full = true;
+                return Err(io::ErrorKind::StorageFull.into());
+            }
+            self.taken.extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_fault_of_the_output_nothing_more_is_taken() {
+        let output = FullOnce { taken: Vec::new(), room: SEALED_CHUNK_BYTES, full: false };
+        let mut writer = PayloadWriter::new(key(), output);
+        let content = vec![7; 2 * CHUNK_BYTES];
+        writer.write_all(&content).unwrap();
+        assert_eq!(writer.write_all(b"x").unwrap_err().kind(), io::ErrorKind::StorageFull);
+        // The output would take it again, but a chunk before it is missing.
+        for bytes in [&content[..], b"x"] {
+            assert!(writer.write_all(bytes).is_err() && writer.flush().is_err());
+        }
+        assert_eq!(writer.output.taken.len(), SEALED_CHUNK_BYTES);
+        assert!(writer.finish().is_err());
     }
 
     #[test]
