@@ -92,14 +92,15 @@ impl Opened {
     /// Opens what was received: the tenant's own sealing, or the one of arrival.
     pub(super) fn open(received: &Received, keyring: &Keyring, limit_bytes: u64) -> Result<Self, Stop> {
         let content = received.open(keyring, limit_bytes).map_err(|error| match error {
+            // However it came: the limit may have been lowered while it waited, and no later try finds it smaller.
+            SealError::TooLarge { limit_bytes } => {
+                Stop::Refused(Reason::TooLarge { limit: ByteSize(limit_bytes) }, None)
+            }
             // What was sealed on arrival must open: anything else is this side's fault.
             error if !received.came_sealed() => Stop::Failed(ExchangeError::Stored(error)),
             SealError::Truncated => Stop::Refused(Reason::TruncatedAge, None),
             SealError::NoMatchingKey | SealError::NotAge | SealError::Header | SealError::Damaged => {
                 Stop::Refused(Reason::NotDecryptable, None)
-            }
-            SealError::TooLarge { limit_bytes } => {
-                Stop::Refused(Reason::TooLarge { limit: ByteSize(limit_bytes) }, None)
             }
             error @ (SealError::Io(_)
             | SealError::NoRecipients

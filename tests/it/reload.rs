@@ -66,6 +66,26 @@ fn a_reload_with_faults_changes_nothing_and_names_them_all() {
     assert_eq!(daemon.events("config.changed").len(), 2, "the start and this are accounted for, and nothing between");
 }
 
+/// Whatever a list was accepted under, no later try would find it smaller: it is refused, and holds nobody up.
+#[test]
+fn a_list_that_waits_while_its_limit_is_lowered_is_refused_and_the_next_one_answered() {
+    let bree = || tenant("bree", "72004");
+    let laid_out = Plan::new().children(10_000).tenant(bree()).lay_out();
+    let list = format!("niss\n{}\n", laid_out.extract.children_of("72004").join("\n"));
+    fs::remove_file(laid_out.root.path().join("register/register.csv.age")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    daemon.start();
+    daemon.put("bree", "lijst.csv", list.as_bytes());
+    daemon.write_tenant(&bree().limits("upload_bytes: 50"));
+    assert!(daemon.process().wait_for_line(CHANGED).is_some());
+    let three_children = &list["niss\n".len()..][..36];
+    daemon.put("bree", "kort.csv", format!("niss\n{three_children}").as_bytes());
+    daemon.write_register(daemon.extract().text());
+    let rejection = daemon.rejection("bree", "lijst.csv");
+    assert!(rejection.text.contains("too-large"), "{}", rejection.text);
+    daemon.answer("bree", "kort.csv");
+}
+
 #[test]
 fn fifty_reloads_under_load_end_the_sessions_that_lost_their_right_and_no_other() {
     let stay = [("bree", "72004"), ("lokeren", "46029"), ("lubbeek", "24066")];
