@@ -116,6 +116,8 @@ pub(super) enum Known {
 enum State {
     /// A session has it open.
     Writing,
+    /// Closed, and about to have another name: the log does not have it yet, and until then it is nobody else's.
+    Renaming,
     /// Unfinished, or closed under a temporary name.
     Kept,
     /// Finished; the exchange has not begun.
@@ -247,7 +249,7 @@ impl Inbox {
             }
             Some(_) if mode.exclusive => Err(Denied::Exists),
             Some(found) => match (found.state, mode.truncate) {
-                (State::Writing, _) => Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+                (State::Writing | State::Renaming, _) => Err(busy(found.state)),
                 (State::Kept | State::Waiting, true) => {
                     self.discard(&found.record, account)?;
                     *found = slot(fresh.clone());
@@ -310,6 +312,9 @@ impl Inbox {
 
     /// Renames within an inbox. Gives the upload under its new name, or none when only the listing changed, since the
     /// exchange has the upload already. What had the new name goes; `account` enters that in the log.
+    ///
+    /// An upload that is given is closed to everybody until [`Inbox::settle`], [`Inbox::rename_back`] or
+    /// [`Inbox::refuse`] ends its renaming: nothing may come to it once the log calls it finished.
     pub fn rename(
         &self,
         area: Area,
@@ -326,8 +331,8 @@ impl Inbox {
             return Ok(None);
         }
         // Every reason to refuse comes before the first change.
-        if source.state == State::Writing {
-            return Err(Denied::Forbidden("dit bestand wordt nog geschreven"));
+        if matches!(source.state, State::Writing | State::Renaming) {
+            return Err(busy(source.state));
         }
         if !listing_only && !is_temporary(to) && !source.record.closed {
             let text = "de upload brak af en is niet volledig; stuur het bestand opnieuw";
@@ -336,7 +341,7 @@ impl Inbox {
         if let Some(target) = slots.by_name.get(&new) {
             match target.state {
                 _ if !replace => return Err(Denied::Exists),
-                State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+                State::Writing | State::Renaming => return Err(busy(target.state)),
                 State::Kept | State::Waiting => self.discard(&target.record, account)?,
                 State::Taken | State::Done => {}
             }
@@ -350,11 +355,42 @@ impl Inbox {
                 slots.by_name.insert(old, slot);
                 return Err(unavailable(error));
             }
-            slot.state = State::Kept;
+            slot.state = State::Renaming;
         }
         let record = (!listing_only).then(|| slot.record.clone());
         slots.by_name.insert(new, slot);
         Ok(record)
+    }
+
+    /// Undoes a rename that the log did not take. True when the upload waits for the exchange again.
+    ///
+    /// Where its name before is another upload's meanwhile, or the disk fails, it stays under the new one and counts as
+    /// broken off, as the log knows nothing of it under that name.
+    pub fn rename_back(&self, record: &Record, before: &str) -> bool {
+        let mut slots = self.lock();
+        if self.own(&mut slots, record).is_none() {
+            return false;
+        }
+        let (old, new) = ((record.area, before.to_owned()), (record.area, record.name.clone()));
+        let is_free = !slots.by_name.contains_key(&old);
+        let Some(mut slot) = slots.by_name.remove(&new) else { return false };
+        before.clone_into(&mut slot.record.name);
+        let is_back = is_free && slot.record.save(&self.directory).is_ok();
+        let waits = is_back && slot.record.closed && !is_temporary(before);
+        slot.state = if waits { State::Waiting } else { State::Kept };
+        if !is_back {
+            (slot.record.name, slot.record.closed) = (record.name.clone(), false);
+        }
+        slots.by_name.insert(if is_back { old } else { new }, slot);
+        waits
+    }
+
+    /// Takes an upload away that is refused: nothing of it stays.
+    pub fn refuse(&self, record: &Record) {
+        if let Err(error) = record.delete(&self.directory) {
+            tracing::error!(error = &error as &dyn std::error::Error, "could not remove a refused upload");
+        }
+        self.forget(record);
     }
 
     /// Removes an upload that was not taken, which `account` enters in the log; of one that was, only the name.
@@ -368,7 +404,7 @@ impl Inbox {
         let key = (area, name.to_owned());
         let slot = slots.by_name.get(&key).ok_or(Denied::NotFound)?;
         match slot.state {
-            State::Writing => return Err(Denied::Forbidden("dit bestand wordt nog geschreven")),
+            State::Writing | State::Renaming => return Err(busy(slot.state)),
             State::Kept | State::Waiting => self.discard(&slot.record, account)?,
             State::Taken | State::Done => {}
         }
@@ -404,10 +440,13 @@ impl Inbox {
     pub fn set_modified(&self, area: Area, name: &str, modified: Timestamp) -> Result<(), Denied> {
         let mut slots = self.lock();
         let slot = slots.by_name.get_mut(&(area, name.to_owned())).ok_or(Denied::NotFound)?;
+        if slot.state == State::Renaming {
+            return Err(busy(slot.state));
+        }
         slot.record.modified = modified;
         match slot.state {
             State::Kept | State::Waiting => slot.record.save(&self.directory).map_err(unavailable),
-            State::Writing | State::Taken | State::Done => Ok(()),
+            State::Renaming | State::Writing | State::Taken | State::Done => Ok(()),
         }
     }
 
@@ -441,6 +480,14 @@ impl Inbox {
         nameless.retain(|slot| slot.state != State::Done);
         by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains_key(&slot.session));
     }
+}
+
+/// What who comes to an upload is told while it is another's.
+fn busy(state: State) -> Denied {
+    Denied::Forbidden(match state {
+        State::Renaming => "dit bestand krijgt net een andere naam; probeer het opnieuw",
+        _ => "dit bestand wordt nog geschreven",
+    })
 }
 
 fn attributes(record: &Record) -> Attributes {
@@ -510,6 +557,54 @@ mod tests {
         inbox.done("1");
         assert_eq!(waiting(&inbox), ["2"]);
         assert_eq!(inbox.list(Area::Live).len(), 1);
+    }
+
+    fn rename(inbox: &Inbox, from: &str, to: &str) -> Result<Option<Record>, Denied> {
+        inbox.rename(Area::Live, from, to, true, |_| Ok(()))
+    }
+
+    /// As in a session, before the log has taken the rename.
+    fn being_renamed(inbox: &Inbox, id: &str) -> Record {
+        finish(inbox, id);
+        rename(inbox, "x.csv", "y.csv").unwrap().unwrap()
+    }
+
+    #[test]
+    fn an_upload_is_nobodys_while_it_is_renamed() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        let renamed = being_renamed(&inbox, "1");
+        let hold = Hold::default();
+        for mode in [NEW, UploadMode::default()] {
+            let opener = Opener { session: "other", hold: &hold };
+            assert!(inbox.begin(Area::Live, "y.csv", mode, record("2"), &opener, |_| Ok(())).is_err());
+        }
+        finish(&inbox, "3");
+        assert!(rename(&inbox, "y.csv", "z.csv").is_err() && rename(&inbox, "x.csv", "y.csv").is_err());
+        assert!(inbox.remove(Area::Live, "y.csv", |_| Ok(())).is_err());
+        assert!(inbox.set_modified(Area::Live, "y.csv", Timestamp::UNIX_EPOCH).is_err());
+        assert!(inbox.take("1").is_none());
+        assert!(inbox.settle(&renamed) && inbox.take("1").is_some());
+    }
+
+    #[test]
+    fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        let renamed = being_renamed(&inbox, "1");
+        assert!(inbox.rename_back(&renamed, "x.csv"));
+        assert_eq!(waiting(&inbox), ["1"]);
+        assert!(!inbox.rename_back(&renamed, "x.csv"), "it is undone already");
+        // Its name before is another's meanwhile.
+        let renamed = rename(&inbox, "x.csv", "y.csv").unwrap().unwrap();
+        finish(&inbox, "2");
+        assert!(!inbox.rename_back(&renamed, "x.csv"));
+        assert_eq!(waiting(&inbox), ["2"]);
+        assert!(matches!(rename(&inbox, "y.csv", "z.csv"), Err(Denied::Refused(_))), "it is not complete");
+        inbox.remove(Area::Live, "y.csv", |_| Ok(())).unwrap();
+        assert!(!directory.contains("1.json"));
     }
 
     #[test]

@@ -281,7 +281,7 @@ impl DropBox for TenantView {
         let complete = !is_temporary(&new);
         if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
             // Its refusal is what the log gets.
-            inbox.remove(area, &new, |_| Ok(()))?;
+            inbox.refuse(&record);
             self.shared.host.refused_upload(RefusedUpload {
                 submission: inbox.submission(&record.id),
                 area,
@@ -292,7 +292,9 @@ impl DropBox for TenantView {
         }
         if let Err(error) = self.account.renamed(&record, &old, complete) {
             // Not in the log, so not done: the client finds it under its old name.
-            inbox.rename(area, &new, &old, false, |_| Ok(()))?;
+            if inbox.rename_back(&record, &old) {
+                self.shared.host.submitted(inbox.submission(&record.id));
+            }
             return Err(unavailable(error));
         }
         if inbox.settle(&record) {

@@ -256,10 +256,7 @@ impl Writing {
     /// The upload is refused or void: nothing of it stays.
     fn discard(&mut self) {
         self.settled = true;
-        if let Err(error) = self.record.delete(self.inbox.directory()) {
-            tracing::error!(error = &error as &dyn std::error::Error, "could not remove a refused upload");
-        }
-        self.inbox.forget(&self.record);
+        self.inbox.refuse(&self.record);
     }
 
     /// Whether it broke off before and nothing came since: closing it says nothing about what is missing.

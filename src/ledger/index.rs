@@ -139,12 +139,14 @@ fn receive(
     upload: &Upload,
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
-    // Written again before it was taken, a submission keeps its place.
+    // Written again before it was taken, a submission keeps its place. Once it is answered, refused or removed, nothing
+    // changes what was.
     let receive = "INSERT INTO submissions \
                    (id, tenant, received_at, received_seq, state, size, test, ciphertext_sha256) \
                    VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6, ?8) \
                    ON CONFLICT (id) DO UPDATE SET size = excluded.size, state = excluded.state, \
-                   ciphertext_sha256 = excluded.ciphertext_sha256";
+                   ciphertext_sha256 = excluded.ciphertext_sha256 \
+                   WHERE submissions.state IN ('waiting', 'unfinished')";
     let (at, seq) = (entry.at.as_microsecond(), integer(entry.seq));
     let state = if upload.complete { "waiting" } else { "unfinished" };
     let row = params![id, tenant.as_str(), at, seq, integer(upload.size), upload.test, state, upload.ciphertext_sha256];

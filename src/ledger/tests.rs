@@ -11,7 +11,7 @@ use crate::{
     durable::Clock,
     transfer_log::{
         Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, Outcome, ProtocolUsed, Record,
-        TenantMerged, TransferLog,
+        TenantMerged, TransferLog, Upload,
         support::{Place, answered, clock, context, delivery, every_event, upload},
     },
 };
@@ -127,6 +127,13 @@ fn a_submission_is_followed_to_its_answer() {
     let group = group.map(|event| Record::success(event, about(1)));
     let places = exchange.log.append(group.to_vec()).unwrap();
     assert_eq!(ledger.waiting().unwrap(), []);
+    assert_eq!(
+        ledger.submission(&id(1)).unwrap(),
+        Some(SubmissionRow { state: SubmissionState::Answered, ..received.clone() })
+    );
+    // What was answered stays answered, and as it was, whatever comes under its id.
+    let Event::Upload(once) = upload() else { panic!("an upload") };
+    exchange.tell(Event::Upload(Upload { size: 1, ciphertext_sha256: id_sha(9), ..once }), about(1));
     assert_eq!(
         ledger.submission(&id(1)).unwrap(),
         Some(SubmissionRow { state: SubmissionState::Answered, ..received })
