@@ -1,0 +1,172 @@
+//! Uploads and their names, without sessions.
+
+use super::*;
+use crate::{dropbox::record::Stored, ledger::LedgerError};
+
+const NEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
+
+fn record(id: &str) -> Record {
+    Record {
+        id: id.to_owned(),
+        name: "x.csv".to_owned(),
+        area: Area::Live,
+        size: 3,
+        modified: Timestamp::UNIX_EPOCH,
+        stored: Stored::SealedHere,
+        closed: true,
+        stored_sha256: String::new(),
+    }
+}
+
+fn inbox(directory: &Directory, known: impl Fn(&str) -> Known) -> Inbox {
+    Inbox::open("bree".parse().unwrap(), directory.clone(), known).unwrap()
+}
+
+fn begin(inbox: &Inbox, session: &str, mode: UploadMode, record: Record) -> Result<Beginning, Denied> {
+    let hold = Hold::default();
+    inbox.begin(Area::Live, "x.csv", mode, record, &Opener { session, hold: &hold }, |_| Ok(()))
+}
+
+fn finish(inbox: &Inbox, id: &str) {
+    let record = record(id);
+    assert!(begin(inbox, "s", NEW, record.clone()).is_ok());
+    record.save(inbox.directory()).unwrap();
+    assert!(inbox.settle(&record));
+}
+
+fn waiting(inbox: &Inbox) -> Vec<String> {
+    let mut ids: Vec<String> = inbox.waiting().into_iter().map(|submission| submission.id).collect();
+    ids.sort();
+    ids
+}
+
+#[test]
+fn an_upload_whose_name_went_to_another_comes_back_when_it_is_given_back() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    finish(&inbox, "1");
+    assert!(inbox.take("1").is_some());
+    finish(&inbox, "2");
+    inbox.give_back("1");
+    assert_eq!(waiting(&inbox), ["1", "2"]);
+    assert!(inbox.take("1").is_some() && inbox.take("1").is_none());
+    inbox.done("1");
+    assert_eq!(waiting(&inbox), ["2"]);
+    assert_eq!(inbox.list(Area::Live).len(), 1);
+}
+
+fn rename(inbox: &Inbox, from: &str, to: &str) -> Result<Option<Record>, Denied> {
+    inbox.rename(Area::Live, from, to, true, |_| Ok(()))
+}
+
+/// As in a session, before the log has taken the rename.
+fn being_renamed(inbox: &Inbox, id: &str) -> Record {
+    finish(inbox, id);
+    rename(inbox, "x.csv", "y.csv").unwrap().unwrap()
+}
+
+#[test]
+fn an_upload_is_nobodys_while_it_is_renamed() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    let renamed = being_renamed(&inbox, "1");
+    let hold = Hold::default();
+    for mode in [NEW, UploadMode::default()] {
+        let opener = Opener { session: "other", hold: &hold };
+        assert!(inbox.begin(Area::Live, "y.csv", mode, record("2"), &opener, |_| Ok(())).is_err());
+    }
+    finish(&inbox, "3");
+    assert!(rename(&inbox, "y.csv", "z.csv").is_err() && rename(&inbox, "x.csv", "y.csv").is_err());
+    assert!(inbox.remove(Area::Live, "y.csv", |_| Ok(())).is_err());
+    assert!(inbox.set_modified(Area::Live, "y.csv", Timestamp::UNIX_EPOCH).is_err());
+    assert!(inbox.take("1").is_none());
+    assert!(inbox.settle(&renamed) && inbox.take("1").is_some());
+}
+
+#[test]
+fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    let renamed = being_renamed(&inbox, "1");
+    assert!(inbox.rename_back(&renamed, "x.csv"));
+    assert_eq!(waiting(&inbox), ["1"]);
+    assert!(!inbox.rename_back(&renamed, "x.csv"), "it is undone already");
+    // Its name before is another's meanwhile.
+    let renamed = rename(&inbox, "x.csv", "y.csv").unwrap().unwrap();
+    finish(&inbox, "2");
+    assert!(!inbox.rename_back(&renamed, "x.csv"));
+    assert_eq!(waiting(&inbox), ["2"]);
+    assert!(matches!(rename(&inbox, "y.csv", "z.csv"), Err(Denied::Refused(_))), "it is not complete");
+    inbox.remove(Area::Live, "y.csv", |_| Ok(())).unwrap();
+    assert!(!directory.contains("1.json"));
+}
+
+#[test]
+fn a_name_that_is_removed_or_renamed_over_takes_no_upload_with_it() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    finish(&inbox, "1");
+    assert!(inbox.take("1").is_some());
+    inbox.remove(Area::Live, "x.csv", |_| panic!("nothing goes from disk")).unwrap();
+    assert!(inbox.list(Area::Live).is_empty());
+    inbox.give_back("1");
+    assert_eq!(waiting(&inbox), ["1"]);
+}
+
+#[test]
+fn after_a_stop_two_of_one_name_are_both_known_and_removed_ones_are_erased() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    for id in ["1", "2", "3", "4", "5"] {
+        record(id).save(&directory).unwrap();
+    }
+    let inbox = inbox(&directory, |id| match id {
+        "3" => Known::Settled,
+        "4" => Known::Removed,
+        "5" => Known::Nothing,
+        _ => Known::Waiting,
+    });
+    assert_eq!(waiting(&inbox), ["1", "2"]);
+    let kept = begin(&inbox, "s", UploadMode::default(), record("6"));
+    assert!(matches!(kept, Ok(Beginning::Resumed(record)) if record.id == "5" && !record.closed));
+    assert!(directory.contains("3.json") && !directory.contains("4.json"));
+}
+
+#[test]
+fn an_upload_that_nobody_goes_on_with_is_removed_once_the_log_has_it() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    for id in ["1", "2"] {
+        Record { closed: id == "2", ..record(id) }.save(&directory).unwrap();
+    }
+    let inbox = inbox(&directory, |_| Known::Waiting);
+    let later = SystemTime::now() + std::time::Duration::from_hours(1);
+    assert!(inbox.stale(SystemTime::now() - std::time::Duration::from_hours(1)).is_empty());
+    let [stale] = &inbox.stale(later)[..] else { panic!("the one that broke off") };
+    let failing = |_: &Record| Err(DropBoxError::Ledger(LedgerError::Value { what: "word" }));
+    assert!(inbox.remove_stale(stale, failing).is_err() && directory.contains("1.json"));
+    inbox.remove_stale(stale, |_| Ok(())).unwrap();
+    assert!(!directory.contains("1.json") && directory.contains("2.json") && inbox.stale(later).is_empty());
+    inbox.remove_stale(stale, |_| panic!("it is gone")).unwrap();
+}
+
+#[test]
+fn only_a_newer_session_finds_the_hold_of_who_writes() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    for session in ["first", "second", "third"] {
+        inbox.session_began(session);
+    }
+    let held = |session| inbox.held_by_older(Area::Live, "x.csv", session).is_some();
+    assert!(!held("third"), "nobody writes");
+    assert!(begin(&inbox, "second", NEW, record("1")).is_ok());
+    assert!(!held("first") && !held("second") && held("third"));
+    assert!(begin(&inbox, "third", NEW, record("2")).is_err(), "it must be broken off first");
+    assert!(inbox.settle(&record("1")));
+    assert!(!held("third"), "it is finished");
+}
