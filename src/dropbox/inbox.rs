@@ -167,7 +167,7 @@ impl Inbox {
     pub fn is_idle(&self) -> bool {
         let mut slots = self.lock();
         slots.live_sessions.is_empty()
-            && slots.all_mut().all(|slot| !matches!(slot.state, State::Writing | State::Taken))
+            && slots.all_mut().all(|slot| !matches!(slot.state, State::Writing | State::Renaming | State::Taken))
     }
 
     pub fn directory(&self) -> &Directory {

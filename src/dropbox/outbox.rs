@@ -98,15 +98,15 @@ impl Outbox {
     }
 }
 
-/// A file being sealed for a tenant, in the staging directory.
+/// A file being sealed for a tenant, in the staging directory. Dropped, it leaves nothing.
 pub struct Staging {
-    directory: Directory,
-    id: String,
+    draft: DraftFiles,
     file: File,
 }
 
 /// A delivery that is sealed and on disk, and that nobody but the exchange can see. What publishes it is its id in
-/// the transfer log.
+/// the transfer log. Dropped before it may be there ([`Staged::keep`]), it leaves nothing: what cannot be entered in
+/// the log is made anew, and each try would take room on a disk that has none.
 #[derive(Debug)]
 pub struct Staged {
     /// The delivery's id.
@@ -115,6 +115,35 @@ pub struct Staged {
     pub sealed: Sealed,
     /// Its manifest, without the log's index yet.
     pub manifest: Manifest,
+    draft: DraftFiles,
+}
+
+impl Staged {
+    /// The log has it, or may have it: from now on it stays until it is published.
+    pub fn keep(mut self) {
+        self.draft.kept = true;
+    }
+}
+
+/// What the staging directory holds of a delivery, removed when this is dropped, unless it is kept.
+#[derive(Debug)]
+struct DraftFiles {
+    directory: Directory,
+    id: String,
+    kept: bool,
+}
+
+impl Drop for DraftFiles {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        for name in [draft_name(&self.id), content(&self.id)] {
+            if let Err(error) = self.directory.remove_if_there(&name) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "could not remove a delivery that is none");
+            }
+        }
+    }
 }
 
 /// A delivery that its tenant can fetch.
@@ -143,7 +172,8 @@ impl Staging {
     pub(super) fn begin(directory: &Directory, id: &str) -> Result<Self, DropBoxError> {
         directory.remove_if_there(&content(id)).map_err(DropBoxError::Storage)?;
         let file = directory.create_file(&content(id)).map_err(DropBoxError::Storage)?;
-        Ok(Self { directory: directory.clone(), id: id.to_owned(), file })
+        let draft = DraftFiles { directory: directory.clone(), id: id.to_owned(), kept: false };
+        Ok(Self { draft, file })
     }
 
     /// Brings the sealed file and its manifest to disk.
@@ -151,14 +181,15 @@ impl Staging {
     /// # Errors
     /// [`DropBoxError`].
     pub fn commit(self, sealed: Sealed, area: Area, manifest: Manifest) -> Result<Staged, DropBoxError> {
-        let Self { directory, id, file } = self;
+        let Self { draft: files, file } = self;
+        let id = files.id.clone();
         let fault = |source| DropBoxError::File { action: "sync", name: content(&id), source };
         file.sync_all().map_err(fault)?;
         let draft = Draft { tenant: sealed.clearance().tenant().to_string(), area, manifest: manifest.clone() };
         let name = draft_name(&id);
         let bytes = serde_json::to_vec(&draft).map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
-        directory.write(&name, &bytes).map_err(DropBoxError::Storage)?;
-        Ok(Staged { id, sealed, manifest })
+        files.directory.write(&name, &bytes).map_err(DropBoxError::Storage)?;
+        Ok(Staged { id, sealed, manifest, draft: files })
     }
 }
 

@@ -4,7 +4,10 @@ use std::io::{self, Write};
 
 use jiff::ToSpan;
 
-use super::{Exchange, ExchangeError};
+use super::{
+    Exchange, ExchangeError,
+    queue::{Job, Unshown},
+};
 use crate::{
     documents::manifest::Manifest,
     domain::{
@@ -134,34 +137,57 @@ impl Exchange {
 
     /// Enters a group of entries in the log, which makes the prepared deliveries exist, and shows them.
     ///
-    /// `before` stands first in the group: what the deliveries follow from.
+    /// `before` stands first in the group: what the deliveries follow from. An error says that nothing of it happened.
+    /// Once the log has the group it has happened, whatever becomes of showing the files: that is tried again until it
+    /// is done, by the daemon and after a stop.
     pub(super) fn commit(&self, before: Vec<Record>, prepared: Vec<Prepared>) -> Result<(), ExchangeError> {
         let first_created = before.len();
         let mut records = before;
-        let mut ids = Vec::new();
-        for Prepared { staged, created } in prepared {
-            let tenant = staged.sealed.clearance().tenant().clone();
-            ids.push((staged.id, tenant));
+        let mut staged = Vec::new();
+        for Prepared { staged: file, created } in prepared {
+            staged.push(file);
             records.push(created);
         }
-        let appended = self.parts.log.append(records).map_err(ExchangeError::Log)?;
-        let created = ids.into_iter().zip(appended.iter().skip(first_created));
-        let to_publish: Vec<_> = created.map(|((id, tenant), appended)| (id, appended.seq, tenant)).collect();
-        self.publish(&to_publish)
+        let appended = self.parts.log.append(records);
+        if let Err(error) = appended.as_ref()
+            && !error.is_fatal()
+        {
+            return Err(ExchangeError::Log(error.clone()));
+        }
+        let created = staged.iter().zip(appended.iter().flatten().skip(first_created));
+        let mut to_show: Vec<Unshown> = Vec::new();
+        for (file, appended) in created {
+            let (tenant, delivery) = (file.sealed.clearance().tenant(), (file.id.clone(), appended.seq));
+            match to_show.iter_mut().find(|unshown| unshown.tenant == *tenant) {
+                Some(unshown) => unshown.deliveries.push(delivery),
+                None => to_show.push(Unshown { tenant: tenant.clone(), deliveries: vec![delivery] }),
+            }
+        }
+        // After a fault for good nobody knows what the log has: the next start does.
+        staged.into_iter().for_each(Staged::keep);
+        appended.map_err(ExchangeError::Log)?;
+        for unshown in to_show {
+            if let Err(error) = self.publish(&unshown) {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, tenant = %unshown.tenant, "deliveries wait to be shown");
+                self.queue.push_later(Job::Show(unshown));
+            }
+        }
+        Ok(())
     }
 
-    /// Shows deliveries that the log has, with their index in it.
-    pub(super) fn publish(&self, deliveries: &[(String, u64, TenantId)]) -> Result<(), ExchangeError> {
+    /// Shows deliveries that the log has, with their index in it. Doing it again is harmless.
+    pub(super) fn publish(&self, unshown: &Unshown) -> Result<(), ExchangeError> {
         let mut records = Vec::new();
-        for (id, seq, tenant) in deliveries {
-            let published = self.parts.boxes.publish(id, *seq, tenant).map_err(ExchangeError::DropBox)?;
+        for (id, seq) in &unshown.deliveries {
+            let published = self.parts.boxes.publish(id, *seq, &unshown.tenant).map_err(ExchangeError::DropBox)?;
             if published.is_none() {
-                // A stop came after publishing and before the entry below: only that is missing.
-                tracing::info!(delivery = id, "was published before the stop");
+                // It was published before, and a stop or a fault came before the entry below: only that is missing.
+                tracing::info!(delivery = id, "was published already");
             }
             let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
-            let context =
-                Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
+            let tenant = Some(unshown.tenant.clone());
+            let context = Context { tenant, correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
             records.push(Record::success(event, context));
         }
         if records.is_empty() {

@@ -18,19 +18,56 @@ pub(super) enum Job {
     Answer(Submission),
     /// Tell a tenant more about an upload that was refused while it was written.
     Explain(RefusedUpload),
+    /// Show deliveries that the log has.
+    Show(Unshown),
+}
+
+/// Deliveries of one tenant that the log has and their tenant cannot fetch yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Unshown {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The id of each, and the place of its entry in the log.
+    pub deliveries: Vec<(String, u64)>,
 }
 
 impl Job {
-    pub fn submission(&self) -> &Submission {
+    /// For whom.
+    pub fn tenant(&self) -> &TenantId {
         match self {
-            Self::Answer(submission) => submission,
-            Self::Explain(refused) => &refused.submission,
+            Self::Answer(submission) => &submission.tenant,
+            Self::Explain(refused) => &refused.submission.tenant,
+            Self::Show(unshown) => &unshown.tenant,
         }
+    }
+
+    /// The submission that it is about, or the first delivery.
+    pub fn about(&self) -> &str {
+        match self {
+            Self::Answer(submission) => &submission.id,
+            Self::Explain(refused) => &refused.submission.id,
+            Self::Show(unshown) => unshown.deliveries.first().map_or("", |(id, _)| id),
+        }
+    }
+
+    /// What it is, for messages.
+    pub fn what(&self) -> &'static str {
+        match self {
+            Self::Answer(_) => "upload",
+            Self::Explain(_) => "explanation",
+            Self::Show(_) => "delivery",
+        }
+    }
+
+    /// Whether it waits for what stands before it in its tenant's line, and is waited for. What the log has already is
+    /// shown as soon as it can be, and holds nobody up.
+    fn is_in_line(&self) -> bool {
+        !matches!(self, Self::Show(_))
     }
 }
 
-/// The queue. It holds names only: those of finished uploads, which the inboxes bound, and of refused ones, which
-/// [`super::refuse`] bounds.
+/// The queue. It holds names only: those of finished uploads, which the inboxes bound, of refused ones, which
+/// [`super::refuse`] bounds, and of files in the staging directory, which the disk bounds.
 #[derive(Default)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -72,8 +109,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Puts a job first in line again, to be tried later.
-    pub fn push_back_later(&self, job: Job) {
+    /// Puts a job first in line, again or for the first time, to be tried later.
+    pub fn push_later(&self, job: Job) {
         self.lock().waiting.push_front((job, Some(Instant::now() + RETRY_AFTER)));
         self.changed.notify_all();
     }
@@ -97,14 +134,14 @@ impl Queue {
             let mut passed = HashSet::new();
             let ready = state.waiting.iter().enumerate().filter(|(_, (job, not_before))| {
                 // What stands before in a tenant's line goes first, also while it waits for its next try.
-                let tenant = &job.submission().tenant;
-                let first = passed.insert(tenant);
+                let tenant = job.tenant();
+                let first = !job.is_in_line() || passed.insert(tenant);
                 first && !state.busy.contains(tenant) && not_before.is_none_or(|time| time <= now)
             });
             // Whose turn is longest ago: a tenant with a long line does not keep the others waiting.
-            let next = ready.min_by_key(|(_, (job, _))| state.turns.get(&job.submission().tenant)).map(|(at, _)| at);
+            let next = ready.min_by_key(|(_, (job, _))| state.turns.get(job.tenant())).map(|(at, _)| at);
             if let Some((job, _)) = next.and_then(|at| state.waiting.remove(at)) {
-                let tenant = job.submission().tenant.clone();
+                let tenant = job.tenant().clone();
                 state.turn += 1;
                 let turn = state.turn;
                 state.turns.insert(tenant.clone(), turn);
@@ -122,16 +159,20 @@ impl Queue {
         }
     }
 
-    /// A tenant ended, and another has its drop-box: what is to be explained goes there. What is to be answered is
+    /// A tenant ended, and another has its drop-box: what is to be explained or shown goes there. What is to be answered is
     /// forgotten, and for whoever finds it in the drop-box to take up.
     pub fn hand_over(&self, former: &TenantId, into: &TenantId) {
         let mut state = self.lock();
         state.waiting.retain(|(job, _)| !matches!(job, Job::Answer(submission) if submission.tenant == *former));
         for (job, _) in &mut state.waiting {
-            if let Job::Explain(refused) = job
-                && refused.submission.tenant == *former
-            {
-                refused.submission.tenant = into.clone();
+            match job {
+                Job::Explain(RefusedUpload { submission: Submission { tenant, .. }, .. })
+                | Job::Show(Unshown { tenant, .. })
+                    if tenant == former =>
+                {
+                    *tenant = into.clone();
+                }
+                Job::Explain(_) | Job::Show(_) | Job::Answer(_) => {}
             }
         }
         state.turns.remove(former);
@@ -178,7 +219,7 @@ mod tests {
     }
 
     fn next_id(queue: &Queue) -> String {
-        queue.next().unwrap().submission().id.clone()
+        queue.next().unwrap().about().to_owned()
     }
 
     #[test]
@@ -188,9 +229,9 @@ mod tests {
             queue.push(answer(tenant, id));
         }
         let first = queue.next().unwrap();
-        assert_eq!(first.submission().id, "1");
+        assert_eq!(first.about(), "1");
         assert_eq!(next_id(&queue), "3");
-        queue.push_back_later(first);
+        queue.push_later(first);
         queue.finished(&"bree".parse().unwrap());
         queue.retry_now();
         assert_eq!(next_id(&queue), "1");
@@ -198,6 +239,20 @@ mod tests {
         assert_eq!(next_id(&queue), "2");
         queue.close();
         assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn what_the_log_has_waits_for_no_line_and_holds_none_up() {
+        let queue = Queue::default();
+        let bree: TenantId = "bree".parse().unwrap();
+        let show = |id: &str| Job::Show(Unshown { tenant: bree.clone(), deliveries: vec![(id.to_owned(), 1)] });
+        queue.push_later(answer("bree", "1"));
+        queue.push(show("2"));
+        assert_eq!(next_id(&queue), "2");
+        queue.finished(&bree);
+        queue.retry_now();
+        queue.push_later(show("3"));
+        assert_eq!(next_id(&queue), "1", "while the one before waits for its next try");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     ExchangeError, FingerprintKey, Registers,
-    queue::{Job, Queue},
+    queue::{Job, Queue, Unshown},
     refuse::Explanations,
 };
 use crate::{
@@ -110,7 +110,8 @@ impl Exchange {
     fn recover(&self) -> Result<(), ExchangeError> {
         let parts = &self.parts;
         for delivery in parts.ledger.unavailable_deliveries().map_err(ExchangeError::Ledger)? {
-            self.publish(&[(delivery.id, delivery.created_seq, delivery.tenant)])?;
+            let deliveries = vec![(delivery.id, delivery.created_seq)];
+            self.publish(&Unshown { tenant: delivery.tenant, deliveries })?;
         }
         parts.boxes.discard_staged(|_| false).map_err(ExchangeError::DropBox)?;
         for tenant in parts.tenants.all().iter().filter(|tenant| tenant.kind.uploads()) {
@@ -156,37 +157,40 @@ impl Exchange {
 
     fn work(&self) {
         while let Some(job) = self.queue.next() {
-            let submission = job.submission();
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
+            let (tenant, about) = (job.tenant(), job.about());
             let done = match outcome {
                 Ok(Ok(())) => true,
                 Ok(Err(error @ ExchangeError::NoRegister)) => {
-                    tracing::warn!(%error, tenant = %submission.tenant, submission = submission.id, "upload waits");
+                    tracing::warn!(%error, %tenant, about, "upload waits");
                     false
                 }
                 Ok(Err(error)) => {
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, tenant = %submission.tenant, submission = submission.id, "upload waits");
+                    tracing::error!(error, %tenant, about, "{} waits", job.what());
                     false
                 }
                 Err(_) => {
-                    tracing::error!(tenant = %submission.tenant, submission = submission.id, "answering panicked");
+                    tracing::error!(%tenant, about, "{} ended by a panic", job.what());
                     false
                 }
             };
             if !done {
-                if let Err(error) = self.parts.boxes.give_back(submission) {
+                if let Job::Answer(submission) = &job
+                    && let Err(error) = self.parts.boxes.give_back(submission)
+                {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
                 }
-                self.queue.push_back_later(job.clone());
+                self.queue.push_later(job.clone());
             }
-            self.queue.finished(&job.submission().tenant);
+            self.queue.finished(job.tenant());
         }
     }
 
     fn process(&self, job: &Job) -> Result<(), ExchangeError> {
         let submission = match job {
             Job::Explain(refused) => return self.refuse_upload(refused),
+            Job::Show(unshown) => return self.publish(unshown),
             Job::Answer(submission) => submission,
         };
         let parts = &self.parts;

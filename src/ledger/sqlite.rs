@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 4;
+const SCHEMA_VERSION: i32 = 5;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);

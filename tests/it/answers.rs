@@ -170,3 +170,38 @@ fn compare_report(list: &Expected, text: &str) {
     assert_eq!(counts["regels met herstelde voorloopnullen"], of("hersteld"), "{}", list.name);
     assert_eq!(counts["kinderen in een andere gemeente"], of("andere-gemeente"), "{}", list.name);
 }
+
+/// Directories stand where the files are to come, so that showing them fails as on a full disk. The log has them by
+/// then: they are shown once they can be, without a restart, and nothing is told twice.
+#[test]
+fn what_cannot_be_shown_at_once_is_shown_when_it_can_be() {
+    let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017"));
+    let daemon = Plan::new().children(10_000).tenant(bree).start();
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    let day = Clock::system().today().strftime("%Y%m%d").to_string();
+    let obstacle = |name: &str| {
+        let path = daemon.path("state/boxes/bree/outbox").join(name);
+        fs::create_dir(&path).unwrap();
+        path
+    };
+    let answer = obstacle(&format!("sociale-toeslag_72004_OPG-2026-017_{day}_0001.csv.age"));
+    let refusal = obstacle(&format!("weigering_72004_zonder-protocol_{day}_0003.txt.age"));
+    daemon.put("bree", "kinderen.csv", list.as_bytes());
+    wait_until("an answer in the log", || daemon.events("list.answered").len() == 1);
+    let session = daemon.session("bree");
+    assert!(session.upload("/inbox/leeg.csv", b"").is_err());
+    wait_until("a refusal in the log", || daemon.events("list.refused").len() == 1);
+    assert_eq!(session.names("/outbox").unwrap(), Vec::<String>::new());
+    session.close();
+    for path in [answer, refusal] {
+        fs::remove_dir(path).unwrap();
+    }
+    assert!(daemon.answer("bree", "kinderen.csv").manifest.rows > 0);
+    assert!(daemon.rejection("bree", "leeg.csv").text.contains("list-empty"));
+    wait_until("all to be available", || daemon.events("delivery.available").len() == 3);
+    for (event, count) in [("list.answered", 1), ("list.refused", 1), ("delivery.created", 3)] {
+        assert_eq!(daemon.events(event).len(), count, "{event}");
+    }
+    let left = fs::read_dir(daemon.path("state/staging")).unwrap().count();
+    assert_eq!(left, 0, "files are left in the staging directory");
+}
