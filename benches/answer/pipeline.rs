@@ -155,7 +155,7 @@ fn clearance(recipients: &[Recipient]) -> Outcome<Clearance> {
         allow_from: Vec::new(),
         recipients: recipients.iter().map(ToString::to_string).collect(),
         contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1 << 30, outbox_bytes: 1 << 30 },
+        limits: TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 30 },
         uploads: UploadRule::Any,
         may_delete: false,
         onboarding: Onboarding::default(),

@@ -137,7 +137,7 @@ impl Server {
         let tenant = format!(
             "id: bench\nname: Meting\nkind: municipality\nnis_code: \"11002\"\n\
              keys:\n  - {{label: bench, owner: bench, key: \"{}\"}}\nrecipients: [\"{}\"]\n\
-             contacts: [\"ict@example.be\"]\nlimits: {{upload_bytes: 4GiB, outbox_bytes: 16GiB}}\n",
+             contacts: [\"ict@example.be\"]\nlimits: {{upload_bytes: 4GiB, inbox_bytes: 1TiB, outbox_bytes: 16GiB}}\n",
             site.login.public_line,
             exchange.recipients().first().ok_or("no recipient")?,
         );

@@ -270,6 +270,11 @@ pub(super) const TENANT_LIMITS: Keys = Keys {
     name: "a tenant's limits",
     keys: &[
         optional("upload_bytes", Shape::Size, "One file; not more than the general limit."),
+        optional(
+            "inbox_bytes",
+            Shape::Size,
+            "All uploads that are kept, answered or not, together; at least one file.",
+        ),
         optional("outbox_bytes", Shape::Size, "All files of the outbox together."),
     ],
 };

@@ -20,6 +20,14 @@ const OUTBOX: ByteSize = ByteSize(5 << 30);
 /// Bounds of that: a single answer fits in the smallest.
 const OUTBOX_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 20)..=ByteSize(1 << 40);
 
+/// All uploads that are kept together where the tenant's file says nothing, bytes: lists of 165,000 numbers, of which a
+/// thousand fit, are not sent as often as that within the month that answered ones stay.
+const INBOX: ByteSize = ByteSize(2 << 30);
+/// Where a tenant's files may be larger than usual, so many of them fit.
+const INBOX_UPLOADS: u64 = 4;
+/// Bounds of that.
+const INBOX_BOUNDS: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 20)..=ByteSize(1 << 40);
+
 /// What tenants' files are read against.
 pub(super) struct Surroundings<'a> {
     pub environment: Environment,
@@ -55,7 +63,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     let allow_from =
         fields.item("allow_from").map_or_else(everywhere, |item| access::networks(&item.list().unwrap_or_default()));
     let recipients = access::recipients(&fields, around.environment);
-    let limits = read_limits(&fields, around.limits);
+    let limits = read_limits(&fields, around);
     let onboarding =
         fields.mapping("onboarding", &keys::ONBOARDING).map_or_else(Onboarding::default, |onboarding| Onboarding {
             technical_test: onboarding.date("technical_test"),
@@ -128,16 +136,23 @@ fn read_nis_code(fields: &Fields<'_>, kind: Option<TenantKind>, around: &Surroun
     Some(code)
 }
 
-fn read_limits(fields: &Fields<'_>, general: Limits) -> TenantLimits {
-    let most = ByteSize(general.upload_bytes);
+fn read_limits(fields: &Fields<'_>, around: &Surroundings<'_>) -> TenantLimits {
+    let most = ByteSize(around.limits.upload_bytes);
+    let usual_inbox = |upload_bytes: u64| INBOX.max(ByteSize(upload_bytes.saturating_mul(INBOX_UPLOADS)));
     let Some(own) = fields.mapping("limits", &keys::TENANT_LIMITS) else {
-        return TenantLimits { upload_bytes: most.0, outbox_bytes: OUTBOX.0 };
+        let inbox_bytes = usual_inbox(most.0).0;
+        return TenantLimits { upload_bytes: most.0, inbox_bytes, outbox_bytes: OUTBOX.0 };
     };
-    TenantLimits {
-        // A tenant may have less than all, not more.
-        upload_bytes: own.size("upload_bytes", ByteSize(1)..=most, most),
-        outbox_bytes: own.size("outbox_bytes", OUTBOX_BOUNDS, OUTBOX),
+    // A tenant may have less than all, not more.
+    let upload_bytes = own.size("upload_bytes", ByteSize(1)..=most, most);
+    let inbox_bytes = own.size("inbox_bytes", INBOX_BOUNDS, usual_inbox(upload_bytes));
+    if inbox_bytes < upload_bytes {
+        let (inbox, upload) = (ByteSize(inbox_bytes), ByteSize(upload_bytes));
+        around
+            .faults
+            .add(own.place("inbox_bytes"), format!("`inbox_bytes` is {inbox}, less than one upload of {upload}"));
     }
+    TenantLimits { upload_bytes, inbox_bytes, outbox_bytes: own.size("outbox_bytes", OUTBOX_BOUNDS, OUTBOX) }
 }
 
 fn everywhere() -> Vec<ipnet::IpNet> {

@@ -126,6 +126,12 @@ impl Guide<'_> {
             paragraph(out, "- ", 2, text);
         }
         paragraph(out, "- ", 2, &format!("Een bestand mag ten hoogste {} groot zijn.", size(limit)));
+        let together = format!(
+            "Al uw uploads samen mogen ten hoogste {} innemen. Wat beantwoord of geweigerd is, telt mee tot het hier \
+             gewist wordt.",
+            size(ByteSize(self.tenant.limits.inbox_bytes))
+        );
+        paragraph(out, "- ", 2, &together);
         let names = "Zet nooit een naam of een nummer van een persoon in de bestandsnaam.";
         paragraph(out, "- ", 2, names);
         line(out, "");
@@ -421,7 +427,7 @@ mod tests {
             allow_from: Vec::new(),
             recipients: Vec::new(),
             contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 16 << 20, outbox_bytes: 5 << 30 },
+            limits: TenantLimits { upload_bytes: 16 << 20, inbox_bytes: 2 << 30, outbox_bytes: 5 << 30 },
             uploads: UploadRule::Any,
             may_delete: false,
             onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: None },

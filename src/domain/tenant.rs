@@ -135,6 +135,8 @@ pub enum UploadRule {
 pub struct TenantLimits {
     /// One uploaded file, at most.
     pub upload_bytes: u64,
+    /// All that was uploaded and is kept, answered or not, together; above it no upload begins or grows.
+    pub inbox_bytes: u64,
     /// All files of the outbox together; above it nothing new is published.
     pub outbox_bytes: u64,
 }

@@ -5,7 +5,7 @@ use std::{fs::File, io, os::unix::fs::FileExt};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
-use super::budget::{MemoryBudget, Reserved};
+use super::budget::{MemoryBudget, MemoryShare, Reserved};
 use crate::seal;
 
 /// One piece of an upload in memory. Pieces never move, so none is left behind unwiped when an upload grows, and a
@@ -24,8 +24,10 @@ pub(super) struct MemoryContent {
 pub(super) struct NoMemory;
 
 impl MemoryContent {
-    pub(super) fn new(budget: &MemoryBudget) -> Self {
-        Self { pieces: Vec::new(), length: 0, reserved: budget.reserve_nothing() }
+    /// With nothing in it. It may take what is left of the tenant's share; `limit_bytes` is the largest upload.
+    pub(super) fn new(budget: &MemoryBudget, share: &MemoryShare, limit_bytes: u64) -> Self {
+        let largest = limit_bytes.checked_next_multiple_of(PIECE_BYTES as u64).unwrap_or(limit_bytes);
+        Self { pieces: Vec::new(), length: 0, reserved: budget.reserve_nothing(share, largest) }
     }
 
     pub(super) fn length(&self) -> u64 {
@@ -222,10 +224,15 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
+    /// Of a tenant that may have all of the budget.
+    fn memory(budget: &MemoryBudget) -> MemoryContent {
+        MemoryContent::new(budget, &MemoryShare::default(), budget.free_bytes())
+    }
+
     #[test]
     fn memory_is_bounded_by_the_budget() {
         let budget = MemoryBudget::new(2 * PIECE_BYTES as u64);
-        let mut content = MemoryContent::new(&budget);
+        let mut content = memory(&budget);
         assert_eq!(content.write(10 * PIECE_BYTES as u64, b"x"), Ok(()));
         assert_eq!(content.write(0, b"x"), Ok(()));
         assert_eq!(content.write(3 * PIECE_BYTES as u64, b"x"), Err(NoMemory));
@@ -236,13 +243,13 @@ mod tests {
     #[test]
     fn a_sealed_beginning_shows_itself() {
         let budget = MemoryBudget::new(1 << 20);
-        let mut content = MemoryContent::new(&budget);
+        let mut content = memory(&budget);
         assert_eq!(content.looks_sealed(), None);
         content.write(5, b"ncryption.org/v1\n").unwrap();
         assert_eq!(content.looks_sealed(), None);
         content.write(0, b"age-encryption").unwrap();
         assert_eq!(content.looks_sealed(), Some(true));
-        let mut content = MemoryContent::new(&budget);
+        let mut content = memory(&budget);
         content.write(0, &[b'1'; 64]).unwrap();
         assert_eq!(content.looks_sealed(), Some(false));
     }
@@ -279,7 +286,7 @@ mod tests {
             writes in proptest::collection::vec((0_u32..200_000, proptest::collection::vec(1_u8.., 1..5_000)), 1..20),
             length in proptest::option::of(0_u32..200_000),
         ) {
-            let mut content = MemoryContent::new(&MemoryBudget::new(1 << 24));
+            let mut content = memory(&MemoryBudget::new(1 << 24));
             let mut expected: Vec<u8> = Vec::new();
             for (offset, bytes) in &writes {
                 content.write(u64::from(*offset), bytes).unwrap();

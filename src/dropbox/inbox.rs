@@ -19,9 +19,11 @@ use jiff::Timestamp;
 
 use super::{
     Area, DropBoxError, Received, Submission,
+    budget::MemoryShare,
     held::Hold,
     name::is_temporary,
     record::{self, Record},
+    usage::{NoRoom, Usage},
     view::{Attributes, Denied, Entry, UploadMode},
 };
 use crate::{domain::TenantId, durable::Directory};
@@ -31,6 +33,10 @@ pub(super) struct Inbox {
     tenant: TenantId,
     directory: Directory,
     slots: Mutex<Slots>,
+    /// What the uploads take on disk.
+    pub usage: Usage,
+    /// What they have of the memory for uploads in clear.
+    pub memory: MemoryShare,
 }
 
 #[derive(Default)]
@@ -55,6 +61,8 @@ struct Slot {
 pub(super) struct Opener<'a> {
     pub session: &'a str,
     pub hold: &'a Hold,
+    /// What all uploads of the tenant may take on disk, bytes.
+    pub inbox_bytes: u64,
 }
 
 impl Slots {
@@ -148,7 +156,8 @@ impl Inbox {
         for record in record::load_all(&directory)? {
             slots.find_place(record, &directory, &known)?;
         }
-        Ok(Self { tenant, directory, slots: Mutex::new(slots) })
+        let usage = Usage::of(directory.clone())?;
+        Ok(Self { tenant, directory, slots: Mutex::new(slots), usage, memory: MemoryShare::default() })
     }
 
     /// Takes in uploads of another tenant whose files were moved here. Gives those that wait.
@@ -158,6 +167,7 @@ impl Inbox {
             if let Some(record) = record::load_one(&self.directory, id)? {
                 slots.find_place(record, &self.directory, &known)?;
             }
+            self.usage.measure(id);
         }
         let waiting = slots.all_mut().filter(|slot| slot.state == State::Waiting && ids.contains(&slot.record.id));
         Ok(waiting.map(|slot| self.submission(&slot.record.id)).collect())
@@ -244,6 +254,7 @@ impl Inbox {
                 Err(Denied::Limit(format!("te veel bestanden in de inbox (meer dan {MOST_ENTRIES})")))
             }
             None => {
+                self.make_room(&fresh, opener)?;
                 by_name.insert(key, slot(fresh.clone()));
                 Ok(Beginning::New(fresh))
             }
@@ -251,11 +262,16 @@ impl Inbox {
             Some(found) => match (found.state, mode.truncate) {
                 (State::Writing | State::Renaming, _) => Err(busy(found.state)),
                 (State::Kept | State::Waiting, true) => {
-                    self.discard(&found.record, account)?;
+                    self.make_room(&fresh, opener)?;
+                    if let Err(denied) = self.discard(&found.record, account) {
+                        self.usage.measure(&fresh.id);
+                        return Err(denied);
+                    }
                     *found = slot(fresh.clone());
                     Ok(Beginning::New(fresh))
                 }
                 (State::Taken | State::Done, true) => {
+                    self.make_room(&fresh, opener)?;
                     let before = std::mem::replace(found, slot(fresh.clone()));
                     nameless.extend(Some(before).filter(|before| before.state == State::Taken));
                     Ok(Beginning::New(fresh))
@@ -267,6 +283,11 @@ impl Inbox {
                 (State::Waiting | State::Taken | State::Done, false) => Ok(Beginning::Settled(found.record.clone())),
             },
         }
+    }
+
+    /// Counts a new upload, if there is room for it.
+    fn make_room(&self, fresh: &Record, opener: &Opener<'_>) -> Result<(), Denied> {
+        self.usage.grow(&fresh.id, fresh.size, opener.inbox_bytes).map_err(NoRoom::denied)
     }
 
     /// The size that listings show while an upload is written.
@@ -307,6 +328,7 @@ impl Inbox {
         if let Err(error) = record.delete(&self.directory) {
             tracing::error!(error = &error as &dyn std::error::Error, "a removed upload is still on disk");
         }
+        self.usage.measure(&record.id);
         Ok(())
     }
 
@@ -390,6 +412,7 @@ impl Inbox {
         if let Err(error) = record.delete(&self.directory) {
             tracing::error!(error = &error as &dyn std::error::Error, "could not remove a refused upload");
         }
+        self.usage.measure(&record.id);
         self.forget(record);
     }
 
@@ -430,7 +453,9 @@ impl Inbox {
         let mut slots = self.lock();
         if slots.all_mut().any(|slot| slot.record.id == record.id && slot.state == State::Kept) {
             account(record)?;
-            record.delete(&self.directory)?;
+            let removed = record.delete(&self.directory);
+            self.usage.measure(&record.id);
+            removed?;
             slots.by_name.retain(|_, slot| slot.record.id != record.id);
             slots.nameless.retain(|slot| slot.record.id != record.id);
         }

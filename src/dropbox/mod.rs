@@ -27,6 +27,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 mod upload;
+mod usage;
 pub mod view;
 mod whole_log;
 

@@ -70,9 +70,10 @@ impl Record {
 
 /// Removes record and content of an upload, durably; what is not there is fine.
 pub(super) fn delete(directory: &Directory, id: &str) -> Result<(), DropBoxError> {
+    let [record, content] = files(id);
     directory
-        .remove_if_there(&format!("{id}{RECORD_ENDING}"))
-        .and_then(|()| directory.remove_if_there(&content_file(id)))
+        .remove_if_there(&record)
+        .and_then(|()| directory.remove_if_there(&content))
         .and_then(|()| directory.sync())
         .map_err(DropBoxError::Storage)
 }
@@ -87,6 +88,11 @@ pub(super) fn ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
     let mut names = directory.names().map_err(DropBoxError::Storage)?;
     names.retain(|name| !name.starts_with('.'));
     Ok(names.iter().filter_map(|name| name.strip_suffix(RECORD_ENDING)).map(str::to_owned).collect())
+}
+
+/// The files of an upload.
+pub(super) fn files(id: &str) -> [String; 2] {
+    [format!("{id}{RECORD_ENDING}"), content_file(id)]
 }
 
 /// The name of a submission's content.

@@ -109,6 +109,9 @@ impl Boxes {
     /// # Errors
     /// [`DropBoxError`].
     pub fn remove_upload(&self, tenant: &TenantId, id: &str) -> Result<(), DropBoxError> {
-        record::delete(self.boxes_of(tenant)?.inbox.directory(), id)
+        let inbox = self.boxes_of(tenant)?.inbox;
+        let removed = record::delete(inbox.directory(), id);
+        inbox.usage.measure(id);
+        removed
     }
 }

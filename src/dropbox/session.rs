@@ -19,7 +19,7 @@ use super::{
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
     whole_log::WholeLog,
 };
-use crate::domain::{Tenant, VirtualPath, niss};
+use crate::domain::{Tenant, VirtualPath, niss, tenant::TenantLimits};
 
 /// A session's view.
 pub(super) struct TenantView {
@@ -164,7 +164,8 @@ impl TenantView {
     }
 
     fn rules(&self, append: bool) -> Rules {
-        Rules { limit_bytes: self.tenant.limits.upload_bytes, uploads: self.tenant.uploads, append }
+        let TenantLimits { upload_bytes: limit_bytes, inbox_bytes, .. } = self.tenant.limits;
+        Rules { limit_bytes, inbox_bytes, uploads: self.tenant.uploads, append }
     }
 }
 
@@ -250,7 +251,8 @@ impl DropBox for TenantView {
         let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), path.as_str());
         let hold = Hold::default();
         let mut held = hold.lock();
-        let opener = Opener { session: &self.account.login.session, hold: &hold };
+        let session = &self.account.login.session;
+        let opener = Opener { session, hold: &hold, inbox_bytes: rules.inbox_bytes };
         *held = Some(match inbox.begin(area, &name, mode, fresh, &opener, gone)? {
             Beginning::New(record) => Writing::fresh(shared, inbox, account, record, rules),
             Beginning::Resumed(record) => Writing::resumed(shared, inbox, account, record, rules)?,

@@ -23,6 +23,8 @@ use crate::{
 };
 
 const BUDGET: u64 = 8 << 20;
+/// What the tenant may have on disk: two uploads of the largest size, and then some.
+const INBOX: u64 = 9 << 20;
 const RESUME: UploadMode = UploadMode { create: false, exclusive: false, truncate: false, append: false };
 const ANEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
 
@@ -116,7 +118,7 @@ fn bree() -> Tenant {
         allow_from: Vec::new(),
         recipients: Vec::new(),
         contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: BUDGET / 2, outbox_bytes: 1 },
+        limits: TenantLimits { upload_bytes: BUDGET / 2, inbox_bytes: INBOX, outbox_bytes: 1 },
         uploads: UploadRule::Any,
         may_delete: false,
         onboarding: Onboarding::default(),
@@ -186,6 +188,58 @@ fn the_newest_session_has_the_upload_and_the_older_handle_is_dead() {
     new.finish().unwrap();
     assert_eq!(scene.received(), [b"niss\n123"]);
     assert_eq!(scene.budget.free_bytes(), BUDGET);
+}
+
+/// What is answered stays for days: a client that sends without end has an end all the same.
+#[test]
+fn what_was_answered_counts_until_it_is_removed() {
+    let scene = Scene::set();
+    let session = scene.session("one");
+    let list = vec![b'1'; usize::try_from(BUDGET / 2).unwrap()];
+    let send = || {
+        let mut upload = session.upload(&VirtualPath::parse(b"/inbox/x.csv").unwrap(), ANEW)?;
+        upload.write(0, &list)?;
+        upload.finish()
+    };
+    let refused = |sent: Result<(), Denied>| match sent {
+        Err(Denied::Limit(text)) => assert!(text.contains("ten hoogste 9MiB"), "{text}"),
+        other => panic!("it was not refused: {other:?}"),
+    };
+    for _ in 0..2 {
+        send().unwrap();
+        let submission = scene.around.submitted.lock().unwrap().last().unwrap().clone();
+        scene.boxes.take(&submission).unwrap().unwrap();
+        scene.boxes.done(&submission).unwrap();
+    }
+    refused(send());
+    assert_eq!(scene.budget.free_bytes(), BUDGET);
+    // Nor by a length without bytes, nor by what nobody finishes.
+    let mut upload = open(&session, ANEW);
+    refused(upload.set_length(BUDGET / 2));
+    drop(upload);
+    let first = scene.around.submitted.lock().unwrap()[0].clone();
+    scene.boxes.remove_upload(&first.tenant, &first.id).unwrap();
+    send().unwrap();
+    // What waits makes room when its owner replaces it or takes it away.
+    send().unwrap();
+    session.remove(&VirtualPath::parse(b"/inbox/x.csv").unwrap()).unwrap();
+    send().unwrap();
+}
+
+/// A byte in each piece of memory, in many uploads: the others still have theirs.
+#[test]
+fn one_tenant_has_a_share_of_the_memory() {
+    let scene = Scene::set();
+    let session = scene.session("one");
+    let mut held = Vec::new();
+    let mut refused = 0;
+    for number in 0..10 {
+        let path = VirtualPath::parse(format!("/inbox/{number}.csv").as_bytes()).unwrap();
+        let mut upload = session.upload(&path, ANEW).unwrap();
+        refused += (0..10).filter(|piece| upload.write(piece * 65_536, b"x").is_err()).count();
+        held.push(upload);
+    }
+    assert_eq!((refused, scene.budget.free_bytes()), (100 - 64, BUDGET / 2));
 }
 
 /// Whatever the moment at which it is taken over, an upload is the older session's first bytes and then the newer's.

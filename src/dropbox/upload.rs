@@ -24,6 +24,7 @@ use super::{
     is_temporary,
     record::{Record, Stored},
     store::{RefusedUpload, Shared, UploadFault},
+    usage::NoRoom,
     view::{Attributes, Denied, Upload},
 };
 use crate::{
@@ -49,12 +50,27 @@ pub(super) struct Writing {
     began: Instant,
     /// Set once it is stored or gone, so that dropping does nothing more.
     settled: bool,
+    /// Dropped last.
+    _measuring: Measuring,
+}
+
+/// Has an upload measured once it is no longer written.
+struct Measuring {
+    inbox: Arc<Inbox>,
+    id: String,
+}
+
+impl Drop for Measuring {
+    fn drop(&mut self) {
+        self.inbox.usage.measure(&self.id);
+    }
 }
 
 /// What a tenant's YAML says of an upload, as it was when it began.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules {
     pub limit_bytes: u64,
+    pub inbox_bytes: u64,
     pub uploads: UploadRule,
     pub append: bool,
 }
@@ -75,10 +91,25 @@ enum Content {
 impl Writing {
     /// A new upload, with nothing in it.
     pub fn fresh(shared: Arc<Shared>, inbox: Arc<Inbox>, account: Account, record: Record, rules: Rules) -> Self {
-        let content = Content::Memory(MemoryContent::new(&shared.budget));
+        let content = Content::Memory(MemoryContent::new(&shared.budget, &inbox.memory, rules.limit_bytes));
         let (origin, began) = (Origin::New, Instant::now());
         let (void, changed, written, settled) = (None, true, false, false);
-        Self { shared, inbox, account, record, content, rules, origin, void, changed, written, began, settled }
+        let measuring = Measuring { inbox: inbox.clone(), id: record.id.clone() };
+        Self {
+            shared,
+            inbox,
+            account,
+            record,
+            content,
+            rules,
+            origin,
+            void,
+            changed,
+            written,
+            began,
+            settled,
+            _measuring: measuring,
+        }
     }
 
     /// An upload that goes on where it broke off.
@@ -119,7 +150,7 @@ impl Writing {
                 let file = directory.open(&name).map_err(storage)?;
                 let sealed = |source| unavailable(DropBoxError::Seal { name: name.clone(), source });
                 let mut opened = self.shared.keyring.open(file).map_err(sealed)?;
-                let mut memory = MemoryContent::new(&self.shared.budget);
+                let mut memory = self.empty_memory();
                 let mut buffer = zeroize::Zeroizing::new(vec![0; 1 << 16]);
                 loop {
                     let read =
@@ -134,6 +165,23 @@ impl Writing {
             }
         }
         Ok(())
+    }
+
+    fn empty_memory(&self) -> MemoryContent {
+        MemoryContent::new(&self.shared.budget, &self.inbox.memory, self.rules.limit_bytes)
+    }
+
+    /// Room on disk for what it is to be, before it is.
+    fn make_room(&self, length: u64) -> Result<(), Denied> {
+        self.inbox.usage.grow(&self.record.id, length, self.rules.inbox_bytes).map_err(NoRoom::denied)
+    }
+
+    /// Whether what is held in memory may go to disk now. Others may have filled it while this came in.
+    fn check_disk(&self) -> Result<(), Denied> {
+        match &self.content {
+            Content::Memory(memory) => self.inbox.usage.check_disk(memory.length()).map_err(NoRoom::denied),
+            Content::Disk(_) => Ok(()),
+        }
     }
 
     fn length(&self) -> u64 {
@@ -154,6 +202,7 @@ impl Writing {
             // As in POSIX: nothing written is nothing changed, wherever it was to go.
             return Ok(());
         }
+        self.make_room(offset.saturating_add(bytes.len() as u64))?;
         (self.changed, self.written) = (true, true);
         match &mut self.content {
             Content::Memory(memory) => {
@@ -219,6 +268,7 @@ impl Writing {
     fn store(&mut self, closed: bool) -> Result<(), Denied> {
         let directory = self.inbox.directory();
         let storage = |error| unavailable(DropBoxError::Storage(error));
+        self.check_disk()?;
         self.record.size = self.length();
         self.record.closed = closed;
         match &mut self.content {
@@ -282,11 +332,14 @@ impl Writing {
             self.discard();
             return Err(denied);
         }
-        self.settled = true;
         if !self.changed && self.record.closed {
+            self.settled = true;
             self.inbox.settle(&self.record);
             return Ok(());
         }
+        // Where it may not, dropping this leaves what was kept before.
+        self.check_disk()?;
+        self.settled = true;
         let mut stored = self.store(true);
         if stored.is_ok() {
             let complete = !is_temporary(&self.record.name);
@@ -345,6 +398,7 @@ impl Writing {
         if length > self.rules.limit_bytes {
             return Err(too_large(self.rules.limit_bytes));
         }
+        self.make_room(length)?;
         self.changed |= length != self.length();
         match &mut self.content {
             Content::Memory(memory) => memory.set_length(length),
@@ -381,7 +435,8 @@ impl Drop for Writing {
             return;
         }
         self.settled = true;
-        if !self.changed {
+        // Where the disk has no room for what came since, what was kept before stays as it is.
+        if !self.changed || (self.origin == Origin::Resumed && self.check_disk().is_err()) {
             self.inbox.settle(&self.record);
             return;
         }

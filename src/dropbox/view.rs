@@ -53,7 +53,7 @@ pub trait DropBox: Send + Sync {
     /// Opens a file to write. One that an older session still has open is taken over from it.
     ///
     /// # Errors
-    /// [`Denied`]: not an inbox, a name that cannot be, this or a newer session is writing it, no memory left.
+    /// [`Denied`]: not an inbox, a name that cannot be, this or a newer session is writing it, no memory or room left.
     fn upload(&self, path: &VirtualPath, mode: UploadMode) -> Result<Box<dyn Upload>, Denied>;
 
     /// Renames an upload of the tenant's own that was not taken yet. With `replace`, what has the new name goes.

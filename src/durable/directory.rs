@@ -10,7 +10,7 @@ use std::{
 
 use cap_std::{
     ambient_authority,
-    fs::{Dir, DirBuilder, DirBuilderExt, OpenOptions, OpenOptionsExt},
+    fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt as _, OpenOptions, OpenOptionsExt},
 };
 
 /// Only the daemon's own user reads what it keeps.
@@ -18,6 +18,9 @@ const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
 /// What ops and the daemon share, such as configuration.
 const GROUP_FILE_MODE: u32 = 0o640;
+
+/// The unit in which the system counts what a file takes (`stat(2)`), whatever the blocks of the disk are.
+const BLOCK_BYTES: u64 = 512;
 
 /// A directory on disk. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -231,6 +234,27 @@ impl Directory {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed.map_err(|source| self.fault("remove directory", name, source)),
         }
+    }
+
+    /// What a file takes on disk, bytes: its blocks, or its length where that is more; 0 when there is none.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn taken_bytes(&self, name: &str) -> Result<u64, DurableError> {
+        match self.handle.symlink_metadata(name) {
+            Ok(metadata) => Ok(metadata.len().max(metadata.blocks().saturating_mul(BLOCK_BYTES))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            Err(source) => Err(self.fault("look at", name, source)),
+        }
+    }
+
+    /// What is free of the disk that the directory is on, for users that are not root, bytes.
+    ///
+    /// # Errors
+    /// [`DurableError`].
+    pub fn free_bytes(&self) -> Result<u64, DurableError> {
+        let space = rustix::fs::fstatvfs(&*self.handle).map_err(|error| self.fault("look at", ".", error.into()))?;
+        Ok(space.f_bavail.saturating_mul(space.f_frsize))
     }
 
     /// Whether there is an entry of that name.

@@ -238,7 +238,7 @@ pub(super) mod tests {
             allow_from: vec![allow_from.parse().unwrap()],
             recipients: Vec::new(),
             contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 1 << 20, outbox_bytes: 1 << 30 },
+            limits: TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 1 << 30, outbox_bytes: 1 << 30 },
             uploads: UploadRule::Any,
             may_delete: false,
             onboarding: Onboarding::default(),

@@ -9,7 +9,7 @@ use groeikluis::{documents::manifest::Manifest, domain::Kind, durable::Clock};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon, run, wait_for};
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, run, wait_for, wait_until};
 
 /// What a list must be answered with.
 #[derive(Deserialize)]

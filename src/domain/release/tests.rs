@@ -50,7 +50,7 @@ fn tenant() -> Tenant {
         allow_from: Vec::new(),
         recipients: vec!["age1".to_owned()],
         contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1, outbox_bytes: 1 },
+        limits: TenantLimits { upload_bytes: 1, inbox_bytes: 1, outbox_bytes: 1 },
         uploads: UploadRule::Any,
         may_delete: false,
         onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: Some(date(2026, 9, 15)) },

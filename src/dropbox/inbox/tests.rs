@@ -24,7 +24,7 @@ fn inbox(directory: &Directory, known: impl Fn(&str) -> Known) -> Inbox {
 
 fn begin(inbox: &Inbox, session: &str, mode: UploadMode, record: Record) -> Result<Beginning, Denied> {
     let hold = Hold::default();
-    inbox.begin(Area::Live, "x.csv", mode, record, &Opener { session, hold: &hold }, |_| Ok(()))
+    inbox.begin(Area::Live, "x.csv", mode, record, &Opener { session, hold: &hold, inbox_bytes: u64::MAX }, |_| Ok(()))
 }
 
 fn finish(inbox: &Inbox, id: &str) {
@@ -74,7 +74,7 @@ fn an_upload_is_nobodys_while_it_is_renamed() {
     let renamed = being_renamed(&inbox, "1");
     let hold = Hold::default();
     for mode in [NEW, UploadMode::default()] {
-        let opener = Opener { session: "other", hold: &hold };
+        let opener = Opener { session: "other", hold: &hold, inbox_bytes: u64::MAX };
         assert!(inbox.begin(Area::Live, "y.csv", mode, record("2"), &opener, |_| Ok(())).is_err());
     }
     finish(&inbox, "3");

@@ -230,7 +230,7 @@ fn bree(key: &NewKey) -> Tenant {
         allow_from: vec!["127.0.0.0/8".parse().unwrap()],
         recipients: Vec::new(),
         contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1 << 30, outbox_bytes: 1 << 40 },
+        limits: TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 40 },
         uploads: UploadRule::Any,
         may_delete: false,
         onboarding: Onboarding::default(),
