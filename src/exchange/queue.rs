@@ -253,6 +253,12 @@ mod tests {
         queue.retry_now();
         queue.push_later(show("3"));
         assert_eq!(next_id(&queue), "1", "while the one before waits for its next try");
+        // Where the tenant ends meanwhile, the delivery is for who has its drop-box.
+        queue.finished(&bree);
+        queue.hand_over(&bree, &"lokeren".parse().unwrap());
+        queue.retry_now();
+        let shown = queue.next().unwrap();
+        assert_eq!((shown.about(), shown.tenant().as_str()), ("3", "lokeren"));
     }
 
     #[test]
