@@ -113,7 +113,7 @@ impl Round {
                     recipient.in_flight = open.accepted.contains(&recipient.address);
                 }
                 // The disk may be what failed; that this is told matters more than that it is told once.
-                let _ = self.outbox.keep(mail.clone(), 0, None);
+                let _ = self.outbox.begin(mail.clone());
                 Ok(if open.accepted.is_empty() { Handed::Refused } else { open.hand_over().await })
             };
             tokio::time::timeout(AT_THE_END, handing).await
@@ -168,18 +168,20 @@ impl Round {
         if !open.refused.is_empty() {
             let codes: Vec<u16> = open.refused.iter().map(|(_, code)| *code).collect();
             tracing::error!(mail = mail.id, ?codes, "the mail server refuses addresses of the configuration");
-            self.account(&mail, open.refused.len(), Outcome::Failure, Some("address-refused"));
             mail.to.retain(|recipient| !open.refused.iter().any(|(address, _)| *address == recipient.address));
         }
         for recipient in &mut mail.to {
             recipient.in_flight = open.accepted.contains(&recipient.address);
         }
         let accepted = open.accepted.len();
-        if let Err(error) = self.outbox.keep(mail.clone(), attempts, None) {
+        if let Err(error) = self.outbox.begin(mail.clone()) {
             // Not noted, not handed over: else it could be sent twice.
             tracing::error!(error = &error as &dyn std::error::Error, "mail waits, since the disk does not take it");
             self.pause(LONGEST_WAIT);
             return;
+        }
+        if !open.refused.is_empty() {
+            self.account(&mail, open.refused.len(), Outcome::Failure, Some("address-refused"));
         }
         if accepted > 0 {
             match self.runtime.block_on(self.end_of(open)) {
