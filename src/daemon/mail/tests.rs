@@ -265,6 +265,26 @@ fn what_the_disk_does_not_take_is_not_being_handed_over() {
 }
 
 #[test]
+fn a_look_in_the_future_does_not_count() {
+    let place = Place::at("2027-11-22T09:00:00Z");
+    let (mut writer, outbox, log, _) = place.open();
+    writer.look(false);
+    take_all(&outbox);
+    assert_eq!(outbox.mark().unwrap().looked, Some("2027-11-22".parse().unwrap()));
+    // The clock is set right.
+    place.days_pass(-365);
+    deliver(&log, "a1", Kind::SocialeToeslag, 1, false);
+    for _ in 0..8 {
+        writer.look(true);
+        place.days_pass(1);
+    }
+    let mails = take_all(&outbox);
+    assert_eq!(mails.iter().filter(|mail| mail.topics == [MailTopic::Unfetched]).count(), 1, "{mails:?}");
+    assert_eq!(outbox.mark().unwrap().looked, Some("2026-11-29".parse().unwrap()));
+    log.close().unwrap();
+}
+
+#[test]
 fn what_was_not_fetched_is_told_once_on_its_day() {
     let place = Place::at("2026-11-22T09:00:00Z");
     let (mut writer, outbox, log, _) = place.open();
