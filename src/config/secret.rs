@@ -117,6 +117,11 @@ impl SecretFile {
         Self { place: Place::File(path), environment, named_at }
     }
 
+    /// A credential of systemd's, for a command that names one.
+    pub fn of_credential(name: String, environment: Environment) -> Self {
+        Self::credential(name, environment, Position::start_of(&PathBuf::new()))
+    }
+
     pub(super) fn file(path: PathBuf, environment: Environment, named_at: Position) -> Self {
         Self { place: Place::File(path), environment, named_at }
     }
