@@ -248,6 +248,26 @@ fn files_that_come_by_a_directory_put_in_place_are_noticed() {
 }
 
 #[test]
+fn the_guide_names_the_port_that_is_listened_on() {
+    let mut daemon = Plan::new().tenant(Tenant::municipality("bree", "72004")).start();
+    let port = format!("Poort:       {}\n", daemon.address().port());
+    let guide = |daemon: &TestDaemon| {
+        let session = daemon.session("bree");
+        let guide = session.download("/LEESMIJ.txt").unwrap();
+        session.close();
+        String::from_utf8(guide).unwrap().replace('\r', "")
+    };
+    assert!(guide(&daemon).contains(&port), "{}", guide(&daemon));
+    // Another holds from the next start.
+    let main = fs::read_to_string(daemon.config()).unwrap();
+    let changed = main.replace("127.0.0.1:0", "127.0.0.1:2299");
+    assert_ne!(main, changed);
+    fs::write(daemon.config(), changed).unwrap();
+    daemon.process().wait_for_line("configuration changed").unwrap();
+    assert!(guide(&daemon).contains(&port), "{}", guide(&daemon));
+}
+
+#[test]
 fn a_register_that_is_put_in_place_can_be_read_by_its_group() {
     let daemon = Plan::new().children(2_000).tenant(Tenant::municipality("bree", "72004")).start();
     let (register, incoming) = (daemon.path("register/register.csv.age"), daemon.path("incoming.age"));
