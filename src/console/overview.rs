@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::needs::{self, Ending, Ends},
+    daemon::{
+        self,
+        needs::{self, Ending, Ends},
+    },
 };
 
 /// Days before the end of a key or protocol from which it is shown.
@@ -92,6 +95,12 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
                 " (" (language.moment(outcome.at)) ")"
             },
         });
+    }
+    if let Some(last) = daemon::retention_late_since(&settings.state_dir, site.clock.now()) {
+        let last = language.day(last);
+        tasks.push(Task { urgent: true, text: html! {
+            (language.of(format!("Wat lang genoeg bewaard is, is het laatst verwijderd in de nacht van {last}."), format!("What was kept long enough was last removed in the night of {last}.")))
+        } });
     }
     let today = site.clock.today();
     if let Some(ledger) = site.ledger()? {

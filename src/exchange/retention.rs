@@ -4,6 +4,10 @@
 //! file that the log says is gone; [`Exchange::finish_removals`] takes it away at the next start. The certificate of a
 //! tenant tells of each removal that no certificate tells of yet, so that none is left out and none told twice,
 //! whenever a stop comes. It is a delivery like any other; its own removal, one day, needs no certificate.
+//!
+//! A fault with one tenant keeps nothing of another: the rest goes on, and the first fault is told at the end.
+//!
+//! It is in one file because what is due, what is removed of it and what is told of that have to agree.
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
@@ -140,29 +144,37 @@ impl Exchange {
             outcome.deliveries.extend(due.deliveries.iter().map(|(row, until)| expired_file(row, *until)));
             outcome.uploads.extend(due.uploads.iter().map(|row| removed_upload(tenant, row)));
         }
-        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
-            let stale = self.parts.boxes.stale_uploads(&tenant, self.kept_since()).map_err(ExchangeError::DropBox)?;
-            outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
-                tenant: tenant.to_string(),
-                id: stale.id,
-                received: brussels_date(stale.written_at),
-            }));
-        }
-        if dry_run {
-            return Ok(outcome);
-        }
-        // Those of whom an earlier run removed something that no certificate tells of yet are among them.
-        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
-            due.entry(tenant).or_default();
-        }
-        let tenants = due.len();
-        for (at, (tenant, due)) in due.into_iter().enumerate() {
-            if let Some(file) = self.remove_for(&tenant, due)? {
-                outcome.certificates.insert(tenant.to_string(), file);
+        let owners = self.parts.boxes.owners().map_err(ExchangeError::DropBox)?;
+        let mut first_fault = None;
+        for tenant in &owners {
+            match self.parts.boxes.stale_uploads(tenant, self.kept_since()) {
+                Ok(stale) => outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
+                    tenant: tenant.to_string(),
+                    id: stale.id,
+                    received: brussels_date(stale.written_at),
+                })),
+                Err(error) => keep_first(&mut first_fault, tenant, ExchangeError::DropBox(error)),
             }
-            tell(format!("{} of {tenants} drop-boxes", at + 1));
         }
-        Ok(outcome)
+        if !dry_run {
+            // Those of whom an earlier run removed something that no certificate tells of yet are among them.
+            for tenant in owners {
+                due.entry(tenant).or_default();
+            }
+            let tenants = due.len();
+            for (at, (tenant, due)) in due.into_iter().enumerate() {
+                match self.remove_for(&tenant, due) {
+                    Ok(certificate) => {
+                        outcome.certificates.extend(certificate.map(|file| (tenant.to_string(), file)));
+                    }
+                    // Nobody else's turn comes, either.
+                    Err(error @ ExchangeError::Stopping) => return Err(error),
+                    Err(error) => keep_first(&mut first_fault, &tenant, error),
+                }
+                tell(format!("{} of {tenants} drop-boxes", at + 1));
+            }
+        }
+        first_fault.map_or(Ok(outcome), Err)
     }
 
     /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off.
@@ -337,6 +349,16 @@ impl Exchange {
         let file = prepared.staged.manifest.file.clone();
         self.commit(Vec::new(), vec![prepared])?;
         Ok(Some(file))
+    }
+}
+
+/// Keeps the first fault, to be told at the end; the others are told of here.
+fn keep_first(first: &mut Option<ExchangeError>, tenant: &TenantId, error: ExchangeError) {
+    if first.is_some() {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, %tenant, "what was kept long enough of this tenant could not be removed");
+    } else {
+        *first = Some(error);
     }
 }
 

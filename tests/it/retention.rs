@@ -227,3 +227,26 @@ fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
     daemon.put("bree", "opnieuw.csv", list.as_bytes());
     assert!(daemon.rejection("bree", "opnieuw.csv").text.contains("duplicate"));
 }
+
+#[test]
+fn a_fault_with_one_tenant_keeps_nothing_of_another() {
+    let (mut daemon, answers) = a_month_later();
+    as_if_it_ran_today(&daemon);
+    let file = answers.keys().find(|file| file.contains("_72004_")).unwrap();
+    let path = daemon.path(format!("state/boxes/bree/outbox/{file}"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    daemon.start();
+    let failed = daemon.groeikluis(&["retention"]);
+    assert!(failed.code == Some(1) && failed.stderr.contains(file), "{failed:?}");
+    let (uploads, files) = on_disk(&daemon, "lokeren");
+    assert_eq!((uploads, files.len()), (0, 2 * LISTS + 2));
+    // The night is not finished, and that is said when it goes on.
+    let last = Clock::system().today().saturating_sub(5.days());
+    fs::write(daemon.path("state/retention.day"), format!("{last}\n")).unwrap();
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains(&format!("retention was last finished in the night of {last}")), "{status}");
+    fs::remove_dir(&path).unwrap();
+    retention(&daemon, &[]);
+    assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("retention was last finished"));
+}

@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{is_running, needs, waiting_mails},
+    daemon::{is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
@@ -113,6 +113,9 @@ impl Watcher {
             if now.duration_since(*at) < REFUSED_WITHIN {
                 need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
             }
+        }
+        if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
+            need(true, format!("retention was last finished in the night of {last}: see the service's messages"));
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
