@@ -107,7 +107,12 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
         let fault = ConsoleError::Ledger;
         for (tenant, count, since) in needs::waiting(&ledger).map_err(fault)? {
             let age = site.age(since);
-            if age >= WAITS_SECONDS {
+            if !settings.tenants.contains_key(&tenant) {
+                tasks.push(Task { urgent: false, text: html! {
+                    (tenant) ": "
+                    (language.of(format!("geen deelnemer meer; {count} lijst(en) wachten tot zij verwijderd worden"), format!("no tenant any more; {count} list(s) wait until they are removed")))
+                } });
+            } else if age >= WAITS_SECONDS {
                 let (count, age) = (count.to_string(), language.span(age));
                 tasks.push(Task { urgent: true, text: html! {
                     (tables::tenant(&tenant)) ": "

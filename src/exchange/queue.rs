@@ -62,6 +62,10 @@ struct State {
 /// How long a job that could not be done for a fault of this side waits for its next try.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How long one waits whose tenant is in the configuration no more: a line in the journal now and then, and soon enough
+/// when the tenant comes back.
+pub(super) const RETRY_GONE_AFTER: Duration = Duration::from_mins(10);
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -73,8 +77,8 @@ impl Queue {
     }
 
     /// Puts a job first in line again, to be tried later.
-    pub fn push_back_later(&self, job: Job) {
-        self.lock().waiting.push_front((job, Some(Instant::now() + RETRY_AFTER)));
+    pub fn push_back_later(&self, job: Job, after: Duration) {
+        self.lock().waiting.push_front((job, Some(Instant::now() + after)));
         self.changed.notify_all();
     }
 
@@ -175,7 +179,7 @@ mod tests {
         let first = queue.next().unwrap();
         assert_eq!(first.submission().id, "1");
         assert_eq!(next_id(&queue), "3");
-        queue.push_back_later(first);
+        queue.push_back_later(first, RETRY_AFTER);
         queue.finished(&"bree".parse().unwrap());
         queue.retry_now();
         assert_eq!(next_id(&queue), "1");

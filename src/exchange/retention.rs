@@ -25,8 +25,8 @@ use crate::{
         delivery_name::DeliveryName,
         release::{Request, release},
     },
-    dropbox::{Area, DropBoxError},
-    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow},
+    dropbox::{Area, DropBoxError, Submission},
+    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
     transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
 };
 
@@ -107,6 +107,9 @@ const REFERENCE: &str = "verwijdering";
 
 /// Why an upload goes that was never finished.
 const UNFINISHED: &str = "unfinished";
+
+/// Why an upload goes that was never answered: it waited until its tenant was in the configuration no more.
+const TENANT_GONE: &str = "tenant-gone";
 
 /// A reason is a sentence, not a word and not a file.
 const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
@@ -255,6 +258,12 @@ impl Exchange {
         for row in parts.ledger.settled_uploads(self.kept_since()).map_err(ExchangeError::Ledger)? {
             due.entry(row.tenant.clone()).or_default().uploads.push(row);
         }
+        // Nobody will answer these, and nobody can be told; should the tenant come back, it sends them again.
+        let is_left =
+            |row: &SubmissionRow| row.received_at < self.kept_since() && parts.tenants.tenant(&row.tenant).is_none();
+        for row in parts.ledger.waiting().map_err(ExchangeError::Ledger)?.into_iter().filter(is_left) {
+            due.entry(row.tenant.clone()).or_default().uploads.push(row);
+        }
         Ok(due)
     }
 
@@ -275,11 +284,12 @@ impl Exchange {
             removals.push((Record::success(event, context(&row)), Target::Delivery(area(&row), row.file)));
         }
         for row in due.uploads {
+            let reason = (row.state == SubmissionState::Waiting).then_some(TENANT_GONE);
             let SubmissionRow { id, size, ciphertext_sha256, test, .. } = row;
             let context =
                 Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
             let event = Event::UploadRemoved(UploadRemoved { size, ciphertext_sha256, test });
-            removals.push((Record::success(event, context), Target::Upload(id)));
+            removals.push((Record { reason, ..Record::success(event, context) }, Target::Upload(id)));
         }
         while !removals.is_empty() {
             let rest = removals.split_off(removals.len().min(GROUP));
@@ -312,7 +322,10 @@ impl Exchange {
         let boxes = &self.parts.boxes;
         let removed = match target {
             Target::Delivery(area, file) => boxes.remove_file(tenant, area, &file),
-            Target::Upload(id) => boxes.remove_upload(tenant, &id),
+            Target::Upload(id) => {
+                let submission = Submission { tenant: tenant.clone(), id };
+                boxes.remove_upload(tenant, &submission.id).and_then(|()| boxes.done(&submission))
+            }
         };
         removed.map_err(ExchangeError::DropBox)
     }

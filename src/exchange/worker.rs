@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     ExchangeError, FingerprintKey, Registers,
-    queue::{Job, Queue},
+    queue::{Job, Queue, RETRY_AFTER, RETRY_GONE_AFTER},
     refuse::Explanations,
 };
 use crate::{
@@ -158,8 +158,15 @@ impl Exchange {
         while let Some(job) = self.queue.next() {
             let submission = job.submission();
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
+            let mut retry_after = RETRY_AFTER;
             let done = match outcome {
                 Ok(Ok(())) => true,
+                Ok(Err(error @ ExchangeError::TenantGone(_))) => {
+                    // Its tenant may come back; until then there is nothing to try, and retention removes it one day.
+                    retry_after = RETRY_GONE_AFTER;
+                    tracing::warn!(%error, submission = submission.id, "upload waits");
+                    false
+                }
                 Ok(Err(error @ ExchangeError::NoRegister)) => {
                     tracing::warn!(%error, tenant = %submission.tenant, submission = submission.id, "upload waits");
                     false
@@ -178,7 +185,7 @@ impl Exchange {
                 if let Err(error) = self.parts.boxes.give_back(submission) {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
                 }
-                self.queue.push_back_later(job.clone());
+                self.queue.push_back_later(job.clone(), retry_after);
             }
             self.queue.finished(&job.submission().tenant);
         }

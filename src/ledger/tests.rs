@@ -297,6 +297,17 @@ fn what_nobody_has_to_fetch_is_not_unfetched() {
 }
 
 #[test]
+fn an_upload_that_is_removed_waits_no_more() {
+    let exchange = Exchange::start(Place::new());
+    exchange.tell(upload(), about(1));
+    let removed = every_event().into_iter().find(|event| matches!(event, Event::UploadRemoved(_))).unwrap();
+    exchange.tell(removed, about(1));
+    let row = exchange.ledger.submission(&id(1)).unwrap().unwrap();
+    assert_eq!((row.state, row.gone), (SubmissionState::Removed, true));
+    assert_eq!(exchange.ledger.waiting().unwrap(), []);
+}
+
+#[test]
 fn a_ledger_that_is_behind_or_gone_or_broken_catches_up() {
     let exchange = Exchange::start(Place::new());
     let path = exchange.place.path("ledger.db");

@@ -250,3 +250,24 @@ fn a_fault_with_one_tenant_keeps_nothing_of_another() {
     retention(&daemon, &[]);
     assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("retention was last finished"));
 }
+
+#[test]
+fn a_list_of_a_tenant_that_is_gone_goes_in_its_time() {
+    let laid_out = plan().lay_out();
+    fs::rename(laid_out.root.path().join("register"), laid_out.root.path().join("no-register")).unwrap();
+    fs::create_dir(laid_out.root.path().join("register")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    let clock = Clock::fixed(Clock::system().now() - SignedDuration::from_hours(24 * 30));
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.at(&clock, |daemon| daemon.put("bree", "lijst.csv", list.as_bytes()));
+    as_if_it_ran_today(&daemon);
+    fs::remove_file(daemon.path("tenants/bree.yaml")).unwrap();
+    daemon.start();
+    let status = || daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status().contains("bree is no tenant any more: 1 waiting, until retention removes them"), "{}", status());
+    assert_eq!(count(&retention(&daemon, &[])["removed"]["uploads"]), 1);
+    assert_eq!(on_disk(&daemon, "bree").0, 0);
+    let removed = daemon.events("upload.removed");
+    assert_eq!((&removed[0]["tenant"], &removed[0]["reason"]), (&"bree".into(), &"tenant-gone".into()));
+    assert!(!status().contains("no tenant any more"), "{}", status());
+}

@@ -104,7 +104,12 @@ impl Watcher {
         }
         if let Some(ledger) = &ledger {
             for (tenant, count, since) in needs::waiting(ledger)? {
-                if now.duration_since(since) > WAITS_TOO_LONG {
+                if !self.settings.tenants.contains_key(&tenant) {
+                    need(
+                        false,
+                        format!("{tenant} is no tenant any more: {count} waiting, until retention removes them"),
+                    );
+                } else if now.duration_since(since) > WAITS_TOO_LONG {
                     need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
                 }
             }

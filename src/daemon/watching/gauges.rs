@@ -116,11 +116,13 @@ impl Watched {
                 return;
             }
         };
+        let settings = self.live.settings();
+        // Of a tenant that left the configuration nobody answers a list: it would hide another's that is stuck.
+        let waiting: Vec<_> = waiting.iter().filter(|row| settings.tenants.contains_key(&row.tenant)).collect();
         sheet.number("lists_waiting", "Lists that are neither answered nor refused", waiting.len() as u64);
         let oldest = waiting.first().map_or(0.0, |row| self.age(row.received_at));
         let help = "Since the oldest list that waits was received; 0 when none waits";
         sheet.seconds("oldest_unanswered_list_age", help, oldest);
-        let settings = self.live.settings();
         let lines: Vec<_> =
             summary.tenants.iter().filter(|(tenant, _)| settings.tenants.contains_key(*tenant)).collect();
         let unfetched = lines.iter().map(|(tenant, line)| (tenant.to_string(), line.unfetched));
