@@ -175,7 +175,7 @@ impl Retention {
                         let today = Some(self.parts.clock.today());
                         if std::mem::replace(&mut told, today) != today {
                             let hint = "if the clock is right, run `groeikluis retention`";
-                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago");
+                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago, or in the future");
                         }
                     }
                 }
@@ -196,9 +196,10 @@ pub(super) fn last_night(state_dir: &Path) -> Option<Date> {
 }
 
 /// The day of the last run, where that is so long ago that somebody has to look: two nights were missed, since a run
-/// fails, or waits for an operator after [`LONGEST_GAP_DAYS`].
+/// fails, or waits for an operator after [`LONGEST_GAP_DAYS`]. A day in the future is of a clock that was wrong.
 pub fn late_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
-    last_night(state_dir).filter(|last| last.saturating_add(LATE_AFTER_DAYS.days()) < night_of(now))
+    let night = night_of(now);
+    last_night(state_dir).filter(|last| last.saturating_add(LATE_AFTER_DAYS.days()) < night || is_ahead(*last, night))
 }
 
 fn warn(error: &(dyn std::error::Error + 'static)) {
@@ -230,10 +231,16 @@ enum Due {
 
 fn due(last: Option<Date>, night: Date) -> Due {
     match last {
+        Some(last) if is_ahead(last, night) => Due::Doubtful { last },
         Some(last) if last >= night => Due::Later,
         Some(last) if last.saturating_add(LONGEST_GAP_DAYS.days()) < night => Due::Doubtful { last },
         _ => Due::Now,
     }
+}
+
+/// Whether a last run lies in the future, by more than a clock that is set at midnight explains: it is or was wrong then.
+fn is_ahead(last: Date, night: Date) -> bool {
+    night.saturating_add(LATE_AFTER_DAYS.days()) < last
 }
 
 /// The day whose night it is: from [`HOUR`] on today, before it yesterday.
@@ -266,12 +273,15 @@ mod tests {
         std::fs::write(root.path().join(FILE), "2026-11-22\n").unwrap();
         assert_eq!((at("2026-11-24T09:00:00Z"), at("2026-11-25T01:00:00Z")), (None, None));
         assert_eq!(at("2026-11-25T03:00:00Z"), Some(date(2026, 11, 22)));
+        assert_eq!(at("2025-11-25T03:00:00Z"), Some(date(2026, 11, 22)), "the clock was wrong");
     }
 
     #[test]
     fn a_night_that_was_missed_is_made_up_for_unless_the_clock_is_in_doubt() {
         let last = date(2026, 11, 22);
         for (night, expected) in [
+            (date(2026, 11, 19), Due::Doubtful { last }),
+            (date(2026, 11, 20), Due::Later),
             (date(2026, 11, 21), Due::Later),
             (last, Due::Later),
             (date(2026, 11, 23), Due::Now),
