@@ -1,9 +1,9 @@
 //! The transfer log: durable appends, verification, the start with a long log, and how large entries and receipts are.
 //!
-//! `cargo bench --bench log -- [--entries 1000000] [--dir DIR]`. Appends are told as ratios to a bare `fdatasync` of as
+//! `cargo bench --bench log -- [--entries 1000000] [--dir DIR] [--only appends|long]`. Appends are told as ratios to a bare `fdatasync` of as
 //! many bytes on the same disk, verification as one to SHA-256 over the entries' bytes. The long log is made in the
-//! directory for temporary files, or in DIR, and needs about 700 bytes of disk an entry. What is measured for its memory
-//! runs in a process of its own.
+//! directory for temporary files, or in DIR (`GROEIKLUIS_BENCH_DIR`), and needs about 700 bytes of disk an entry; one that
+//! is there is used again. What is measured for its memory runs in a process of its own.
 
 #![expect(clippy::cast_precision_loss, reason = "figures for people, far below 2^52")]
 
@@ -23,9 +23,9 @@ use groeikluis::{
     ledger::SqliteLedger,
     seal::Keyring,
     transfer_log::{
-        Actor, Context, DeliveryStep, Disclosed, DisclosureKeeper, DownloadEnd, DownloadStart, Event, FileKind, Index,
-        IndexError, LogSettings, Login, LoginMethod, Logout, NoteKey, Position, Record, StoredEntry, TransferLog,
-        Upload, entries_from, receipt, verify,
+        Actor, Context, DeliveryCreated, DeliveryStep, Disclosed, DisclosureKeeper, DownloadEnd, DownloadStart, Event,
+        FileKind, Index, IndexError, LogSettings, Login, LoginMethod, Logout, NoteKey, Position, Record, StoredEntry,
+        TransferLog, Upload, entries_from, receipt, verify,
     },
 };
 use sha2::{Digest, Sha256};
@@ -44,13 +44,17 @@ fn main() -> Outcome<()> {
     let arguments: Vec<String> = env::args().collect();
     let after = |name: &str| arguments.iter().position(|a| a == name).and_then(|at| arguments.get(at + 1));
     let entries: u64 = after("--entries").map_or(Ok(1_000_000), |count| count.parse())?;
-    let base = after("--dir").map_or_else(env::temp_dir, PathBuf::from).join("groeikluis-bench-log");
+    let dir = after("--dir").map(PathBuf::from).or(env::var_os("GROEIKLUIS_BENCH_DIR").map(PathBuf::from));
+    let base = dir.unwrap_or_else(env::temp_dir).join("groeikluis-bench-log");
     if let Some(log) = after("--verify") {
         return verified(Path::new(log), &base);
     }
     fs::create_dir_all(&base)?;
-    appends(&base)?;
-    long_log(&base, entries)
+    let only = after("--only").map(String::as_str);
+    if only != Some("long") {
+        appends(&base)?;
+    }
+    if only == Some("appends") { Ok(()) } else { long_log(&base, entries) }
 }
 
 /// Where a log is and how it is opened.
@@ -78,6 +82,11 @@ impl Place {
     }
 
     fn open(&self, index: Box<dyn Index + Send>) -> Outcome<TransferLog> {
+        Ok(self.open_keeping(index)?.0)
+    }
+
+    /// The log, with who keeps its disclosures.
+    fn open_keeping(&self, index: Box<dyn Index + Send>) -> Outcome<(TransferLog, DisclosureKeeper)> {
         let settings = LogSettings {
             dir: self.log(),
             high_water_dir: self.dir.join("high-water"),
@@ -87,7 +96,7 @@ impl Place {
             checkpoint_every: Duration::from_secs(1),
         };
         let keeper = DisclosureKeeper::new(self.dir.join("disclosures"), Keyring::generate());
-        Ok(TransferLog::open_keeping(settings, Clock::system(), index, keeper)?)
+        Ok((TransferLog::open_keeping(settings, Clock::system(), index, keeper.clone())?, keeper))
     }
 }
 
@@ -355,16 +364,71 @@ fn hashed(directory: &Path) -> Outcome<u64> {
     Ok(bytes)
 }
 
+/// Receipts of entries somewhere in the log, as they are made anew, and of new ones, as the daemon makes them: these have
+/// fewer hashes above them.
 fn receipts(place: &Place, size: u64) -> Outcome<()> {
     let mut lengths = Vec::new();
     for seq in (size / 2..size).take(700) {
         lengths.push(receipt(&place.log(), place.key.verifier(), seq, Vec::new())?.to_text().len());
     }
+    tell_lengths("of any entry, made anew, without disclosures", lengths);
+    let last = entries_from(&place.log(), size - 1)?.last().ok_or("no last entry")??;
+    let (log, keeper) = place.open_keeping(Box::new(Counter(Position::after(&last))))?;
+    let tenant: TenantId = "bree".parse()?;
+    for (name, record) in [("of an upload", session(&tenant, 1).swap_remove(1)), ("of a delivery", delivery(&tenant))] {
+        let mut lengths = Vec::new();
+        for _ in 0..RECEIPTS {
+            let seq = log.append(vec![record.clone()])?.first().ok_or("no place")?.seq;
+            log.checkpoint_now()?;
+            let disclosures = keeper.take_recent(seq).unwrap_or_default();
+            lengths.push(receipt(&place.log(), place.key.verifier(), seq, disclosures)?.to_text().len());
+        }
+        tell_lengths(name, lengths);
+    }
+    Ok(log.close()?)
+}
+
+/// New receipts of each sort.
+const RECEIPTS: usize = 64;
+
+fn tell_lengths(what: &str, mut lengths: Vec<usize>) {
     lengths.sort_unstable();
     println!(
-        "a receipt, without disclosures {:6} bytes in the middle, {} at most   goal 1,500",
+        "a receipt {what} {:6} bytes in the middle, {} at most   goal 1,500",
         lengths.get(lengths.len() / 2).copied().unwrap_or_default(),
         lengths.last().copied().unwrap_or_default()
     );
-    Ok(())
+}
+
+/// An answer to a list, as its protocol lets it leave.
+fn delivery(tenant: &TenantId) -> Record {
+    let created = DeliveryCreated {
+        delivery_id: id(2),
+        file: "sociale-toeslag_72004_OPG-2026-017_20261121_0001.csv.age".to_owned(),
+        kind: Kind::SocialeToeslag,
+        rows: 183,
+        amount_total: None,
+        recipients: vec![id(3)],
+        purpose: "automatische toekenning van een aanvullende toelage".to_owned(),
+        legal_basis: "decreet van 27 april 2018, artikel 8 van het e-govdecreet".to_owned(),
+        columns: ["niss", "sociale_toeslag", "begunstigde_niss", "begunstigde_naam", "aandeel"]
+            .map(str::to_owned)
+            .to_vec(),
+        ciphertext_sha256: id(4).repeat(2),
+        ciphertext_size: 4_313,
+        answers: Some(id(5)),
+        manifest_sha256: None,
+        test: false,
+        run: None,
+        retention_until: "2027-02-19".parse().ok(),
+        removals: None,
+    };
+    let context = Context {
+        tenant: Some(tenant.clone()),
+        protocol: "OPG-2026-017".parse().ok(),
+        correlation: Some(id(5)),
+        ..Context::of(Actor::Daemon)
+    };
+    let plaintext = Disclosed { name: "plaintext_sha256", value: id(6).repeat(2) };
+    Record::success(Event::DeliveryCreated(created), context).disclosing([plaintext])
 }

@@ -147,6 +147,7 @@ fn clearance(recipients: &[Recipient]) -> Outcome<Clearance> {
         name: "Stad Antwerpen".to_owned(),
         kind: TenantKind::Municipality,
         nis_code: Some(nis_code()?),
+        former_nis_codes: Vec::new(),
         keys: Vec::new(),
         certificate_authorities: Vec::new(),
         passwords: Vec::new(),

@@ -1,12 +1,17 @@
 //! `groeikluis check`: every fault of the configuration in one go.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::{
     ConfigArgument, ConfigFaults,
     output::{print_json, say},
 };
-use crate::config::{self, Fault};
+use crate::{
+    config::{self, Fault, Settings},
+    daemon,
+};
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
@@ -18,8 +23,13 @@ pub(super) struct Arguments {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let (faults, tenants) = match config::load(&arguments.config.config) {
-        Ok(settings) => (config::check_secrets(&settings), settings.tenants.len()),
+    let main = &arguments.config.config;
+    let (faults, tenants) = match config::load(main) {
+        Ok(settings) => {
+            let mut faults = config::check_secrets(&settings);
+            faults.extend(certificates(main, &settings));
+            (faults, settings.tenants.len())
+        }
         Err(faults) => (faults, 0),
     };
     if arguments.json {
@@ -34,6 +44,14 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         }
         (false, _) => Err(ConfigFaults(faults).into()),
     }
+}
+
+/// A start does not ask for them: mail waits until they are right.
+fn certificates(main: &Path, settings: &Settings) -> Option<Fault> {
+    let error = daemon::check_certificates(settings.mail.as_ref()?).err()?;
+    // What it is about stands in what caused it.
+    let causes: Vec<String> = anyhow::Error::new(error).chain().skip(1).map(ToString::to_string).collect();
+    Some(config::fault_of_certificates(main, settings, causes.join(": ")))
 }
 
 fn fault_json(fault: &Fault) -> serde_json::Value {

@@ -2,11 +2,13 @@
 //!
 //! Exit codes follow `sysexits.h`: 64 for a wrong command, 78 for a configuration at fault, 1 for the rest.
 
+mod alert;
 mod assignment;
 mod audit;
 mod backup;
 mod check;
 mod console;
+mod daily;
 mod delivery;
 mod demo;
 mod generate;
@@ -92,6 +94,10 @@ enum Command {
     /// The index of the transfer log.
     #[command(subcommand)]
     Ledger(ledger::Command),
+    /// What is done once a day, by a timer: retention, and the audit report of yesterday. The daemon must run.
+    Daily(daily::Arguments),
+    /// Tell those who run the exchange by mail that a unit of systemd failed. No daemon is needed, and nothing is logged.
+    Alert(alert::Arguments),
     /// Make man pages, completions and schemas for editors.
     #[command(subcommand)]
     Generate(generate::Command),
@@ -151,6 +157,8 @@ pub fn main() -> ExitCode {
         Command::Restore(arguments) => backup::restore(&arguments),
         Command::Keys(command) => keys::run(&command),
         Command::Ledger(command) => ledger::run(&command),
+        Command::Daily(arguments) => daily::run(&arguments),
+        Command::Alert(arguments) => alert::run(&arguments),
         Command::Generate(command) => generate::run(&command),
     };
     match outcome {

@@ -207,6 +207,7 @@ fn other_keys(old: &Tenant, new: &Tenant) -> Vec<&'static str> {
     let keys = [
         ("name", old.name != new.name),
         ("nis_code", old.nis_code != new.nis_code),
+        ("former_nis_codes", old.former_nis_codes != new.former_nis_codes),
         ("keys", relabelled),
         ("contacts", old.contacts != new.contacts),
         ("limits", old.limits != new.limits),
@@ -247,7 +248,9 @@ fn settings_difference(old: &Settings, new: &Settings) -> Vec<SettingChange> {
         ("penalties", old.penalties != new.penalties),
         ("metrics", old.metrics != new.metrics),
         ("sources", old.sources != new.sources),
-        ("municipalities.csv", old.municipalities != new.municipalities),
+        ("municipalities.csv", !old.municipalities.same_rows(&new.municipalities)),
+        // What the register is read with.
+        ("former_nis_codes", old.municipalities.former() != new.municipalities.former()),
     ];
     let named = |after_restart| {
         move |(key, changed): (&'static str, bool)| changed.then_some(SettingChange { key, after_restart })

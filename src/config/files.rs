@@ -36,6 +36,8 @@ pub(super) struct Files<'a> {
     kept: Option<&'a Texts>,
     /// A file that is not there yet, by absolute path.
     added: Option<(&'a Path, &'a str)>,
+    /// Files that are as good as gone, by absolute path.
+    removed: &'a [PathBuf],
     digests: RefCell<BTreeMap<PathBuf, [u8; 32]>>,
     texts: RefCell<Texts>,
 }
@@ -43,7 +45,15 @@ pub(super) struct Files<'a> {
 impl<'a> Files<'a> {
     /// Files below `base`, the directory of the main file.
     pub fn new(base: &'a Path, faults: &'a Faults) -> Self {
-        Self { base, faults, kept: None, added: None, digests: RefCell::default(), texts: RefCell::default() }
+        Self {
+            base,
+            faults,
+            kept: None,
+            added: None,
+            removed: &[],
+            digests: RefCell::default(),
+            texts: RefCell::default(),
+        }
     }
 
     /// Files that were kept; the disk is not looked at.
@@ -54,6 +64,11 @@ impl<'a> Files<'a> {
     /// Files of the disk, as if one more were there already.
     pub fn with_one_more(base: &'a Path, faults: &'a Faults, added: (&'a Path, &'a str)) -> Self {
         Self { added: Some(added), ..Self::new(base, faults) }
+    }
+
+    /// The same, and as if others were gone.
+    pub fn without(self, removed: &'a [PathBuf]) -> Self {
+        Self { removed, ..self }
     }
 
     /// Reads a file as text. `named_at` is where a file that cannot be read is reported.
@@ -157,9 +172,11 @@ impl<'a> Files<'a> {
         if let Some((added, _)) = self.added
             && added.parent() == Some(&absolute(directory))
             && let Some(name) = added.file_name()
+            && !paths.contains(&directory.join(name))
         {
             paths.push(directory.join(name));
         }
+        paths.retain(|path| !self.removed.contains(&absolute(path)));
         paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
         paths.sort();
         for path in paths.iter().filter(|path| path.extension().is_some_and(|extension| extension == "yml")) {

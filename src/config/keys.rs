@@ -82,6 +82,7 @@ const fn optional(name: &'static str, shape: Shape, about: &'static str) -> Key 
 
 const TEXTS: Shape = Shape::List(&Shape::Text);
 /// `TenantId`.
+const NIS_CODE: Shape = Shape::Form("^[1-9][0-9]{4}$");
 const TENANT_ID: Shape = Shape::Form("^[a-z0-9][a-z0-9-]{1,31}$");
 /// `ProtocolId`.
 const REFERENCE: Shape = Shape::Form("^[A-Za-z0-9-]{2,40}$");
@@ -215,7 +216,12 @@ pub(super) const TENANT: Keys = Keys {
         required("kind", Shape::OneOf(words::<TenantKind>), "What it is; it decides what its tree looks like."),
         required("keys", Shape::List(&Shape::Mapping(&LOGIN_KEY)), "Keys that may log in; [] lets nobody in."),
         required("recipients", TEXTS, "Age, ssh-ed25519 or ssh-rsa public keys that everything is sealed to."),
-        optional("nis_code", Shape::Form("^[1-9][0-9]{4}$"), "Its municipality, between quotes."),
+        optional("nis_code", NIS_CODE, "Its municipality, between quotes."),
+        optional(
+            "former_nis_codes",
+            Shape::List(&NIS_CODE),
+            "Codes of the municipalities that it was merged of and that are no more, between quotes.",
+        ),
         optional(
             "certificate_authorities",
             Shape::List(&Shape::Mapping(&AUTHORITY)),

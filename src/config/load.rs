@@ -15,6 +15,7 @@ use super::{
     files::{self, Files, Texts},
     keys,
     main_file::{self, MainFile},
+    mergers,
     tenant_file::{self, PlacedTenant, Surroundings},
     tree::{self, Node},
 };
@@ -48,6 +49,20 @@ pub fn load_with(path: &Path, added: (&Path, &str)) -> Result<Settings, Vec<Faul
     let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added);
     let settings = load_from(path, files, &faults);
     whole(settings, faults)
+}
+
+/// Every fault of a configuration as if it had one file more, or another in its place, and others were gone.
+pub(super) fn faults_with(path: &Path, added: (&Path, &str), removed: &[PathBuf]) -> Vec<Fault> {
+    let faults = Faults::default();
+    let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added).without(removed);
+    load_from(path, files, &faults);
+    faults.into_sorted()
+}
+
+/// Reads a configuration as far as that is possible, whatever is at fault in it.
+pub(super) fn load_leniently(path: &Path) -> Option<Settings> {
+    let faults = Faults::default();
+    load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults)
 }
 
 fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings> {
@@ -104,7 +119,8 @@ fn load_files(path: &Path, files: &Files<'_>, faults: &Faults) -> Option<Setting
     let assignments = load_assignments(&assignments_dir, &named_at("assignments"), &parties);
     let costs = load_costs(&beside_main(path, &main.costs_file), &named_at("costs"), files, faults);
     let fingerprint = files.fingerprint();
-    assemble(main, (tenants, documents), (assignments, costs), sources?, municipalities?, fingerprint)
+    let municipalities = mergers::with_former_codes(municipalities?, &tenants);
+    assemble(main, (tenants, documents), (assignments, costs), sources?, municipalities, fingerprint)
 }
 
 /// Stands in for a main file that cannot be read, so that the other files in their usual places are looked at all the
@@ -278,7 +294,8 @@ fn check_against_each_other(tenants: &[PlacedTenant], faults: &Faults) {
     let mut names: BTreeMap<&TenantId, &Position> = BTreeMap::new();
     let mut codes: BTreeMap<(&'static str, NisCode), &TenantId> = BTreeMap::new();
     let mut keys: BTreeMap<&[u8], &TenantId> = BTreeMap::new();
-    for PlacedTenant { tenant, id_at, nis_at, keys_at, documents: _ } in tenants {
+    mergers::check_against_each_other(tenants, faults);
+    for PlacedTenant { tenant, id_at, nis_at, keys_at, .. } in tenants {
         if let Some(first) = names.get(&tenant.id) {
             faults.add(id_at, format!("tenant {} stands in {} too", tenant.id, first.file.display()));
             continue;

@@ -2,15 +2,16 @@
 //!
 //! Mail holds no personal data, but names local authorities and files: it goes in clear to this machine only.
 
-use std::{net::IpAddr, time::Duration};
+use std::{fs, net::IpAddr, path::Path, time::Duration};
 
 use super::{
-    MailSettings, MailTls, SecretFile,
-    fault::shown,
+    Fault, LARGEST_FILE_BYTES, Language, MailSettings, MailTls, SecretFile, Settings,
+    fault::{Faults, Position, shown},
     fields::{Fields, Item},
     keys,
-    main_file::seconds,
+    main_file::{self, seconds},
     tenant_file::mail_address,
+    tree::{self, Content, Node},
 };
 
 /// What happens within this time goes into one mail where the file says nothing: longer than an answered list and its
@@ -40,6 +41,31 @@ pub(super) fn read(main: &Fields<'_>, secret: impl FnOnce(&Item<'_>) -> Option<S
     let ca = mail.path("ca");
     let (host, port) = server?;
     Some(MailSettings { host, port, from: from?, ops, tls, ca, login, gather, unfetched_after_days })
+}
+
+/// Where mail goes and in which language, by the main file alone, whatever else is at fault in it or beside it: for who
+/// has to tell of that. None where it does not say.
+pub fn mail_of(main: &Path) -> Option<(MailSettings, Language)> {
+    let is_small = fs::metadata(main).is_ok_and(|found| found.is_file() && found.len() <= LARGEST_FILE_BYTES);
+    let text = fs::read_to_string(main).ok().filter(|_| is_small)?;
+    let faults = Faults::default();
+    let root = tree::parse(main, &text, &faults)?;
+    let read = main_file::read(&root, &faults)?;
+    Some((read.mail?, read.language))
+}
+
+/// The fault that the certificates for mail cannot be used, at the place that names them.
+pub fn fault_of_certificates(main: &Path, settings: &Settings, problem: String) -> Fault {
+    let root = settings.text_of(main).and_then(|text| tree::parse(main, text, &Faults::default()));
+    let at = root.as_ref().and_then(|root| value(value(root, "mail")?, "ca")).map(|node| node.at.clone());
+    let Position { file, line, column } = at.unwrap_or_else(|| Position::start_of(main));
+    let hint = Some("name a file with the certificates of who signed the mail server's, PEM".to_owned());
+    Fault { file: file.to_path_buf(), line, column, problem, hint }
+}
+
+fn value<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
+    let Content::Mapping(entries) = &node.content else { return None };
+    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.value)
 }
 
 fn login(mail: &Fields<'_>, secret: impl FnOnce(&Item<'_>) -> Option<SecretFile>) -> Option<(String, SecretFile)> {

@@ -21,6 +21,8 @@ mod keys;
 mod load;
 mod mail_section;
 mod main_file;
+mod merged_file;
+mod mergers;
 mod nearest;
 mod protocol_section;
 mod schema;
@@ -36,6 +38,8 @@ pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
 pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
 pub use load::{MUNICIPALITIES, load, load_with};
+pub use mail_section::{fault_of_certificates, mail_of};
+pub use merged_file::{Draft, DraftFault, Merger, draft};
 pub use schema::schemas;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{

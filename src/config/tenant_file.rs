@@ -6,7 +6,7 @@ use super::{
     Environment, Limits, access,
     fault::{Faults, Position, shown},
     fields::{Fields, Item},
-    keys, protocol_section,
+    keys, mergers, protocol_section,
     tree::Node,
 };
 use crate::domain::{
@@ -34,6 +34,7 @@ pub(super) struct PlacedTenant {
     pub tenant: Tenant,
     pub id_at: Position,
     pub nis_at: Position,
+    pub former_at: Vec<(NisCode, Position)>,
     pub keys_at: Vec<(SshPublicKey, Position)>,
     /// The digest of each protocol and agreement.
     pub documents: Vec<(ProtocolId, String)>,
@@ -46,6 +47,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     let id = read_id(&fields, file);
     let (name, kind) = (fields.text("name"), fields.word("kind"));
     let nis_code = read_nis_code(&fields, kind, around);
+    let former_at = mergers::read(&fields, (kind, nis_code), around);
     let keys = access::login_keys(&fields, around.environment);
     let certificate_authorities = access::authorities(&fields, around.environment, id.as_ref());
     let passwords = access::passwords(&fields);
@@ -70,6 +72,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
         name: name?,
         kind: kind?,
         nis_code,
+        former_nis_codes: former_at.iter().map(|(code, _)| *code).collect(),
         keys: keys.into_iter().map(|(key, _)| key).collect(),
         certificate_authorities,
         passwords,
@@ -88,7 +91,7 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     check_whole(&fields, &tenant, faults);
     let (id_at, nis_at) = (fields.place("id").clone(), fields.place("nis_code").clone());
     let documents = protocol_section::documents(&fields);
-    Some(PlacedTenant { tenant, id_at, nis_at, keys_at, documents })
+    Some(PlacedTenant { tenant, id_at, nis_at, former_at, keys_at, documents })
 }
 
 /// The name must be the file's: whoever looks for a tenant looks for its file.
@@ -115,8 +118,12 @@ fn read_nis_code(fields: &Fields<'_>, kind: Option<TenantKind>, around: &Surroun
     if let Some(kind) = kind.filter(|kind| !kind.uploads()) {
         item.fault(format!("a tenant of kind {} is of no municipality", kind.name()), Some("leave `nis_code` out"));
     } else if around.municipalities.is_some_and(|table| table.by_code(code).is_none()) {
-        let hint = "codes changed with the mergers of 2025; see municipalities.csv";
-        item.fault(format!("`nis_code` {code} is not in the table of municipalities"), Some(hint));
+        let became = mergers::became(code, around.municipalities);
+        let hint = became.map_or_else(
+            || "see municipalities.csv for the codes since the mergers of 2025".to_owned(),
+            |became| format!("{became}: write that, and {code} under `former_nis_codes`"),
+        );
+        item.fault(format!("`nis_code` {code} is not in the table of municipalities"), Some(&hint));
     }
     Some(code)
 }

@@ -209,7 +209,7 @@ fn too_many(at: Position) -> Result<(), Refused> {
 }
 
 /// What a plain scalar is.
-fn resolve(text: &str) -> Value {
+pub(super) fn resolve(text: &str) -> Value {
     if text.len() > LONGEST_NUMBER {
         return Value::String(text.to_owned());
     }

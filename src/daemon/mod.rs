@@ -6,6 +6,7 @@
 
 mod backup;
 mod control;
+pub mod disks;
 mod form;
 mod in_force;
 mod keeper;
@@ -35,8 +36,8 @@ pub use control::{is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
-pub use mail::waiting_mails;
-pub use orders::{apply_retention, report, run, send_test, simulate, withdraw};
+pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
+pub use orders::{apply_retention, merge_tenants, report, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions, login_records};
@@ -189,6 +190,9 @@ pub enum DaemonError {
     /// The threads for mail could not be started.
     #[error("cannot start writing and sending mail")]
     Mail(#[source] std::io::Error),
+    /// Those who run the exchange could not be told.
+    #[error("mail cannot be handed over")]
+    Alert(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The log failed while running.
     #[error("the transfer log failed; the daemon cannot account for what it does and ends")]
     LogFailed,

@@ -10,7 +10,7 @@ use crate::{
     config::Settings,
     domain::{AssignmentId, TenantId},
     exchange::{
-        Exchange, WithdrawnFile,
+        Exchange, MergerOutcome, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
 };
@@ -31,6 +31,8 @@ pub(super) enum Order {
     Retention { dry_run: bool },
     /// Take a delivery back.
     Withdraw { tenant: String, file: String, motive: String },
+    /// Give a tenant what others had, since they were merged.
+    Merge { former: Vec<String>, into: String, dry_run: bool },
 }
 
 /// Simulates an assignment, and the same with other criteria (`born.from=2014-01-01,2016-01-01`).
@@ -96,6 +98,21 @@ pub fn withdraw(
     control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, |_| ())
 }
 
+/// Gives a tenant the drop-boxes of others, which left the configuration since they were merged, or says what would be
+/// carried over.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn merge_tenants(
+    settings: &Settings,
+    former: &[TenantId],
+    into: &TenantId,
+    dry_run: bool,
+) -> Result<MergerOutcome, DaemonError> {
+    let former = former.iter().map(ToString::to_string).collect();
+    control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, |_| ())
+}
+
 /// Carries an order out. Answers what came of it as JSON, or why nothing was done.
 pub(super) fn perform(
     order: &Order,
@@ -104,15 +121,17 @@ pub(super) fn perform(
     tell: &(dyn Fn(String) + Sync),
 ) -> Result<Value, String> {
     let id = |text: &str| text.parse::<AssignmentId>().map_err(|fault| format!("{text:?} is {fault}"));
+    let tenant = |text: &str| text.parse::<TenantId>().map_err(|fault| format!("{text:?} is {fault}"));
     match order {
         Order::Simulate { assignment, vary } => answer(exchange.simulate(&id(assignment)?, vary)),
         Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, tell)),
         Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file)),
         Order::Report { assignment } => answer(exchange.report(&id(assignment)?)),
         Order::Retention { dry_run } => answer(retention.run(*dry_run, tell)),
-        Order::Withdraw { tenant, file, motive } => {
-            let tenant = tenant.parse::<TenantId>().map_err(|fault| format!("{tenant:?} is {fault}"))?;
-            answer(exchange.withdraw(&tenant, file, motive))
+        Order::Withdraw { tenant: of, file, motive } => answer(exchange.withdraw(&tenant(of)?, file, motive)),
+        Order::Merge { former, into, dry_run } => {
+            let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
+            answer(exchange.merge_tenants(&former, &tenant(into)?, *dry_run))
         }
     }
 }

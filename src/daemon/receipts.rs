@@ -35,7 +35,7 @@ pub(super) struct Receipts {
     pub state: Directory,
 }
 
-/// Why a receipt was not made; it is tried again at the next start.
+/// Why a receipt was not made; it is tried again with the next checkpoint.
 #[derive(Debug, thiserror::Error)]
 enum ReceiptsError {
     #[error("the transfer log cannot be read")]
@@ -55,14 +55,17 @@ impl Receipts {
 
     fn follow(self) {
         let mut position = self.position();
-        while let Some(published) = self.log.wait_published(position) {
+        let (mut seen, mut is_failing) = (position, false);
+        while let Some(published) = self.log.wait_published(seen) {
+            // Also after a fault: a disk that is full is asked again with the next checkpoint, and no sooner.
+            seen = published;
             match self.make(position, published) {
-                Ok(()) => position = published,
+                Ok(()) => (position, is_failing) = (published, false),
                 Err(error) => {
-                    // A disk at fault would be asked again and again; the next start makes what is missing.
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, "no more receipts until the next start");
-                    return;
+                    if !std::mem::replace(&mut is_failing, true) {
+                        tracing::error!(error, "receipts wait until they can be written");
+                    }
                 }
             }
         }
@@ -93,7 +96,7 @@ impl Receipts {
             {
                 let disclosures = self.disclosures(&entry, &mut months)?;
                 let made = receipt(&self.log_dir, &self.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
-                self.boxes.put_receipt(tenant, &name, &made.to_text()).map_err(ReceiptsError::Box)?;
+                self.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)?;
             }
             made |= entry.event.is_receipted();
             if entry.seq % KEEP_EVERY == KEEP_EVERY - 1 {

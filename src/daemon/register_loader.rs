@@ -4,7 +4,7 @@ use std::{
     fs::File,
     io::{self, Read},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use sha2::{Digest, Sha256};
@@ -15,7 +15,7 @@ use crate::{
     exchange::{Exchange, Registers},
     register::{Register, RegisterFault},
     seal::{Keyring, SealError},
-    transfer_log::{Context, Event, Record, RegisterLoaded, RegisterRefused, TransferLog},
+    transfer_log::{Context, Event, LogError, Record, RegisterLoaded, RegisterRefused, TransferLog},
 };
 
 /// Why an extract was not taken; the register in use stays.
@@ -77,8 +77,23 @@ pub(super) fn load(settings: &RegisterSettings, registers: &Registers) -> Result
     }
 }
 
-/// Loads the register, puts it in use and into the account. A fault leaves the one in use.
+/// How long the log is left alone that could not take a register.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// Loads the register, puts it in use and into the account. A fault of it leaves the one in use; while the log cannot be
+/// written, it is read and tried again.
 pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &Exchange) {
+    while let Err(error) = try_reload(live, registers, log, exchange) {
+        let told: &dyn std::error::Error = &error;
+        tracing::error!(error = told, "the register is not used yet, since the transfer log does not take it");
+        if matches!(error, LogError::Closed) || error.is_fatal() {
+            return;
+        }
+        std::thread::sleep(RETRY_AFTER);
+    }
+}
+
+fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &Exchange) -> Result<(), LogError> {
     let settings = live.settings();
     let began = Instant::now();
     match load(&settings.register, registers) {
@@ -86,11 +101,7 @@ pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exch
             let month = register.month().to_string();
             let (rows, children) = (register.rows(), register.children());
             let event = RegisterLoaded { month: month.clone(), rows: rows as u64, source_sha256 };
-            if let Err(error) = log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())]) {
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(error, "the register is not used, since the transfer log does not take it");
-                return;
-            }
+            log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())])?;
             let bytes = register.heap_bytes();
             registers.replace(Arc::new(register));
             live.counts().register_took(began.elapsed());
@@ -109,6 +120,7 @@ pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exch
             tracing::error!(error, %path, "register refused, the one in use stays{hint}");
         }
     }
+    Ok(())
 }
 
 fn refuse(log: &TransferLog, error: &RegisterLoadError) {

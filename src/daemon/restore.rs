@@ -25,7 +25,7 @@ use crate::{
     dropbox,
     durable::{Directory, DirectoryLock},
     seal::{Keyring, SealError},
-    transfer_log::{self, BackupRestored, Checkpoint, Event, LogError, VerifierKey, VerifyFault},
+    transfer_log::{self, BackupRestored, Checkpoint, DeliveryCreated, Event, LogError, VerifierKey, VerifyFault},
 };
 
 /// Where a backup is unpacked, in the state directory.
@@ -311,11 +311,25 @@ fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
     }
     let mut logs = transfer_log::archived(&state.join("log-archive")).map_err(RestoreError::Log)?;
     logs.push(state.join("log"));
+    let mut spoken_of = Vec::new();
     for log in logs {
         for entry in transfer_log::entries(&log).map_err(RestoreError::Log)? {
             let entry = entry.map_err(RestoreError::Log)?;
-            if let (Event::DeliveryCreated(created), Some(tenant)) = (entry.event, entry.context.tenant) {
-                unknown.remove(&(tenant.to_string(), created.file));
+            let Some(tenant) = entry.context.tenant.map(|tenant| tenant.to_string()) else { continue };
+            match entry.event {
+                Event::DeliveryCreated(DeliveryCreated { file, .. }) => {
+                    let made = (tenant, file);
+                    unknown.remove(&made);
+                    spoken_of.push(made);
+                }
+                // The files of a tenant that ended lie in another's drop-box.
+                Event::TenantMerged(merged) => {
+                    for (of, file) in spoken_of.iter_mut().filter(|(of, _)| *of == merged.former.as_str()) {
+                        of.clone_from(&tenant);
+                        unknown.remove(&(tenant.clone(), file.clone()));
+                    }
+                }
+                _ => {}
             }
         }
     }

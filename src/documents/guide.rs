@@ -104,7 +104,12 @@ impl Guide<'_> {
 
     fn upload(&self, out: &mut String) {
         heading(out, "2. Een lijst opladen");
-        paragraph(out, "", 0, "Zet de lijst in de map /inbox. Dat is de enige map waarin u kunt schrijven.");
+        paragraph(
+            out,
+            "",
+            0,
+            "Zet de lijst in de map /inbox. Alleen daar, en in /test/inbox om uit te proberen, kunt u schrijven.",
+        );
         line(out, "");
         let limit = ByteSize(self.tenant.limits.upload_bytes);
         for text in [
@@ -194,6 +199,13 @@ impl Guide<'_> {
              wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
         };
         paragraph(out, "", 0, kept);
+        if !self.tenant.former_nis_codes.is_empty() {
+            line(out, "");
+            let merged = "Uw gemeente is ontstaan uit een fusie. Wat voor de vroegere besturen klaarstond, vindt u in /outbox \
+                onder zijn oude naam. Het blijft verzegeld voor de sleutels van toen: bewaar die geheime sleutels tot u \
+                alles geopend hebt. Een eenmalig protocol dat al gebruikt was, blijft gebruikt.";
+            paragraph(out, "", 0, merged);
+        }
     }
 
     /// Protocols that answer lists and are not over.
@@ -239,14 +251,16 @@ impl Guide<'_> {
             persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf nooit een echte lijst.";
         paragraph(out, "", 0, test);
         line(out, "");
-        let passed = |day: Option<Date>| {
-            day.map_or_else(|| "nog niet afgerond".to_owned(), |day| format!("geslaagd op {}", date_nl(day)))
+        let passed = |day: Option<Date>, until_then: &str| {
+            day.map_or_else(|| until_then.to_owned(), |day| format!("geslaagd op {}", date_nl(day)))
         };
         let onboarding = self.tenant.onboarding;
-        let technical =
-            format!("verbinden en een testbestand ophalen en openen ({}).", passed(onboarding.technical_test));
+        // Passed by the fetching, which the log knows and the tenant's file need not.
+        let technical = passed(onboarding.technical_test, "geslaagd zodra u het testbestand volledig opgehaald hebt");
+        let technical = format!("verbinden en een testbestand ophalen en openen ({technical}).");
         paragraph(out, "- Technische test: ", 2, &technical);
-        let functional = format!("een testbestand inlezen in uw toepassing ({}).", passed(onboarding.functional_test));
+        let functional = passed(onboarding.functional_test, "nog niet afgerond");
+        let functional = format!("een testbestand inlezen in uw toepassing ({functional}).");
         paragraph(out, "- Functionele test: ", 2, &functional);
         line(out, "");
         paragraph(out, "", 0, "Echte antwoorden zijn pas mogelijk nadat beide tests geslaagd zijn.");
@@ -399,6 +413,7 @@ mod tests {
             name: "Stad Bree".to_owned(),
             kind: TenantKind::Municipality,
             nis_code: Some("72004".parse().unwrap()),
+            former_nis_codes: Vec::new(),
             keys: Vec::new(),
             certificate_authorities: Vec::new(),
             passwords: Vec::new(),
@@ -452,6 +467,9 @@ mod tests {
         ] {
             assert!(text.contains(part), "{part}");
         }
+        assert!(!text.contains("fusie"));
+        tenant.former_nis_codes = vec!["72025".parse().unwrap()];
+        assert!(self::text(&tenant).replace("\r\n", " ").contains("ontstaan uit een fusie"));
         tenant.protocols.clear();
         assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
         tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];

@@ -36,7 +36,7 @@ pub use manifest::Manifest;
 pub use payment::{Payment, RemittanceLine, WithoutAccount, Written};
 pub use rejection::{Reason, Rejection, weigering};
 pub use report::{Report, verslag};
-pub(crate) use wording::{line, paragraph, repeatable};
+pub(crate) use wording::{line, paragraph, repeatable, size};
 
 #[cfg(test)]
 pub(crate) mod golden {

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     csv,
     day::date_nl,
-    figures::{self, WITHHELD_NOTE},
+    figures::{self, WITHHELD, WITHHELD_NOTE},
     paper::{self, Chart, Head},
     simulation,
     typeset::TypesetFault,
@@ -61,7 +61,8 @@ pub struct Delivered<'a> {
 /// The letters of a run.
 #[derive(Clone, Copy)]
 pub struct Letters {
-    /// How many. It is shown whatever it is, for it is billed.
+    /// How many. It is shown however few they are, for it is billed; but not where the families who got none are too few
+    /// to be shown, since those are the rest of the families.
     pub letters: u64,
     /// Their pages in all.
     pub pages: u64,
@@ -89,7 +90,8 @@ impl Overview<'_> {
             (figures::count(children), "kinderen"),
             (figures::count(beneficiaries), "begunstigden"),
         ];
-        tiles.extend(self.letters.map(|letters| (figures::number(letters.letters), "brieven")));
+        let letters = self.letters.and_then(Letters::made);
+        tiles.extend(letters.map(|(letters, _)| (figures::number(letters), "brieven")));
         let (left, right) = paper::charts(self.statistics, self.catalogue);
         let mut notes = vec!["Dit overzicht bevat alleen aantallen en geen gegevens van personen."];
         if paper::withholds(self.statistics) {
@@ -126,9 +128,11 @@ impl Overview<'_> {
         for (part, count) in [("gezinnen", families), ("kinderen", children), ("begunstigden", beneficiaries)] {
             simulation::row(&mut out, part, "", count);
         }
-        if let Some(Letters { letters, pages, without_address }) = self.letters {
+        if let Some(told) = self.letters {
+            let made = told.made().map(|(letters, pages)| (letters.to_string(), pages.to_string()));
+            let (letters, pages) = made.unwrap_or_else(|| (WITHHELD.to_owned(), WITHHELD.to_owned()));
             out.extend_from_slice(format!("brieven;;{letters}\nbladzijden;;{pages}\n").as_bytes());
-            simulation::row(&mut out, "gezinnen zonder adres", "", without_address);
+            simulation::row(&mut out, "gezinnen zonder adres", "", told.without_address);
         }
         simulation::tables(&mut out, self.statistics);
         out.extend_from_slice(b"\nbestand;rijen;bedrag;bezorgd;opgehaald\n");
@@ -162,8 +166,17 @@ impl Delivered<'_> {
 }
 
 impl Letters {
+    /// Letters and pages, where they may be told.
+    fn made(self) -> Option<(u64, u64)> {
+        self.without_address.shown().map(|_| (self.letters, self.pages))
+    }
+
     fn words(self) -> String {
-        let Self { letters, pages, without_address } = self;
+        let Some((letters, pages)) = self.made() else {
+            return "De brieven gingen naar de drukker. Niet elk gezin heeft een adres waarop de post kan bezorgen; om \
+                    hoeveel gezinnen het gaat, en dus ook het aantal brieven, wordt niet getoond."
+                .to_owned();
+        };
         let some = |number: u64, one: &str, more: &str| {
             format!("{} {}", figures::number(number), if number == 1 { one } else { more })
         };
@@ -173,13 +186,12 @@ impl Letters {
             some(pages, "bladzijde", "bladzijden"),
             if letters == 1 { "ging" } else { "gingen" }
         );
-        match without_address.shown() {
-            Some(0) => made,
-            Some(number) => {
+        match self.without_address.shown().unwrap_or_default() {
+            0 => made,
+            number => {
                 let families = figures::number(number);
                 format!("{made} Voor {families} gezinnen was er geen adres waarop de post kan bezorgen.")
             }
-            None => format!("{made} Niet elk gezin heeft een adres waarop de post kan bezorgen."),
         }
     }
 }
@@ -223,6 +235,12 @@ mod tests {
         };
         golden::compare_pdf("overzicht.txt", &overview.pdf().unwrap());
         golden::compare("overzicht.csv", &String::from_utf8(overview.csv()).unwrap());
+    }
+
+    #[test]
+    fn what_is_left_of_the_families_is_not_told_by_the_letters() {
+        let letters = Letters { letters: 812, pages: 815, without_address: Count::of(2) };
+        assert!(!letters.words().contains("81"), "{}", letters.words());
     }
 
     #[test]

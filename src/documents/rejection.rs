@@ -38,6 +38,8 @@ pub enum Reason {
     UsedUp {
         /// The protocol.
         protocol: ProtocolId,
+        /// From when a list may be sent again, while the protocol holds; none where it never may.
+        again_from: Option<Date>,
     },
     /// A list with the same content was answered already.
     Duplicate {
@@ -97,7 +99,15 @@ impl Reason {
                     repeatable(reference)
                 );
             }
-            Self::UsedUp { protocol } => {
+            Self::UsedUp { protocol, again_from: Some(day) } => {
+                return format!(
+                    "Het protocol {protocol} laat nu geen antwoord meer toe: het aantal lijsten voor deze periode is al \
+                     beantwoord.\nHet eerdere antwoord staat in de map /outbox zolang de bewaartermijn loopt. Vanaf {} \
+                     kunt u opnieuw een lijst sturen.",
+                    date_nl(*day)
+                );
+            }
+            Self::UsedUp { protocol, again_from: None } => {
                 return format!(
                     "Het protocol {protocol} laat geen antwoord meer toe: het aantal lijsten waarvoor het geldt, is al \
                      beantwoord.\nHet eerdere antwoord staat in de map /outbox zolang de bewaartermijn loopt. Hebt u \
@@ -271,7 +281,7 @@ mod tests {
             Reason::NoProtocol,
             Reason::AmbiguousProtocol(vec![id("OPG-2026-017"), id("OPG-2026-018")]),
             Reason::UnknownProtocol("OPG-2025-999".to_owned()),
-            Reason::UsedUp { protocol: id("OPG-2026-017") },
+            Reason::UsedUp { protocol: id("OPG-2026-017"), again_from: None },
             Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3) },
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
@@ -322,6 +332,13 @@ mod tests {
             assert!(text.contains("21 november 2026 om 10.30 uur"));
             golden::compare(&format!("weigering-{}.txt", reason.code()), &text);
         }
+    }
+
+    #[test]
+    fn who_may_send_again_is_told_from_when() {
+        let again_from = Some(date(2027, 1, 1));
+        let text = Reason::UsedUp { protocol: "OPG-2026-017".parse().unwrap(), again_from }.explanation_nl();
+        assert!(text.ends_with("Vanaf 1 januari 2027 kunt u opnieuw een lijst sturen."), "{text}");
     }
 
     #[test]

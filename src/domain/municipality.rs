@@ -1,6 +1,9 @@
-//! The municipalities of Flanders since 1 January 2025, with their postcodes (Statbel, CC BY 4.0).
+//! The municipalities of Flanders since 1 January 2025, with their postcodes (Statbel, CC BY 4.0), and the codes of those
+//! that they were merged of.
 
 use std::{collections::BTreeMap, fmt, str::FromStr};
+
+use super::mergers;
 
 /// A municipality's code at the statistical office (REFNIS): five digits, the first its province.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -21,6 +24,11 @@ impl FromStr for NisCode {
 }
 
 impl NisCode {
+    /// The code of that number; none where it has not five digits.
+    pub(super) fn of(number: u32) -> Option<Self> {
+        (10_000..=99_999).contains(&number).then_some(Self(number))
+    }
+
     /// The code as a number, 10000 to 99999.
     pub fn number(self) -> u32 {
         self.0
@@ -48,7 +56,11 @@ pub struct Municipality {
 
 /// The table of municipalities.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Municipalities(BTreeMap<NisCode, Municipality>);
+pub struct Municipalities {
+    by_code: BTreeMap<NisCode, Municipality>,
+    /// Codes that are no more, with what each became; both sides differ, and the right one is in the table.
+    former: BTreeMap<NisCode, NisCode>,
+}
 
 /// Where the table is at fault.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -83,33 +95,53 @@ impl Municipalities {
                 return Err(fault("the code stands twice"));
             }
         }
-        Ok(Self(table))
+        let known = mergers().filter(|merger| table.contains_key(&merger.today) && !table.contains_key(&merger.former));
+        let former = known.map(|merger| (merger.former, merger.today)).collect();
+        Ok(Self { by_code: table, former })
+    }
+
+    /// Takes note that a code is no more, and what it became. One that is in the table, or known already, stays as it is.
+    pub fn note_former(&mut self, former: NisCode, today: NisCode) {
+        if self.by_code.contains_key(&today) && !self.by_code.contains_key(&former) {
+            self.former.entry(former).or_insert(today);
+        }
+    }
+
+    /// Codes that are no more, with the code of what each became.
+    pub fn former(&self) -> &BTreeMap<NisCode, NisCode> {
+        &self.former
+    }
+
+    /// Whether the rows of both tables are the same, whatever is known of former codes.
+    pub fn same_rows(&self, other: &Self) -> bool {
+        self.by_code == other.by_code
     }
 
     /// The municipality with that code.
     pub fn by_code(&self, code: NisCode) -> Option<&Municipality> {
-        self.0.get(&code)
+        self.by_code.get(&code)
     }
 
     /// The table with that municipality alone, if it is there.
     #[must_use]
     pub fn only(&self, code: NisCode) -> Self {
-        Self(self.0.get_key_value(&code).map(|(code, found)| (*code, found.clone())).into_iter().collect())
+        let found = self.by_code.get_key_value(&code).map(|(code, found)| (*code, found.clone()));
+        Self { by_code: found.into_iter().collect(), former: BTreeMap::new() }
     }
 
     /// All municipalities, by code.
     pub fn iter(&self) -> impl Iterator<Item = &Municipality> {
-        self.0.values()
+        self.by_code.values()
     }
 
     /// How many there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        self.by_code.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_code.is_empty()
     }
 }
 

@@ -151,6 +151,14 @@ impl Use {
             Self::Periodic { per, .. } => Some(per.start(day)),
         }
     }
+
+    /// The first day after `day` from which uses count anew; none where they never do.
+    pub fn counted_anew_from(self, day: Date) -> Option<Date> {
+        match self {
+            Self::Once => None,
+            Self::Periodic { per, .. } => Some(per.next(day)),
+        }
+    }
 }
 
 /// A calendar period, in Brussels.
@@ -169,6 +177,15 @@ impl Period {
             Self::Year => day.first_of_year(),
             Self::Month => day.first_of_month(),
         }
+    }
+
+    /// The first day of the period after the one that holds `day`.
+    pub fn next(self, day: Date) -> Date {
+        let last = match self {
+            Self::Year => day.last_of_year(),
+            Self::Month => day.last_of_month(),
+        };
+        last.tomorrow().unwrap_or(last)
     }
 }
 

@@ -159,6 +159,8 @@ pub struct Tenant {
     pub kind: TenantKind,
     /// Its municipality; none for an auditor or a printer.
     pub nis_code: Option<NisCode>,
+    /// Codes of the municipalities that it was merged of, which are no more.
+    pub former_nis_codes: Vec<NisCode>,
     /// Keys that may log in.
     pub keys: Vec<LoginKey>,
     /// Authorities whose certificates may log in.

@@ -62,6 +62,35 @@ impl Slots {
         self.by_name.values_mut().chain(&mut self.nameless)
     }
 
+    /// Puts an upload in its place by what its record and the log say of it. What is settled or removed has none.
+    fn find_place(
+        &mut self,
+        mut record: Record,
+        directory: &Directory,
+        known: &impl Fn(&str) -> Known,
+    ) -> Result<(), DropBoxError> {
+        let mut state = State::Kept;
+        if record.closed && !is_temporary(&record.name) {
+            match known(&record.id) {
+                Known::Settled => return Ok(()),
+                Known::Removed => return record.delete(directory),
+                Known::Waiting => state = State::Waiting,
+                // Its close was never confirmed: it counts as broken off.
+                Known::Nothing => record.closed = false,
+            }
+        }
+        let key = (record.area, record.name.clone());
+        let slot = Slot { record, state, session: String::new(), hold: None };
+        // Of two with one name, the name is that of the one that its owner may go on with, or goes on with now.
+        let replaced = match self.by_name.get(&key) {
+            Some(other) if other.state == State::Writing => Some(slot),
+            Some(other) if state == State::Waiting && other.state == State::Kept => Some(slot),
+            _ => self.by_name.insert(key, slot),
+        };
+        self.nameless.extend(replaced);
+        Ok(())
+    }
+
     /// Takes a name away. What the exchange has stays known: it may come back unanswered.
     fn take_name(&mut self, key: &(Area, String)) {
         let slot = self.by_name.remove(key);
@@ -114,30 +143,29 @@ impl Inbox {
     /// Opens the inboxes of a tenant. `known` tells what the log knows of a finished submission.
     pub fn open(tenant: TenantId, directory: Directory, known: impl Fn(&str) -> Known) -> Result<Self, DropBoxError> {
         let mut slots = Slots::default();
-        for mut record in record::load_all(&directory)? {
-            let mut state = State::Kept;
-            if record.closed && !is_temporary(&record.name) {
-                match known(&record.id) {
-                    Known::Settled => continue,
-                    Known::Removed => {
-                        record.delete(&directory)?;
-                        continue;
-                    }
-                    Known::Waiting => state = State::Waiting,
-                    // Its close was never confirmed: it counts as broken off.
-                    Known::Nothing => record.closed = false,
-                }
-            }
-            let key = (record.area, record.name.clone());
-            let slot = Slot { record, state, session: String::new(), hold: None };
-            // Of two with one name, the name is that of the one that its owner may go on with.
-            let replaced = match slots.by_name.get(&key) {
-                Some(other) if state == State::Waiting && other.state == State::Kept => Some(slot),
-                _ => slots.by_name.insert(key, slot),
-            };
-            slots.nameless.extend(replaced);
+        for record in record::load_all(&directory)? {
+            slots.find_place(record, &directory, &known)?;
         }
         Ok(Self { tenant, directory, slots: Mutex::new(slots) })
+    }
+
+    /// Takes in uploads of another tenant whose files were moved here. Gives those that wait.
+    pub fn adopt(&self, ids: &[String], known: impl Fn(&str) -> Known) -> Result<Vec<Submission>, DropBoxError> {
+        let mut slots = self.lock();
+        for id in ids {
+            if let Some(record) = record::load_one(&self.directory, id)? {
+                slots.find_place(record, &self.directory, &known)?;
+            }
+        }
+        let waiting = slots.all_mut().filter(|slot| slot.state == State::Waiting && ids.contains(&slot.record.id));
+        Ok(waiting.map(|slot| self.submission(&slot.record.id)).collect())
+    }
+
+    /// Whether no session has it open, and the exchange has nothing of it.
+    pub fn is_idle(&self) -> bool {
+        let mut slots = self.lock();
+        slots.live_sessions.is_empty()
+            && slots.all_mut().all(|slot| !matches!(slot.state, State::Writing | State::Taken))
     }
 
     pub fn directory(&self) -> &Directory {
@@ -429,7 +457,7 @@ pub(super) fn unavailable(error: DropBoxError) -> Denied {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dropbox::record::Stored;
+    use crate::{dropbox::record::Stored, ledger::LedgerError};
 
     const NEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
 
@@ -527,7 +555,7 @@ mod tests {
         let later = SystemTime::now() + std::time::Duration::from_hours(1);
         assert!(inbox.stale(SystemTime::now() - std::time::Duration::from_hours(1)).is_empty());
         let [stale] = &inbox.stale(later)[..] else { panic!("the one that broke off") };
-        let failing = |_: &Record| Err(DropBoxError::NoSuchTenant(String::new()));
+        let failing = |_: &Record| Err(DropBoxError::Ledger(LedgerError::Value { what: "word" }));
         assert!(inbox.remove_stale(stale, failing).is_err() && directory.contains("1.json"));
         inbox.remove_stale(stale, |_| Ok(())).unwrap();
         assert!(!directory.contains("1.json") && directory.contains("2.json") && inbox.stale(later).is_empty());

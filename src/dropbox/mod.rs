@@ -14,6 +14,7 @@ mod content;
 mod download;
 mod held;
 mod inbox;
+mod merger;
 mod name;
 mod outbox;
 mod place;
@@ -30,13 +31,14 @@ pub mod view;
 mod whole_log;
 
 pub use budget::MemoryBudget;
+pub use merger::Belongings;
 pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
 pub use received::{Received, Submission};
 pub use removal::StaleUpload;
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
 
-use crate::{durable::DurableError, seal::SealError, transfer_log::LogError};
+use crate::{durable::DurableError, ledger::LedgerError, seal::SealError, transfer_log::LogError};
 
 /// Why a drop-box could not do its part; details for the operator, never for a tenant.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +78,7 @@ pub enum DropBoxError {
         #[source]
         source: serde_json::Error,
     },
-    /// A tenant without a drop-box.
-    #[error("there is no drop-box {0}")]
-    NoSuchTenant(String),
+    /// The ledger.
+    #[error("the ledger did not answer")]
+    Ledger(#[source] LedgerError),
 }

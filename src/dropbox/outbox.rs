@@ -183,12 +183,14 @@ pub(super) fn staged_ids(directory: &Directory) -> Result<Vec<String>, DropBoxEr
         .collect())
 }
 
-/// Publishes a staged delivery: the file first, then its manifest. Doing it again after a stop is harmless.
+/// Publishes a staged delivery: the file first, then its manifest. Doing it again after a stop is harmless. `tenant` says
+/// whose it is today: the one that it was made for may have ended since.
 pub(super) fn publish(
     staging: &Directory,
     id: &str,
     log_index: u64,
-    outbox_of: impl FnOnce(&str) -> Result<Outbox, DropBoxError>,
+    tenant: &TenantId,
+    outbox: &Outbox,
 ) -> Result<Option<Published>, DropBoxError> {
     let name = draft_name(id);
     let Some(bytes) = staging.read(&name, LONGEST_DRAFT_BYTES).map_err(DropBoxError::Storage)? else {
@@ -197,7 +199,6 @@ pub(super) fn publish(
     let record_fault = |source| DropBoxError::Record { name: name.clone(), source };
     let mut draft: Draft = serde_json::from_slice(&bytes).map_err(record_fault)?;
     draft.manifest.log_index = log_index;
-    let outbox = outbox_of(&draft.tenant)?;
     let target = outbox.directory(draft.area);
     if staging.contains(&content(id)) {
         staging.rename(&content(id), target, &draft.manifest.file).map_err(DropBoxError::Storage)?;
@@ -206,8 +207,7 @@ pub(super) fn publish(
     let manifest = draft.manifest.to_json().map_err(record_fault)?;
     target.write(&manifest_name(&draft.manifest.file), manifest.as_bytes()).map_err(DropBoxError::Storage)?;
     staging.remove_if_there(&name).map_err(DropBoxError::Storage)?;
-    let tenant = draft.tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(draft.tenant.clone()))?;
-    Ok(Some(Published { id: id.to_owned(), tenant, file: draft.manifest.file }))
+    Ok(Some(Published { id: id.to_owned(), tenant: tenant.clone(), file: draft.manifest.file }))
 }
 
 /// Removes what was staged and never entered the log.

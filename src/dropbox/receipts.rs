@@ -19,6 +19,10 @@ impl Receipts {
         tenant_directory.subdirectory("receipts").map(Self).map_err(DropBoxError::Storage)
     }
 
+    pub fn directory(&self) -> &Directory {
+        &self.0
+    }
+
     /// Writes a receipt, durably; one of that name is replaced.
     pub fn put(&self, name: &str, text: &str) -> Result<(), DropBoxError> {
         self.0.write(name, text.as_bytes()).map_err(DropBoxError::Storage)

@@ -77,6 +77,11 @@ pub(super) fn delete(directory: &Directory, id: &str) -> Result<(), DropBoxError
         .map_err(DropBoxError::Storage)
 }
 
+/// Whether that is the name of a record.
+pub(super) fn is_record(name: &str) -> bool {
+    name.ends_with(RECORD_ENDING)
+}
+
 /// The uploads of which there is a record.
 pub(super) fn ids(directory: &Directory) -> Result<Vec<String>, DropBoxError> {
     let mut names = directory.names().map_err(DropBoxError::Storage)?;
@@ -89,16 +94,23 @@ pub(super) fn content_file(id: &str) -> String {
     format!("{id}{CONTENT_ENDING}")
 }
 
+/// Reads the record of an upload; none where it is gone.
+pub(super) fn load_one(directory: &Directory, id: &str) -> Result<Option<Record>, DropBoxError> {
+    load(directory, &format!("{id}{RECORD_ENDING}"))
+}
+
+fn load(directory: &Directory, name: &str) -> Result<Option<Record>, DropBoxError> {
+    let bytes = directory.read(name, LONGEST_RECORD_BYTES).map_err(DropBoxError::Storage)?;
+    let fault = |source| DropBoxError::Record { name: name.to_owned(), source };
+    bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(fault)).transpose()
+}
+
 /// Reads all records of a directory, and removes content that no record names: it was never accepted.
 pub(super) fn load_all(directory: &Directory) -> Result<Vec<Record>, DropBoxError> {
     let names = directory.names().map_err(DropBoxError::Storage)?;
     let mut records = Vec::new();
     for name in names.iter().filter(|name| name.ends_with(RECORD_ENDING) && !name.starts_with('.')) {
-        if let Some(bytes) = directory.read(name, LONGEST_RECORD_BYTES).map_err(DropBoxError::Storage)? {
-            let record =
-                serde_json::from_slice(&bytes).map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
-            records.push(record);
-        }
+        records.extend(load(directory, name)?);
     }
     for name in names {
         let known = name.ends_with(RECORD_ENDING) && !name.starts_with('.')

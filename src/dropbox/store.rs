@@ -3,8 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, RwLock},
 };
+
+use jiff::Timestamp;
 
 use super::{
     Area, DropBoxError, MemoryBudget, Outbox, Published, Staging, Submission,
@@ -135,11 +137,13 @@ const OUTBOXES: &str = "boxes";
 /// All drop-boxes, in files under one directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Boxes {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     pub(super) outboxes: Directory,
-    uploads: Directory,
+    pub(super) uploads: Directory,
     staging: Directory,
-    open: Arc<Mutex<HashMap<TenantId, TenantBoxes>>>,
+    pub(super) open: Arc<Mutex<HashMap<TenantId, TenantBoxes>>>,
+    /// Held to write while a drop-box goes to another tenant: nobody opens one, and no receipt is put, meanwhile.
+    pub(super) merging: Arc<RwLock<()>>,
 }
 
 /// Who has, or once had, a drop-box below this state directory, in order. Nothing is made.
@@ -163,7 +167,7 @@ pub(super) fn tenants_in(directory: &Directory) -> Result<Vec<TenantId>, DropBox
 }
 
 impl Boxes {
-    /// Opens the drop-boxes and makes what is missing.
+    /// Opens the drop-boxes, makes what is missing, and finishes a merger that a stop broke off.
     ///
     /// # Errors
     /// [`DropBoxError::Storage`].
@@ -188,13 +192,16 @@ impl Boxes {
             archive_dir: Directory::create(&settings.archive_dir).map_err(DropBoxError::Storage)?,
             log_keys: settings.log_keys,
         };
-        Ok(Self {
+        let boxes = Self {
             shared: Arc::new(shared),
             outboxes: open(OUTBOXES)?,
             uploads: open("uploads")?,
             staging: open("staging")?,
             open: Arc::default(),
-        })
+            merging: Arc::default(),
+        };
+        boxes.finish_mergers()?;
+        Ok(boxes)
     }
 
     pub(super) fn boxes_of(&self, tenant: &TenantId) -> Result<TenantBoxes, DropBoxError> {
@@ -213,7 +220,7 @@ impl Boxes {
 
     /// What the log knows of a finished submission. When it cannot be asked, the submission counts as waiting, and
     /// the exchange, which asks again, waits as well.
-    fn known(&self, id: &str) -> Known {
+    pub(super) fn known(&self, id: &str) -> Known {
         match self.shared.ledger.submission(id) {
             Ok(row) => match row.map(|row| row.state) {
                 None | Some(SubmissionState::Unfinished) => Known::Nothing,
@@ -290,19 +297,25 @@ impl Boxes {
     ///
     /// # Errors
     /// [`DropBoxError`].
-    pub fn publish(&self, delivery_id: &str, log_index: u64) -> Result<Option<Published>, DropBoxError> {
-        outbox::publish(&self.staging, delivery_id, log_index, |tenant| {
-            let id = tenant.parse().map_err(|_| DropBoxError::NoSuchTenant(tenant.to_owned()))?;
-            Ok(self.boxes_of(&id)?.outbox)
-        })
+    pub fn publish(
+        &self,
+        delivery_id: &str,
+        log_index: u64,
+        tenant: &TenantId,
+    ) -> Result<Option<Published>, DropBoxError> {
+        let outbox = self.boxes_of(tenant)?.outbox;
+        outbox::publish(&self.staging, delivery_id, log_index, tenant, &outbox)
     }
 
-    /// Puts a receipt in a tenant's `/log/receipts`, durably; one of that name is replaced.
+    /// Puts a receipt for what a tenant did at that time in `/log/receipts`, durably; one of that name is replaced. Where
+    /// the tenant ended since, it goes to who has its drop-box.
     ///
     /// # Errors
     /// [`DropBoxError`].
-    pub fn put_receipt(&self, tenant: &TenantId, name: &str, text: &str) -> Result<(), DropBoxError> {
-        self.boxes_of(tenant)?.receipts.put(name, text)
+    pub fn put_receipt(&self, tenant: &TenantId, at: Timestamp, name: &str, text: &str) -> Result<(), DropBoxError> {
+        let _none_merges = self.merging.read().unwrap_or_else(PoisonError::into_inner);
+        let heir = self.heir(tenant, at)?;
+        self.boxes_of(heir.as_ref().unwrap_or(tenant))?.receipts.put(name, text)
     }
 
     /// Bytes of a tenant's published files.
@@ -316,6 +329,7 @@ impl Boxes {
 
 impl DropBoxes for Boxes {
     fn open(&self, login: &Login) -> Option<Arc<dyn DropBox>> {
+        let _none_merges = self.merging.read().unwrap_or_else(PoisonError::into_inner);
         let tenant = self.shared.host.tenant(&login.tenant)?;
         match self.boxes_of(&login.tenant) {
             Ok(boxes) => Some(Arc::new(TenantView::new(self.shared.clone(), boxes, tenant, login.clone()))),

@@ -108,6 +108,7 @@ fn bree() -> Tenant {
         name: "Stad Bree".to_owned(),
         kind: TenantKind::Municipality,
         nis_code: None,
+        former_nis_codes: Vec::new(),
         keys: Vec::new(),
         certificate_authorities: Vec::new(),
         passwords: Vec::new(),

@@ -239,6 +239,17 @@ impl Directory {
         }
     }
 
+    /// Removes an empty directory; that there is none is fine. Durable once this directory is synced.
+    ///
+    /// # Errors
+    /// [`DurableError`]; also that something is in it.
+    pub fn remove_empty_directory(&self, name: &str) -> Result<(), DurableError> {
+        match self.handle.remove_dir(name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed.map_err(|source| self.fault("remove directory", name, source)),
+        }
+    }
+
     /// Whether there is an entry of that name.
     pub fn contains(&self, name: &str) -> bool {
         self.handle.symlink_metadata(name).is_ok()

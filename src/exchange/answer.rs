@@ -178,7 +178,12 @@ impl Exchange {
                 let list = read(Some(&id))?;
                 let fingerprint = self.parts.fingerprints.of_list(&list, &id);
                 self.refuse_repetition(case, &id, &fingerprint, register)?;
-                return Err(Stop::Refused(Reason::UsedUp { protocol: id.clone() }, Some(id)));
+                // No day on which the protocol holds no more is promised.
+                let again_from = case.tenant.protocol(&id).and_then(|protocol| {
+                    let day = protocol.usage.counted_anew_from(case.today)?;
+                    protocol.valid.is_some_and(|valid| valid.contains(day)).then_some(day)
+                });
+                return Err(Stop::Refused(Reason::UsedUp { protocol: id.clone(), again_from }, Some(id)));
             }
             Err(fault) => return Err(refused_selection(fault)),
         };

@@ -154,7 +154,7 @@ impl Exchange {
     pub(super) fn publish(&self, deliveries: &[(String, u64, TenantId)]) -> Result<(), ExchangeError> {
         let mut records = Vec::new();
         for (id, seq, tenant) in deliveries {
-            let published = self.parts.boxes.publish(id, *seq).map_err(ExchangeError::DropBox)?;
+            let published = self.parts.boxes.publish(id, *seq, tenant).map_err(ExchangeError::DropBox)?;
             if published.is_none() {
                 // A stop came after publishing and before the entry below: only that is missing.
                 tracing::info!(delivery = id, "was published before the stop");

@@ -126,6 +126,21 @@ impl Queue {
         }
     }
 
+    /// A tenant ended, and another has its drop-box: what is to be explained goes there. What is to be answered is
+    /// forgotten, and for whoever finds it in the drop-box to take up.
+    pub fn hand_over(&self, former: &TenantId, into: &TenantId) {
+        let mut state = self.lock();
+        state.waiting.retain(|(job, _)| !matches!(job, Job::Answer(submission) if submission.tenant == *former));
+        for (job, _) in &mut state.waiting {
+            if let Job::Explain(refused) = job
+                && refused.submission.tenant == *former
+            {
+                refused.submission.tenant = into.clone();
+            }
+        }
+        state.turns.remove(former);
+    }
+
     /// The job of that tenant that [`Queue::next`] gave is no longer under way.
     pub fn finished(&self, tenant: &TenantId) {
         self.lock().busy.remove(tenant);

@@ -47,7 +47,8 @@ pub fn select<'tenant>(
         release(request).map(|clearance| (protocol, clearance)).map_err(|refusal| (protocol, refusal))
     };
     let refused = |(protocol, refusal): (&Protocol, Refusal)| SelectionFault::Refused(protocol.id.clone(), refusal);
-    if let Some(protocol) = tenant.protocols.iter().find(|protocol| has_word(file_name, protocol.id.as_str())) {
+    let references: Vec<ProtocolId> = tenant.protocols.iter().map(|protocol| protocol.id.clone()).collect();
+    if let Some(protocol) = named(&references, file_name).and_then(|reference| tenant.protocol(reference)) {
         return ask(protocol).map_err(refused);
     }
     if let Some(unknown) = unknown_reference(file_name) {
@@ -71,6 +72,12 @@ pub fn select<'tenant>(
         return Err(SelectionFault::Ambiguous(allowed.iter().map(|(protocol, _)| protocol.id.clone()).collect()));
     }
     allowed.pop().ok_or_else(|| last_refusal.map_or(SelectionFault::NoProtocol, refused))
+}
+
+/// The reference that a name holds. One may begin another, as OPG-2026-017 and OPG-2026-017-2: the longest is meant.
+fn named<'a>(references: &'a [ProtocolId], name: &str) -> Option<&'a ProtocolId> {
+    let held = references.iter().filter(|reference| has_word(name, reference.as_str()));
+    held.max_by_key(|reference| reference.as_str().len())
 }
 
 /// Whether `word` stands in a name with no letter or digit beside it, in any case.
@@ -97,6 +104,16 @@ fn unknown_reference(name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_longest_reference_that_a_name_holds_is_meant() {
+        let names = ["OPG-2026-017", "OPG-2026-017-2"];
+        for (file, meant) in [("OPG-2026-017-2_lijst.csv", names[1]), ("OPG-2026-017_lijst-2.csv", names[0])] {
+            for order in [names, [names[1], names[0]]] {
+                assert_eq!(named(&order.map(|name| name.parse().unwrap()), file).unwrap().as_str(), meant, "{file}");
+            }
+        }
+    }
 
     #[test]
     fn references_are_found_as_words() {

@@ -7,7 +7,7 @@ use crate::{
     domain::{DeliveryName, ProtocolId, TenantId},
     transfer_log::{
         AssignmentRun, DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, Index, IndexError, ListAnswered,
-        Outcome, Position, ProtocolUsed, StoredEntry, Upload,
+        Outcome, Position, ProtocolUsed, StoredEntry, TenantMerged, Upload,
     },
 };
 
@@ -55,7 +55,7 @@ impl SqliteIndex {
 
     pub(super) fn forget(&mut self) -> Result<(), LedgerError> {
         let forget = "BEGIN; DELETE FROM submissions; DELETE FROM uses; DELETE FROM answers; DELETE FROM deliveries; \
-                      DELETE FROM runs; DELETE FROM removals; DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
+                      DELETE FROM runs; DELETE FROM removals; DELETE FROM mergers; DELETE FROM logins; UPDATE progress SET size = 0, last = NULL; COMMIT";
         self.database.execute_batch(forget).map_err(LedgerError::database("empty"))
     }
 }
@@ -121,6 +121,7 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
             remove_delivery(database, delivery_id, Cause { name: "withdrawn", motive: Some(motive) }, entry)
         }
         (Event::UploadRemoved(_), _, Some(about)) => remove_upload(database, about, entry),
+        (Event::TenantMerged(TenantMerged { former, .. }), Some(tenant), _) => merge(database, former, tenant, entry),
         _ => Ok(()),
     }
 }
@@ -188,6 +189,27 @@ fn remove_upload(database: &Transaction<'_>, id: &str, entry: &StoredEntry) -> r
     let remove = "UPDATE submissions SET gone_at = ?2, state = iif(state = 'waiting', 'removed', state) \
                   WHERE id = ?1 AND gone_at IS NULL";
     database.prepare_cached(remove)?.execute(params![id, at]).map(|_| ())
+}
+
+/// Gives another tenant all that is known of one that ended: what was used up stays used up.
+fn merge(
+    database: &Transaction<'_>,
+    former: &TenantId,
+    tenant: &TenantId,
+    entry: &StoredEntry,
+) -> rusqlite::Result<()> {
+    let names = [former.as_str(), tenant.as_str()];
+    for table in ["submissions", "uses", "answers", "deliveries", "runs", "removals", "mergers"] {
+        // Ids are drawn at random, so that no row meets one that is there.
+        database.execute(&format!("UPDATE OR IGNORE {table} SET tenant = ?2 WHERE tenant = ?1"), names)?;
+    }
+    let log_in = "INSERT INTO logins (tenant, last_at) SELECT ?2, last_at FROM logins WHERE tenant = ?1 \
+                  ON CONFLICT (tenant) DO UPDATE SET last_at = max(last_at, excluded.last_at)";
+    database.execute(log_in, names)?;
+    database.execute("DELETE FROM logins WHERE tenant = ?1", [former.as_str()])?;
+    let note = "INSERT INTO mergers (former, tenant, at) VALUES (?1, ?2, ?3)";
+    let row = params![former.as_str(), tenant.as_str(), entry.at.as_microsecond()];
+    database.execute(note, row).map(|_| ())
 }
 
 fn answer(

@@ -153,6 +153,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError>;
 
+    /// Tenants that ended since another has what was theirs, in the order of the log.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn mergers(&self) -> Result<Vec<MergerRow>, LedgerError>;
+
     /// Counts for each tenant that the log speaks of. Trials count, too, but not as what was not fetched.
     ///
     /// # Errors
@@ -272,6 +278,17 @@ pub enum RemovalCause {
         /// When it came.
         received_at: Timestamp,
     },
+}
+
+/// A tenant that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MergerRow {
+    /// The tenant that ended.
+    pub former: TenantId,
+    /// Who has what was its own today, also over several mergers.
+    pub tenant: TenantId,
+    /// When: what the log tells of the tenant up to then is about what the other has now.
+    pub at: Timestamp,
 }
 
 /// A run of an assignment.

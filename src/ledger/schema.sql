@@ -62,7 +62,8 @@ CREATE TABLE deliveries (
     -- 'expired' or 'withdrawn', once its file may be removed.
     gone TEXT
 ) STRICT, WITHOUT ROWID;
-CREATE UNIQUE INDEX deliveries_file ON deliveries (tenant, file);
+-- After a merger two may have one name, of which one at most still has its file.
+CREATE INDEX deliveries_file ON deliveries (tenant, file);
 CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
 CREATE INDEX deliveries_of ON deliveries (tenant, created_seq);
 CREATE INDEX deliveries_unavailable ON deliveries (created_seq) WHERE available_at IS NULL;
@@ -101,6 +102,13 @@ CREATE TABLE removals (
     certificate TEXT
 ) STRICT;
 CREATE INDEX removals_untold ON removals (tenant, place) WHERE certificate IS NULL;
+-- Tenants that ended, and who has what was theirs today.
+CREATE TABLE mergers (
+    place INTEGER PRIMARY KEY,
+    former TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    at INTEGER NOT NULL
+) STRICT;
 CREATE TABLE logins (
     tenant TEXT PRIMARY KEY,
     last_at INTEGER NOT NULL

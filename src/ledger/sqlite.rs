@@ -15,13 +15,13 @@ use jiff::{Timestamp, civil::Date};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
 
 use super::{
-    AnsweredList, DeliveryRow, Ledger, LedgerError, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
+    AnsweredList, DeliveryRow, Ledger, LedgerError, MergerRow, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
     rows::{DELIVERIES, SUBMISSIONS, column, count, delivery, json, removal, submission, text, time, timestamp},
 };
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 3;
+const SCHEMA_VERSION: i32 = 4;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -140,7 +140,9 @@ impl Ledger for SqliteLedger {
     }
 
     fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError> {
-        let query = format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2");
+        // Of two with one name, the one that is still there, else the newest.
+        let query =
+            format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2 ORDER BY gone IS NOT NULL, created_seq DESC LIMIT 1");
         Ok(self.rows(&query, [tenant.as_str(), file], delivery)?.into_iter().next())
     }
 
@@ -232,6 +234,12 @@ impl Ledger for SqliteLedger {
         let query = "SELECT min(fetched_at) FROM deliveries \
                      WHERE tenant = ?1 AND kind = ?2 AND fetched_at IS NOT NULL HAVING count(*) > 0";
         Ok(self.rows(query, [tenant.as_str(), kind.name()], |row| time(row, 0))?.into_iter().next())
+    }
+
+    fn mergers(&self) -> Result<Vec<MergerRow>, LedgerError> {
+        self.rows("SELECT former, tenant, at FROM mergers ORDER BY place", [], |row| {
+            Ok(MergerRow { former: text(row, 0)?, tenant: text(row, 1)?, at: time(row, 2)? })
+        })
     }
 
     fn summary(&self) -> Result<Summary, LedgerError> {

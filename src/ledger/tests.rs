@@ -11,7 +11,7 @@ use crate::{
     durable::Clock,
     transfer_log::{
         Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, Outcome, ProtocolUsed, Record,
-        TransferLog,
+        TenantMerged, TransferLog,
         support::{Place, answered, clock, context, delivery, every_event, upload},
     },
 };
@@ -41,7 +41,7 @@ impl Exchange {
 fn dump(path: &Path) -> Vec<String> {
     let database = Connection::open(path).unwrap();
     let mut rows = Vec::new();
-    for table in ["progress", "submissions", "uses", "answers", "deliveries", "runs", "removals", "logins"] {
+    for table in ["progress", "submissions", "uses", "answers", "deliveries", "runs", "removals", "mergers", "logins"] {
         let mut statement = database.prepare(&format!("SELECT * FROM {table}")).unwrap();
         let columns = statement.column_count();
         let found = statement.query_map([], |row| {
@@ -219,6 +219,62 @@ fn what_is_removed_is_told_once() {
     exchange.tell(gone, context());
     assert!(ledger.delivery(&id(9)).unwrap().unwrap().gone);
     assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
+}
+
+#[test]
+fn a_merged_tenant_has_all_that_the_others_used_up() {
+    let exchange = Exchange::start(Place::new());
+    let (gooik, pajottegem): (TenantId, TenantId) = ("gooik".parse().unwrap(), "pajottegem".parse().unwrap());
+    let of = |tenant: &TenantId, context: Context| Context { tenant: Some(tenant.clone()), ..context };
+    exchange.tell(every_event().swap_remove(0), of(&gooik, context()));
+    exchange.tell(upload(), of(&gooik, about(1)));
+    exchange.tell(Event::ListAnswered(answered()), of(&gooik, about(1)));
+    let used = Event::ProtocolUsed(ProtocolUsed { submission: id(1), day: date(2026, 11, 21) });
+    exchange.tell(used, of(&gooik, about(1)));
+    exchange.tell(Event::DeliveryCreated(delivery()), of(&gooik, about(1)));
+    // The other has a file of the same name, as when a municipality and its ocmw become one.
+    let same_name = DeliveryCreated { delivery_id: id(8), ..delivery() };
+    exchange.tell(Event::DeliveryCreated(same_name), of(&pajottegem, about(2)));
+    let ledger = &exchange.ledger;
+    let uses = |tenant| ledger.uses(tenant, &protocol(), None).unwrap();
+    assert_eq!((uses(&gooik), uses(&pajottegem)), (1, 0));
+    let at = exchange.tell(
+        Event::TenantMerged(TenantMerged {
+            former: gooik.clone(),
+            deliveries: 1,
+            unfetched: 1,
+            uploads: 1,
+            waiting: 0,
+            receipts: 2,
+        }),
+        of(&pajottegem, context()),
+    );
+    assert_eq!((uses(&gooik), uses(&pajottegem)), (0, 1));
+    assert_eq!(ledger.deliveries(&pajottegem).unwrap().len(), 2);
+    assert_eq!(ledger.deliveries(&gooik).unwrap(), []);
+    assert_eq!(ledger.submission(&id(1)).unwrap().unwrap().tenant, pajottegem);
+    let summary = ledger.summary().unwrap().tenants;
+    assert!(summary[&pajottegem].last_login.is_some() && !summary.contains_key(&gooik));
+    // And once more: whoever asks is told who has it today.
+    exchange.tell(
+        Event::TenantMerged(TenantMerged {
+            former: pajottegem.clone(),
+            deliveries: 2,
+            unfetched: 2,
+            uploads: 1,
+            waiting: 0,
+            receipts: 3,
+        }),
+        context(),
+    );
+    let mergers = ledger.mergers().unwrap();
+    assert_eq!(mergers[0], MergerRow { former: gooik.clone(), tenant: bree(), at });
+    assert_eq!((mergers.len(), uses(&bree())), (2, 1));
+    exchange.log.close().unwrap();
+    let live = dump(&exchange.place.path("ledger.db"));
+    let again = exchange.place.path("again.db");
+    rebuild(&exchange.place.dir(), &exchange.place.path("archive"), &again).unwrap();
+    assert_eq!(dump(&again), live);
 }
 
 #[test]

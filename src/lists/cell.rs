@@ -4,6 +4,10 @@ use crate::domain::{Niss, niss::DIGITS};
 
 use super::problem::Problem;
 
+/// A number with all that people and spreadsheets put around it is a fraction of this. A longer cell is not looked at:
+/// it may have a megabyte.
+const LONGEST_BYTES: usize = 256;
+
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
@@ -32,6 +36,10 @@ impl Cell {
     }
 
     fn read_written(cell: &[u8]) -> Self {
+        if cell.len() > LONGEST_BYTES {
+            let blank = cell.iter().all(u8::is_ascii_whitespace);
+            return if blank { Self::Empty } else { Self::Invalid(Problem::Format) };
+        }
         let Ok(text) = std::str::from_utf8(cell) else { return Self::Invalid(Problem::Format) };
         let text = bare(text);
         if text.is_empty() {
@@ -144,6 +152,15 @@ mod tests {
     fn valid(text: &str, number: &str, restored: bool) {
         let niss = Niss::parse(number).unwrap();
         assert_eq!(Cell::read(text.as_bytes()), Cell::Valid { niss, restored }, "{text}");
+    }
+
+    #[test]
+    fn a_page_is_no_number() {
+        let spaces = |count: usize| " ".repeat(count);
+        assert_eq!(Cell::read(spaces(LONGEST_BYTES + 1).as_bytes()), Cell::Empty);
+        valid(&(spaces(LONGEST_BYTES - 11) + "00012556777"), "00012556777", false);
+        let long = spaces(LONGEST_BYTES - 10) + "00012556777";
+        assert_eq!(Cell::read(long.as_bytes()), Cell::Invalid(Problem::Format));
     }
 
     #[test]

@@ -20,6 +20,13 @@ const MOST_STRINGS: usize = 1_500_000;
 /// Cells of one sheet, at most: ten for every row of the longest list.
 const MOST_CELLS: usize = 5_000_000;
 
+/// The text of a row, at most, bytes: a hundred cells of a page each. A string of the workbook that many cells share is
+/// stored once, so that the size of the file says nothing of this.
+const LONGEST_ROW_BYTES: usize = 1 << 20;
+
+/// The text of all rows, at most, bytes: two thousand for each row of the longest list; copied in less than a second.
+const MOST_TEXT_BYTES: usize = 1 << 30;
+
 /// Sheets listed in a workbook, at most: more than the parts that a workbook may have.
 const MOST_SHEETS: usize = 64;
 
@@ -166,6 +173,7 @@ pub struct Rows<'a> {
     strings: &'a Strings,
     line: u32,
     cells: usize,
+    text_bytes: usize,
 }
 
 const SHEET: &str = "worksheet";
@@ -173,7 +181,7 @@ const SHEET: &str = "worksheet";
 impl<'a> Rows<'a> {
     /// The rows of that sheet.
     pub fn new(bytes: &'a [u8], strings: &'a Strings) -> Result<Self, ListFault> {
-        Ok(Self { xml: Xml::new(bytes, SHEET)?, strings, line: 0, cells: 0 })
+        Ok(Self { xml: Xml::new(bytes, SHEET)?, strings, line: 0, cells: 0, text_bytes: 0 })
     }
 
     /// Reads the next row that has cells; false after the last.
@@ -248,6 +256,7 @@ impl<'a> Rows<'a> {
         }
         self.resolve(row, start, kind)?;
         let end = row.text.len();
+        self.bear(end, end - start)?;
         // Columns beyond the limit cannot hold the numbers, but they make the row one that is not blank.
         if end > start && column < MOST_COLUMNS {
             row.cells.push((column, start..end));
@@ -255,8 +264,22 @@ impl<'a> Rows<'a> {
         Ok(())
     }
 
+    /// Refuses a row that is too long, and too much text in all.
+    fn bear(&mut self, row_bytes: usize, more_bytes: usize) -> Result<(), ListFault> {
+        self.text_bytes += more_bytes;
+        for (bytes, limit, what) in [
+            (row_bytes, LONGEST_ROW_BYTES, "bytes of a row"),
+            (self.text_bytes, MOST_TEXT_BYTES, "bytes of text in cells"),
+        ] {
+            if bytes > limit {
+                return Err(ListFault::WorkbookTooLarge { what, limit: limit as u64 });
+            }
+        }
+        Ok(())
+    }
+
     /// Puts the text that people see in the place of the stored value.
-    fn resolve(&self, row: &mut Row, start: usize, kind: Kind) -> Result<(), ListFault> {
+    fn resolve(&mut self, row: &mut Row, start: usize, kind: Kind) -> Result<(), ListFault> {
         let stored = row.text.get(start..).unwrap_or_default();
         match kind {
             Kind::Shared if stored.is_empty() => {}
@@ -264,6 +287,8 @@ impl<'a> Rows<'a> {
                 let at: usize = stored.trim().parse().map_err(|_| damaged(SHEET, "a string's place"))?;
                 let text = self.strings.get(at).ok_or(damaged(SHEET, "a string that is not there"))?;
                 row.text.truncate(start);
+                // Before it is copied: it may be as long as all strings together.
+                self.bear(start + text.len(), 0)?;
                 row.text.push_str(text);
             }
             Kind::Number => {

@@ -21,6 +21,7 @@ use super::{
         Bytes, DeliveryLabels, Direction, EventLabel, ListLabels, LoginLabels, Method, Outcome, RuleLabels,
         TransferLabels, UNKNOWN_TENANT,
     },
+    of_tenant::OfTenants,
 };
 use crate::{
     domain::TenantId,
@@ -56,15 +57,15 @@ pub struct Counts {
     /// Whether entries are counted: not while the index catches up with what an earlier start wrote.
     begun: AtomicBool,
     answering: Mutex<Answering>,
-    logins: Family<LoginLabels, Counter>,
+    logins: OfTenants<LoginLabels>,
     login_seconds: OfKind<Method>,
-    transfers: Family<TransferLabels, Counter>,
-    transfer_bytes: Family<Bytes, Counter>,
+    transfers: OfTenants<TransferLabels>,
+    transfer_bytes: OfTenants<Bytes>,
     transfer_seconds: OfKind<Direction>,
-    lists: Family<ListLabels, Counter>,
+    lists: OfTenants<ListLabels>,
     answer_seconds: Histogram,
-    rules: Family<RuleLabels, Counter>,
-    deliveries: Family<DeliveryLabels, Counter>,
+    rules: OfTenants<RuleLabels>,
+    deliveries: OfTenants<DeliveryLabels>,
     events: Family<EventLabel, Counter>,
     reloads: Family<Outcome, Counter>,
     registers: Family<Outcome, Counter>,
@@ -81,15 +82,15 @@ impl Default for Counts {
             tenants: RwLock::default(),
             begun: AtomicBool::new(false),
             answering: Mutex::default(),
-            logins: Family::default(),
+            logins: OfTenants::default(),
             login_seconds: Family::new_with_constructor(|| Histogram::new(LOGIN_SECONDS)),
-            transfers: Family::default(),
-            transfer_bytes: Family::default(),
+            transfers: OfTenants::default(),
+            transfer_bytes: OfTenants::default(),
             transfer_seconds: Family::new_with_constructor(|| Histogram::new(TRANSFER_SECONDS)),
-            lists: Family::default(),
+            lists: OfTenants::default(),
             answer_seconds: Histogram::new(ANSWER_SECONDS),
-            rules: Family::default(),
-            deliveries: Family::default(),
+            rules: OfTenants::default(),
+            deliveries: OfTenants::default(),
             events: Family::default(),
             reloads: Family::default(),
             registers: Family::default(),
@@ -111,9 +112,19 @@ impl Counts {
         self.begun.store(true, Ordering::Release);
     }
 
-    /// This configuration holds, since that time: others than its tenants have no label of their own.
+    /// This configuration holds, since that time: others than its tenants have no label of their own, and counters of
+    /// those that left it go.
     pub fn configured<'a>(&self, tenants: impl Iterator<Item = &'a TenantId>, at: Timestamp) {
-        *self.tenants.write().unwrap_or_else(PoisonError::into_inner) = tenants.cloned().collect();
+        let mut configured = self.tenants.write().unwrap_or_else(PoisonError::into_inner);
+        *configured = tenants.cloned().collect();
+        let names: HashSet<&str> = configured.iter().map(TenantId::as_str).chain([UNKNOWN_TENANT]).collect();
+        let is_kept = |tenant: &str| names.contains(tenant);
+        self.logins.keep(is_kept);
+        self.transfers.keep(is_kept);
+        self.transfer_bytes.keep(is_kept);
+        self.lists.keep(is_kept);
+        self.rules.keep(is_kept);
+        self.deliveries.keep(is_kept);
         self.configured.set(at.as_second());
     }
 
@@ -156,7 +167,7 @@ impl Counts {
             Event::ListAnswered(_) => self.list(tenant, "answered".to_owned()),
             Event::ListRefused(_) => self.list(tenant, reason()),
             Event::PolicyRefused(refused) => {
-                self.rules.get_or_create(&RuleLabels { tenant, rule: refused.rule.clone() }).inc();
+                self.rules.add(RuleLabels { tenant, rule: refused.rule.clone() }, 1);
             }
             Event::DeliveryCreated(_) => self.delivery(tenant, "created"),
             Event::DeliveryAvailable(_) => self.delivery(tenant, "available"),
@@ -182,23 +193,23 @@ impl Counts {
             LoginMethod::Password => "password",
             LoginMethod::None => "none",
         };
-        self.logins.get_or_create(&LoginLabels { tenant, method, outcome }).inc();
+        self.logins.add(LoginLabels { tenant, method, outcome }, 1);
     }
 
     #[expect(clippy::cast_precision_loss, reason = "the sum of a histogram is a float; a transfer has not 2^53 ms")]
     fn transfer(&self, tenant: String, direction: &'static str, complete: bool, bytes: u64, duration_ms: u64) {
         let outcome = if complete { "complete" } else { "partial" };
-        self.transfers.get_or_create(&TransferLabels { tenant: tenant.clone(), direction, outcome }).inc();
-        self.transfer_bytes.get_or_create(&Bytes { tenant, direction }).inc_by(bytes);
+        self.transfers.add(TransferLabels { tenant: tenant.clone(), direction, outcome }, 1);
+        self.transfer_bytes.add(Bytes { tenant, direction }, bytes);
         self.transfer_seconds.get_or_create(&Direction { direction }).observe(duration_ms as f64 / 1000.0);
     }
 
     fn list(&self, tenant: String, outcome: String) {
-        self.lists.get_or_create(&ListLabels { tenant, outcome }).inc();
+        self.lists.add(ListLabels { tenant, outcome }, 1);
     }
 
     fn delivery(&self, tenant: String, step: &'static str) {
-        self.deliveries.get_or_create(&DeliveryLabels { tenant, step }).inc();
+        self.deliveries.add(DeliveryLabels { tenant, step }, 1);
     }
 
     fn register_outcome(&self, outcome: &'static str) {
@@ -208,11 +219,11 @@ impl Counts {
     /// Gives the counters their names; `_total` comes with the text.
     fn register(&mut self) {
         let to = &mut self.registry;
-        to.register("logins", "Logins, by how they ended", self.logins.clone());
-        to.register("transfers", "Files sent to (up) and fetched from (down) drop-boxes", self.transfers.clone());
-        to.register("lists", "Lists answered, or refused for a reason", self.lists.clone());
-        to.register("policy_refusals", "Files that the release gate held back, by its rule", self.rules.clone());
-        to.register("deliveries", "Steps of files for tenants", self.deliveries.clone());
+        to.register("logins", "Logins, by how they ended", self.logins.family());
+        to.register("transfers", "Files sent to (up) and fetched from (down) drop-boxes", self.transfers.family());
+        to.register("lists", "Lists answered, or refused for a reason", self.lists.family());
+        to.register("policy_refusals", "Files that the release gate held back, by its rule", self.rules.family());
+        to.register("deliveries", "Steps of files for tenants", self.deliveries.family());
         to.register("log_events", "Entries that the transfer log took", self.events.clone());
         to.register("config_reloads", "Readings of the changed configuration", self.reloads.clone());
         to.register("register_loads", "Readings of the register", self.registers.clone());
@@ -222,7 +233,7 @@ impl Counts {
             "transfer",
             "Bytes of files sent (up) and fetched (down)",
             Unit::Bytes,
-            self.transfer_bytes.clone(),
+            self.transfer_bytes.family(),
         );
         let help = "From connecting to being logged in";
         to.register_with_unit("login_duration", help, Unit::Seconds, self.login_seconds.clone());
@@ -351,6 +362,27 @@ mod tests {
         let text = Sheet::default().text(&counts).unwrap();
         let line = "groeikluis_logins_total{tenant=\"_unknown\",method=\"publickey\",outcome=\"grace\"} 3";
         assert!(text.contains(line) && !text.contains("root"), "{text}");
+    }
+
+    #[test]
+    fn counters_of_a_tenant_that_left_go() {
+        let counts = Counts::default();
+        let (bree, pelt): (TenantId, TenantId) = ("bree".parse().unwrap(), "pelt".parse().unwrap());
+        let at = Timestamp::from_second(1_000).unwrap();
+        counts.configured([&bree, &pelt].into_iter(), at);
+        counts.begin(std::iter::empty());
+        for tenant in ["bree", "pelt", "nobody"] {
+            counts.take_in(&entry(tenant, Some("s1"), 5, upload(), None));
+        }
+        let text = |counts: &Counts| Sheet::default().text(counts).unwrap();
+        assert!(text(&counts).contains("tenant=\"pelt\""));
+        counts.configured([&bree].into_iter(), at);
+        let left = text(&counts);
+        assert!(!left.contains("pelt") && left.contains("tenant=\"bree\"") && left.contains("_unknown"), "{left}");
+        counts.configured([&bree, &pelt].into_iter(), at);
+        counts.take_in(&entry("pelt", Some("s2"), 6, upload(), None));
+        let one = "groeikluis_transfers_total{tenant=\"pelt\",direction=\"up\",outcome=\"complete\"} 1";
+        assert!(text(&counts).contains(one));
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+use super::of_tenant::TenantLabel;
+
 /// The tenant's label of what concerns no configured tenant: a user name that somebody tried, most often. No tenant can
 /// have this name.
 pub const UNKNOWN_TENANT: &str = "_unknown";
@@ -78,4 +80,40 @@ pub(super) struct Outcome {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct EventLabel {
     pub event: &'static str,
+}
+
+impl TenantLabel for LoginLabels {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl TenantLabel for TransferLabels {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl TenantLabel for Bytes {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl TenantLabel for ListLabels {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl TenantLabel for RuleLabels {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
+}
+
+impl TenantLabel for DeliveryLabels {
+    fn tenant(&self) -> &str {
+        &self.tenant
+    }
 }

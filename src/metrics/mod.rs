@@ -12,6 +12,7 @@ mod answering;
 mod counts;
 mod follow;
 mod labels;
+mod of_tenant;
 mod sheet;
 
 pub use counts::{Counts, Reload};

@@ -84,6 +84,13 @@ impl<'a> Loader<'a> {
                 *slot = place;
             }
         }
+        // An extract may still have the code of before a merger: its children live in what the municipality became.
+        for (former, today) in municipalities.former() {
+            let place = by_nis_code.get(today.number() as usize).copied().unwrap_or(NO_MUNICIPALITY);
+            if let Some(slot) = by_nis_code.get_mut(former.number() as usize) {
+                *slot = place;
+            }
+        }
         let rows = RowLoader {
             catalogue,
             municipalities: codes,

@@ -230,6 +230,7 @@ pub(super) mod tests {
             name: "Stad Bree".to_owned(),
             kind: TenantKind::Municipality,
             nis_code: None,
+            former_nis_codes: Vec::new(),
             keys: vec![key],
             certificate_authorities: Vec::new(),
             passwords: vec![LoginPassword { label: "balie".to_owned(), hash: hash.parse().unwrap() }],

@@ -14,7 +14,9 @@ use super::{
         Login, LoginRefused, Logout, MailSent, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
         Rename, Upload,
     },
-    keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved},
+    keeping::{
+        BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, TenantMerged, UploadRemoved,
+    },
 };
 
 /// An event with its fields. The name in the log stands in the `event` key of its entry.
@@ -75,6 +77,9 @@ pub enum Event {
     /// An upload was kept long enough after its answer: durable before its files go.
     #[serde(rename = "upload.removed")]
     UploadRemoved(UploadRemoved),
+    /// A tenant ended, and another has what was its own: durable before its files are moved.
+    #[serde(rename = "tenant.merged")]
+    TenantMerged(TenantMerged),
     /// An operator had an assignment simulated: durable before its counts are shown.
     #[serde(rename = "assignment.simulated")]
     AssignmentSimulated(AssignmentSimulated),
@@ -174,6 +179,7 @@ impl Event {
             Self::DeliveryExpired(_) => "delivery.expired",
             Self::DeliveryWithdrawn(_) => "delivery.withdrawn",
             Self::UploadRemoved(_) => "upload.removed",
+            Self::TenantMerged(_) => "tenant.merged",
             Self::AssignmentSimulated(_) => "assignment.simulated",
             Self::AssignmentRun(_) => "assignment.run",
             Self::AssignmentBilled(_) => "assignment.billed",
@@ -240,6 +246,7 @@ impl Event {
             | Self::DeliveryFetched(_)
             | Self::DeliveryExpired(_)
             | Self::UploadRemoved(_)
+            | Self::TenantMerged(_)
             | Self::AssignmentSimulated(_)
             | Self::AssignmentBilled(_)
             | Self::PolicyRefused(_)

@@ -457,6 +457,10 @@ pub enum MailTopic {
     Register,
     /// Something is wrong with this log, or with its clock.
     Log,
+    /// A disk is nearly full.
+    Disk,
+    /// The service failed.
+    Service,
 }
 
 /// Fields of `mail.sent`. The entry's `tenant` is the one whose contacts it was for; none for those who run the

@@ -91,30 +91,31 @@ const DEEPEST: u32 = 8;
 ///
 /// It goes over the bytes once and takes no memory, for those who check millions of entries.
 pub(super) fn seq_at_a_glance(bytes: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(bytes).ok()?;
-    let mut glance = Glance { text, at: 0, seq: None };
+    // Canonical text has no control character anywhere: in strings they are escaped, and between values is nothing.
+    let lowest = bytes.iter().fold(u8::MAX, |lowest, byte| lowest.min(*byte));
+    if lowest < 0x20 || simdutf8::basic::from_utf8(bytes).is_err() {
+        return None;
+    }
+    let mut glance = Glance { rest: bytes, seq: None };
     glance.object(0)?;
-    (glance.at == bytes.len()).then_some(glance.seq?)
+    glance.seq.filter(|_| glance.rest.is_empty())
 }
 
-/// A look over canonical JSON, from front to back.
+/// A look over what is left of canonical JSON that is valid UTF-8.
 struct Glance<'a> {
-    text: &'a str,
-    at: usize,
+    rest: &'a [u8],
     seq: Option<u64>,
 }
 
 impl<'a> Glance<'a> {
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
     fn take(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
+        let (first, rest) = self.rest.split_first()?;
+        (*first == byte).then(|| self.rest = rest)
     }
 
-    fn word(&mut self, word: &str) -> Option<()> {
-        self.text.get(self.at..)?.starts_with(word).then(|| self.at += word.len())
+    fn word(&mut self, word: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(word)?;
+        Some(())
     }
 
     fn object(&mut self, depth: u32) -> Option<()> {
@@ -126,13 +127,13 @@ impl<'a> Glance<'a> {
         loop {
             let name = self.string()?;
             // Names outside of ASCII sort by their UTF-16 form, escaped ones by what they mean: neither is at a glance.
-            let plain = name.is_ascii() && !name.contains('\\');
+            let plain = name.is_ascii() && !name.contains(&b'\\');
             if !plain || before.is_some_and(|before| before >= name) {
                 return None;
             }
             before = Some(name);
             self.take(b':')?;
-            if depth == 0 && name == "seq" {
+            if depth == 0 && name == b"seq" {
                 self.seq = Some(self.number()?);
             } else {
                 self.value(depth + 1)?;
@@ -160,64 +161,73 @@ impl<'a> Glance<'a> {
         if depth > DEEPEST {
             return None;
         }
-        match self.peek()? {
+        match self.rest.first()? {
             b'"' => self.string().map(|_| ()),
             b'{' => self.object(depth),
             b'[' => self.array(depth),
-            b't' => self.word("true"),
-            b'f' => self.word("false"),
-            b'n' => self.word("null"),
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
             _ => self.number().map(|_| ()),
         }
     }
 
     /// An integer below 2^53 as it is written canonically.
     fn number(&mut self) -> Option<u64> {
-        let rest = self.text.as_bytes().get(self.at..)?;
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let digits = self.rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        let (written, rest) = self.rest.split_at_checked(digits)?;
         // 2^53 has 16 digits.
-        let written = self.text.get(self.at..self.at + digits).filter(|written| (1..=16).contains(&written.len()))?;
-        let number: u64 = written.parse().ok().filter(|number| *number < FIRST_INEXACT)?;
-        (written == "0" || !written.starts_with('0')).then(|| self.at += digits)?;
-        Some(number)
+        let is_canonical = (1..=16).contains(&digits) && (written == b"0" || !written.starts_with(b"0"));
+        let number =
+            written.iter().fold(0_u64, |number, digit| number.wrapping_mul(10).wrapping_add(u64::from(digit - b'0')));
+        self.rest = rest;
+        (is_canonical && number < FIRST_INEXACT).then_some(number)
     }
 
     /// What stands between the quotes, escapes and all.
-    fn string(&mut self) -> Option<&'a str> {
+    fn string(&mut self) -> Option<&'a [u8]> {
         self.take(b'"')?;
-        let from = self.at;
+        let all = self.rest;
         loop {
-            match self.peek()? {
-                b'"' => {
-                    let content = self.text.get(from..self.at)?;
-                    self.at += 1;
-                    return Some(content);
-                }
-                b'\\' => self.escape()?,
-                0x00..0x20 => return None,
-                _ => self.at += 1,
+            self.rest = self.rest.get(quote_or_escape(self.rest)?..)?;
+            if let [b'"', rest @ ..] = self.rest {
+                let content = all.get(..all.len() - self.rest.len())?;
+                self.rest = rest;
+                return Some(content);
             }
+            self.escape()?;
         }
     }
 
     /// An escape that stands for what has no other form.
     fn escape(&mut self) -> Option<()> {
-        self.take(b'\\')?;
-        match self.peek()? {
-            b'"' | b'\\' | b'b' | b't' | b'n' | b'f' | b'r' => self.at += 1,
-            b'u' => {
-                let digits = self.text.get(self.at + 1..self.at + 5)?.strip_prefix("00")?;
-                let is_lower = digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
-                let code = u8::from_str_radix(digits, 16).ok().filter(|_| is_lower)?;
-                if code >= 0x20 || matches!(code, 0x08 | 0x09 | 0x0a | 0x0c | 0x0d) {
-                    return None;
-                }
-                self.at += 5;
+        self.rest = match self.rest {
+            [b'\\', b'"' | b'\\' | b'b' | b't' | b'n' | b'f' | b'r', rest @ ..] => rest,
+            [b'\\', b'u', b'0', b'0', tens @ (b'0' | b'1'), ones @ (b'0'..=b'9' | b'a'..=b'f'), rest @ ..] => {
+                let has_short_form = *tens == b'0' && matches!(ones, b'8' | b'9' | b'a' | b'c' | b'd');
+                Some(rest).filter(|_| !has_short_form)?
             }
             _ => return None,
-        }
+        };
         Some(())
     }
+}
+
+/// Where the first quote or backslash is, eight bytes at a look: most of an entry stands between quotes.
+fn quote_or_escape(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::MAX / 255;
+    // The lowest byte that is zero has its highest bit set; none below it has.
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & (EACH << 7);
+    let (words, rest) = bytes.as_chunks();
+    for (at, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ (EACH * u64::from(b'"'))) | zeros(word ^ (EACH * u64::from(b'\\')));
+        if found != 0 {
+            return Some(at * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let in_rest = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+    Some(words.len() * 8 + in_rest)
 }
 
 #[cfg(test)]
@@ -313,6 +323,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn the_first_quote_or_escape_is_found(bytes in prop::collection::vec(prop_oneof![Just(b'"'), Just(b'\\'), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>(), any::<u8>()], 0..40)) {
+            let first = bytes.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+            prop_assert_eq!(quote_or_escape(&bytes), first);
+        }
+
         #[test]
         fn strings_agree_with_the_json_library(text in any::<String>()) {
             let mut out = Vec::new();

@@ -1,10 +1,10 @@
-//! The fields of the events about what is kept and for how long: removals, erasures, backups.
+//! The fields of the events about what is kept, by whom and for how long: removals, erasures, backups, mergers.
 
 use jiff::{Timestamp, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::as_text;
-use crate::domain::Kind;
+use crate::domain::{Kind, TenantId};
 
 /// Fields of `delivery.expired`. Its file is removed after this entry is durable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -89,4 +89,24 @@ pub struct BackupRestored {
     /// and this are lost.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub high_water: Option<u64>,
+}
+
+/// Fields of `tenant.merged`: one entry for each tenant that ended. The entry's `tenant` has its drop-box from now on, the
+/// correlation is the same for all of one order, and files are moved after the entries are durable.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantMerged {
+    /// The tenant that ended.
+    #[serde(with = "as_text")]
+    pub former: TenantId,
+    /// Deliveries in its outboxes.
+    pub deliveries: u64,
+    /// Those of them that nobody fetched whole.
+    pub unfetched: u64,
+    /// Uploads of which something is kept.
+    pub uploads: u64,
+    /// Those of them that wait for their answer.
+    pub waiting: u64,
+    /// Receipts.
+    pub receipts: u64,
 }

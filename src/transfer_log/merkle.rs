@@ -21,11 +21,12 @@ pub(super) fn leaf_hash(entry: &[u8]) -> Hash {
 
 /// The hash over two subtrees.
 pub(super) fn node_hash(left: &Hash, right: &Hash) -> Hash {
-    let mut hasher = Sha256::new();
-    hasher.update([1]);
-    hasher.update(left);
-    hasher.update(right);
-    hasher.finalize().into()
+    let mut node = [1; 65];
+    let (_, children) = node.split_at_mut(1);
+    for (child, hash) in children.chunks_exact_mut(size_of::<Hash>()).zip([left, right]) {
+        child.copy_from_slice(hash);
+    }
+    Sha256::digest(node).into()
 }
 
 /// The hash over complete subtrees of one size; their number is a power of two.
@@ -73,10 +74,29 @@ impl Edge {
 
     /// Adds a leaf; `full` gets the tiles that it fills.
     pub fn push(&mut self, leaf: Hash, full: &mut Vec<FullTile>) {
-        let mut hash = Some(leaf);
         self.size += 1;
-        let mut below = self.size;
-        for level in 0_u8.. {
+        self.carry(0, leaf, full);
+    }
+
+    /// Adds as many leaves as fill a tile, by the hash over them; the tree has a multiple of so many. `full` gets the
+    /// tiles above that they fill. Says whether they were added.
+    pub fn push_tile(&mut self, hash: Hash, full: &mut Vec<FullTile>) -> bool {
+        if !self.size.is_multiple_of(TILE_WIDTH as u64) {
+            return false;
+        }
+        if self.levels.is_empty() {
+            self.levels.push(Vec::with_capacity(TILE_WIDTH));
+        }
+        self.size += TILE_WIDTH as u64;
+        self.carry(1, hash, full);
+        true
+    }
+
+    /// Adds a hash at a level, which ends at the tree's size.
+    fn carry(&mut self, from: u8, hash: Hash, full: &mut Vec<FullTile>) {
+        let mut hash = Some(hash);
+        let mut below = self.size >> (8 * u32::from(from));
+        for level in from.. {
             let Some(carried) = hash.take() else { return };
             let at = usize::from(level);
             if self.levels.len() == at {
@@ -159,6 +179,25 @@ mod tests {
         for size in [1, 2, 3, 255, 256, 257, 511, 512, 513, 65_535, 65_536, 65_537, 66_000] {
             compare(size);
         }
+    }
+
+    #[test]
+    fn a_tile_of_leaves_is_added_as_its_leaves_are() {
+        let leaf = |number: u64| leaf_hash(&number.to_be_bytes());
+        let (mut one, mut other) = (Edge::default(), Edge::default());
+        let (mut filled, mut filled_above) = (Vec::new(), Vec::new());
+        for tile in 0..600 {
+            let leaves: Vec<Hash> = (tile * 256..(tile + 1) * 256).map(leaf).collect();
+            for leaf in &leaves {
+                one.push(*leaf, &mut filled);
+            }
+            assert!(other.push_tile(complete_hash(&leaves).unwrap(), &mut filled_above));
+            assert_eq!(one, other);
+        }
+        filled.retain(|tile| tile.level > 0);
+        assert_eq!((filled.len(), filled), (2, filled_above));
+        other.push(leaf(0), &mut Vec::new());
+        assert!(!other.push_tile(leaf(1), &mut Vec::new()));
     }
 
     proptest! {

@@ -12,6 +12,8 @@
 
 mod archive;
 mod as_text;
+mod bundles;
+mod carried;
 mod checkpoint;
 mod cold;
 mod committer;
@@ -46,6 +48,7 @@ pub(crate) mod support;
 mod tile;
 mod under;
 mod verify;
+mod years;
 
 pub use archive::{KEYS, archived};
 pub use checkpoint::Checkpoint;
@@ -63,7 +66,9 @@ pub use fields::{
 };
 pub use follower::{Index, Position};
 pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
-pub use keeping::{BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, UploadRemoved};
+pub use keeping::{
+    BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, TenantMerged, UploadRemoved,
+};
 pub use keys::SigningKeys;
 pub use log::{Appended, LogSettings, TransferLog};
 pub use merkle::Hash;
@@ -73,8 +78,9 @@ pub use reader::{Entries, entries, entries_from, published_note, published_size}
 pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
-pub use under::{entries_under, goes_on, goes_on_from};
+pub use under::entries_under;
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
+pub use years::{VerifiedYear, YearFault, Years};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
 pub const MAX_BATCH: usize = 4_096;

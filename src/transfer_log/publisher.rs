@@ -46,7 +46,8 @@ pub(super) struct Publisher {
     sealed: Vec<keeper::Record>,
     keeper: Option<DisclosureKeeper>,
     published: Option<Checkpoint>,
-    /// The size under the checkpoint that was found at the start, until leftovers of a crash were removed.
+    /// The size under the checkpoint that was in force when a crash, or a fault of writing, may have left tiles that no
+    /// checkpoint speaks of, until these were removed.
     untidy: Option<u64>,
 }
 
@@ -105,7 +106,11 @@ impl Publisher {
         if let Some(published) = self.published.as_ref().filter(|published| published.size == size) {
             return Ok(published.clone());
         }
-        self.put_tiles()?;
+        if let Err(error) = self.put_tiles() {
+            // A tile of this size may lie there torn, and the next checkpoint is of another.
+            self.untidy.get_or_insert(self.published_size());
+            return Err(error);
+        }
         if let Some(keeper) = &self.keeper {
             // Before the journal that has them goes.
             keeper.file(&self.sealed)?;
@@ -124,8 +129,8 @@ impl Publisher {
                 self.files.remove_where(&directory, |_| true);
             }
         }
-        if let Some(found) = self.untidy.take() {
-            self.tidy(found);
+        if self.untidy.is_some_and(|before| self.tidy(before)) {
+            self.untidy = None;
         }
         journal::remove_covered(&self.directory, size)?;
         Ok(checkpoint)
@@ -155,10 +160,12 @@ impl Publisher {
         self.files.sync()
     }
 
-    /// Removes what a crash may have left since the checkpoint over `before` entries: partial tiles and bundles that
-    /// were written for a checkpoint that was never published, and those of tiles that are full.
-    fn tidy(&self, before: u64) {
+    /// Removes what a crash or a fault may have left since the checkpoint over `before` entries: partial tiles and bundles
+    /// that were written for a checkpoint that was never published, and those of tiles that are full. Says whether all of
+    /// them are gone.
+    fn tidy(&self, before: u64) -> bool {
         let size = self.edge.size();
+        let mut is_tidy = true;
         for level in (0_u8..).take_while(|level| tile::hashes_at(*level, size) > 0) {
             let (hashes_before, hashes) = (tile::hashes_at(level, before), tile::hashes_at(level, size));
             let first = (hashes_before / TILE_WIDTH as u64).saturating_sub(1);
@@ -169,9 +176,10 @@ impl Publisher {
                     start + TILE_WIDTH as u64 <= hashes || (end > hashes_before && end != hashes)
                 };
                 for directory in tile::partial_directories(level, index) {
-                    self.files.remove_where(&directory, is_left);
+                    is_tidy &= self.files.remove_where(&directory, is_left);
                 }
             }
         }
+        is_tidy
     }
 }

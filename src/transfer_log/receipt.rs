@@ -1,15 +1,20 @@
 //! Receipts: an entry with the proof that the log has it, for somebody who has nothing else of the log.
 //!
 //! A receipt is a C2SP `tlog-proof` file, so that other programs verify it as well. Its `extra` line holds the entry's
-//! bytes, which are the leaf, and the entry's own disclosures, each proved by its digest in the entry.
+//! bytes, which are the leaf, and the entry's own disclosures, each proved by its digest in the entry
+//! ([`super::carried`]).
+//!
+//! Of a receipt in a log of a million entries the hashes on the way to the root take 900 bytes (20 of 45), the signed
+//! checkpoint 200 and the rest of the format 45; the entry with its disclosures takes 600 (an upload) to 1,000 (a
+//! delivery). Above an entry that was just published there are some ten hashes: the daemon makes its receipts then.
 
 use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use serde::{Deserialize, Serialize};
 
 use super::{
     Checkpoint, LogError, NoteFault, StoredEntry, VerifierKey,
+    carried::{self, Carried},
     checkpoint::MAX_CHECKPOINT_BYTES,
     disclosure, entry, files,
     merkle::{Hash, leaf_hash},
@@ -72,13 +77,6 @@ pub enum ReceiptFault {
     Disclosure,
 }
 
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Extra {
-    disclosures: Vec<String>,
-    entry: String,
-}
-
 /// Makes the receipt of an entry that the published checkpoint covers.
 ///
 /// # Errors
@@ -98,9 +96,7 @@ pub fn receipt(directory: &Path, key: &VerifierKey, seq: u64, disclosures: Vec<S
 impl Receipt {
     /// The file's text.
     pub fn to_text(&self) -> String {
-        // Entries are JSON, so they are text.
-        let entry = String::from_utf8_lossy(&self.entry).into_owned();
-        let extra = serde_json::to_vec(&Extra { disclosures: self.disclosures.clone(), entry }).unwrap_or_default();
+        let extra = carried::pack(&self.entry, &self.disclosures);
         let mut text = format!("{MAGIC}\nextra {}\nindex {}\n", STANDARD.encode(extra), self.index);
         for hash in &self.path {
             STANDARD.encode_string(hash, &mut text);
@@ -124,7 +120,7 @@ impl Receipt {
         }
         let extra = lines.next().and_then(|line| line.strip_prefix("extra ")).ok_or(fault("it has no entry"))?;
         let extra = STANDARD.decode(extra).map_err(|_| fault("its entry is not base64"))?;
-        let extra: Extra = serde_json::from_slice(&extra).map_err(|_| fault("its entry is not in the form of ours"))?;
+        let Carried { entry, disclosures } = carried::unpack(&extra).map_err(fault)?;
         let index = lines.next().and_then(|line| line.strip_prefix("index ")).ok_or(fault("it has no index"))?;
         let number: u64 = index.parse().map_err(|_| fault("its index is no number"))?;
         // One number has one form.
@@ -134,8 +130,7 @@ impl Receipt {
         let decode = |line: &str| STANDARD.decode(line).ok().and_then(|hash| Hash::try_from(hash).ok());
         let path: Option<Vec<Hash>> = lines.take(proof::MAX_PATH + 1).map(decode).collect();
         let path = path.filter(|path| path.len() <= proof::MAX_PATH).ok_or(fault("its proof is no list of hashes"))?;
-        let Extra { disclosures, entry } = extra;
-        Ok(Self { index: number, entry: entry.into_bytes(), disclosures, path, note: note.to_owned() })
+        Ok(Self { index: number, entry, disclosures, path, note: note.to_owned() })
     }
 
     /// Checks everything: the signature, the way from the entry to the root, the entry's form, each disclosure.
@@ -179,7 +174,7 @@ mod tests {
     fn a_receipt_proves_its_entry() {
         let (place, receipt) = made();
         let text = receipt.to_text();
-        assert!(text.len() < 1_600, "{} bytes", text.len());
+        assert!(text.len() < 1_200, "{} bytes", text.len());
         let read = Receipt::parse(&text).unwrap();
         assert_eq!(read, receipt);
         let received = read.verify(place.key.verifier()).unwrap();
@@ -188,6 +183,21 @@ mod tests {
             super::receipt(&place.dir(), place.key.verifier(), 302, vec![]),
             Err(LogError::NoEntry { .. })
         ));
+    }
+
+    #[test]
+    fn a_receipt_of_before_proves_its_entry() {
+        let (place, receipt) = made();
+        let text = receipt.to_text();
+        let (before, rest) = text.split_once("\nextra ").unwrap();
+        let entry = std::str::from_utf8(&receipt.entry).unwrap();
+        let object = serde_json::json!({ "disclosures": receipt.disclosures, "entry": entry });
+        let extra = STANDARD.encode(object.to_string());
+        let old = format!("{before}\nextra {extra}\n{}", rest.split_once('\n').unwrap().1);
+        assert!(old.len() > text.len());
+        let read = Receipt::parse(&old).unwrap();
+        assert_eq!(read, receipt);
+        read.verify(place.key.verifier()).unwrap();
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{
 };
 
 /// The public keys of a log in a file, bytes at most.
-const MAX_KEYS_BYTES: u64 = 64 * 1024;
+pub(super) const MAX_KEYS_BYTES: u64 = 64 * 1024;
 
 /// Copies the log in `directory`, up to its published checkpoint, into `target`, which must be empty and on the same file
 /// system. Gives the number of entries.

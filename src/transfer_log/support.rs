@@ -12,7 +12,7 @@ use super::{
     KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
     LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, NoteKey, PolicyRefused,
     Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage,
-    StoredEntry, TransferLog, Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
+    StoredEntry, TenantMerged, TransferLog, Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -211,6 +211,14 @@ fn removals() -> Vec<Event> {
             motive: "verkeerde maand van het register".to_owned(),
         }),
         Event::UploadRemoved(UploadRemoved { size: 300, ciphertext_sha256: hex::encode([2; 32]), test: false }),
+        Event::TenantMerged(TenantMerged {
+            former: "gooik".parse().unwrap(),
+            deliveries: 4,
+            unfetched: 1,
+            uploads: 2,
+            waiting: 1,
+            receipts: 6,
+        }),
     ]
 }
 

@@ -84,12 +84,17 @@ pub(super) fn bundle_bytes(entries: &[Vec<u8>]) -> Vec<u8> {
 }
 
 /// A bundle's entries; `None` when it has not exactly `width` of them.
-pub(super) fn bundle_entries(mut bytes: &[u8], width: usize) -> Option<Vec<Vec<u8>>> {
+pub(super) fn bundle_entries(bytes: &[u8], width: usize) -> Option<Vec<Vec<u8>>> {
+    Some(bundle_slices(bytes, width)?.into_iter().map(<[u8]>::to_vec).collect())
+}
+
+/// As [`bundle_entries`], where they stand.
+pub(super) fn bundle_slices(mut bytes: &[u8], width: usize) -> Option<Vec<&[u8]>> {
     let mut entries = Vec::with_capacity(width);
     while !bytes.is_empty() {
         let (length, rest) = bytes.split_first_chunk()?;
         let (entry, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*length)))?;
-        entries.push(entry.to_vec());
+        entries.push(entry);
         bytes = rest;
     }
     (entries.len() == width).then_some(entries)

@@ -38,7 +38,7 @@ pub fn entries_under(
 
 /// Whether a log's first entry says that the log goes on from the one with that checkpoint. The signatures may differ:
 /// a checkpoint is signed by each of a log's keys.
-pub fn goes_on_from(first: &StoredEntry, earlier: &Checkpoint) -> bool {
+pub(super) fn goes_on_from(first: &StoredEntry, earlier: &Checkpoint) -> bool {
     let text = |note: &str| note.split_once("\n\n").map(|(text, _)| text.to_owned());
     match &first.event {
         Event::LogStarted(started) => {
@@ -47,11 +47,6 @@ pub fn goes_on_from(first: &StoredEntry, earlier: &Checkpoint) -> bool {
         }
         _ => false,
     }
-}
-
-/// Whether a log's first entry says that the log goes on from an earlier one.
-pub fn goes_on(first: &StoredEntry) -> bool {
-    matches!(&first.event, Event::LogStarted(started) if started.previous_checkpoint.is_some())
 }
 
 #[cfg(test)]

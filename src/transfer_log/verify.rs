@@ -1,21 +1,19 @@
 //! Checking a whole log, offline, with nothing but its directory and its public key.
 //!
 //! Everything is hashed again from the entries up: each entry in canonical form and in its place, each tile of each
-//! level equal to what the entries make it, the root equal to the signed one. Memory stays that of some bundles and one
-//! tile a level. What a running daemon writes meanwhile does not disturb: everything that it would replace is read
-//! first.
+//! level equal to what the entries make it, the root equal to the signed one. Bundles are read, checked and hashed on all
+//! cores, each with its tile; memory stays that of one bundle a core, and of a tile's hashes for some of them. What a
+//! running daemon writes meanwhile does not disturb: everything that it would replace is read first.
 
-use std::{
-    path::{Path, PathBuf},
-    thread,
-};
+use std::path::{Path, PathBuf};
 
 use super::{
     Checkpoint, LogError, NoteFault, VerifierKey,
+    bundles::{AT_ONCE, Bundle, Published},
     checkpoint::MAX_CHECKPOINT_BYTES,
     entry, files,
     journal::{self, Groups},
-    merkle::{Edge, FullTile, Hash, TILE_WIDTH, leaf_hash},
+    merkle::{Edge, TILE_WIDTH},
     recovery::CHECKPOINT,
     superseded::Superseded,
     tile,
@@ -128,10 +126,11 @@ fn verify_all(directory: &Path, key: &VerifierKey, since: Option<&Checkpoint>) -
     if let Some(since) = since.filter(|since| since.size > size) {
         check.faults.push(VerifyFault::Shortened { size, older: since.size });
     }
+    let published = Published { directory, size, last_bundle: snapshot.bundle.as_deref() };
     let bundles = size.div_ceil(TILE_WIDTH as u64);
     for first in (0..bundles).step_by(AT_ONCE) {
         let indexes = (first..bundles).take(AT_ONCE).collect::<Vec<_>>();
-        for (index, read) in indexes.iter().copied().zip(read_at_once(directory, &snapshot, &indexes)) {
+        for (index, read) in indexes.iter().copied().zip(published.read_at_once(&indexes)) {
             if !check.bundle(index, read) || check.faults.len() >= MAX_FAULTS {
                 check.faults.push(VerifyFault::More);
                 return Err(check.faults);
@@ -250,55 +249,6 @@ impl Snapshot {
     }
 }
 
-/// Bundles that are read, checked and hashed before the tree grows over them: 10 MB of entries, so that each core has
-/// some, and their hashes take little.
-const AT_ONCE: usize = 64;
-
-/// A bundle that was read, each of its entries checked.
-#[derive(Default)]
-struct Bundle {
-    /// The leaf hashes; none where they cannot be known.
-    leaves: Option<Vec<Hash>>,
-    faults: Vec<VerifyFault>,
-}
-
-/// Reads bundles on all cores, and gives them in their order.
-fn read_at_once(directory: &Path, snapshot: &Snapshot, indexes: &[u64]) -> Vec<Bundle> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let read = |indexes: &[u64]| -> Vec<Bundle> {
-        indexes.iter().map(|index| read_bundle(directory, snapshot, *index)).collect()
-    };
-    let read = &read;
-    thread::scope(|scope| {
-        let shares: Vec<&[u64]> = indexes.chunks(indexes.len().div_ceil(cores).max(1)).collect();
-        let running: Vec<_> = shares.iter().copied().map(|share| scope.spawn(move || read(share))).collect();
-        let done = running.into_iter().zip(&shares);
-        // A share whose thread broke off is read here, where a panic is this thread's own.
-        done.flat_map(|(thread, share)| thread.join().unwrap_or_else(|_| read(share))).collect()
-    })
-}
-
-fn read_bundle(directory: &Path, snapshot: &Snapshot, index: u64) -> Bundle {
-    let Some((path, width)) = tile::bundle(index, snapshot.checkpoint.size) else { return Bundle::default() };
-    let fault = |fault| Bundle { leaves: None, faults: vec![fault] };
-    let partial = snapshot.bundle.as_ref().filter(|_| width < TILE_WIDTH);
-    let read = match partial {
-        Some(bytes) => Ok(bytes.clone()),
-        None => files::read(&directory.join(&path), tile::MAX_BUNDLE_BYTES),
-    };
-    let bytes = match read {
-        Ok(bytes) => bytes,
-        Err(error) => return fault(VerifyFault::Unreadable(error)),
-    };
-    let Some(entries) = tile::bundle_entries(&bytes, width) else {
-        return fault(VerifyFault::Bundle { path, width });
-    };
-    let checked = (index * TILE_WIDTH as u64..).zip(&entries).filter_map(|(seq, bytes)| {
-        entry::check_place(seq, bytes).err().map(|problem| VerifyFault::Entry { seq, problem })
-    });
-    Bundle { faults: checked.collect(), leaves: Some(entries.iter().map(|entry| leaf_hash(entry)).collect()) }
-}
-
 /// The check of the published part, bundle by bundle.
 struct Check<'a> {
     directory: &'a Path,
@@ -309,25 +259,41 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Takes in a bundle that was read, and checks the tiles that it fills. Says whether there is anything to go on from.
+    /// Takes in a bundle that was read, and checks the tiles above it that it fills. Says whether there is anything to go
+    /// on from.
     fn bundle(&mut self, index: u64, read: Bundle) -> bool {
         self.faults.extend(read.faults);
-        let leaves = read.leaves.or_else(|| {
-            // The tile stands in for entries that are gone, so that the rest can still be checked.
-            let (path, width) = tile::tile(0, index, self.snapshot.checkpoint.size)?;
-            let bytes = files::read(&self.directory.join(path), tile::MAX_TILE_BYTES).ok()?;
-            tile::tile_hashes(&bytes, width)
-        });
-        let Some(leaves) = leaves else { return false };
         let mut full = Vec::new();
-        for leaf in leaves {
-            self.edge.push(leaf, &mut full);
+        let is_added = match read.whole {
+            // Where the older checkpoint ends within it, its leaves are added one by one.
+            Some(whole) if !self.since_is_within() => self.edge.push_tile(whole, &mut full),
+            _ => false,
+        };
+        if is_added {
             self.since();
+        } else {
+            let leaves = read.leaves.or_else(|| {
+                // The tile stands in for entries that are gone, so that the rest can still be checked.
+                let (path, width) = tile::tile(0, index, self.snapshot.checkpoint.size)?;
+                let bytes = files::read(&self.directory.join(path), tile::MAX_TILE_BYTES).ok()?;
+                tile::tile_hashes(&bytes, width)
+            });
+            let Some(leaves) = leaves else { return false };
+            for leaf in leaves {
+                self.edge.push(leaf, &mut full);
+                self.since();
+            }
         }
-        for tile in full {
-            self.full_tile(&tile);
-        }
+        let published = Published { directory: self.directory, size: self.snapshot.checkpoint.size, last_bundle: None };
+        let above = full.into_iter().filter(|tile| tile.level > 0);
+        self.faults.extend(above.filter_map(|tile| published.tile_fault(tile.level, tile.index, &tile.hashes)));
         true
+    }
+
+    /// Whether the older checkpoint ends within the next bundle, and not with it.
+    fn since_is_within(&self) -> bool {
+        let (start, end) = (self.edge.size(), self.edge.size() + TILE_WIDTH as u64);
+        self.since.is_some_and(|since| (start + 1..end).contains(&since.size))
     }
 
     /// Compares with the older checkpoint, where the tree has its size.
@@ -336,15 +302,6 @@ impl Check<'_> {
             && since.root != self.edge.root()
         {
             self.faults.push(VerifyFault::Rewritten { size: since.size });
-        }
-    }
-
-    fn full_tile(&mut self, full: &FullTile) {
-        let Some((path, _)) = tile::tile(full.level, full.index, self.snapshot.checkpoint.size) else { return };
-        match files::read(&self.directory.join(&path), tile::MAX_TILE_BYTES) {
-            Err(error) => self.faults.push(VerifyFault::Unreadable(error)),
-            Ok(bytes) if bytes != tile::tile_bytes(&full.hashes) => self.faults.push(VerifyFault::Tile { path }),
-            Ok(_) => {}
         }
     }
 
@@ -369,6 +326,7 @@ mod tests {
     use super::*;
     use crate::transfer_log::{
         NoteKey, entries,
+        merkle::leaf_hash,
         support::{Place, any_record},
     };
 
@@ -508,6 +466,17 @@ mod tests {
         log.close().unwrap();
         let key = place.key.verifier();
         assert_eq!(verify_since(&place.dir(), key, &older).unwrap(), place.verify().unwrap());
+        let bundles = tile::bundle_entries(&fs::read(place.dir().join("tile/entries/000")).unwrap(), 256).unwrap();
+        // One that ends within a bundle, and with it.
+        for count in [1, 100, 255, 256] {
+            let (mut edge, mut full) = (Edge::default(), Vec::new());
+            bundles[..count].iter().for_each(|entry| edge.push(leaf_hash(entry), &mut full));
+            let at = Checkpoint::sign(&place.key.clone().into(), count as u64, edge.root());
+            verify_since(&place.dir(), key, &at).unwrap();
+            let other = Checkpoint { root: [7; 32], ..at };
+            let faults = verify_since(&place.dir(), key, &other).unwrap_err();
+            assert!(matches!(faults[..], [VerifyFault::Rewritten { .. }]), "{count}: {faults:?}");
+        }
         // Rewritten by somebody with the log's key: right in itself, and not what it was.
         let mut entries: Vec<Vec<u8>> = entries(&place.dir()).unwrap().map(|entry| entry.unwrap().bytes).collect();
         let text = String::from_utf8(entries[7].clone()).unwrap();

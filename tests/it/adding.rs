@@ -80,7 +80,7 @@ fn what_is_wrong_is_told_and_nothing_is_written() {
     for (arguments, code, part) in [
         (vec!["nieuw".to_owned()], 64, "--municipality is missing"),
         (with("hoeselt", &login, &recipient), 64, "perhaps Bilzen-Hoeselt"),
-        (with("73006", &login, &recipient), 64, "codes changed with the mergers of 2025"),
+        (with("73006", &login, &recipient), 64, "since the mergers it is 73110 (Bilzen-Hoeselt)"),
         (with("lokeren", "ssh-dss AAAA x", &recipient), 64, "algorithm ssh-dss is not accepted"),
         (with("lokeren", of_bree.trim(), &recipient), 64, "tenant bree logs in with this key"),
         (with("lokeren", &secret, &recipient), 64, "no key that may log in"),

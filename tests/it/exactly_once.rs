@@ -2,18 +2,20 @@
 //!
 //! Clients of several municipalities upload without a pause, each list another; the daemon is killed at a random
 //! moment, started again (and at times killed while it starts), and what a client was not told to be there is sent
-//! again. At the end every list has one answer and one report, each with its manifest and its entry of the log.
+//! again. Meanwhile ops order backups and removals, which are killed with it. At the end every list has one answer and
+//! one report, each with its manifest and its entry of the log, and each backup that is there is whole.
 //!
 //! `GROEIKLUIS_KILLS` says how often (25), `GROEIKLUIS_SEED` repeats the moments of an earlier run.
 
 use std::{
     collections::{HashMap, HashSet},
     fs,
+    process::{Child, Command, Stdio},
     thread::JoinHandle,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use groeikluis::{documents::manifest::Manifest, domain::Kind, sftp::client::ClientError};
+use groeikluis::{documents::manifest::Manifest, domain::Kind, seal::Keyring, sftp::client::ClientError};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -66,11 +68,17 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
         .fold(Plan::new(), |plan, (id, nis_code)| plan.tenant(Tenant::municipality(id, nis_code).protocol(protocol())));
     let mut daemon = plan.start();
     let mut clients: Vec<Client> = (0..TENANTS.len()).map(|at| Client::new(&daemon, at)).collect();
+    let mut orders = Orders::new(&daemon);
     for _ in 0..kills {
         let running: Vec<JoinHandle<Client>> =
             clients.into_iter().map(|client| client.start(daemon.access())).collect();
+        let order = orders.begin(&daemon, random.below(3));
         std::thread::sleep(Duration::from_millis(random.below(400)));
         daemon.kill9();
+        if let Some(mut order) = order {
+            // Whether it was done in time is not the question.
+            order.wait().unwrap();
+        }
         clients = running.into_iter().map(|thread| thread.join().unwrap()).collect();
         while random.below(4) == 0 {
             daemon.kill_while_starting(Duration::from_millis(random.below(150)));
@@ -93,7 +101,52 @@ fn every_confirmed_upload_is_answered_once_whenever_the_daemon_is_killed() {
     let refused = daemon.events("list.refused");
     assert!(refused.iter().all(|entry| entry["reason"] == "duplicate"), "{refused:?}");
     assert_eq!(daemon.events("protocol.used").len(), sent);
+    orders.check(&daemon);
     check_after_the_end(&mut daemon);
+}
+
+/// What ops order while clients are at work.
+struct Orders {
+    keyring: Keyring,
+    backups: usize,
+}
+
+impl Orders {
+    fn new(daemon: &TestDaemon) -> Self {
+        fs::create_dir(daemon.path("backups")).unwrap();
+        Self { keyring: Keyring::generate(), backups: 0 }
+    }
+
+    /// Begins a backup, a removal of what was kept long enough, or nothing.
+    fn begin(&mut self, daemon: &TestDaemon, which: u64) -> Option<Child> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        match which {
+            0 => {
+                self.backups += 1;
+                let to = daemon.path(format!("backups/{}.tar.age", self.backups));
+                let recipient = self.keyring.recipients()[0].to_string();
+                command.arg("backup").arg("--to").arg(to).args(["--recipient", &recipient]);
+            }
+            1 => drop(command.arg("retention")),
+            _ => return None,
+        }
+        command.arg("--config").arg(daemon.config());
+        Some(command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// Each backup that has its name is whole, and in the log.
+    fn check(&self, daemon: &TestDaemon) {
+        let listing = fs::read_dir(daemon.path("backups")).unwrap().map(|entry| entry.unwrap().path());
+        let made: Vec<_> = listing.filter(|path| path.extension().is_some_and(|ending| ending == "age")).collect();
+        for path in &made {
+            let sealed = fs::read(path).unwrap();
+            let opened = self.keyring.open_whole(&sealed[..], u64::MAX);
+            assert!(opened.is_ok(), "{} is not whole", path.display());
+        }
+        let entries = daemon.events("backup.made").len();
+        eprintln!("{} of {} backups were made, of {entries} begun", made.len(), self.backups);
+        assert!(entries >= made.len());
+    }
 }
 
 impl Client {

@@ -282,6 +282,51 @@ fn whoever_runs_the_exchange_hears_what_ends_and_the_server_may_want_a_password(
 }
 
 #[test]
+fn whoever_runs_the_exchange_hears_of_a_start_that_was_refused() {
+    let Some(sink) = Sink::start(0, &[]) else { return };
+    let daemon = TestDaemon::over(Plan::new().line(&section(sink.port, "")).tenant(bree()).lay_out());
+    let alert = |daemon: &TestDaemon| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.args(["alert", "--unit", "groeikluis.service", "--config"]).arg(daemon.config());
+        command.env("MONITOR_SERVICE_RESULT", "exit-code").env("MONITOR_EXIT_STATUS", "78 of <b>").output().unwrap()
+    };
+    let said = alert(&daemon);
+    assert!(said.status.success(), "{said:?}");
+    fs::write(daemon.path("tenants/bree.yaml"), "id: bree\nkleur: rood\n").unwrap();
+    assert_eq!(daemon.groeikluis(&["serve"]).code, Some(78));
+    assert!(alert(&daemon).status.success());
+    let mails = sink.wait(OPS, 2);
+    assert_eq!(header(&mails[1], "subject"), "groeikluis: groeikluis.service loopt niet");
+    let body = |mail: &Value| text(mail, "body").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        body(&mails[0]).contains("(exit-code)") && !body(&mails[0]).contains("configuratie is niet"),
+        "{}",
+        mails[0]
+    );
+    let faulty = body(&mails[1]);
+    assert!(faulty.contains("bree.yaml:2:1: unknown key `kleur`") && faulty.contains("journalctl -u"), "{faulty}");
+    assert_eq!(daemon.groeikluis(&["alert", "--unit", "a b"]).code, Some(64));
+    // Where nobody is to be told, it says so.
+    fs::write(daemon.config(), fs::read_to_string(daemon.config()).unwrap().replace("mail:", "# mail:")).unwrap();
+    assert!(String::from_utf8_lossy(&alert(&daemon).stderr).contains("names nobody to tell"));
+}
+
+#[test]
+fn certificates_for_mail_are_looked_at_before_they_are_needed() {
+    let daemon =
+        TestDaemon::over(Plan::new().line(&section(25, ", tls: starttls, ca: ca.pem")).tenant(bree()).lay_out());
+    let check = |daemon: &TestDaemon| daemon.groeikluis(&["check"]);
+    let lacks = check(&daemon);
+    assert_eq!(lacks.code, Some(78), "{lacks:?}");
+    assert!(lacks.stderr.contains("groeikluis.yaml:") && lacks.stderr.contains("No such file"), "{}", lacks.stderr);
+    fs::write(daemon.path("ca.pem"), "no certificate\n").unwrap();
+    assert!(check(&daemon).stderr.contains("no certificate in PEM form"), "{}", check(&daemon).stderr);
+    let line =
+        fs::read_to_string(daemon.config()).unwrap().lines().position(|line| line.starts_with("mail:")).unwrap() + 1;
+    assert!(check(&daemon).stderr.contains(&format!("groeikluis.yaml:{line}:")), "{}", check(&daemon).stderr);
+}
+
+#[test]
 fn a_fetched_test_file_is_told_as_a_trial() {
     let Some(sink) = Sink::start(0, &[]) else { return };
     let daemon = Plan::new().children(20_000).line(&section(sink.port, "")).line("language: en").tenant(bree()).start();

@@ -24,6 +24,8 @@ mod disclosures;
 #[cfg(test)]
 mod exactly_once;
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod generated;
 #[cfg(test)]
 mod limits;
@@ -32,9 +34,13 @@ mod logins;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod merger;
+#[cfg(test)]
 mod no_niss;
 #[cfg(test)]
 mod no_plaintext;
+#[cfg(test)]
+mod older_state;
 #[cfg(test)]
 mod package;
 #[cfg(test)]

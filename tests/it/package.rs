@@ -16,10 +16,13 @@ use crate::{
 };
 
 /// What the package must have, and where.
-const FILES: [&str; 14] = [
+const FILES: [&str; 17] = [
     "usr/bin/groeikluis",
     "usr/lib/systemd/system/groeikluis.service",
     "usr/lib/systemd/system/groeikluis.socket",
+    "usr/lib/systemd/system/groeikluis-daily.service",
+    "usr/lib/systemd/system/groeikluis-daily.timer",
+    "usr/lib/systemd/system/groeikluis-failed@.service",
     "usr/lib/sysusers.d/groeikluis.conf",
     "usr/lib/tmpfiles.d/groeikluis.conf",
     "usr/share/man/man1/groeikluis.1.gz",
@@ -111,12 +114,19 @@ fn verify_units(root: &Path, directory: &Path) {
     if Program::find("package", "systemd-analyze").is_none() {
         return;
     }
-    for name in ["groeikluis.service", "groeikluis.socket"] {
+    let names = [
+        "groeikluis.service",
+        "groeikluis.socket",
+        "groeikluis-daily.service",
+        "groeikluis-daily.timer",
+        "groeikluis-failed@.service",
+    ];
+    for name in names {
         let unit = fs::read_to_string(root.join("usr/lib/systemd/system").join(name)).unwrap();
         let program = root.join("usr/bin/groeikluis");
         fs::write(directory.join(name), unit.replace("/usr/bin/groeikluis", program.to_str().unwrap())).unwrap();
     }
-    let units = ["groeikluis.service", "groeikluis.socket"].map(|name| directory.join(name));
+    let units = names.map(|name| directory.join(name));
     let ran = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).args(units), b"").well();
     assert!(!ran.stderr.contains("groeikluis"), "{}", ran.stderr);
 }

@@ -87,6 +87,25 @@ fn on_disk(daemon: &TestDaemon, tenant: &str) -> (usize, Vec<String>) {
 }
 
 #[test]
+fn once_a_day_what_was_kept_long_enough_goes_and_yesterday_is_reported() {
+    let (mut daemon, _) = a_month_later();
+    as_if_it_ran_today(&daemon);
+    // Without a daemon it says so, and its unit fails.
+    let alone = daemon.groeikluis(&["daily"]);
+    assert!(alone.code == Some(1) && alone.stderr.contains("no daemon runs"), "{alone:?}");
+    daemon.start();
+    let said = daemon.groeikluis(&["daily"]).well().stdout;
+    assert!(said.contains("9 files of outboxes and 6 uploads removed"), "{said}");
+    let yesterday = Clock::system().today().yesterday().unwrap();
+    let page = fs::read_to_string(daemon.path(format!("state/reports/auditverslag-{yesterday}.html"))).unwrap();
+    assert!(page.starts_with("<!doctype html>") || page.starts_with("<!DOCTYPE html>"), "{}", &page[..80]);
+    let exported = daemon.events("audit.exported");
+    assert_eq!((exported.len(), &exported[0]["from"]), (1, &Value::from(yesterday.to_string())));
+    // Again on the same day it does no harm.
+    assert!(daemon.groeikluis(&["daily"]).well().stdout.contains("0 files of outboxes and 0 uploads removed"));
+}
+
+#[test]
 fn what_was_kept_long_enough_goes_and_its_tenant_gets_a_certificate() {
     let (mut daemon, answers) = a_month_later();
     as_if_it_ran_today(&daemon);

@@ -33,7 +33,9 @@ fn the_services_are_hardened() {
     if lacks("systemd-analyze") {
         return;
     }
-    for name in ["groeikluis.service", "groeikluis-console.service"] {
+    for name in
+        ["groeikluis.service", "groeikluis-console.service", "groeikluis-daily.service", "groeikluis-failed@.service"]
+    {
         let mut command = Command::new("systemd-analyze");
         // Tenths: above 1.5 it ends with an error.
         command.args(["security", "--offline=true", "--no-pager", "--threshold=15"]).arg(unit(name));
@@ -41,6 +43,29 @@ fn the_services_are_hardened() {
         let judged = [" OK ", " SAFE "].iter().any(|word| ran.stdout.contains(word));
         assert!(judged, "{name}: {}", ran.stdout.lines().last().unwrap_or_default());
     }
+}
+
+#[test]
+fn the_units_are_what_systemd_takes() {
+    if lacks("systemd-analyze") {
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let names: Vec<String> =
+        fs::read_dir(unit("")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let names =
+        names.iter().filter(|name| [".service", ".socket", ".timer"].iter().any(|ending| name.ends_with(ending)));
+    let units: Vec<PathBuf> = names
+        .map(|name| {
+            let text = fs::read_to_string(unit(name)).unwrap();
+            let path = directory.path().join(name);
+            fs::write(&path, text.replace("/usr/bin/groeikluis", env!("CARGO_BIN_EXE_groeikluis"))).unwrap();
+            path
+        })
+        .collect();
+    assert_eq!(units.len(), 6);
+    let ran = run(Command::new("systemd-analyze").args(["verify", "--man=no"]).args(&units), b"").well();
+    assert!(!ran.stderr.contains("groeikluis"), "{}", ran.stderr);
 }
 
 #[test]

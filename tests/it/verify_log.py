@@ -6,6 +6,7 @@ tlog-scales reads the tiles, proofbundle hashes the entries, rfc8785 writes each
 """
 
 import base64
+import gzip
 import json
 import sys
 from pathlib import Path
@@ -104,7 +105,8 @@ def with_proofbundle(log, vkey, since, receipts):
     for path in receipts:
         text = Path(path).read_text()
         extra = next(line for line in text.splitlines() if line.startswith("extra "))
-        leaf = json.loads(base64.b64decode(extra.removeprefix("extra ")))["entry"].encode()
+        # Lines: the entry, which is the leaf, and its disclosures.
+        leaf = gzip.decompress(base64.b64decode(extra.removeprefix("extra "))).split(b"\n")[0]
         result = proofbundle.tlogproof.verify_tlog_proof(text, leaf, vkey)
         if not result["ok"]:
             faults.append(f"receipt {path}: {result}"[:200])

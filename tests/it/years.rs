@@ -6,7 +6,7 @@ use groeikluis::transfer_log::NoteKey;
 
 use crate::{
     receipts::audit,
-    support::{Plan, Protocol, Tenant, TestDaemon},
+    support::{Plan, Protocol, Tenant, TestDaemon, copy_directory},
 };
 
 const ORIGIN: &str = "groeikluis.test/2026";
@@ -94,4 +94,35 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     assert_eq!(origins.collect::<Vec<_>>(), [ORIGIN, "groeikluis.test/2027"]);
     let mut files = told["deliveries"].as_array().unwrap().iter().map(|delivery| &delivery["file"]);
     assert!(files.any(|file| *file == answer.manifest.file), "{told}");
+
+    // Verified over the years, at the exchange and in an auditor's copy; what lacks is named, what was changed is caught.
+    let said = daemon.groeikluis(&["audit", "verify"]).well().stdout;
+    let years: Vec<&str> = said.lines().filter(|line| line.contains(" entries verified, root ")).collect();
+    assert!(years[0].starts_with("groeikluis.test/2027: ") && years[1].starts_with("groeikluis.test/2026: "), "{said}");
+    let copied = daemon.path("received/log");
+    copy_directory(&log, &copied);
+    let key = next.verifier().to_string();
+    let alone = audit(&["verify", "--log", copied.to_str().unwrap(), "--key", &key]).well().stdout;
+    assert!(
+        alone.contains("it goes on from groeikluis.test/2026 with its ") && alone.contains("not verified"),
+        "{alone}"
+    );
+    copy_directory(&daemon.path("state/log-archive"), &copied.join("archive"));
+    let kept = daemon.path("received/kept");
+    fs::write(&kept, &last).unwrap();
+    let since = kept.to_str().unwrap();
+    let both = audit(&["verify", "--log", copied.to_str().unwrap(), "--key", &key, "--since", since, "--json"]).well();
+    let told: serde_json::Value = serde_json::from_str(&both.stdout).unwrap();
+    assert_eq!((&told["log"], &told["earlier"][0]["log"]), (&"groeikluis.test/2027".into(), &ORIGIN.into()));
+    assert_eq!(told["earlier"][0]["since"], told["earlier"][0]["entries"]);
+    let year = copied.join("archive/groeikluis.test_2026");
+    let tile = fs::read_dir(year.join("tile/0/000.p")).unwrap().next().unwrap().unwrap().path();
+    let bytes = fs::read(&tile).unwrap();
+    fs::write(&tile, [&[bytes[0] ^ 1], &bytes[1..]].concat()).unwrap();
+    assert_eq!(verify(&copied, &key), Some(1));
+    fs::write(&tile, bytes).unwrap();
+    assert_eq!(verify(&copied, &key), Some(0));
+    fs::remove_dir_all(&year).unwrap();
+    let lacks = audit(&["verify", "--log", copied.to_str().unwrap(), "--key", &key]);
+    assert!(lacks.code == Some(1) && lacks.stderr.contains("goes on from groeikluis.test/2026"), "{lacks:?}");
 }

@@ -210,6 +210,7 @@ impl Gathered {
             }
             Event::Erased(erased) => (erased.count, erased.month.clone()),
             Event::DeliveryWithdrawn(withdrawn) => (1, withdrawn.motive.clone()),
+            Event::TenantMerged(merged) => (merged.deliveries + merged.uploads, merged.former.to_string()),
             Event::BackupMade(made) => (made.recipients.len() as u64, String::new()),
             Event::BackupRestored(restored) => (restored.size, restored.made_at.to_string()),
             Event::AssignmentSimulated(simulated) => (simulated.variations + 1, simulated.assignment.clone()),
@@ -362,7 +363,7 @@ mod tests {
         let [refusal] = refusals.as_slice() else { panic!("{refusals:?}") };
         assert_eq!((refusal.reason.as_str(), refusal.rows), ("list-empty", Some(20)));
         assert_eq!(logins.iter().map(|logins| logins.count).collect::<Vec<_>>(), [1, 1]);
-        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 10));
+        assert_eq!((gathered.changes.len(), gathered.readings.len()), (8, 11));
     }
 
     #[test]

@@ -5,6 +5,9 @@ mod gather;
 mod hints;
 mod receipt;
 mod report;
+mod verify;
+
+pub(super) use report::report_of;
 
 use std::{
     io::{self, Write},
@@ -13,22 +16,19 @@ use std::{
 
 use anyhow::{Context, bail};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{
-    load,
-    output::{Table, print_json, say},
-};
+use super::{load, output::Table};
 use crate::{
     config::SecretFile,
     domain::{ProtocolId, TenantId},
-    transfer_log::{self, Checkpoint, NoteKey, Outcome, StoredEntry, Verified, VerifierKey, VerifyFault},
+    transfer_log::{self, NoteKey, Outcome, StoredEntry, VerifierKey, VerifyFault, YearFault},
 };
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Hash everything again: entries, tiles, root, signature, canonical form and sequence. Needs no daemon.
-    Verify(Verify),
+    Verify(verify::Arguments),
     /// Show entries as a table.
     Show(Show),
     /// Check a tenant's receipt. Needs neither the log nor a daemon.
@@ -50,20 +50,6 @@ struct Which {
     /// The main configuration file, to take the log's directory and key from.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-}
-
-#[derive(clap::Args)]
-pub(super) struct Verify {
-    #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    key: KeyArgument,
-    /// An older checkpoint of the log: proves that nothing before it was rewritten.
-    #[arg(long, value_name = "FILE")]
-    since: Option<PathBuf>,
-    /// As JSON.
-    #[arg(long)]
-    json: bool,
 }
 
 /// The log's public keys.
@@ -109,7 +95,7 @@ pub(super) struct Show {
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Verify(arguments) => verify(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
         Command::Show(arguments) => show(arguments),
         Command::Receipt(arguments) => receipt::run(arguments),
         Command::Report(arguments) => report::run(arguments),
@@ -191,67 +177,22 @@ fn verifiers(which: &Which, key: &KeyArgument) -> anyhow::Result<Vec<VerifierKey
     }
 }
 
-fn verify(arguments: &Verify) -> anyhow::Result<()> {
-    let directory = arguments.which.directory()?;
-    let keys = verifiers(&arguments.which, &arguments.key)?;
-    let key = transfer_log::signer(&directory, &keys).or(keys.first()).context("there is no key")?;
-    let since = arguments.since.as_deref().map(|path| read_checkpoint(path, &keys)).transpose()?;
-    let outcome = match &since {
-        None => transfer_log::verify(&directory, key),
-        Some(since) => transfer_log::verify_since(&directory, key, since),
-    };
-    match outcome {
-        Ok(verified) => report_verified(arguments, key, &verified, since.as_ref()),
-        Err(faults) => {
-            let lines: Vec<String> = faults.iter().map(fault_text).collect();
-            if arguments.json {
-                print_json(&json!({ "valid": false, "log": key.name(), "faults": lines }))?;
-            }
-            bail!("{} does not verify\n{}", directory.display(), lines.join("\n"))
-        }
+/// What is wrong with a log, a line each.
+fn lines(faults: &[VerifyFault]) -> Vec<String> {
+    faults.iter().map(|fault| text(fault)).collect()
+}
+
+/// The same of a log of some year: the year, and what is wrong with it.
+fn year_lines(fault: &YearFault) -> Vec<String> {
+    match fault {
+        YearFault::Log { faults, .. } => std::iter::once(fault.to_string()).chain(lines(faults)).collect(),
+        _ => vec![text(fault)],
     }
 }
 
-fn report_verified(
-    arguments: &Verify,
-    key: &VerifierKey,
-    verified: &Verified,
-    since: Option<&Checkpoint>,
-) -> anyhow::Result<()> {
-    let Verified { checkpoint, unsigned } = verified;
-    let (root, size) = (hex::encode(checkpoint.root), checkpoint.size);
-    if arguments.json {
-        let mut found =
-            json!({ "valid": true, "log": key.name(), "entries": size, "root": root, "unsigned": unsigned });
-        if let (Some(since), Some(members)) = (since, found.as_object_mut()) {
-            members.insert("since".to_owned(), since.size.into());
-        }
-        return Ok(print_json(&found)?);
-    }
-    say(&format!("{}: {size} entries verified, root {root}", key.name()));
-    if let Some(since) = since {
-        say(&format!("the first {} are those of the older checkpoint", since.size));
-    }
-    if *unsigned > 0 {
-        say(&format!("{unsigned} newer entries are whole, and not under a checkpoint yet"));
-    }
-    Ok(())
-}
-
-/// Reads a checkpoint that one of the keys signed.
-fn read_checkpoint(path: &Path, keys: &[VerifierKey]) -> anyhow::Result<Checkpoint> {
-    let mut note = Vec::new();
-    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
-    io::Read::read_to_end(&mut io::Read::take(file, LONGEST_KEYS_BYTES), &mut note)?;
-    let mut parsed = keys.iter().map(|key| Checkpoint::parse(&note, key));
-    let first = parsed.next().context("there is no key")?;
-    let found = first.or_else(|fault| parsed.find_map(Result::ok).ok_or(fault));
-    found.with_context(|| format!("{} does not verify", path.display()))
-}
-
-fn fault_text(fault: &VerifyFault) -> String {
+fn text(fault: &dyn std::error::Error) -> String {
     let mut text = fault.to_string();
-    let mut source = std::error::Error::source(fault);
+    let mut source = fault.source();
     while let Some(cause) = source {
         text = format!("{text}: {cause}");
         source = cause.source();

@@ -15,16 +15,16 @@ use jiff::{Timestamp, civil::Date};
 
 use super::{
     super::{ConfigArgument, load, output::say},
-    KeyArgument, Which, fault_text,
+    KeyArgument, Which,
     gather::{Gathered, Scope},
-    verifiers,
+    verifiers, year_lines,
 };
 use crate::{
     daemon,
     documents::audit::{self, AuditReport, VerifiedLog},
     domain::{ProtocolId, TenantId, brussels_date},
     durable::{Clock, Directory},
-    transfer_log::{self, AuditExported, Checkpoint, Event, StoredEntry, VerifierKey},
+    transfer_log::{self, AuditExported, Event, VerifiedYear, YearFault, Years},
 };
 
 #[derive(clap::Args)]
@@ -97,6 +97,21 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes the report of a day on a deployment's own log, as a page; one that is there is replaced.
+pub(in super::super) fn report_of(config: &Path, day: Date, out: &Path) -> anyhow::Result<()> {
+    run(&Arguments {
+        which: Which { log: None, config: Some(config.to_owned()) },
+        key: KeyArgument { key: None },
+        from: Some(day),
+        until: Some(day),
+        tenant: None,
+        protocol: None,
+        format: Format::Html,
+        out: Some(out.to_owned()),
+        force: true,
+    })
+}
+
 /// Enters in the log that somebody at the exchange made a report, before there is one. Of a copy elsewhere, the log
 /// says who read it.
 fn note(arguments: &Arguments, report: &AuditReport) -> anyhow::Result<()> {
@@ -132,63 +147,34 @@ fn places(which: &Which) -> anyhow::Result<(PathBuf, PathBuf)> {
     }
 }
 
-/// A log that was verified, with its first entry, which tells what it goes on from.
-struct Proved {
-    directory: PathBuf,
-    checkpoint: Checkpoint,
-    key: VerifierKey,
-    unsigned: u64,
-    first: Option<StoredEntry>,
-}
-
-impl Proved {
-    fn verify(directory: &Path, keys: &[VerifierKey]) -> anyhow::Result<Self> {
-        let key = transfer_log::signer(directory, keys).or(keys.first()).context("there is no key")?;
-        let verified = transfer_log::verify(directory, key).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(fault_text).collect();
-            let shown = directory.display();
-            anyhow::anyhow!("{shown} does not verify, and there is no report of it\n{}", lines.join("\n"))
-        })?;
-        let first = transfer_log::entries(directory)?.next().transpose()?;
-        let (checkpoint, unsigned) = (verified.checkpoint, verified.unsigned);
-        Ok(Self { directory: directory.to_owned(), checkpoint, key: key.clone(), unsigned, first })
-    }
-
-    /// Whether something of the period may lie in the log before this one.
-    fn begins_after(&self, from: Option<Date>) -> bool {
-        self.first.as_ref().is_some_and(|first| from.is_none_or(|from| brussels_date(first.at) > from))
-    }
+/// Whether something of the period may lie in the log before this one.
+fn begins_after(year: &VerifiedYear, from: Option<Date>) -> bool {
+    year.first.as_ref().is_some_and(|first| from.is_none_or(|from| brussels_date(first.at) > from))
 }
 
 /// The logs of the period, oldest first.
-fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<Proved>> {
+fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<VerifiedYear>> {
     let keys = verifiers(&arguments.which, &arguments.key)?;
     let (directory, archive) = places(&arguments.which)?;
-    let mut logs = VecDeque::from([Proved::verify(&directory, &keys)?]);
-    for earlier in transfer_log::archived(&archive)?.into_iter().rev() {
-        let Some(later) = logs.front().filter(|later| later.begins_after(arguments.from)) else { break };
-        // Its own key only reads it: that it is the right log is proved by the one after it.
-        let text = std::fs::read_to_string(earlier.join(LOG_KEYS)).unwrap_or_default();
-        let own = text.lines().filter_map(|line| VerifierKey::parse(line).ok());
-        let proved = Proved::verify(&earlier, &keys.iter().cloned().chain(own).collect::<Vec<_>>())?;
-        let goes_on = later.first.as_ref().is_some_and(|first| transfer_log::goes_on_from(first, &proved.checkpoint));
-        let (one, other) = (later.directory.display(), earlier.display());
-        ensure!(
-            goes_on,
-            "{one} does not go on from {other}: what lies between them is not known, so there is no report"
-        );
-        logs.push_front(proved);
+    let years = Years { archive: &archive, keys: &keys, since: None };
+    let no_report = |fault: YearFault| {
+        let mut lines = year_lines(&fault).into_iter();
+        let first = lines.next().unwrap_or_default();
+        let lines = std::iter::once(format!("{first}, so there is no report")).chain(lines);
+        anyhow::anyhow!(lines.collect::<Vec<_>>().join("\n"))
+    };
+    let mut logs = VecDeque::from([years.newest(&directory).map_err(no_report)?]);
+    while let Some(later) = logs.front().filter(|later| begins_after(later, arguments.from)) {
+        match years.before(later) {
+            Ok(Some(earlier)) => logs.push_front(earlier),
+            Ok(None) => break,
+            // Without a first day, a report begins where the logs do.
+            Err(YearFault::Missing { .. }) if arguments.from.is_none() => break,
+            Err(fault) => return Err(no_report(fault)),
+        }
     }
-    let oldest = logs.front().context("there is no log")?;
-    let lacks = oldest.first.as_ref().is_some_and(transfer_log::goes_on)
-        && arguments.from.is_some()
-        && oldest.begins_after(arguments.from);
-    ensure!(!lacks, "the period begins before {}, in a log that is not in {}", oldest.key.name(), archive.display());
     Ok(logs)
 }
-
-/// The public keys beside a log.
-const LOG_KEYS: &str = "log.vkey";
 
 fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let Arguments { from, until, tenant, protocol, .. } = arguments;
@@ -197,7 +183,8 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let mut logs = Vec::new();
     for log in proved_logs(arguments)? {
         let (mut first, mut last_at) = (None, None);
-        transfer_log::entries_under(&log.directory, &log.checkpoint, |entry| {
+        let checkpoint = log.checkpoint();
+        transfer_log::entries_under(&log.directory, checkpoint, |entry| {
             last_at = Some(entry.at);
             gathered.take(&entry);
             first.get_or_insert(entry);
@@ -206,11 +193,11 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
         ensure!(first == log.first, "{} changed while it was read", log.directory.display());
         logs.push(VerifiedLog {
             origin: log.key.name().to_owned(),
-            entries: log.checkpoint.size,
-            root: hex::encode(log.checkpoint.root),
+            entries: checkpoint.size,
+            root: hex::encode(checkpoint.root),
             key: log.key.to_string(),
-            unsigned: log.unsigned,
-            first_at: log.first.map(|first| first.at),
+            unsigned: log.verified.unsigned,
+            first_at: log.first.as_ref().map(|first| first.at),
             last_at,
         });
     }

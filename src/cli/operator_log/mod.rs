@@ -5,13 +5,16 @@
 //! transfer log.
 
 mod journal;
+mod json;
 
 use std::io::{self, IsTerminal};
 
 use rustix::fs::fstat;
 use tracing_subscriber::{EnvFilter, Layer, layer::SubscriberExt, util::SubscriberInitExt};
 
+use crate::durable::Clock;
 use journal::Journal;
+use json::JsonLines;
 
 /// What is said where `RUST_LOG` does not choose: russh tells of each client that hangs up.
 const USUAL: &str = "info,russh=error";
@@ -33,7 +36,7 @@ pub(super) fn begin(format: Option<LogFormat>) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(USUAL));
     let (layer, fault) = match format.unwrap_or_else(fitting) {
         LogFormat::Text => (text(), None),
-        LogFormat::Json => (tracing_subscriber::fmt::layer().with_writer(io::stderr).json().boxed(), None),
+        LogFormat::Json => (JsonLines::new(Clock::system()).boxed(), None),
         LogFormat::Journal => match Journal::connect(journal::SOCKET.as_ref()) {
             Ok(journal) => (journal.boxed(), None),
             Err(error) => (text(), Some(error)),

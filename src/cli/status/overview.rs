@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{is_running, needs, retention_late_since, waiting_mails},
+    daemon::{disks::full_disks, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
@@ -121,6 +121,10 @@ impl Watcher {
         }
         if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
             need(true, format!("retention was last finished in the night of {last}: see the service's messages"));
+        }
+        for disk in full_disks(&self.settings) {
+            let (free, total) = disk.room();
+            need(true, format!("the disk of {} is nearly full: {free} free of {total}", disk.directory.display()));
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));

@@ -2,6 +2,7 @@
 
 mod add;
 mod advice;
+mod merge;
 mod why;
 
 use clap::Subcommand;
@@ -14,6 +15,15 @@ pub(super) enum Command {
     /// configuration before it is written (keys, recipients, the municipality, keys of other tenants), with a comment
     /// at each key; nothing is overwritten. A running daemon takes it at once.
     Add(Box<add::Arguments>),
+    /// Give a tenant what others had, since their municipalities were merged: files, uploads, protocols, keys.
+    ///
+    /// Run it twice. While the former tenants are in the configuration, it drafts the file of the new one from theirs, for
+    /// you to review: keys, recipients, contacts, protocols and former NIS codes of all. When the draft is in place and
+    /// the files of the former are gone, the same command has the running daemon carry their drop-boxes over. It is in
+    /// the log first; a stop in between is finished at the next start. What was delivered stays sealed to the recipients
+    /// of that time, so the former tenants keep their secret keys; protocols keep what was used up; what identifies
+    /// officials in the log stays under the former names.
+    Merge(merge::Arguments),
     /// Explain the last failed logins, and what can be done; also while the daemon runs.
     ///
     /// Reads what the daemon keeps for this: the last connections under the tenant's name, for 31 days. It is sealed to
@@ -24,6 +34,7 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Add(arguments) => add::run(arguments),
+        Command::Merge(arguments) => merge::run(arguments),
         Command::Why(arguments) => why::run(arguments),
     }
 }

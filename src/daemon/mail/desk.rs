@@ -21,6 +21,7 @@ use super::{
 use crate::{
     config::{MailSettings, Settings},
     daemon::{
+        disks::{FullDisk, full_disks},
         kept::KeptError,
         needs::{endings, overdue, unfetched},
     },
@@ -43,6 +44,9 @@ const MOST_ENTRIES: u64 = 20_000;
 /// The hour in Brussels from which it looks at what time brings about: mail that is there when people begin to work.
 const LOOK_FROM_HOUR: i8 = 7;
 
+/// How often it looks at what is left of the disks: a burst of uploads fills gigabytes in minutes.
+const LOOK_AT_DISKS_EVERY: Duration = Duration::from_mins(5);
+
 /// So many days before something ends it is told, each once.
 const TOLD_BEFORE_DAYS: [i32; 3] = [60, 30, 7];
 
@@ -63,6 +67,7 @@ pub(super) struct Writer {
     /// Since when there is something to end a turn for.
     since: Option<Instant>,
     not_before: Option<Instant>,
+    disks_looked: Option<Instant>,
 }
 
 /// Why a turn could not be ended; it is tried again.
@@ -124,10 +129,10 @@ impl Writer {
             Some(mark) if mark.origin != origin => Mark { origin, size: 0, ..mark },
             // A state directory that was put back may have a log that is shorter than what was read of another.
             Some(mark) => Mark { size: mark.size.min(size), ..mark },
-            None => Mark { turn: 0, origin, size, looked: None, failure_told: None },
+            None => Mark { turn: 0, origin, size, looked: None, failure_told: None, disk_told: None },
         };
         let read = mark.size;
-        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None }
+        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None, disks_looked: None }
     }
 
     /// Reads on, and ends the turn when it is time.
@@ -142,8 +147,9 @@ impl Writer {
             // A look ends the turn: what is being gathered is not torn apart by it.
             let is_due = self.since.is_none() || is_over;
             let looks = settings.mail.is_some() && is_due && self.is_time_to_look();
-            if is_over || looks || (stopping && self.since.is_some()) {
-                self.end_turn(&settings, looks)
+            let full = if settings.mail.is_some() && is_due { self.full_disks(&settings) } else { Vec::new() };
+            if is_over || looks || !full.is_empty() || (stopping && self.since.is_some()) {
+                self.end_turn(&settings, looks, full)
             } else {
                 Ok(())
             }
@@ -183,10 +189,14 @@ impl Writer {
     }
 
     /// Writes the turn's mails and moves the mark, together.
-    fn end_turn(&mut self, settings: &Settings, looks: bool) -> Result<(), DeskError> {
+    fn end_turn(&mut self, settings: &Settings, looks: bool, full: Vec<FullDisk>) -> Result<(), DeskError> {
         let mut mark = Mark { turn: self.mark.turn + 1, size: self.read, ..self.mark.clone() };
         if let Some(mail) = &settings.mail {
             let mut news = self.news.clone();
+            if !full.is_empty() {
+                mark.disk_told = Some(brussels_date(self.parts.clock.now()));
+                news.entry(Audience::Ops).or_default().extend(full.into_iter().map(News::DiskNearlyFull));
+            }
             if looks {
                 let today = brussels_date(self.parts.clock.now());
                 for (audience, each) in self.daily(settings, mail, today)? {
@@ -206,6 +216,16 @@ impl Writer {
         self.news.clear();
         self.since = None;
         Ok(())
+    }
+
+    /// Disks that are nearly full, once a day.
+    fn full_disks(&mut self, settings: &Settings) -> Vec<FullDisk> {
+        let is_told = self.mark.disk_told == Some(brussels_date(self.parts.clock.now()));
+        if is_told || self.disks_looked.is_some_and(|at| at.elapsed() < LOOK_AT_DISKS_EVERY) {
+            return Vec::new();
+        }
+        self.disks_looked = Some(Instant::now());
+        full_disks(settings)
     }
 
     fn queued(&self, turn: u64, addressed: Addressed<'_>) -> Queued {

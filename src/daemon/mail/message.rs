@@ -72,6 +72,8 @@ fn topics(topics: &[MailTopic]) -> String {
         MailTopic::Overdue => "overdue",
         MailTopic::Register => "register",
         MailTopic::Log => "log",
+        MailTopic::Disk => "disk",
+        MailTopic::Service => "service",
     });
     names.collect::<Vec<_>>().join(", ")
 }

@@ -13,6 +13,7 @@
 //! - Bounded: the outbox has at most [`outbox::MOST_MAILS`], each with at most [`letter::MOST_LINES`] of a kind. What
 //!   does not fit is dropped, and said so.
 
+mod alert;
 mod desk;
 mod letter;
 mod message;
@@ -34,6 +35,7 @@ use crate::{
     transfer_log::TransferLog,
 };
 
+pub use alert::{Alert, alert_operators, check_certificates};
 use desk::Desk;
 use outbox::{MOST_MAILS, Outbox};
 use post::Post;

@@ -2,7 +2,10 @@
 
 use jiff::Timestamp;
 
-use super::super::needs::{Ending, Overdue};
+use super::super::{
+    disks::FullDisk,
+    needs::{Ending, Overdue},
+};
 use crate::{
     domain::{ProtocolId, TenantId},
     ledger::DeliveryRow,
@@ -47,6 +50,7 @@ pub(super) enum News {
         days: i32,
     },
     Overdue(Overdue),
+    DiskNearlyFull(FullDisk),
     /// The register was refused; the one in use stays.
     Register {
         at: Timestamp,
@@ -109,6 +113,7 @@ impl News {
             Self::Refusal { .. } => MailTopic::Refused,
             Self::Ending { .. } => MailTopic::Ending,
             Self::Overdue(_) => MailTopic::Overdue,
+            Self::DiskNearlyFull(_) => MailTopic::Disk,
             Self::Register { .. } => MailTopic::Register,
             Self::Recovered { .. } | Self::ClockSet { .. } | Self::LogFailed { .. } => MailTopic::Log,
         })

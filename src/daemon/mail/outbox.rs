@@ -26,7 +26,7 @@ pub(super) const MOST_MAILS: usize = 2_000;
 /// A mail, bytes at most: its lines are bounded, and so are the addresses of a tenant's file.
 const LONGEST_MAIL_BYTES: u64 = 256 << 10;
 
-/// A mark, bytes at most: two numbers, two days and an origin of 255 bytes.
+/// A mark, bytes at most: two numbers, three days and an origin of 255 bytes.
 const LONGEST_MARK_BYTES: u64 = 1 << 10;
 
 /// Where the mark is.
@@ -49,6 +49,9 @@ pub(super) struct Mark {
     pub looked: Option<Date>,
     /// The day on which a failure of the log was last told.
     pub failure_told: Option<Date>,
+    /// The day on which a nearly full disk was last told.
+    #[serde(default)]
+    pub disk_told: Option<Date>,
 }
 
 /// A mail.

@@ -7,10 +7,13 @@ use jiff::{Timestamp, civil::Date};
 
 use crate::{
     config::Language,
-    daemon::needs::{Ending, Ends, Overdue},
+    daemon::{
+        disks::FullDisk,
+        needs::{Ending, Ends, Overdue},
+    },
     documents::{
         audit::{kind_nl, reason_nl},
-        date_nl,
+        date_nl, size,
     },
     domain::{Kind, in_brussels},
     transfer_log::MailTopic,
@@ -88,6 +91,8 @@ impl Phrases {
             MailTopic::Overdue => counted(("lijst te laat", "list overdue"), ("lijsten te laat", "lists overdue")),
             MailTopic::Register => self.pick("register geweigerd", "register refused").to_owned(),
             MailTopic::Log => self.pick("logboek nakijken", "look at the log").to_owned(),
+            MailTopic::Disk => self.pick("schijf bijna vol", "disk nearly full").to_owned(),
+            MailTopic::Service => self.pick("dienst loopt niet", "service does not run").to_owned(),
             MailTopic::Refused | MailTopic::Ready | MailTopic::Unfetched => {
                 counted(("weigering", "refusal"), ("weigeringen", "refusals"))
             }
@@ -104,6 +109,8 @@ impl Phrases {
             MailTopic::Overdue => self.pick("GEEN LIJST ONTVANGEN", "NO LIST RECEIVED"),
             MailTopic::Register => self.pick("REGISTER", "REGISTER"),
             MailTopic::Log => self.pick("TRANSFERLOGBOEK", "TRANSFER LOG"),
+            MailTopic::Disk => self.pick("SCHIJFRUIMTE", "DISK SPACE"),
+            MailTopic::Service => self.pick("DIENST", "SERVICE"),
         }
     }
 
@@ -148,6 +155,16 @@ impl Phrases {
                  audit verify`.",
                 "See what the service reported (journalctl -u groeikluis), and verify the log with `groeikluis audit \
                  verify`.",
+            ),
+            MailTopic::Disk => self.pick(
+                "Maak plaats of vergroot de schijf. Is ze vol, dan weigert de uitwisseling elke lijst en elke download, tot \
+                 het logboek weer geschreven kan worden. Wat lang genoeg bewaard is, verwijdert `groeikluis retention`.",
+                "Make room, or enlarge the disk. When it is full, the exchange refuses every list and download until the \
+                 log can be written again. What was kept long enough is removed by `groeikluis retention`.",
+            ),
+            MailTopic::Service => self.pick(
+                "Kijk na wat de dienst meldde (journalctl -u groeikluis).",
+                "See what the service reported (journalctl -u groeikluis).",
             ),
             MailTopic::Refused | MailTopic::Ready | MailTopic::Unfetched => self.pick(
                 "Bij een geweigerde lijst vond het bestuur uitleg in zijn map. Alles over een bestuur: `groeikluis \
@@ -197,6 +214,17 @@ impl Phrases {
         match self.0 {
             Language::Dutch => format!("{tenant}: protocol {protocol}, geen lijst van {from} tot en met {until}"),
             Language::English => format!("{tenant}: protocol {protocol}, no list from {from} to {until}"),
+        }
+    }
+
+    /// A disk with what is left of it.
+    pub fn full_disk(self, disk: &FullDisk) -> String {
+        let (free, total) = disk.room();
+        let (free, total) = (size(free), size(total));
+        let directory = disk.directory.display();
+        match self.0 {
+            Language::Dutch => format!("{directory}: nog {free} vrij van {total}"),
+            Language::English => format!("{directory}: {free} free of {total}"),
         }
     }
 

@@ -178,15 +178,27 @@ async fn connect(settings: &MailSettings) -> Result<AsyncSmtpConnection, SmtpErr
 
 fn tls(settings: &MailSettings) -> Result<TlsParameters, SmtpError> {
     let mut builder = TlsParameters::builder(settings.host.clone());
-    if let Some(path) = &settings.ca {
-        let failed = |source| SmtpError::Certificates { path: path.display().to_string(), source };
-        if fs::metadata(path).map_err(failed)?.len() > MOST_CERTIFICATE_BYTES {
-            return Err(failed(io::ErrorKind::FileTooLarge.into()));
-        }
-        let certificates = Certificate::from_pem(&fs::read(path).map_err(failed)?).map_err(SmtpError::Connection)?;
+    if let Some(certificates) = certificates(settings)? {
         builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
     }
     builder.build().map_err(SmtpError::Connection)
+}
+
+/// The certificates that the server's is checked against; none where those of the system are.
+///
+/// # Errors
+/// [`SmtpError::Certificates`]: they cannot be read, or are none.
+pub(super) fn certificates(settings: &MailSettings) -> Result<Option<Certificate>, SmtpError> {
+    let Some(path) = &settings.ca else { return Ok(None) };
+    let failed = |source| SmtpError::Certificates { path: path.display().to_string(), source };
+    if fs::metadata(path).map_err(failed)?.len() > MOST_CERTIFICATE_BYTES {
+        return Err(failed(io::ErrorKind::FileTooLarge.into()));
+    }
+    let bytes = fs::read(path).map_err(failed)?;
+    if memchr::memmem::find(&bytes, b"-----BEGIN CERTIFICATE-----").is_none() {
+        return Err(failed(io::Error::new(io::ErrorKind::InvalidData, "no certificate in PEM form is in it")));
+    }
+    Certificate::from_pem(&bytes).map(Some).map_err(SmtpError::Connection)
 }
 
 async fn within<T>(step: impl Future<Output = Result<T, SmtpError>>) -> Result<T, SmtpError> {

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     config::{self, Language, Settings},
     daemon::{
+        disks::FullDisk,
         kept::KeptFiles,
         live::{Facts as LiveFacts, Live},
         needs::{Ending, Ends, Overdue},
@@ -222,7 +223,7 @@ fn a_full_outbox_takes_no_more() {
     for id in 1..=3 {
         outbox.put(to_ops(id)).unwrap();
     }
-    let mark = Mark { turn: 1, origin: ORIGIN.to_owned(), size: 0, looked: None, failure_told: None };
+    let mark = Mark { turn: 1, origin: ORIGIN.to_owned(), size: 0, looked: None, failure_told: None, disk_told: None };
     outbox.end_turn(&mark).unwrap();
     assert_eq!(take_all(&place.outbox(&state, 2)).len(), 2);
 }
@@ -391,6 +392,7 @@ fn mails_say_what_where_until_when_and_what_to_do() {
         News::Register { at, code: "content".to_owned(), line: Some(17), column: Some(3) },
         News::Recovered { at, torn_bytes: 12 },
         News::LogFailed { at },
+        News::DiskNearlyFull(FullDisk { directory: "/var/lib/groeikluis".into(), free: 3 << 30, total: 100 << 30 }),
     ];
     for (language, name) in [(Language::Dutch, "nl"), (Language::English, "en")] {
         place.settings.language = language;

@@ -153,6 +153,7 @@ pub(super) fn event(name: &str) -> &str {
         "assignment.billed" => "afrekening opgemaakt",
         "audit.exported" => "auditverslag opgemaakt",
         "disclosure.opened" => "afgeschermde gegevens geopend",
+        "tenant.merged" => "bestuur opgegaan in een ander",
         "delivery.withdrawn" => "levering ingetrokken",
         "backup.made" => "reservekopie gemaakt",
         "backup.restored" => "reservekopie teruggezet",

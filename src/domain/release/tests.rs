@@ -42,6 +42,7 @@ fn tenant() -> Tenant {
         name: "Stad Bree".to_owned(),
         kind: TenantKind::Municipality,
         nis_code: Some("72004".parse().unwrap()),
+        former_nis_codes: Vec::new(),
         keys: Vec::new(),
         certificate_authorities: Vec::new(),
         passwords: Vec::new(),

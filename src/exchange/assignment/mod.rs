@@ -67,6 +67,12 @@ pub enum AssignmentFault {
         /// The register's month.
         register_month: String,
     },
+    /// An order to a bank cannot be carried out on a day that has passed.
+    #[error("`execution_date` {day} of its payment has passed: write a day on which the bank can pay, and reload")]
+    ExecutionDatePassed {
+        /// The day.
+        day: jiff::civil::Date,
+    },
     /// The outbox has no room.
     #[error("the outbox of {tenant} is full: its files take {used_bytes} bytes of {limit_bytes}")]
     OutboxFull {

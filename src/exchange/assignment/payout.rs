@@ -31,10 +31,15 @@ impl<'a> Claims<'a> {
         let mut places: HashMap<(u32, Niss), usize> = HashMap::new();
         for selected in selection.children() {
             let rights: Vec<_> = selection.entitled(*selected).collect();
-            let parts = amount.parts(rights.iter().map(|right| right.share));
+            // The odd cent goes to the same one of the parents for each of their children, whoever stands first.
+            let mut ordered: Vec<_> = rights.iter().map(|right| (right.household.beneficiary(), right.share)).collect();
+            ordered.sort_unstable_by_key(|(beneficiary, _)| *beneficiary);
+            let parts = amount.parts(ordered.iter().map(|(_, share)| *share));
+            let parts: HashMap<Niss, Amount> = ordered.iter().map(|(beneficiary, _)| *beneficiary).zip(parts).collect();
             let (_, first_name) = selected.first().child_name();
-            for (right, part) in rights.iter().zip(parts) {
+            for right in rights {
                 let household = right.household;
+                let part = parts.get(&household.beneficiary()).copied().unwrap_or(Amount::ZERO);
                 let place = places.entry((household.dossier(), household.beneficiary())).or_insert(claims.len());
                 match claims.get_mut(*place) {
                     None => claims.push(Claim { household, children: vec![first_name], amount: part }),
@@ -184,6 +189,18 @@ mod tests {
         assert_eq!(sums(&register, Unit::Child, 7501), [of(MOTHER, 3751 + 7501), of(FATHER, 3750)]);
         // The mother's family is paid once, for the child that brings most; the father's gets its part.
         assert_eq!(sums(&register, Unit::Family, 7501), [of(MOTHER, 7501), of(FATHER, 3750)]);
+    }
+
+    #[test]
+    fn the_odd_cent_of_a_family_is_paid_once_whichever_parent_stands_first() {
+        let register = register(&[
+            (1, EVA, "Eva", MOTHER, IBAN, "sociale_toeslag=0.5"),
+            (2, EVA, "Eva", FATHER, "", "sociale_toeslag=0.5"),
+            (2, JAN, "Jan", FATHER, "", "sociale_toeslag=0.5"),
+            (1, JAN, "Jan", MOTHER, IBAN, "sociale_toeslag=0.5"),
+        ]);
+        let of = |niss: &str, cents| (niss.to_owned(), cents);
+        assert_eq!(sums(&register, Unit::Family, 7501), [of(MOTHER, 3751), of(FATHER, 3750)]);
     }
 
     #[test]

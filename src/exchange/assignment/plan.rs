@@ -81,6 +81,11 @@ impl<'a> Plan<'a> {
         if selection.children().is_empty() {
             return Err(AssignmentFault::NobodySelected { register_month: register.month().to_string() });
         }
+        let ordered = assignment.payment.as_ref().filter(|terms| terms.formats.iter().any(|format| format.is_order()));
+        let passed = |day: &Date| *day < commission.today;
+        if let Some(day) = ordered.and_then(|terms| terms.execution_date).filter(passed) {
+            return Err(AssignmentFault::ExecutionDatePassed { day });
+        }
         let payouts = assignment.payment.as_ref().map(|terms| Payouts::of(&selection, assignment.unit, terms.amount));
         let cleared = Cleared::of(exchange, commission, payouts.as_ref())?;
         exchange.require_room(&commission.tenant)?;

@@ -155,6 +155,15 @@ fn bombs_are_refused_before_they_unpack() {
         ("bytes of another part", zipped(&[("xl/workbook.xml", ""), ("xl/media/a.png", &large(OTHER_BYTES + 1))])),
         ("strings", by_hand(cell, &"<si/>".repeat(1_500_001))),
         ("cells", by_hand(&"<c/>".repeat(5_000_001), "<sst/>")),
+        ("bytes of a row", {
+            // One string of megabytes, asked for by every cell of a row.
+            let string = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(30 << 20));
+            by_hand(&format!("<row>{}</row>", "<c t='s'><v>0</v></c>".repeat(10_000)), &string)
+        }),
+        ("bytes of text in cells", {
+            let string = format!("<sst><si><t>{}</t></si></sst>", "x".repeat(1_000_000));
+            by_hand(&"<row><c><v>17073003384</v></c><c t='s'><v>0</v></c></row>".repeat(1_100), &string)
+        }),
         ("entries", {
             let names: Vec<String> = (0..=MOST_ENTRIES).map(|at| format!("xl/{at}")).collect();
             zipped(&names.iter().map(|name| (name.as_str(), "")).collect::<Vec<_>>())

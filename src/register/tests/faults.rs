@@ -68,7 +68,7 @@ fn a_value_at_fault_is_told_by_line_and_column() {
         (F::BirthDate, "1949-12-31", P::Date),
         (F::ChildNisCode, "7200", P::NisCode),
         (F::ChildNisCode, "7200a", P::NisCode),
-        (F::ChildNisCode, "73006", P::UnknownMunicipality),
+        (F::ChildNisCode, "72025", P::UnknownMunicipality),
         (F::ChildPostcode, "0999", P::Postcode),
         (F::ChildPostcode, "39600", P::Postcode),
         (F::Rank, "0", P::Number),

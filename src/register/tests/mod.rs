@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{synth::*, *};
-use crate::domain::{NissFault, Share, SourceId, niss::Sex, source::Source};
+use crate::domain::{Criteria, NissFault, Share, SourceId, niss::Sex, source::Source};
 use proptest::prelude::*;
 
 mod faults;
@@ -143,6 +143,28 @@ fn order_of_columns_quotes_and_line_ends_do_not_matter() {
     let (one, other) = (read(&extract).unwrap(), read(&other).unwrap());
     let rows = |register: &Register| register.households().map(|row| written(row, register)).collect::<Vec<_>>();
     assert_eq!(rows(&one), rows(&other));
+}
+
+#[test]
+fn a_code_of_before_a_merger_is_that_of_what_it_became() {
+    let place = |code: &str| code.parse().unwrap();
+    let (extract, _) = synth(20_000, 3);
+    let children = |register: &Register, code| register.select(place(code), &Criteria::default()).children().len();
+    let today = read(&extract).unwrap();
+    assert!(children(&today, "46029") > 0);
+    // The program knows that Moerbeke became part of Lokeren; of other codes tenants' files tell.
+    let merged_known = read(extract.replace(";46029;", ";44045;")).unwrap();
+    assert_eq!(children(&merged_known, "46029"), children(&today, "46029"));
+    assert_eq!(children(&merged_known, "44045"), 0);
+    let of_2019 = extract.replace(";72043;", ";72025;");
+    assert!(read(&of_2019).is_err(), "nobody told what 72025 became");
+    let mut table = MUNICIPALITIES.clone();
+    table.note_former(place("72025"), place("72043"));
+    table.note_former(place("72004"), place("72043"));
+    let merged_told = Register::read(of_2019.as_bytes(), &CATALOGUE, &table).unwrap();
+    for code in ["72043", "72004"] {
+        assert_eq!(children(&merged_told, code), children(&today, code), "{code}");
+    }
 }
 
 #[test]

@@ -99,6 +99,7 @@ impl Session {
     }
 
     pub(super) fn close_reader(&mut self, handle: u64) {
+        self.forget_fetched(handle);
         let Some(OpenFile::Reader(Reader { source, mut waiting, .. })) = self.handles.remove(handle) else { return };
         self.queued -= REQUEST_COST * waiting.len();
         if let Some(close) = waiting.pop_front() {
@@ -115,9 +116,14 @@ impl Session {
     /// Adds pieces of the READ that is being answered; false when it must wait for a job.
     pub(super) fn read_on(&mut self) -> Result<bool, Broken> {
         let Some(Reading { handle, offset }) = self.reading else { return Ok(true) };
-        let Some(Reader { source: Source::Download { file, fetched }, .. }) = self.handles.reader(handle) else {
+        let Some(Reader { source: Source::Download { file, fetched }, fetching, .. }) = self.handles.reader(handle)
+        else {
             return Err(Some(Ending::Failed));
         };
+        if *fetching {
+            // A job brings what comes next.
+            return Ok(false);
+        }
         let first = self.outbox.is_untouched();
         let got = self.outbox.piece(file, offset, |buffer| fill(&**file, fetched.as_ref(), offset, buffer));
         match got {
@@ -208,7 +214,11 @@ impl Session {
         let half_out = self.reading.as_ref().is_some_and(|reading| reading.handle == handle);
         let bytes =
             bytes.and_then(|bytes| if bytes.is_empty() { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(bytes) });
-        let Some(reader) = self.handles.reader(handle) else { return Ok(()) };
+        let Some(reader) = self.handles.reader(handle) else {
+            self.fetches -= 1;
+            self.ready.extend(self.parked.pop_front());
+            return Ok(());
+        };
         reader.fetching = false;
         match (bytes, &mut reader.source) {
             (Ok(bytes), Source::Download { fetched, .. }) => {

@@ -111,3 +111,33 @@ fn a_fault_of_any_call_loses_nothing_and_invents_nothing() {
         }
     }
 }
+
+#[test]
+fn a_checkpoint_that_could_not_be_published_leaves_nothing_that_does_not_verify() {
+    let begun = || {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record()]).unwrap();
+        log.checkpoint_now().unwrap();
+        (place, log)
+    };
+    let publish = |log: &TransferLog| log.append(vec![any_record()]).and_then(|_| log.checkpoint_now());
+    let (place, log) = begun();
+    faults::plan(&place.path(""), None);
+    publish(&log).unwrap();
+    let calls = faults::end(&place.path(""));
+    for at in 0..calls {
+        for failure in [Failure::Lost(Errno::NOSPC), Failure::DoneButReportedLost(Errno::IO)] {
+            let (place, log) = begun();
+            faults::plan(&place.path(""), Some((at, failure)));
+            let _ = publish(&log);
+            faults::end(&place.path(""));
+            // The next ones are of other sizes, within the same tile.
+            let _ = publish(&log);
+            drop(log.close());
+            place.verify().unwrap_or_else(|faults| panic!("call {at} of {calls}, {failure:?}: {faults:?}"));
+            place.open().close().unwrap();
+            place.verify().unwrap_or_else(|faults| panic!("call {at} of {calls}, {failure:?}, later: {faults:?}"));
+        }
+    }
+}

@@ -57,6 +57,28 @@ fn a_thousand_reads_at_a_closed_window_keep_little_in_memory_and_are_all_answere
     });
 }
 
+#[test]
+fn files_that_are_half_in_memory_leave_room_for_those_that_are_not() {
+    const LENGTH: u32 = 200 * 1024;
+    let server = TestServer::start();
+    let names: Vec<String> = (0..8).map(|at| format!("half-{at}")).chain(["cold".to_owned()]).collect();
+    let body = pattern(LENGTH as usize);
+    for name in &names {
+        fs::write(server.root.join("outbox").join(name), &body).unwrap();
+    }
+    server.runtime.block_on(async {
+        let mut raw = session(&server, client::Config::default()).await;
+        for name in &names {
+            let handle = raw.open(&format!("/outbox/{name}"), 1).await;
+            assert!(raw.read(&handle, 0, LENGTH).await.unwrap() == body, "{name}");
+            assert_eq!(raw.close(&handle).await.0, 0);
+            // A half was read once.
+            let read = server.seen.read.lock().unwrap().get(&format!("/outbox/{name}")).copied().unwrap_or_default();
+            assert!(read <= u64::from(LENGTH), "{name}: {read}");
+        }
+    });
+}
+
 /// A forwarder of one connection that passes nothing back to the client while it is held.
 async fn held_back(server: &TestServer) -> (SocketAddr, watch::Sender<bool>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -222,6 +222,7 @@ fn bree(key: &NewKey) -> Tenant {
         name: "Stad Bree".to_owned(),
         kind: TenantKind::Municipality,
         nis_code: None,
+        former_nis_codes: Vec::new(),
         keys: vec![key],
         certificate_authorities: Vec::new(),
         passwords: Vec::new(),

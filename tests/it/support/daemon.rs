@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -52,16 +53,23 @@ impl TestDaemon {
     /// Starts it and waits until it listens.
     #[track_caller]
     pub fn start(&mut self) {
+        if let Err((status, said)) = self.try_start(&[]) {
+            panic!("the daemon did not start ({status}):\n{said}");
+        }
+    }
+
+    /// Starts it with these variables in its environment and waits until it listens; tells its end when it does not.
+    #[track_caller]
+    pub fn try_start(&mut self, variables: &[(&str, OsString)]) -> Result<(), (ExitStatus, String)> {
         assert!(self.process.is_none(), "it runs already");
-        let mut process = Process::start(&self.config());
-        let Some(address) = process.listening() else {
-            panic!("the daemon did not start ({:?}):\n{}", process.wait(), process.said())
-        };
+        let mut process = Process::start(&self.config(), variables);
+        let Some(address) = process.listening() else { return Err((process.wait(), process.said())) };
         let listed = fs::read_to_string(self.path("state/listen")).unwrap();
         assert_eq!(listed.trim(), address.to_string(), "state_dir/listen");
         let line = format!("[{}]:{} {}\n", address.ip(), address.port(), self.laid_out.host_line);
         fs::write(self.known_hosts(), line).unwrap();
         (self.process, self.address) = (Some(process), Some(address));
+        Ok(())
     }
 
     /// Runs it within the test, by a clock that stands, while `doing` does something.
@@ -98,10 +106,15 @@ impl TestDaemon {
         process.wait();
     }
 
+    /// Kills it while something else asks it for something; [`TestDaemon::kill9`] takes note of it.
+    pub fn kill(&self) {
+        self.process.as_ref().expect("it runs").signal(Signal::KILL);
+    }
+
     /// Starts it and kills it after a while, most often before it listens.
     pub fn kill_while_starting(&mut self, after: Duration) {
         assert!(self.process.is_none(), "it runs already");
-        let mut process = Process::start(&self.config());
+        let mut process = Process::start(&self.config(), &[]);
         std::thread::sleep(after);
         process.signal(Signal::KILL);
         process.wait();
@@ -113,6 +126,12 @@ impl TestDaemon {
         process.signal(Signal::TERM);
         let status = process.wait();
         (status, process.said())
+    }
+
+    /// Its exit status and all that it said, once it ended by itself.
+    pub fn ended(&mut self) -> Option<(ExitStatus, String)> {
+        let mut process = self.process.take_if(Process::has_ended)?;
+        Some((process.wait(), process.said()))
     }
 
     /// The process, while it runs.

@@ -43,13 +43,13 @@ pub fn delivered() -> Option<OsString> {
 }
 
 impl Process {
-    /// Starts it; it need not come up.
-    pub fn start(config: &Path) -> Self {
+    /// Starts it, with these variables of its environment beside those of the test; it need not come up.
+    pub fn start(config: &Path, variables: &[(&str, OsString)]) -> Self {
         let mut command = Command::new(delivered().unwrap_or_else(|| env!("CARGO_BIN_EXE_groeikluis").into()));
         command.arg("serve").arg("--config").arg(config);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // A test says what it wants of the process, not the environment of whoever runs it.
-        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET");
+        command.env_remove("RUST_LOG").env_remove("NOTIFY_SOCKET").envs(variables.iter().cloned());
         let mut child = command.spawn().unwrap();
         let stderr = child.stderr.take().unwrap();
         let output = Arc::new(Output::default());

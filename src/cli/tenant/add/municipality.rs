@@ -12,8 +12,10 @@ const PROPOSED: usize = 6;
 pub(super) fn find<'a>(table: &'a Municipalities, typed: &str) -> Result<&'a Municipality, String> {
     let typed = typed.trim();
     if let Ok(code) = typed.parse::<NisCode>() {
-        let unknown =
-            || format!("{code} is not in the table of municipalities; codes changed with the mergers of 2025");
+        let unknown = || match table.former().get(&code).and_then(|today| table.by_code(*today)) {
+            Some(today) => format!("{code} is no more: since the mergers it is {} ({})", today.nis_code, today.name),
+            None => format!("{code} is not in the table of municipalities"),
+        };
         return table.by_code(code).ok_or_else(unknown);
     }
     let lower = typed.to_lowercase();

@@ -1,0 +1,151 @@
+//! `groeikluis audit verify`: everything hashed again, over the years.
+//!
+//! Logs of earlier years are verified back to the first where they lie beside the log or are named, as they do at the
+//! exchange; then each must be there. A log alone is verified alone, and what it goes on from is said.
+
+use std::{
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail, ensure};
+use serde_json::{Value, json};
+
+use super::{
+    super::{
+        ConfigArgument, load,
+        output::{print_json, say},
+    },
+    KeyArgument, LONGEST_KEYS_BYTES, Which, verifiers, year_lines,
+};
+use crate::{
+    daemon,
+    transfer_log::{VerifiedYear, YearFault, Years},
+};
+
+#[derive(clap::Args)]
+pub(in super::super) struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    key: KeyArgument,
+    /// Where the logs of earlier years lie; left out: in `archive` below the log, if that is there.
+    #[arg(long, value_name = "DIR")]
+    archive: Option<PathBuf>,
+    /// An older checkpoint of the log, of this year or an earlier one: proves that nothing before it was rewritten.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let directory = arguments.which.directory()?;
+    let keys = verifiers(&arguments.which, &arguments.key)?;
+    let since = arguments.since.as_deref().map(read_note).transpose()?;
+    let (archive, is_whole) = archive(arguments, &directory)?;
+    let years = Years { archive: &archive, keys: &keys, since: since.as_deref() };
+    let verified = match verify(years, &directory, is_whole) {
+        Ok(verified) => verified,
+        Err(fault) => {
+            let lines = year_lines(&fault);
+            if arguments.json {
+                let log = keys.first().map(|key| key.name().to_owned());
+                print_json(&json!({ "valid": false, "log": log, "faults": lines }))?;
+            }
+            bail!(lines.join("\n"))
+        }
+    };
+    if let Some(path) = arguments.since.as_ref().filter(|_| verified.iter().all(|year| year.since.is_none())) {
+        bail!("{} is a checkpoint of none of the logs that were verified", path.display());
+    }
+    if arguments.json {
+        return Ok(print_json(&as_json(&verified))?);
+    }
+    tell(&verified, &archive);
+    Ok(())
+}
+
+/// Where earlier years lie, and whether all of them have to be there.
+fn archive(arguments: &Arguments, log: &Path) -> anyhow::Result<(PathBuf, bool)> {
+    match (&arguments.archive, &arguments.which.log, &arguments.which.config) {
+        (Some(archive), ..) => {
+            ensure!(archive.is_dir(), "there is no directory {}", archive.display());
+            Ok((archive.clone(), true))
+        }
+        (None, None, Some(config)) => {
+            Ok((daemon::archive_dir(&load(&ConfigArgument { config: config.clone() })?), true))
+        }
+        _ => {
+            let beside = log.join("archive");
+            let is_there = beside.is_dir();
+            Ok((beside, is_there))
+        }
+    }
+}
+
+/// Verifies the log and those of earlier years, newest first.
+fn verify(years: Years<'_>, directory: &Path, is_whole: bool) -> Result<Vec<VerifiedYear>, YearFault> {
+    let mut last = years.newest(directory)?;
+    let mut verified = Vec::new();
+    while let Some(earlier) = if is_whole { years.before(&last)? } else { None } {
+        verified.push(std::mem::replace(&mut last, earlier));
+    }
+    verified.push(last);
+    if is_whole {
+        years.nothing_else(&verified)?;
+    }
+    Ok(verified)
+}
+
+fn tell(verified: &[VerifiedYear], archive: &Path) {
+    for (at, year) in verified.iter().enumerate() {
+        let checkpoint = year.checkpoint();
+        let (size, root) = (checkpoint.size, hex::encode(checkpoint.root));
+        let before = if at > 0 { "; the log above goes on from it" } else { "" };
+        say(&format!("{}: {size} entries verified, root {root}{before}", year.key.name()));
+        if let Some(since) = year.since {
+            say(&format!("the first {since} are those of the older checkpoint"));
+        }
+        if year.verified.unsigned > 0 {
+            say(&format!("{} newer entries are whole, and not under a checkpoint yet", year.verified.unsigned));
+        }
+    }
+    if let Some((origin, size)) = verified.last().and_then(VerifiedYear::goes_on_from) {
+        let archive = archive.display();
+        say(&format!(
+            "it goes on from {origin} with its {size} entries, which was not verified: there is no {archive}"
+        ));
+    }
+}
+
+fn as_json(verified: &[VerifiedYear]) -> Value {
+    let mut logs = verified.iter().map(|year| {
+        let checkpoint = year.checkpoint();
+        let mut found = json!({ "log": year.key.name(), "entries": checkpoint.size,
+            "root": hex::encode(checkpoint.root), "unsigned": year.verified.unsigned });
+        if let (Some(since), Some(members)) = (year.since, found.as_object_mut()) {
+            members.insert("since".to_owned(), since.into());
+        }
+        found
+    });
+    let mut found = logs.next().unwrap_or_default();
+    let earlier: Vec<Value> = logs.collect();
+    if let Some(members) = found.as_object_mut() {
+        members.insert("valid".to_owned(), true.into());
+        members.insert("earlier".to_owned(), earlier.into());
+        if let Some((origin, size)) = verified.last().and_then(VerifiedYear::goes_on_from) {
+            members.insert("not_verified".to_owned(), json!({ "log": origin, "entries": size }));
+        }
+    }
+    found
+}
+
+/// Reads a checkpoint as it was published.
+fn read_note(path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut note = Vec::new();
+    let file = std::fs::File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+    file.take(LONGEST_KEYS_BYTES).read_to_end(&mut note)?;
+    Ok(note)
+}

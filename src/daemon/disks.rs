@@ -1,0 +1,97 @@
+//! Whether the disks that the exchange writes to are nearly full: then it stops taking lists before long.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use crate::{config::Settings, domain::ByteSize};
+
+/// So much of a disk must be free, in percent …
+const LEAST_PERCENT: u64 = 5;
+
+/// … or so many bytes, whatever the size of the disk: the uploads of a day with every municipality sending at its limit.
+const ENOUGH_BYTES: u64 = 20 << 30;
+
+/// Below this a disk is nearly full however small it is: one upload at its limit, its answer, and the log of a day.
+const LEAST_BYTES: u64 = 512 << 20;
+
+/// A disk that is nearly full.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FullDisk {
+    /// The directory of the configuration that lies on it.
+    pub directory: PathBuf,
+    /// What may still be written, bytes.
+    pub free: u64,
+    /// All of it, bytes.
+    pub total: u64,
+}
+
+impl FullDisk {
+    /// What is free and all of it, rounded down to what people read.
+    pub fn room(&self) -> (ByteSize, ByteSize) {
+        const MIB: u64 = 1 << 20;
+        const GIB: u64 = 1 << 30;
+        let rounded = |bytes: u64| {
+            let unit = if bytes < 10 * GIB { MIB } else { GIB };
+            ByteSize(bytes / unit * unit)
+        };
+        (rounded(self.free), rounded(self.total))
+    }
+}
+
+/// Those of the disks of the state directory and the high-water mark that are nearly full, each once.
+pub fn full_disks(settings: &Settings) -> Vec<FullDisk> {
+    let mut found: Vec<FullDisk> = Vec::new();
+    for directory in [&settings.state_dir, &settings.high_water_dir] {
+        match space(directory) {
+            Ok((free, total)) if is_nearly_full(free, total) => {
+                // Two directories of one disk have the same room.
+                if !found.iter().any(|other| (other.free, other.total) == (free, total)) {
+                    found.push(FullDisk { directory: directory.clone(), free, total });
+                }
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, directory = %directory.display(), "its disk cannot be asked for room"),
+        }
+    }
+    found
+}
+
+fn is_nearly_full(free: u64, total: u64) -> bool {
+    free < LEAST_BYTES || (free < ENOUGH_BYTES && free < total / 100 * LEAST_PERCENT)
+}
+
+/// What may still be written to a disk, and all of it, bytes.
+fn space(directory: &Path) -> io::Result<(u64, u64)> {
+    let found = rustix::fs::statvfs(directory)?;
+    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_nearly_full_by_its_share_and_by_what_is_left() {
+        const GIB: u64 = 1 << 30;
+        for (free, total, full) in [
+            (GIB / 4, GIB, true),
+            (GIB, 10 * GIB, false),
+            (2 * GIB, 100 * GIB, true),
+            (6 * GIB, 100 * GIB, false),
+            (19 * GIB, 1000 * GIB, true),
+            (21 * GIB, 1000 * GIB, false),
+            (0, 0, true),
+        ] {
+            assert_eq!(is_nearly_full(free, total), full, "{free} of {total}");
+        }
+    }
+
+    #[test]
+    fn a_directory_has_a_disk() {
+        let (free, total) = space(Path::new("/")).unwrap();
+        assert!(free <= total && total > 0);
+        assert!(space(Path::new("/there is no such thing")).is_err());
+    }
+}
