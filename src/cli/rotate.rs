@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Kind::Log => log(&settings, old, &named)?,
     };
     if let Some(name) = named.strip_prefix(CREDENTIAL) {
-        rotation.steps.insert(0, hand_over(name, &out));
+        rotation.steps.insert(0, hand_over(name, &out, arguments.kind));
     }
     write_secret(&out, &rotation.secret)?;
     say(&format!("made {}; its public part:", out.display()));
@@ -104,12 +104,14 @@ fn name_in_configuration(settings: &Settings, old: &SecretFile, file: &Path) -> 
 }
 
 /// The step with which the service gets a new credential.
-fn hand_over(name: &str, file: &Path) -> String {
+fn hand_over(name: &str, file: &Path, kind: Kind) -> String {
     // systemd reads it as root, in its own directory.
     let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    // The daily report verifies the log with it.
+    let daily = if kind == Kind::Log { " and in groeikluis-daily.service.d/keys.conf beside it" } else { "" };
     format!(
         "Have systemd hand it over: write `LoadCredential={name}:{}` below `[Service]` in \
-         /etc/systemd/system/groeikluis.service.d/keys.conf, and run `systemctl daemon-reload`.",
+         /etc/systemd/system/groeikluis.service.d/keys.conf{daily}, and run `systemctl daemon-reload`.",
         file.display()
     )
 }
@@ -120,7 +122,7 @@ fn destroy(old: &SecretFile, unless: &str) -> String {
         None => format!("Destroy {old}, also in copies{unless}."),
         // A file that `LoadCredential=` names and that is not there keeps the service from starting.
         Some(name) => format!(
-            "Let the service do without {old}: in keys.conf write `LoadCredential=` with nothing behind it, and after it \
+            "Let the service do without {old}: in each keys.conf write `LoadCredential=` with nothing behind it, and after it \
              a line for each credential that is still in use; run `systemctl daemon-reload` and restart. Then destroy \
              the file of {name}, also in copies{unless}."
         ),
