@@ -202,6 +202,14 @@ pub fn late_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
     last_night(state_dir).filter(|last| last.saturating_add(LATE_AFTER_DAYS.days()) < night || is_ahead(*last, night))
 }
 
+/// The day of the last run, where the clock is in doubt for it: nothing may be removed then but on an operator's order.
+pub fn doubtful_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
+    match due(last_night(state_dir), night_of(now)) {
+        Due::Doubtful { last } => Some(last),
+        Due::Later | Due::Now => None,
+    }
+}
+
 fn warn(error: &(dyn std::error::Error + 'static)) {
     tracing::warn!(error, "retention is not finished and goes on later");
 }
@@ -274,6 +282,10 @@ mod tests {
         assert_eq!((at("2026-11-24T09:00:00Z"), at("2026-11-25T01:00:00Z")), (None, None));
         assert_eq!(at("2026-11-25T03:00:00Z"), Some(date(2026, 11, 22)));
         assert_eq!(at("2025-11-25T03:00:00Z"), Some(date(2026, 11, 22)), "the clock was wrong");
+        let doubtful = |text: &str| doubtful_since(root.path(), text.parse().unwrap()).is_some();
+        assert!(
+            !doubtful("2026-11-25T03:00:00Z") && doubtful("2025-11-25T03:00:00Z") && doubtful("2027-02-01T03:00:00Z")
+        );
     }
 
     #[test]

@@ -103,6 +103,11 @@ fn once_a_day_what_was_kept_long_enough_goes_and_yesterday_is_reported() {
     assert_eq!((exported.len(), &exported[0]["from"]), (1, &Value::from(yesterday.to_string())));
     // Again on the same day it does no harm.
     assert!(daemon.groeikluis(&["daily"]).well().stdout.contains("0 files of outboxes and 0 uploads removed"));
+    // After so long the clock may be wrong: that is for an operator to say, and for the failed unit to tell.
+    let last = Clock::system().today().saturating_sub(60.days());
+    fs::write(daemon.path("state/retention.day"), format!("{last}\n")).unwrap();
+    let doubtful = daemon.groeikluis(&["daily"]);
+    assert!(doubtful.code == Some(1) && doubtful.stderr.contains("nothing was removed"), "{doubtful:?}");
 }
 
 #[test]
