@@ -18,7 +18,9 @@ pub fn make_key(daemon: &TestDaemon, name: &str, options: &[&str]) -> (PathBuf, 
 
 /// Gives the tenant other keys, as ops would, and waits until they are in force.
 pub fn with_keys(daemon: &TestDaemon, keys: &str, more: &[&str]) {
-    let before = daemon.events("config.changed").len();
+    // In force only after its entry in the log.
+    let changes = || daemon.process().said().matches("configuration changed").count();
+    let before = changes();
     let file = daemon.path("tenants/bree.yaml");
     let kept = fs::read_to_string(&file).unwrap();
     let given = |line: &str| more.iter().any(|more| more.split(':').next() == line.split(':').next());
@@ -27,7 +29,7 @@ pub fn with_keys(daemon: &TestDaemon, keys: &str, more: &[&str]) {
     let beside = file.with_extension("new");
     fs::write(&beside, text).unwrap();
     fs::rename(&beside, &file).unwrap();
-    crate::support::wait_until("the change", || daemon.events("config.changed").len() > before);
+    crate::support::wait_until("the change", || changes() > before);
 }
 
 fn identity(file: &std::path::Path) -> String {
