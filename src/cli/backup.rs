@@ -35,7 +35,7 @@ pub(super) struct RestoreArguments {
     /// The backup.
     #[arg(long, value_name = "FILE")]
     from: PathBuf,
-    /// The secret key that opens it: an age identity file.
+    /// The secret key that opens it: an age identity file, or credential:NAME under `systemd-run`.
     #[arg(long, value_name = "FILE")]
     identity: PathBuf,
     #[command(flatten)]
@@ -114,5 +114,9 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
 }
 
 fn identity(path: &Path, environment: Environment) -> anyhow::Result<Keyring> {
-    Ok(daemon::read_keyring(&SecretFile::at(path.to_owned(), environment))?)
+    let secret = match path.to_str().and_then(|text| text.strip_prefix("credential:")) {
+        Some(name) => SecretFile::of_credential(name.to_owned(), environment),
+        None => SecretFile::at(path.to_owned(), environment),
+    };
+    Ok(daemon::read_keyring(&secret)?)
 }

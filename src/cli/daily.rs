@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use jiff::civil::Date;
 
 use super::{ConfigArgument, audit, load, output::say};
@@ -28,10 +28,14 @@ const REPORT: (&str, &str) = ("auditverslag-", ".html");
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
-    // The night's own run has done it most often; then there is nothing to remove.
-    let report = daemon::apply_retention(&settings, false, |text| eprintln!("groeikluis: {text}"))?;
-    let (files, uploads) = (report.removed.deliveries.len(), report.removed.uploads.len());
-    say(&format!("{files} files of outboxes and {uploads} uploads removed"));
+    // A timer is no operator who knows that the clock is right.
+    let doubtful = daemon::retention_doubtful_since(&settings.state_dir, Clock::system().now());
+    if doubtful.is_none() {
+        // The night's own run has done it most often; then there is nothing to remove.
+        let report = daemon::apply_retention(&settings, false, |text| eprintln!("groeikluis: {text}"))?;
+        let (files, uploads) = (report.removed.deliveries.len(), report.removed.uploads.len());
+        say(&format!("{files} files of outboxes and {uploads} uploads removed"));
+    }
     let place = arguments.out.clone().unwrap_or_else(|| settings.state_dir.join("reports"));
     let yesterday = Clock::system().today().yesterday().context("there is no yesterday")?;
     let directory = Directory::create(&place)?;
@@ -40,6 +44,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let removed = keep_newest(&directory, MOST_REPORTS)?;
     if removed > 0 {
         say(&format!("{removed} reports older than the newest {MOST_REPORTS} removed from {}", place.display()));
+    }
+    if let Some(last) = doubtful {
+        bail!(
+            "nothing was removed: retention was last finished in the night of {last}, long ago or in the future; if the \
+             clock is right, run `groeikluis retention`"
+        );
     }
     Ok(())
 }

@@ -84,7 +84,9 @@ enum Command {
     /// Put a backup in place of a state directory that is lost. The daemon must not run.
     ///
     /// The log in it is verified, and compared with the high-water mark: a backup that is older than the log had come is
-    /// refused, with what to do. That it was restored is an entry of the log.
+    /// refused, with what to do. That it was restored is an entry of the log, whose keys it reads. Where those are
+    /// credentials, as in the package's service, give them with `systemd-run --pipe --wait -p User=groeikluis
+    /// -p LoadCredential=NAME:FILE … groeikluis restore …`.
     Restore(backup::RestoreArguments),
     /// Make keys.
     #[command(subcommand)]

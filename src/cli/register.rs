@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, BufWriter, Write},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Instant,
 };
@@ -17,7 +18,7 @@ use super::{
 use crate::{
     config::Settings,
     domain::Municipalities,
-    durable::Clock,
+    durable::{Clock, Directory},
     register::{
         ReferenceMonth, Register,
         synth::{Synth, SynthSummary},
@@ -101,12 +102,9 @@ fn put_in_place(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let Some(directory) = target.parent() else { bail!("{} has no directory", target.display()) };
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let beside = directory.join(format!(".{name}.new"));
-    std::fs::copy(file, &beside)
-        .and_then(|_| File::open(&beside)?.sync_all())
-        .and_then(|()| std::fs::rename(&beside, target))
-        .and_then(|()| File::open(directory)?.sync_all())
-        .with_context(|| format!("cannot write {}", target.display()))?;
+    let mut extract = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
+    // The file that it was made of may be its maker's alone; here the daemon's group has to read it.
+    Directory::create(directory)?.write_for_group(&name, &mut extract)?;
     say(&format!(
         "{} rows, {} children, month {}, checked in {} ms; in place as {}",
         register.rows(),
@@ -115,7 +113,25 @@ fn put_in_place(settings: &Settings, file: &Path) -> anyhow::Result<()> {
         began.elapsed().as_millis(),
         target.display()
     ));
+    let ids = |path: &Path| path.metadata().map(|metadata| (metadata.uid(), metadata.gid()));
+    // Whose the state directory is, the daemon runs as. There may be none yet.
+    if let Ok((daemon, written)) = ids(&settings.state_dir).and_then(|daemon| Ok((daemon, ids(target)?)))
+        && !may_read(daemon, written)
+    {
+        let (daemon_user, _) = daemon;
+        let (user, group) = written;
+        eprintln!(
+            "groeikluis: {} belongs to user {user} and group {group}; the daemon, user {daemon_user}, may not be able to \
+             read it: give its directory to the daemon's group (`chgrp`), and put it in place again",
+            target.display()
+        );
+    }
     Ok(())
+}
+
+/// Whether a user with its own group can be expected to read a file that is its owner's and its group's to read.
+fn may_read((user, group): (u32, u32), (owner, of_group): (u32, u32)) -> bool {
+    user == 0 || user == owner || group == of_group
 }
 
 fn info(settings: &Settings, as_json: bool) -> anyhow::Result<()> {
@@ -191,4 +207,16 @@ pub(super) fn write_to(synth: &Synth, recipients: &[Recipient], output: impl Wri
     };
     output.flush()?;
     Ok(summary)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_read;
+
+    #[test]
+    fn a_file_of_another_user_is_read_by_its_group() {
+        let daemon = (990, 990);
+        assert!(may_read(daemon, (990, 0)) && may_read(daemon, (0, 990)) && may_read((0, 0), (5, 5)));
+        assert!(!may_read(daemon, (0, 0)));
+    }
 }

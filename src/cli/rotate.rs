@@ -36,6 +36,9 @@ pub(super) struct Arguments {
     post_quantum: bool,
 }
 
+/// What the configuration writes before the name of a credential.
+const CREDENTIAL: &str = "credential:";
+
 /// A new key, how the configuration names the old one, and what to do.
 struct Rotation {
     secret: zeroize::Zeroizing<String>,
@@ -54,14 +57,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Kind::Register => &settings.register.identity,
         Kind::Log => &settings.log.key,
     };
-    let out = arguments.out.clone().or_else(|| beside(old)).with_context(|| format!("{old} is no file: give --out"))?;
-    let named = name_in_configuration(&settings, &out);
-    let rotation = match arguments.kind {
+    let out = arguments.out.clone().or_else(|| beside(old)).with_context(|| {
+        format!("{old} is given by systemd, from a file that is not known here: give --out, in a directory of root's")
+    })?;
+    let named = name_in_configuration(&settings, old, &out);
+    let mut rotation = match arguments.kind {
         Kind::Host => host(&settings, old, &named)?,
         Kind::Exchange => exchange(&settings, old, &named, arguments.post_quantum)?,
         Kind::Register => register(&settings, old, &named, arguments.post_quantum)?,
         Kind::Log => log(&settings, old, &named)?,
     };
+    if let Some(name) = named.strip_prefix(CREDENTIAL) {
+        rotation.steps.insert(0, hand_over(name, &out, arguments.kind));
+    }
     write_secret(&out, &rotation.secret)?;
     say(&format!("made {}; its public part:", out.display()));
     say(&rotation.public);
@@ -73,8 +81,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// The new key's file: `exchange.agekey` is followed by `exchange-2026-11-22.agekey`, whatever day the old one names.
+/// None for a credential, whose own file systemd alone knows.
 fn beside(old: &SecretFile) -> Option<PathBuf> {
-    let path = old.path()?;
+    let path = old.path().filter(|_| old.credential_name().is_none())?;
     let stem = path.file_stem()?.to_string_lossy().into_owned();
     let day_in_it = stem.len().checked_sub(11).and_then(|at| stem.split_at_checked(at));
     let bare =
@@ -84,10 +93,40 @@ fn beside(old: &SecretFile) -> Option<PathBuf> {
     Some(path.with_file_name(format!("{bare}-{}{ending}", Clock::system().today())))
 }
 
-/// A file as the main file may name it: below its own directory where it can.
-fn name_in_configuration(settings: &Settings, file: &Path) -> String {
+/// A file as the main file may name it: below its own directory where it can; as a credential where the old one is,
+/// since the daemon's user cannot read the file then.
+fn name_in_configuration(settings: &Settings, old: &SecretFile, file: &Path) -> String {
+    if old.credential_name().is_some() {
+        return format!("{CREDENTIAL}{}", file.file_name().unwrap_or_default().to_string_lossy());
+    }
     let base = settings.main_file().parent().unwrap_or(Path::new("/"));
     file.strip_prefix(base).unwrap_or(file).display().to_string()
+}
+
+/// The step with which the service gets a new credential.
+fn hand_over(name: &str, file: &Path, kind: Kind) -> String {
+    // systemd reads it as root, in its own directory.
+    let file = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    // The daily report verifies the log with it.
+    let daily = if kind == Kind::Log { " and in groeikluis-daily.service.d/keys.conf beside it" } else { "" };
+    format!(
+        "Have systemd hand it over: write `LoadCredential={name}:{}` below `[Service]` in \
+         /etc/systemd/system/groeikluis.service.d/keys.conf{daily}, and run `systemctl daemon-reload`.",
+        file.display()
+    )
+}
+
+/// The last step: the old key goes.
+fn destroy(old: &SecretFile, unless: &str) -> String {
+    match old.credential_name() {
+        None => format!("Destroy {old}, also in copies{unless}."),
+        // A file that `LoadCredential=` names and that is not there keeps the service from starting.
+        Some(name) => format!(
+            "Let the service do without {old}: in each keys.conf write `LoadCredential=` with nothing behind it, and after it \
+             a line for each credential that is still in use; run `systemctl daemon-reload` and restart. Then destroy \
+             the file of {name}, also in copies{unless}."
+        ),
+    }
 }
 
 fn host(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rotation> {
@@ -102,7 +141,8 @@ fn host(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Ro
              know the old key refuse another until they are told."
                 .to_owned(),
             format!("On the day that you told, name it first: `host_keys: [{named}, …]`, and restart."),
-            format!("Take {old} out after that; destroy it."),
+            format!("Take {old} out of `host_keys` after that, and restart."),
+            destroy(old, ""),
         ],
     })
 }
@@ -133,7 +173,7 @@ fn exchange(settings: &Settings, old: &SecretFile, named: &str, post_quantum: bo
                 "When no municipality seals to the old key any more, and {days} days after that (`answered_uploads_days`), \
                  remove the old key's lines from the new file and restart."
             ),
-            format!("Destroy {old}, also in copies, unless a backup from before step 1 is still to be restored."),
+            destroy(old, ", unless a backup from before step 1 is still to be restored"),
         ],
     })
 }
@@ -153,7 +193,7 @@ fn register(settings: &Settings, old: &SecretFile, named: &str, post_quantum: bo
                 "When {} is sealed to the new key, remove the old key's lines from the new file and restart.",
                 settings.register.path.display()
             ),
-            format!("Destroy {old}, also in copies."),
+            destroy(old, ""),
         ],
     })
 }
@@ -166,7 +206,8 @@ fn log(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rot
     let key = NoteKey::generate(origin)?;
     let mut secret = key.to_text();
     secret.push('\n');
-    let old_name = old.path().map_or_else(|| old.to_string(), |path| name_in_configuration(settings, &path));
+    let old_file = old.path().filter(|_| old.credential_name().is_none());
+    let old_name = old_file.map_or_else(|| old.to_string(), |path| name_in_configuration(settings, old, &path));
     Ok(Rotation {
         secret,
         public: key.verifier().to_string(),
@@ -177,7 +218,7 @@ fn log(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rot
             "When everybody has it, take `co_sign` out and restart. Keep the old public key: receipts of before are \
              checked with it."
                 .to_owned(),
-            format!("Destroy {old}, also in copies."),
+            destroy(old, ""),
         ],
     })
 }

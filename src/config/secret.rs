@@ -28,6 +28,10 @@ const OF_OTHERS: u32 = 0o077;
 /// Where systemd puts credentials (systemd.exec(5), `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// What to do about a mail password that cannot be read: it is the mail server's to make.
+const PASSWORD_HINT: &str = "write the mail server's password into it, with mode 0600 and owned by the user that runs \
+                             the exchange; as a credential it needs `LoadCredential=` in the service";
+
 /// Where a secret is. It holds no secret. Two are the same when they are in the same place, wherever they are named.
 #[derive(Clone)]
 pub struct SecretFile {
@@ -117,12 +121,25 @@ impl SecretFile {
         Self { place: Place::File(path), environment, named_at }
     }
 
+    /// A credential of systemd's, for a command that names one.
+    pub fn of_credential(name: String, environment: Environment) -> Self {
+        Self::credential(name, environment, Position::start_of(&PathBuf::new()))
+    }
+
     pub(super) fn file(path: PathBuf, environment: Environment, named_at: Position) -> Self {
         Self { place: Place::File(path), environment, named_at }
     }
 
     pub(super) fn credential(name: String, environment: Environment, named_at: Position) -> Self {
         Self { place: Place::Credential(name), environment, named_at }
+    }
+
+    /// Its name among systemd's credentials; none for a file.
+    pub fn credential_name(&self) -> Option<&str> {
+        match &self.place {
+            Place::File(_) => None,
+            Place::Credential(name) => Some(name),
+        }
     }
 
     /// Where it is read from; none for a credential without systemd.
@@ -190,7 +207,12 @@ pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
     for secret in settings.secrets() {
         if let Err(error) = secret.read() {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
-            faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), error.hint());
+            let is_password = settings.mail_password().is_some_and(|password| std::ptr::eq(password, secret));
+            let hint = match error {
+                SecretError::Read { .. } if is_password => PASSWORD_HINT,
+                _ => error.hint(),
+            };
+            faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), hint);
         }
     }
     faults.into_sorted()
@@ -268,6 +290,28 @@ mod tests {
         assert!(SecretFile::at(path.clone(), Environment::Demo).read().is_ok(), "a clone keeps no mode of 0600");
         fs::write(&path, "another key").unwrap();
         assert!(matches!(SecretFile::at(path, Environment::Demo).read(), Err(SecretError::Mode { .. })));
+    }
+
+    #[test]
+    fn a_mail_password_is_not_a_key_that_can_be_made() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings =
+            crate::config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/groeikluis.yaml")).unwrap();
+        settings.mail = Some(crate::config::MailSettings {
+            host: "localhost".to_owned(),
+            port: 25,
+            from: String::new(),
+            ops: Vec::new(),
+            tls: crate::config::MailTls::None,
+            ca: None,
+            login: Some(("groeikluis".to_owned(), SecretFile::at(directory.path().join("absent"), Environment::Demo))),
+            gather: std::time::Duration::from_secs(1),
+            unfetched_after_days: 7,
+        });
+        let faults = check_secrets(&settings);
+        let [fault] = faults.as_slice() else { panic!("{faults:?}") };
+        let text = fault.to_string();
+        assert!(text.contains("mail server's password") && !text.contains("keys new"), "{text}");
     }
 
     #[test]

@@ -86,8 +86,12 @@ impl Settings {
     /// Every secret that is named.
     pub fn secrets(&self) -> impl Iterator<Item = &SecretFile> {
         let others = [&self.exchange_identity, &self.register.identity, &self.log.key];
-        let mail = self.mail.as_ref().and_then(|mail| mail.login.as_ref()).map(|(_, password)| password);
-        self.host_keys.iter().chain(others).chain(&self.log.co_sign).chain(mail)
+        self.host_keys.iter().chain(others).chain(&self.log.co_sign).chain(self.mail_password())
+    }
+
+    /// The secret that the mail server asks for, where somebody logs in.
+    pub(super) fn mail_password(&self) -> Option<&SecretFile> {
+        self.mail.as_ref()?.login.as_ref().map(|(_, password)| password)
     }
 
     /// Every file that the configuration was read from, absolute: the main file, those it names, and those these name.

@@ -13,7 +13,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::needs::{self, Ending, Ends},
+    daemon::{
+        self,
+        needs::{self, Ending, Ends},
+    },
 };
 
 /// Days before the end of a key or protocol from which it is shown.
@@ -93,12 +96,23 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
             },
         });
     }
+    if let Some(last) = daemon::retention_late_since(&settings.state_dir, site.clock.now()) {
+        let last = language.day(last);
+        tasks.push(Task { urgent: true, text: html! {
+            (language.of(format!("Wat lang genoeg bewaard is, is het laatst verwijderd in de nacht van {last}."), format!("What was kept long enough was last removed in the night of {last}.")))
+        } });
+    }
     let today = site.clock.today();
     if let Some(ledger) = site.ledger()? {
         let fault = ConsoleError::Ledger;
         for (tenant, count, since) in needs::waiting(&ledger).map_err(fault)? {
             let age = site.age(since);
-            if age >= WAITS_SECONDS {
+            if !settings.tenants.contains_key(&tenant) {
+                tasks.push(Task { urgent: false, text: html! {
+                    (tenant) ": "
+                    (language.of(format!("geen deelnemer meer; {count} lijst(en) wachten tot zij verwijderd worden"), format!("no tenant any more; {count} list(s) wait until they are removed")))
+                } });
+            } else if age >= WAITS_SECONDS {
                 let (count, age) = (count.to_string(), language.span(age));
                 tasks.push(Task { urgent: true, text: html! {
                     (tables::tenant(&tenant)) ": "

@@ -1,7 +1,7 @@
 //! Backups: one sealed file with everything but the keys and the register, made while the daemon runs.
 //!
 //! What a restored exchange goes on from is its log, so the log decides what belongs together: drop-boxes are linked,
-//! then the log at a checkpoint, then drop-boxes again. Whatever the log of the backup speaks of was there at one of the
+//! then the log at a checkpoint, then drop-boxes again, and what the log has digests of. Whatever the log of the backup speaks of was there at one of the
 //! two times; what came only later is taken away when it is restored. Links cost no room and no time, and what they name
 //! is never written again, but for files that only grow.
 //!
@@ -48,6 +48,10 @@ const LINKS: &str = ".backup";
 
 /// What of the state directory is made anew by each start, or from the log.
 const LEFT_OUT: [&str; 6] = ["log", "control", "listen", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"];
+
+/// What is linked again after the log, which may speak of more by then: of files of drop-boxes, and by digests of
+/// disclosures, which a new month or a new tenant has in a new file, with a key of its own.
+const LATE: [&str; 4] = ["staging", "uploads", "boxes", "disclosures"];
 
 /// What a backup says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -137,9 +141,7 @@ pub fn back_up(
     let log = links.path.join("log");
     let size = transfer_log::snapshot(&log_dir(settings), &log).map_err(BackupError::Log)?;
     let origin = transfer_log::own_key(&log).map_err(BackupError::Log)?.name().to_owned();
-    for late in ["staging", "uploads", "boxes"] {
-        links.link_again(state, Path::new(late))?;
-    }
+    links.link_late(state)?;
     let made_at = Clock::system().now();
     let head = Head {
         form: FORM,
@@ -207,8 +209,9 @@ impl Links {
     }
 
     /// Links what came or changed since, in the place of what was linked before.
-    fn link_again(&self, state: &Path, relative: &Path) -> Result<(), BackupError> {
-        if state.join(relative).is_dir() { self.link_below(state, relative) } else { Ok(()) }
+    fn link_late(&self, state: &Path) -> Result<(), BackupError> {
+        let there = LATE.into_iter().filter(|late| state.join(late).is_dir());
+        there.map(Path::new).try_for_each(|late| self.link_below(state, late))
     }
 
     /// Links a file, or a directory with all that is in it. What goes meanwhile is passed over, and temporary files are.
@@ -405,4 +408,27 @@ fn make_directories(path: &Path) -> Result<(), BackupError> {
 fn fault(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> BackupError {
     let path = path.to_owned();
     move |source| BackupError::File { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_new_month_began_while_the_log_was_copied_is_in_it() {
+        let root = tempfile::tempdir().unwrap();
+        let month = |name: &str| {
+            fs::create_dir_all(root.path().join("disclosures/bree")).unwrap();
+            fs::write(root.path().join("disclosures/bree").join(name), name).unwrap();
+        };
+        month("2026-10.key");
+        month("2026-10.sealed");
+        let links = Links::begin(root.path(), Vec::new()).unwrap();
+        links.link(root.path()).unwrap();
+        month("2026-11.key");
+        month("2026-11.sealed");
+        links.link_late(root.path()).unwrap();
+        let linked = names(&links.path.join("disclosures/bree")).unwrap();
+        assert_eq!(linked, ["2026-10.key", "2026-10.sealed", "2026-11.key", "2026-11.sealed"]);
+    }
 }

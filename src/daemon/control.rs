@@ -24,7 +24,7 @@ use tokio::{
 
 use super::{
     DaemonError,
-    opening::{Secrets, disclosures, lock, open_log},
+    opening::{disclosures, lock, log_secrets, open_log},
     orders::{self, Order},
     retention::Retention,
 };
@@ -33,7 +33,8 @@ use crate::{
     domain::TenantId,
     durable::Clock,
     exchange::Exchange,
-    transfer_log::{Actor, Context, Disclosed, Event, Record, TransferLog},
+    seal::Keyring,
+    transfer_log::{Actor, Context, Disclosed, Event, Record, SigningKeys, TransferLog},
 };
 
 /// The socket in the state directory.
@@ -86,7 +87,7 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
     match ask(settings, &request, |_| ())? {
         Some(seq) => Ok(seq),
         None => match request {
-            Request::Note { event, .. } => note_alone(settings, tenant, *event),
+            Request::Note { event, .. } => note_alone(settings, log_secrets(settings)?, tenant, *event),
             Request::Publish | Request::Order(_) => Err(DaemonError::LogFailed),
         },
     }
@@ -163,11 +164,19 @@ fn exchange_lines(
     Err(ErrorKind::UnexpectedEof.into())
 }
 
-fn note_alone(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
-    let secrets = Secrets::read(settings)?;
+/// Enters it where no daemon runs, by opening the log.
+///
+/// # Errors
+/// [`DaemonError`]: nothing is entered then.
+pub(super) fn note_alone(
+    settings: &Settings,
+    (exchange, keys): (Keyring, SigningKeys),
+    tenant: Option<&TenantId>,
+    event: Event,
+) -> Result<u64, DaemonError> {
     let _lock = lock(&settings.state_dir)?;
-    let (log, _) =
-        open_log(settings, disclosures(settings, secrets.exchange), secrets.log, Clock::system(), &Arc::default())?;
+    let keeper = disclosures(settings, exchange);
+    let (log, _) = open_log(settings, keeper, keys, Clock::system(), &Arc::default())?;
     let record = record(tenant.cloned(), event, rustix::process::getuid().as_raw());
     let appended = log.append(vec![record]).map_err(DaemonError::Log)?;
     log.close().map_err(DaemonError::Log)?;

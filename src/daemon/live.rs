@@ -1,6 +1,9 @@
 //! The settings in force, and the answers that other rooms ask of them.
 
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, OnceLock, PoisonError, RwLock},
+};
 
 use jiff::Timestamp;
 
@@ -23,6 +26,8 @@ pub(super) struct Live {
     registers: Arc<Registers>,
     facts: Facts,
     exchange: OnceLock<Exchange>,
+    /// Where connections come in, which the settings name for the next start only.
+    port: OnceLock<u16>,
     counts: Arc<Counts>,
 }
 
@@ -39,7 +44,7 @@ pub(super) struct Facts {
 /// What the guide calls this server: the name that a tenant uses for it is not known here.
 const HOST_IN_GUIDE: &str = "<server>";
 
-/// The port in the guide when the real one was chosen by the system.
+/// The port in the guide before anything is listened on.
 const DEFAULT_PORT: u16 = 2222;
 
 /// Numbers in the example list: enough to see each kind of answer.
@@ -54,7 +59,8 @@ impl Live {
         counts: Arc<Counts>,
     ) -> Self {
         counts.configured(settings.tenants.keys(), clock.now());
-        Self { settings: RwLock::new(settings), clock, registers, facts, exchange: OnceLock::new(), counts }
+        let (settings, exchange, port) = (RwLock::new(settings), OnceLock::new(), OnceLock::new());
+        Self { settings, clock, registers, facts, exchange, port, counts }
     }
 
     /// What is counted.
@@ -71,6 +77,14 @@ impl Live {
     pub fn replace(&self, settings: Arc<Settings>) -> Arc<Settings> {
         self.counts.configured(settings.tenants.keys(), self.clock.now());
         std::mem::replace(&mut *self.settings.write().unwrap_or_else(PoisonError::into_inner), settings)
+    }
+
+    /// Names the addresses that are listened on, of this daemon's own or passed to it.
+    pub fn listens(&self, addresses: &[SocketAddr]) {
+        if let Some(first) = addresses.first() {
+            // Set once, at the start.
+            let _ = self.port.set(first.port());
+        }
     }
 
     /// Names the exchange, which is made after the drop-boxes that report to it.
@@ -137,12 +151,10 @@ impl Host for Live {
     }
 
     fn guide(&self, tenant: &Tenant) -> String {
-        let settings = self.settings();
-        let port = settings.listen.first().map_or(DEFAULT_PORT, std::net::SocketAddr::port);
         let guide = Guide {
             tenant,
             host: HOST_IN_GUIDE,
-            port: if port == 0 { DEFAULT_PORT } else { port },
+            port: self.port.get().copied().unwrap_or(DEFAULT_PORT),
             host_key_fingerprint: &self.facts.host_fingerprint,
             next_host_keys: &self.facts.next_host_keys,
             exchange_recipients: &self.facts.exchange_recipients,

@@ -39,7 +39,7 @@ pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_RE
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use orders::{apply_retention, merge_tenants, report, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
-pub use retention::RetentionReport;
+pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions, login_records};
 pub use sandbox::{Sandbox, enter_sandbox};
 pub(crate) use {

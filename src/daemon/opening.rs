@@ -42,6 +42,11 @@ impl Secrets {
     }
 }
 
+/// The secrets that the transfer log is opened with, for who does nothing else: those of disclosures, and of signing.
+pub(super) fn log_secrets(settings: &Settings) -> Result<(Keyring, SigningKeys), DaemonError> {
+    Ok((read_keyring(&settings.exchange_identity)?, read_log_keys(settings)?))
+}
+
 fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
     let bytes = secret.read().map_err(DaemonError::Secret)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();

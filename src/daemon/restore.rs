@@ -18,6 +18,7 @@ use super::{
     DaemonError,
     backup::{CONFIG, FORM, HEAD, Head, LONGEST_HEAD_BYTES, STATE},
     control, form,
+    opening::log_secrets,
 };
 use crate::{
     config::Settings,
@@ -117,6 +118,12 @@ pub enum RestoreError {
          with --without-mark. A checkpoint that a municipality kept tells as well: `audit verify --since`"
     )]
     NoMark(PathBuf),
+    /// The log could not be gone on with.
+    #[error(
+        "nothing was put in place, since the log could not be gone on with: its secrets cannot be read. For secrets that \
+         are `credential:…`, run this with `systemd-run` and `LoadCredential=`, as README.md says under Backups"
+    )]
+    Secrets(#[source] Box<DaemonError>),
     /// Everything is in place, but the log could not be opened.
     #[error("the backup is in place, but the log cannot be gone on with")]
     NotOpened(#[source] Box<DaemonError>),
@@ -137,7 +144,7 @@ pub fn restore_configuration(from: &Path, identity: &Keyring, to: &Path) -> Resu
 }
 
 /// Puts a backup in place of the state directory that the settings name, and enters that in the log. The log is opened
-/// for that, so that its keys must be there.
+/// for that, so that its keys must be there: they are read first.
 ///
 /// # Errors
 /// [`RestoreError`]; but for [`RestoreError::NotOpened`] nothing is in place then.
@@ -147,6 +154,8 @@ pub fn restore(
     identity: &Keyring,
     without_mark: bool,
 ) -> Result<Restored, RestoreError> {
+    // What is in place without an entry of it could neither be gone on with nor be put in place again.
+    let secrets = log_secrets(settings).map_err(|error| RestoreError::Secrets(Box::new(error)))?;
     let state = &settings.state_dir;
     let lock = take_place(state)?;
     let beside = state.join(BESIDE);
@@ -172,7 +181,8 @@ pub fn restore(
         made_at: head.made_at,
         high_water,
     });
-    let seq = control::note(settings, None, event).map_err(|error| RestoreError::NotOpened(Box::new(error)))?;
+    let seq = control::note_alone(settings, secrets, None, event)
+        .map_err(|error| RestoreError::NotOpened(Box::new(error)))?;
     let Head { made_at, origin, size, .. } = head;
     Ok(Restored { made_at, origin, size, high_water, unknown_files, seq })
 }

@@ -4,7 +4,9 @@
 //! after the start; one that failed is tried again. Logs of years long past are named and never removed.
 
 use std::{
-    path::PathBuf,
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         mpsc::{self, RecvTimeoutError},
@@ -36,6 +38,9 @@ const HOUR: i8 = 3;
 /// Days between two runs that the night's own run goes over, at most. A longer gap may be a clock that is set wrong, and
 /// what is removed does not come back: an operator has to see to it.
 const LONGEST_GAP_DAYS: i64 = 45;
+
+/// Days since the last run after which it is late: one night may be missed while the daemon is down.
+const LATE_AFTER_DAYS: i64 = 2;
 
 /// How often is looked whether a run is due. What the clock says is asked each time: it may be set.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -100,11 +105,12 @@ impl Retention {
         let settings = live.settings();
         let night = night_of(clock.now());
         let cold = month_before(clock.now(), settings.retention.disclosures_hot_months);
-        let removed = exchange.apply_retention(dry_run, tell).map_err(RetentionError::Exchange)?;
+        // A fault of one leaves nothing of the others undone.
+        let removed = exchange.apply_retention(dry_run, tell);
         let put_by = if dry_run { keeper.cold_months(&cold) } else { keeper.put_by(&cold) };
         let old_logs = self.old_logs(settings.retention.log_years);
         let report = RetentionReport {
-            removed,
+            removed: removed.map_err(RetentionError::Exchange)?,
             put_by: put_by.map_err(RetentionError::Log)?,
             old_logs: old_logs.map_err(RetentionError::Log)?,
         };
@@ -133,9 +139,7 @@ impl Retention {
 
     fn is_due(&self) -> Due {
         let RetentionParts { state, clock, .. } = &*self.parts;
-        let last = state.read(FILE, LONGEST_FILE_BYTES).ok().flatten();
-        let last = last.and_then(|bytes| String::from_utf8(bytes).ok()?.trim().parse::<Date>().ok());
-        due(last, night_of(clock.now()))
+        due(last_night(state.path()), night_of(clock.now()))
     }
 
     /// Begins to run it every night; a run that was missed comes at once.
@@ -171,7 +175,7 @@ impl Retention {
                         let today = Some(self.parts.clock.today());
                         if std::mem::replace(&mut told, today) != today {
                             let hint = "if the clock is right, run `groeikluis retention`";
-                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago");
+                            tracing::warn!(%last, hint, "nothing is removed: the last run was long ago, or in the future");
                         }
                     }
                 }
@@ -181,6 +185,28 @@ impl Retention {
             }
         })?;
         Ok(Nightly { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// The day whose night was the last that it finished, as it is kept in the state directory; none before the first.
+pub(super) fn last_night(state_dir: &Path) -> Option<Date> {
+    let mut text = String::new();
+    File::open(state_dir.join(FILE)).ok()?.take(LONGEST_FILE_BYTES).read_to_string(&mut text).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The day of the last run, where that is so long ago that somebody has to look: two nights were missed, since a run
+/// fails, or waits for an operator after [`LONGEST_GAP_DAYS`]. A day in the future is of a clock that was wrong.
+pub fn late_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
+    let night = night_of(now);
+    last_night(state_dir).filter(|last| last.saturating_add(LATE_AFTER_DAYS.days()) < night || is_ahead(*last, night))
+}
+
+/// The day of the last run, where the clock is in doubt for it: nothing may be removed then but on an operator's order.
+pub fn doubtful_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
+    match due(last_night(state_dir), night_of(now)) {
+        Due::Doubtful { last } => Some(last),
+        Due::Later | Due::Now => None,
     }
 }
 
@@ -213,10 +239,16 @@ enum Due {
 
 fn due(last: Option<Date>, night: Date) -> Due {
     match last {
+        Some(last) if is_ahead(last, night) => Due::Doubtful { last },
         Some(last) if last >= night => Due::Later,
         Some(last) if last.saturating_add(LONGEST_GAP_DAYS.days()) < night => Due::Doubtful { last },
         _ => Due::Now,
     }
+}
+
+/// Whether a last run lies in the future, by more than a clock that is set at midnight explains: it is or was wrong then.
+fn is_ahead(last: Date, night: Date) -> bool {
+    night.saturating_add(LATE_AFTER_DAYS.days()) < last
 }
 
 /// The day whose night it is: from [`HOUR`] on today, before it yesterday.
@@ -242,9 +274,26 @@ mod tests {
     use jiff::civil::date;
 
     #[test]
+    fn it_is_late_after_two_days() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |text: &str| late_since(root.path(), text.parse().unwrap());
+        assert_eq!(at("2026-11-25T09:00:00Z"), None, "it never ran: a start does it at once");
+        std::fs::write(root.path().join(FILE), "2026-11-22\n").unwrap();
+        assert_eq!((at("2026-11-24T09:00:00Z"), at("2026-11-25T01:00:00Z")), (None, None));
+        assert_eq!(at("2026-11-25T03:00:00Z"), Some(date(2026, 11, 22)));
+        assert_eq!(at("2025-11-25T03:00:00Z"), Some(date(2026, 11, 22)), "the clock was wrong");
+        let doubtful = |text: &str| doubtful_since(root.path(), text.parse().unwrap()).is_some();
+        assert!(
+            !doubtful("2026-11-25T03:00:00Z") && doubtful("2025-11-25T03:00:00Z") && doubtful("2027-02-01T03:00:00Z")
+        );
+    }
+
+    #[test]
     fn a_night_that_was_missed_is_made_up_for_unless_the_clock_is_in_doubt() {
         let last = date(2026, 11, 22);
         for (night, expected) in [
+            (date(2026, 11, 19), Due::Doubtful { last }),
+            (date(2026, 11, 20), Due::Later),
             (date(2026, 11, 21), Due::Later),
             (last, Due::Later),
             (date(2026, 11, 23), Due::Now),

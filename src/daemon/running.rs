@@ -138,6 +138,7 @@ impl Daemon {
         let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
             .map_err(|_| DaemonError::Configuration(Vec::new()))?;
         let (listeners, addresses) = listeners::open(&settings.listen)?;
+        live.listens(&addresses);
         let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
         state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
         let sessions = server.sessions();

@@ -1,4 +1,5 @@
-//! What the daemon may open, asked of the kernel (Landlock): its own directories, and nothing else.
+//! What the daemon may open, asked of the kernel (Landlock): its own directories, and to read what the C library and
+//! mail need of the system's; nothing else.
 //!
 //! It is asked before any thread is started, since it holds for the thread that asks and for those that come of it. A
 //! kernel that has less does less; what is in force is said. A directory that the configuration names for the first
@@ -24,19 +25,15 @@ use crate::{
 const RIGHTS: ABI = ABI::V5;
 
 /// What the C library reads to find a mail server by its name, the parts of it that it loads for that, and the
-/// certificates that a mail server is checked against.
-const OF_THE_SYSTEM: [&str; 16] = [
-    "/etc/gai.conf",
-    "/etc/host.conf",
-    "/etc/hosts",
-    "/etc/nsswitch.conf",
-    "/etc/resolv.conf",
-    "/etc/services",
-    "/etc/ld.so.cache",
-    "/etc/pki",
-    "/etc/ssl",
+/// certificates that a mail server is checked against. Directories only: a rule for a file holds for that file and not
+/// for the one that takes its name, as `/etc/resolv.conf` and `/etc/hosts` are replaced while a machine runs. Of what
+/// else is in `/etc`, the files' own modes keep the daemon's user from secrets.
+const OF_THE_SYSTEM: [&str; 10] = [
+    "/etc",
     "/lib",
     "/lib64",
+    "/run/NetworkManager",
+    "/run/resolvconf",
     "/run/systemd/resolve",
     "/usr/lib",
     "/usr/lib64",
@@ -117,4 +114,20 @@ fn readable(config: &Path, settings: &Settings) -> Vec<PathBuf> {
         .chain(credentials)
         .chain(OF_THE_SYSTEM.into_iter().chain([OWN_COUNTERS]).map(PathBuf::from))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rule_for_the_system_is_lost_when_a_file_is_replaced() {
+        for path in OF_THE_SYSTEM.map(Path::new) {
+            assert!(path.is_dir() || !path.exists(), "{}", path.display());
+        }
+        for file in ["/etc/hosts", "/etc/nsswitch.conf", "/etc/resolv.conf"].map(Path::new) {
+            let within = OF_THE_SYSTEM.iter().any(|directory| file.starts_with(directory));
+            assert!(within, "{}", file.display());
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, Write},
+    io::{self, Read, Write},
     os::unix::fs::{MetadataExt, PermissionsExt},
     path::Path,
     sync::Arc,
@@ -137,7 +137,6 @@ impl Directory {
     /// # Errors
     /// [`DurableError`]; a longer file is of kind `FileTooLarge`.
     pub fn read(&self, name: &str, limit_bytes: u64) -> Result<Option<Vec<u8>>, DurableError> {
-        use io::Read;
         let file = match self.open(name) {
             Err(error) if error.source.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
@@ -175,9 +174,27 @@ impl Directory {
     /// # Errors
     /// As [`Directory::write_new`].
     pub fn write_new_for_group(&self, name: &str, bytes: &[u8]) -> Result<(), DurableError> {
-        let temporary = self.write_temporary(name, bytes)?;
+        let temporary = self.write_temporary_for_group(name, &mut &*bytes)?;
+        self.put_new(&temporary, name)
+    }
+
+    /// As [`Directory::write`], for what the directory's group may read, of a size that memory need not hold.
+    ///
+    /// # Errors
+    /// [`DurableError`]: the disk's, or what reading `content` fails with.
+    pub fn write_for_group(&self, name: &str, content: &mut impl Read) -> Result<(), DurableError> {
+        let temporary = self.write_temporary_for_group(name, content)?;
+        self.rename(&temporary, self, name)?;
+        self.sync()
+    }
+
+    /// As [`Directory::write_temporary`], for the directory's group to read.
+    fn write_temporary_for_group(&self, name: &str, content: &mut impl Read) -> Result<String, DurableError> {
         let fault = |source| self.fault("write", name, source);
-        let file = self.open_to_write(&temporary)?;
+        let temporary = format!(".{name}.new");
+        self.remove_if_there(&temporary)?;
+        let mut file = self.create_file(&temporary)?;
+        io::copy(content, &mut file).map_err(fault)?;
         let group = std::fs::metadata(&self.path).map_err(fault)?.gid();
         match std::os::unix::fs::fchown(&file, None, Some(group)) {
             Err(error) if error.kind() != io::ErrorKind::PermissionDenied => return Err(fault(error)),
@@ -185,7 +202,7 @@ impl Directory {
         }
         file.set_permissions(std::fs::Permissions::from_mode(GROUP_FILE_MODE)).map_err(fault)?;
         file.sync_all().map_err(fault)?;
-        self.put_new(&temporary, name)
+        Ok(temporary)
     }
 
     /// Gives a temporary file a name that nothing has yet.
@@ -302,6 +319,9 @@ mod tests {
         assert_eq!(within.write_new_for_group("g", b"x").unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
         let metadata = std::fs::metadata(within.path().join("g")).unwrap();
         assert_eq!((metadata.mode() & 0o7777, metadata.len()), (0o640, 6));
+        within.write_for_group("g", &mut &b"again"[..]).unwrap();
+        let metadata = std::fs::metadata(within.path().join("g")).unwrap();
+        assert_eq!((metadata.mode() & 0o7777, metadata.len()), (0o640, 5));
         within.remove_if_there("g").unwrap();
         assert_eq!(within.names().unwrap(), Vec::<String>::new());
         assert!(directory.contains("z") && !within.contains("x"));

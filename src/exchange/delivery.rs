@@ -6,7 +6,7 @@ use jiff::ToSpan;
 
 use super::{
     Exchange, ExchangeError,
-    queue::{Job, Unshown},
+    queue::{Job, RETRY_AFTER, Unshown},
 };
 use crate::{
     documents::manifest::Manifest,
@@ -170,7 +170,7 @@ impl Exchange {
             if let Err(error) = self.publish(&unshown) {
                 let error: &dyn std::error::Error = &error;
                 tracing::error!(error, tenant = %unshown.tenant, "deliveries wait to be shown");
-                self.queue.push_later(Job::Show(unshown));
+                self.queue.push_later(Job::Show(unshown), RETRY_AFTER);
             }
         }
         Ok(())

@@ -99,6 +99,10 @@ struct State {
 /// How long a job that could not be done for a fault of this side waits for its next try.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
+/// How long one waits whose tenant is in the configuration no more: a line in the journal now and then, and soon enough
+/// when the tenant comes back.
+pub(super) const RETRY_GONE_AFTER: Duration = Duration::from_mins(10);
+
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
@@ -109,9 +113,9 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// Puts a job first in line, again or for the first time, to be tried later.
-    pub fn push_later(&self, job: Job) {
-        self.lock().waiting.push_front((job, Some(Instant::now() + RETRY_AFTER)));
+    /// Puts a job first in line, again or for the first time, to be tried after that time.
+    pub fn push_later(&self, job: Job, after: Duration) {
+        self.lock().waiting.push_front((job, Some(Instant::now() + after)));
         self.changed.notify_all();
     }
 
@@ -231,7 +235,7 @@ mod tests {
         let first = queue.next().unwrap();
         assert_eq!(first.about(), "1");
         assert_eq!(next_id(&queue), "3");
-        queue.push_later(first);
+        queue.push_later(first, RETRY_AFTER);
         queue.finished(&"bree".parse().unwrap());
         queue.retry_now();
         assert_eq!(next_id(&queue), "1");
@@ -246,12 +250,12 @@ mod tests {
         let queue = Queue::default();
         let bree: TenantId = "bree".parse().unwrap();
         let show = |id: &str| Job::Show(Unshown { tenant: bree.clone(), deliveries: vec![(id.to_owned(), 1)] });
-        queue.push_later(answer("bree", "1"));
+        queue.push_later(answer("bree", "1"), RETRY_AFTER);
         queue.push(show("2"));
         assert_eq!(next_id(&queue), "2");
         queue.finished(&bree);
         queue.retry_now();
-        queue.push_later(show("3"));
+        queue.push_later(show("3"), RETRY_AFTER);
         assert_eq!(next_id(&queue), "1", "while the one before waits for its next try");
         // Where the tenant ends meanwhile, the delivery is for who has its drop-box.
         queue.finished(&bree);

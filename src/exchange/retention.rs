@@ -4,6 +4,10 @@
 //! file that the log says is gone; [`Exchange::finish_removals`] takes it away at the next start. The certificate of a
 //! tenant tells of each removal that no certificate tells of yet, so that none is left out and none told twice,
 //! whenever a stop comes. It is a delivery like any other; its own removal, one day, needs no certificate.
+//!
+//! A fault with one tenant keeps nothing of another: the rest goes on, and the first fault is told at the end.
+//!
+//! It is in one file because what is due, what is removed of it and what is told of that have to agree.
 
 use std::{collections::BTreeMap, sync::PoisonError};
 
@@ -21,8 +25,8 @@ use crate::{
         delivery_name::DeliveryName,
         release::{Request, release},
     },
-    dropbox::{Area, DropBoxError},
-    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow},
+    dropbox::{Area, DropBoxError, Submission},
+    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
     transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
 };
 
@@ -104,6 +108,9 @@ const REFERENCE: &str = "verwijdering";
 /// Why an upload goes that was never finished.
 const UNFINISHED: &str = "unfinished";
 
+/// Why an upload goes that was never answered: it waited until its tenant was in the configuration no more.
+const TENANT_GONE: &str = "tenant-gone";
+
 /// A reason is a sentence, not a word and not a file.
 const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
 
@@ -140,29 +147,37 @@ impl Exchange {
             outcome.deliveries.extend(due.deliveries.iter().map(|(row, until)| expired_file(row, *until)));
             outcome.uploads.extend(due.uploads.iter().map(|row| removed_upload(tenant, row)));
         }
-        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
-            let stale = self.parts.boxes.stale_uploads(&tenant, self.kept_since()).map_err(ExchangeError::DropBox)?;
-            outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
-                tenant: tenant.to_string(),
-                id: stale.id,
-                received: brussels_date(stale.written_at),
-            }));
-        }
-        if dry_run {
-            return Ok(outcome);
-        }
-        // Those of whom an earlier run removed something that no certificate tells of yet are among them.
-        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
-            due.entry(tenant).or_default();
-        }
-        let tenants = due.len();
-        for (at, (tenant, due)) in due.into_iter().enumerate() {
-            if let Some(file) = self.remove_for(&tenant, due)? {
-                outcome.certificates.insert(tenant.to_string(), file);
+        let owners = self.parts.boxes.owners().map_err(ExchangeError::DropBox)?;
+        let mut first_fault = None;
+        for tenant in &owners {
+            match self.parts.boxes.stale_uploads(tenant, self.kept_since()) {
+                Ok(stale) => outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
+                    tenant: tenant.to_string(),
+                    id: stale.id,
+                    received: brussels_date(stale.written_at),
+                })),
+                Err(error) => keep_first(&mut first_fault, tenant, ExchangeError::DropBox(error)),
             }
-            tell(format!("{} of {tenants} drop-boxes", at + 1));
         }
-        Ok(outcome)
+        if !dry_run {
+            // Those of whom an earlier run removed something that no certificate tells of yet are among them.
+            for tenant in owners {
+                due.entry(tenant).or_default();
+            }
+            let tenants = due.len();
+            for (at, (tenant, due)) in due.into_iter().enumerate() {
+                match self.remove_for(&tenant, due) {
+                    Ok(certificate) => {
+                        outcome.certificates.extend(certificate.map(|file| (tenant.to_string(), file)));
+                    }
+                    // Nobody else's turn comes, either.
+                    Err(error @ ExchangeError::Stopping) => return Err(error),
+                    Err(error) => keep_first(&mut first_fault, &tenant, error),
+                }
+                tell(format!("{} of {tenants} drop-boxes", at + 1));
+            }
+        }
+        first_fault.map_or(Ok(outcome), Err)
     }
 
     /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off.
@@ -243,6 +258,12 @@ impl Exchange {
         for row in parts.ledger.settled_uploads(self.kept_since()).map_err(ExchangeError::Ledger)? {
             due.entry(row.tenant.clone()).or_default().uploads.push(row);
         }
+        // Nobody will answer these, and nobody can be told; should the tenant come back, it sends them again.
+        let is_left =
+            |row: &SubmissionRow| row.received_at < self.kept_since() && parts.tenants.tenant(&row.tenant).is_none();
+        for row in parts.ledger.waiting().map_err(ExchangeError::Ledger)?.into_iter().filter(is_left) {
+            due.entry(row.tenant.clone()).or_default().uploads.push(row);
+        }
         Ok(due)
     }
 
@@ -263,11 +284,12 @@ impl Exchange {
             removals.push((Record::success(event, context(&row)), Target::Delivery(area(&row), row.file)));
         }
         for row in due.uploads {
+            let reason = (row.state == SubmissionState::Waiting).then_some(TENANT_GONE);
             let SubmissionRow { id, size, ciphertext_sha256, test, .. } = row;
             let context =
                 Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
             let event = Event::UploadRemoved(UploadRemoved { size, ciphertext_sha256, test });
-            removals.push((Record::success(event, context), Target::Upload(id)));
+            removals.push((Record { reason, ..Record::success(event, context) }, Target::Upload(id)));
         }
         while !removals.is_empty() {
             let rest = removals.split_off(removals.len().min(GROUP));
@@ -300,7 +322,10 @@ impl Exchange {
         let boxes = &self.parts.boxes;
         let removed = match target {
             Target::Delivery(area, file) => boxes.remove_file(tenant, area, &file),
-            Target::Upload(id) => boxes.remove_upload(tenant, &id),
+            Target::Upload(id) => {
+                let submission = Submission { tenant: tenant.clone(), id };
+                boxes.remove_upload(tenant, &submission.id).and_then(|()| boxes.done(&submission))
+            }
         };
         removed.map_err(ExchangeError::DropBox)
     }
@@ -337,6 +362,16 @@ impl Exchange {
         let file = prepared.staged.manifest.file.clone();
         self.commit(Vec::new(), vec![prepared])?;
         Ok(Some(file))
+    }
+}
+
+/// Keeps the first fault, to be told at the end; the others are told of here.
+fn keep_first(first: &mut Option<ExchangeError>, tenant: &TenantId, error: ExchangeError) {
+    if first.is_some() {
+        let error: &dyn std::error::Error = &error;
+        tracing::warn!(error, %tenant, "what was kept long enough of this tenant could not be removed");
+    } else {
+        *first = Some(error);
     }
 }
 

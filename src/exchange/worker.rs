@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     ExchangeError, FingerprintKey, Registers,
-    queue::{Job, Queue, Unshown},
+    queue::{Job, Queue, RETRY_AFTER, RETRY_GONE_AFTER, Unshown},
     refuse::Explanations,
 };
 use crate::{
@@ -159,8 +159,15 @@ impl Exchange {
         while let Some(job) = self.queue.next() {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
             let (tenant, about) = (job.tenant(), job.about());
+            let mut retry_after = RETRY_AFTER;
             let done = match outcome {
                 Ok(Ok(())) => true,
+                Ok(Err(error @ ExchangeError::TenantGone(_))) => {
+                    // Its tenant may come back; until then there is nothing to try, and retention removes it one day.
+                    retry_after = RETRY_GONE_AFTER;
+                    tracing::warn!(%error, about, "upload waits");
+                    false
+                }
                 Ok(Err(error @ ExchangeError::NoRegister)) => {
                     tracing::warn!(%error, %tenant, about, "upload waits");
                     false
@@ -181,7 +188,7 @@ impl Exchange {
                 {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
                 }
-                self.queue.push_later(job.clone());
+                self.queue.push_later(job.clone(), retry_after);
             }
             self.queue.finished(job.tenant());
         }

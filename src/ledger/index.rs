@@ -187,7 +187,9 @@ fn remove_upload(database: &Transaction<'_>, id: &str, entry: &StoredEntry) -> r
                 FROM submissions WHERE id = ?1 AND gone_at IS NULL";
     let at = entry.at.as_microsecond();
     database.prepare_cached(note)?.execute(params![id, integer(entry.seq), at])?;
-    let remove = "UPDATE submissions SET gone_at = ?2 WHERE id = ?1 AND gone_at IS NULL";
+    // One that waited when its tenant left the configuration waits no more.
+    let remove = "UPDATE submissions SET gone_at = ?2, state = iif(state = 'waiting', 'removed', state) \
+                  WHERE id = ?1 AND gone_at IS NULL";
     database.prepare_cached(remove)?.execute(params![id, at]).map(|_| ())
 }
 

@@ -159,7 +159,7 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn mergers(&self) -> Result<Vec<MergerRow>, LedgerError>;
 
-    /// Counts for each tenant that the log speaks of. Trials count, too.
+    /// Counts for each tenant that the log speaks of. Trials count, too, but not as what was not fetched.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -343,7 +343,7 @@ pub struct TenantSummary {
     pub refused: u64,
     /// Deliveries that can be, or could have been, fetched.
     pub deliveries: u64,
-    /// Those never fetched that still can be.
+    /// Those never fetched that still can be, without trials and certificates of removals.
     pub unfetched: u64,
     /// Since when the oldest of these can be fetched.
     pub oldest_unfetched: Option<Timestamp>,

@@ -1,6 +1,10 @@
 //! Building the ledger anew from the log.
 
-use std::{path::Path, sync::Arc};
+use std::{
+    os::unix::fs::{MetadataExt, lchown},
+    path::Path,
+    sync::Arc,
+};
 
 use super::{LedgerError, SqliteLedger};
 use crate::{
@@ -25,6 +29,7 @@ pub fn rebuild(log_dir: &Path, archive_dir: &Path, ledger: &Path) -> Result<u64,
         }
     })?;
     let (_, mut index) = SqliteLedger::open(ledger)?;
+    give_to_owner(ledger, log_dir)?;
     index.forget()?;
     let (mut chunk, mut size) = (Vec::with_capacity(CHUNK), 0);
     let mut logs = archived(archive_dir).map_err(LedgerError::Log)?;
@@ -40,4 +45,23 @@ pub fn rebuild(log_dir: &Path, archive_dir: &Path, ledger: &Path) -> Result<u64,
     }
     index.take_in(&chunk)?;
     Ok(size)
+}
+
+/// Gives the ledger's files to who owns the log: made by root, they would keep the daemon's user from starting.
+fn give_to_owner(ledger: &Path, log_dir: &Path) -> Result<(), LedgerError> {
+    let fault = |action, path: &Path| {
+        let path = path.to_owned();
+        move |source| LedgerError::File { action, path, source: Arc::new(source) }
+    };
+    let owner = log_dir.metadata().map_err(fault("look at", log_dir))?;
+    for suffix in ["", "-wal", "-shm"] {
+        let mut name = ledger.as_os_str().to_owned();
+        name.push(suffix);
+        let path = Path::new(&name);
+        let Ok(file) = path.symlink_metadata() else { continue };
+        if file.uid() != owner.uid() {
+            lchown(path, Some(owner.uid()), Some(owner.gid())).map_err(fault("give to its owner", path))?;
+        }
+    }
+    Ok(())
 }

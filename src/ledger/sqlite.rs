@@ -252,9 +252,12 @@ impl Ledger for SqliteLedger {
             let line = summary.tenants.entry(tenant).or_default();
             (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
         }
-        let deliveries = "SELECT tenant, count(*), sum(fetched_at IS NULL AND gone IS NULL), \
-                          min(CASE WHEN fetched_at IS NULL AND gone IS NULL THEN available_at END) FROM deliveries \
-                          WHERE available_at IS NOT NULL GROUP BY tenant";
+        // A trial is nobody's to fetch, and a certificate of removals asks for nothing.
+        let deliveries = "WITH told AS (SELECT tenant, available_at, \
+                          fetched_at IS NULL AND gone IS NULL AND NOT test AND NOT certifies AS lies \
+                          FROM deliveries WHERE available_at IS NOT NULL) \
+                          SELECT tenant, count(*), sum(lies), min(CASE WHEN lies THEN available_at END) \
+                          FROM told GROUP BY tenant";
         for (tenant, deliveries, unfetched, oldest) in
             self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?)))?
         {

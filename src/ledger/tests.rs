@@ -344,6 +344,33 @@ fn the_summary_counts_for_each_tenant() {
 }
 
 #[test]
+fn what_nobody_has_to_fetch_is_not_unfetched() {
+    let exchange = Exchange::start(Place::new());
+    let trial = DeliveryCreated { test: true, ..delivery() };
+    let certificate = DeliveryCreated { removals: Some(2), ..delivery() };
+    let mut since = None;
+    for (byte, created) in [(1, trial), (2, certificate), (3, delivery())] {
+        let file = format!("{byte}.age");
+        exchange.tell(Event::DeliveryCreated(DeliveryCreated { delivery_id: id(byte), file, ..created }), about(byte));
+        let available = Event::DeliveryAvailable(DeliveryStep { delivery_id: id(byte) });
+        since = Some(exchange.tell(available, about(byte)));
+    }
+    let counts = &exchange.ledger.summary().unwrap().tenants[&bree()];
+    assert_eq!((counts.deliveries, counts.unfetched, counts.oldest_unfetched), (3, 1, since));
+}
+
+#[test]
+fn an_upload_that_is_removed_waits_no_more() {
+    let exchange = Exchange::start(Place::new());
+    exchange.tell(upload(), about(1));
+    let removed = every_event().into_iter().find(|event| matches!(event, Event::UploadRemoved(_))).unwrap();
+    exchange.tell(removed, about(1));
+    let row = exchange.ledger.submission(&id(1)).unwrap().unwrap();
+    assert_eq!((row.state, row.gone), (SubmissionState::Removed, true));
+    assert_eq!(exchange.ledger.waiting().unwrap(), []);
+}
+
+#[test]
 fn a_ledger_that_is_behind_or_gone_or_broken_catches_up() {
     let exchange = Exchange::start(Place::new());
     let path = exchange.place.path("ledger.db");

@@ -36,7 +36,7 @@ impl Answering {
                 self.received(about, entry.at);
             }
             Event::Rename(rename) if rename.complete => self.received(about, entry.at),
-            Event::Rename(_) | Event::Delete {} => {
+            Event::Rename(_) | Event::Delete {} | Event::UploadRemoved(_) => {
                 self.waiting.remove(about);
             }
             Event::ListAnswered(answered) => self.told(about, &answered.delivery_id),

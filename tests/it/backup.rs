@@ -123,6 +123,12 @@ fn what_was_backed_up_under_load_goes_on_elsewhere() {
     lose(&daemon, "high-water");
     let refused = restore(&daemon, "last.age", &[]);
     assert!(refused.code == Some(1) && refused.stderr.contains("--without-mark"), "{refused:?}");
+    // Without its keys the log cannot be gone on with: nothing is in place then, and it can be tried again.
+    fs::rename(daemon.path("keys/log.key"), daemon.path("keys/away")).unwrap();
+    let refused = restore(&daemon, "last.age", &["--without-mark"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("nothing was put in place"), "{refused:?}");
+    assert!(!daemon.path("state/log").exists());
+    fs::rename(daemon.path("keys/away"), daemon.path("keys/log.key")).unwrap();
     let restored: Value =
         serde_json::from_str(&restore(&daemon, "last.age", &["--without-mark"]).well().stdout).unwrap();
     assert_eq!((&restored["log_entries"], &restored["made_at"]), (&made["log_entries"], &made["made_at"]));

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    os::unix::fs::{MetadataExt, PermissionsExt},
     process::Stdio,
     sync::{
         Arc,
@@ -264,4 +265,35 @@ fn files_that_come_by_a_directory_put_in_place_are_noticed() {
     wait_until("the new table", || {
         process.said().matches(CHANGED).count() > said || process.said().contains("not changed")
     });
+}
+
+#[test]
+fn the_guide_names_the_port_that_is_listened_on() {
+    let mut daemon = Plan::new().tenant(Tenant::municipality("bree", "72004")).start();
+    let port = format!("Poort:       {}\n", daemon.address().port());
+    let guide = |daemon: &TestDaemon| {
+        let session = daemon.session("bree");
+        let guide = session.download("/LEESMIJ.txt").unwrap();
+        session.close();
+        String::from_utf8(guide).unwrap().replace('\r', "")
+    };
+    assert!(guide(&daemon).contains(&port), "{}", guide(&daemon));
+    // Another holds from the next start.
+    let main = fs::read_to_string(daemon.config()).unwrap();
+    let changed = main.replace("127.0.0.1:0", "127.0.0.1:2299");
+    assert_ne!(main, changed);
+    fs::write(daemon.config(), changed).unwrap();
+    daemon.process().wait_for_line("configuration changed").unwrap();
+    assert!(guide(&daemon).contains(&port), "{}", guide(&daemon));
+}
+
+#[test]
+fn a_register_that_is_put_in_place_can_be_read_by_its_group() {
+    let daemon = Plan::new().children(2_000).tenant(Tenant::municipality("bree", "72004")).start();
+    let (register, incoming) = (daemon.path("register/register.csv.age"), daemon.path("incoming.age"));
+    fs::copy(&register, &incoming).unwrap();
+    fs::set_permissions(&incoming, fs::Permissions::from_mode(0o600)).unwrap();
+    daemon.groeikluis(&["register", "load", incoming.to_str().unwrap()]).well();
+    let (file, directory) = (fs::metadata(&register).unwrap(), fs::metadata(daemon.path("register")).unwrap());
+    assert_eq!((file.mode() & 0o7777, file.gid()), (0o640, directory.gid()));
 }

@@ -103,6 +103,11 @@ fn once_a_day_what_was_kept_long_enough_goes_and_yesterday_is_reported() {
     assert_eq!((exported.len(), &exported[0]["from"]), (1, &Value::from(yesterday.to_string())));
     // Again on the same day it does no harm.
     assert!(daemon.groeikluis(&["daily"]).well().stdout.contains("0 files of outboxes and 0 uploads removed"));
+    // After so long the clock may be wrong: that is for an operator to say, and for the failed unit to tell.
+    let last = Clock::system().today().saturating_sub(60.days());
+    fs::write(daemon.path("state/retention.day"), format!("{last}\n")).unwrap();
+    let doubtful = daemon.groeikluis(&["daily"]);
+    assert!(doubtful.code == Some(1) && doubtful.stderr.contains("nothing was removed"), "{doubtful:?}");
 }
 
 #[test]
@@ -245,4 +250,48 @@ fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
     // The same list is still one that was answered.
     daemon.put("bree", "opnieuw.csv", list.as_bytes());
     assert!(daemon.rejection("bree", "opnieuw.csv").text.contains("duplicate"));
+}
+
+#[test]
+fn a_fault_with_one_tenant_keeps_nothing_of_another() {
+    let (mut daemon, answers) = a_month_later();
+    as_if_it_ran_today(&daemon);
+    let file = answers.keys().find(|file| file.contains("_72004_")).unwrap();
+    let path = daemon.path(format!("state/boxes/bree/outbox/{file}"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    daemon.start();
+    let failed = daemon.groeikluis(&["retention"]);
+    assert!(failed.code == Some(1) && failed.stderr.contains(file), "{failed:?}");
+    let (uploads, files) = on_disk(&daemon, "lokeren");
+    assert_eq!((uploads, files.len()), (0, 2 * LISTS + 2));
+    // The night is not finished, and that is said when it goes on.
+    let last = Clock::system().today().saturating_sub(5.days());
+    fs::write(daemon.path("state/retention.day"), format!("{last}\n")).unwrap();
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains(&format!("retention was last finished in the night of {last}")), "{status}");
+    fs::remove_dir(&path).unwrap();
+    retention(&daemon, &[]);
+    assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("retention was last finished"));
+}
+
+#[test]
+fn a_list_of_a_tenant_that_is_gone_goes_in_its_time() {
+    let laid_out = plan().lay_out();
+    fs::rename(laid_out.root.path().join("register"), laid_out.root.path().join("no-register")).unwrap();
+    fs::create_dir(laid_out.root.path().join("register")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    let clock = Clock::fixed(Clock::system().now() - SignedDuration::from_hours(24 * 30));
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.at(&clock, |daemon| daemon.put("bree", "lijst.csv", list.as_bytes()));
+    as_if_it_ran_today(&daemon);
+    fs::remove_file(daemon.path("tenants/bree.yaml")).unwrap();
+    daemon.start();
+    let status = || daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status().contains("bree is no tenant any more: 1 waiting, until retention removes them"), "{}", status());
+    assert_eq!(count(&retention(&daemon, &[])["removed"]["uploads"]), 1);
+    assert_eq!(on_disk(&daemon, "bree").0, 0);
+    let removed = daemon.events("upload.removed");
+    assert_eq!((&removed[0]["tenant"], &removed[0]["reason"]), (&"bree".into(), &"tenant-gone".into()));
+    assert!(!status().contains("no tenant any more"), "{}", status());
 }

@@ -1,6 +1,6 @@
 //! Keys that are replaced with a time in which both are good, by the steps that `keys rotate` tells.
 
-use std::fs;
+use std::{fs, process::Command};
 
 use groeikluis::{
     domain::{Kind, SshPublicKey},
@@ -9,7 +9,7 @@ use groeikluis::{
 };
 use serde_json::Value;
 
-use crate::support::{Access, Plan, Protocol, Tenant, TestDaemon};
+use crate::support::{Access, Plan, Protocol, Tenant, TestDaemon, run};
 
 fn start() -> TestDaemon {
     let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child());
@@ -135,4 +135,31 @@ fn the_logs_key_and_the_registers_are_replaced_by_the_steps_that_are_told() {
     assert_eq!(daemon.events("log.key_rotated").len(), 1);
     fs::write(daemon.path("keys/log.vkey"), public).unwrap();
     daemon.verify_log().well();
+}
+
+#[test]
+fn a_credential_is_followed_by_a_credential() {
+    let laid_out = Plan::new().tenant(Tenant::municipality("bree", "72004")).lay_out();
+    let root = laid_out.root.path();
+    let config = root.join("groeikluis.yaml");
+    let text = fs::read_to_string(&config).unwrap().replace("key: keys/log.key", "key: credential:log.key");
+    assert!(text.contains("credential:"), "{text}");
+    fs::write(&config, text).unwrap();
+    let rotate = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.args(["keys", "rotate", "log", "--config"]).arg(&config).args(more);
+        run(command.env("CREDENTIALS_DIRECTORY", root.join("keys")), b"")
+    };
+    let refused = rotate(&[]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("give --out"), "{refused:?}");
+    let out = root.join("keys/log-new.key");
+    let said = rotate(&["--out", out.to_str().unwrap()]).well().stdout;
+    for part in [
+        &format!("1. Have systemd hand it over: write `LoadCredential=log-new.key:{}`", out.display()),
+        "key: credential:log-new.key, co_sign: [credential:log.key]}`",
+        "systemctl daemon-reload",
+        "`LoadCredential=` with nothing behind it",
+    ] {
+        assert!(said.contains(part), "{part} is not in:\n{said}");
+    }
 }

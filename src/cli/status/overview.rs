@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{disks::full_disks, is_running, needs, waiting_mails},
+    daemon::{disks::full_disks, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
@@ -104,7 +104,12 @@ impl Watcher {
         }
         if let Some(ledger) = &ledger {
             for (tenant, count, since) in needs::waiting(ledger)? {
-                if now.duration_since(since) > WAITS_TOO_LONG {
+                if !self.settings.tenants.contains_key(&tenant) {
+                    need(
+                        false,
+                        format!("{tenant} is no tenant any more: {count} waiting, until retention removes them"),
+                    );
+                } else if now.duration_since(since) > WAITS_TOO_LONG {
                     need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
                 }
             }
@@ -113,6 +118,9 @@ impl Watcher {
             if now.duration_since(*at) < REFUSED_WITHIN {
                 need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
             }
+        }
+        if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
+            need(true, format!("retention was last finished in the night of {last}: see the service's messages"));
         }
         for disk in full_disks(&self.settings) {
             let (free, total) = disk.room();

@@ -235,10 +235,16 @@ impl Writer {
         Queued { id, turn, tenant, topics, to, subject, body, written: self.parts.clock.now() }
     }
 
-    /// Whether the day's look is due: from the morning on, and at once when a day was missed.
+    /// The day of the last look. One in the future was of a clock that was wrong, and tells nothing: what that look
+    /// told may have been too early, and what came about since was not looked at.
+    fn looked(&self, today: Date) -> Option<Date> {
+        self.mark.looked.filter(|looked| *looked <= today)
+    }
+
+    /// Whether the day's look is due: from the morning on, and at once when a day was missed or the last is in doubt.
     fn is_time_to_look(&self) -> bool {
         let now = in_brussels(self.parts.clock.now());
-        self.mark.looked.is_none_or(|looked| {
+        self.looked(now.date()).is_none_or(|looked| {
             let yesterday = now.date().yesterday().unwrap_or(now.date());
             looked < yesterday || (looked < now.date() && now.hour() >= LOOK_FROM_HOUR)
         })
@@ -246,7 +252,7 @@ impl Writer {
 
     /// What came about by time alone since the last look.
     fn daily(&self, settings: &Settings, mail: &MailSettings, today: Date) -> Result<Vec<(Audience, News)>, DeskError> {
-        let looked = self.mark.looked;
+        let looked = self.looked(today);
         let mut found = Vec::new();
         for ending in endings(settings) {
             let days = days_until(today, ending.last_day);

@@ -219,10 +219,23 @@ impl Outbox {
         }
     }
 
+    /// Notes for whom a mail is being handed over. Only when this is on disk may the server get it.
+    ///
+    /// # Errors
+    /// The disk's; nothing is noted then, neither on disk nor in memory, and nobody may get it.
+    pub fn begin(&self, mail: Queued) -> Result<(), KeptError> {
+        self.write(&mail)?;
+        if let Some(waiting) = self.shelf().mails.get_mut(&name_of(&mail)) {
+            waiting.mail = mail;
+        }
+        Ok(())
+    }
+
     /// Keeps what is left to do for a mail, and when it may be tried again; it is removed when nobody is left.
     ///
     /// # Errors
-    /// The disk's; what was on disk before stays.
+    /// The disk's; what was on disk before stays. In memory it is as given, since that is what was done: what the disk
+    /// says of being handed over is more than is left, so that nothing is sent twice after a restart.
     pub fn keep(&self, mail: Queued, attempts: u32, not_before: Option<Instant>) -> Result<(), KeptError> {
         let name = name_of(&mail);
         if mail.to.is_empty() {

@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use tokio::{runtime::Runtime, sync::watch};
 
 use super::{
@@ -28,6 +29,9 @@ const LONGEST_WAIT: Duration = Duration::from_mins(10);
 /// Until when a mail is tried: what it tells is old then (RFC 5321, section 4.5.4.1, asks for four to five days).
 const GIVE_UP_AFTER: Duration = Duration::from_hours(5 * 24);
 
+/// How long a start leaves the system's clock to be set before anything is too old: at boot it may be far off.
+const CLOCK_IS_SET_WITHIN: Duration = Duration::from_hours(1);
+
 /// How often it looks whether it is to end while nothing waits.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -48,8 +52,29 @@ struct Round {
     live: Arc<Live>,
     log: TransferLog,
     clock: Clock,
+    /// When it began, by the clock and by a clock that nobody sets.
+    began: (Timestamp, Instant),
     runtime: Runtime,
     stopping: watch::Receiver<bool>,
+}
+
+/// What time it may be, by clocks that may disagree.
+#[derive(Debug, Clone, Copy)]
+struct Times {
+    /// By the system's clock, which may have jumped since the start.
+    told: Timestamp,
+    /// As the system's clock told at the start, and counted on from there; it may have been set since.
+    counted: Timestamp,
+    /// How long ago the start was.
+    up: Duration,
+}
+
+impl Times {
+    /// Whether a mail is too old whichever clock is right. One whose age cannot be told is not.
+    fn is_too_old(self, written: Timestamp) -> bool {
+        let age = self.told.min(self.counted).duration_since(written);
+        self.up >= CLOCK_IS_SET_WITHIN && Duration::try_from(age).is_ok_and(|age| age > GIVE_UP_AFTER)
+    }
 }
 
 impl Post {
@@ -60,7 +85,8 @@ impl Post {
     pub fn start(outbox: Arc<Outbox>, live: Arc<Live>, log: TransferLog, clock: Clock) -> std::io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopping) = watch::channel(false);
-        let round = Arc::new(Round { outbox: outbox.clone(), live, log, clock, runtime, stopping });
+        let began = (clock.now(), Instant::now());
+        let round = Arc::new(Round { outbox: outbox.clone(), live, log, clock, began, runtime, stopping });
         let own = round.clone();
         let thread = std::thread::Builder::new().name("post".to_owned()).spawn(move || own.run())?;
         Ok(Self { outbox, stop, thread, round })
@@ -113,7 +139,7 @@ impl Round {
                     recipient.in_flight = open.accepted.contains(&recipient.address);
                 }
                 // The disk may be what failed; that this is told matters more than that it is told once.
-                let _ = self.outbox.keep(mail.clone(), 0, None);
+                let _ = self.outbox.begin(mail.clone());
                 Ok(if open.accepted.is_empty() { Handed::Refused } else { open.hand_over().await })
             };
             tokio::time::timeout(AT_THE_END, handing).await
@@ -136,8 +162,7 @@ impl Round {
             self.keep(mail, attempts, None);
             return Ok(());
         }
-        let age = self.clock.now().duration_since(mail.written);
-        if age.unsigned_abs() > GIVE_UP_AFTER {
+        if self.times().is_too_old(mail.written) {
             self.drop_all(mail, "too-old");
             return Ok(());
         }
@@ -168,18 +193,20 @@ impl Round {
         if !open.refused.is_empty() {
             let codes: Vec<u16> = open.refused.iter().map(|(_, code)| *code).collect();
             tracing::error!(mail = mail.id, ?codes, "the mail server refuses addresses of the configuration");
-            self.account(&mail, open.refused.len(), Outcome::Failure, Some("address-refused"));
             mail.to.retain(|recipient| !open.refused.iter().any(|(address, _)| *address == recipient.address));
         }
         for recipient in &mut mail.to {
             recipient.in_flight = open.accepted.contains(&recipient.address);
         }
         let accepted = open.accepted.len();
-        if let Err(error) = self.outbox.keep(mail.clone(), attempts, None) {
+        if let Err(error) = self.outbox.begin(mail.clone()) {
             // Not noted, not handed over: else it could be sent twice.
             tracing::error!(error = &error as &dyn std::error::Error, "mail waits, since the disk does not take it");
             self.pause(LONGEST_WAIT);
             return;
+        }
+        if !open.refused.is_empty() {
+            self.account(&mail, open.refused.len(), Outcome::Failure, Some("address-refused"));
         }
         if accepted > 0 {
             match self.runtime.block_on(self.end_of(open)) {
@@ -235,6 +262,12 @@ impl Round {
         }
     }
 
+    fn times(&self) -> Times {
+        let (at, since) = self.began;
+        let up = since.elapsed();
+        Times { told: self.clock.now(), counted: at.saturating_add(up).unwrap_or(at), up }
+    }
+
     fn pause(&self, wait: Duration) {
         let mut stopping = self.stopping.clone();
         self.runtime.block_on(async {
@@ -246,4 +279,24 @@ impl Round {
 
 fn count(mail: &Queued, which: impl Fn(&super::outbox::Recipient) -> bool) -> usize {
     mail.to.iter().filter(|recipient| which(recipient)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mail_is_too_old_only_when_every_clock_says_so() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let (written, soon, late) =
+            (at("2026-11-22T09:00:00Z"), at("2026-11-22T12:00:00Z"), at("2026-11-28T09:00:00Z"));
+        let hours = Duration::from_hours;
+        let is_too_old = |told, counted, up| Times { told, counted, up }.is_too_old(written);
+        assert!(is_too_old(late, late, hours(1)));
+        assert!(!is_too_old(late, soon, hours(3)), "the clock jumped ahead");
+        assert!(!is_too_old(soon, late, hours(3)), "the clock was ahead at the start and was set since");
+        assert!(!is_too_old(late, late, hours(0)), "the clock may still be ahead");
+        let before = at("2025-01-01T00:00:00Z");
+        assert!(!is_too_old(before, before, hours(3)), "written in the future");
+    }
 }

@@ -220,7 +220,17 @@ fn a_full_outbox_takes_no_more() {
     let place = Place::at("2026-11-22T09:00:00Z");
     let state = Directory::create(&place.root.path().join("state")).unwrap();
     let outbox = place.outbox(&state, 2);
-    let mail = |id: u8| Queued {
+    for id in 1..=3 {
+        outbox.put(to_ops(id)).unwrap();
+    }
+    let mark = Mark { turn: 1, origin: ORIGIN.to_owned(), size: 0, looked: None, failure_told: None, disk_told: None };
+    outbox.end_turn(&mark).unwrap();
+    assert_eq!(take_all(&place.outbox(&state, 2)).len(), 2);
+}
+
+/// A mail that tells nothing.
+fn to_ops(id: u8) -> Queued {
+    Queued {
         id: hex::encode([id; 16]),
         turn: 1,
         tenant: None,
@@ -229,13 +239,50 @@ fn a_full_outbox_takes_no_more() {
         subject: String::new(),
         body: String::new(),
         written: Timestamp::UNIX_EPOCH,
-    };
-    for id in 1..=3 {
-        outbox.put(mail(id)).unwrap();
     }
-    let mark = Mark { turn: 1, origin: ORIGIN.to_owned(), size: 0, looked: None, failure_told: None, disk_told: None };
-    outbox.end_turn(&mark).unwrap();
-    assert_eq!(take_all(&place.outbox(&state, 2)).len(), 2);
+}
+
+#[test]
+fn what_the_disk_does_not_take_is_not_being_handed_over() {
+    let place = Place::at("2026-11-22T09:00:00Z");
+    let state = Directory::create(&place.root.path().join("state")).unwrap();
+    let outbox = place.outbox(&state, 2);
+    outbox.put_urgent(to_ops(1));
+    let mut begun = to_ops(1);
+    begun.to[0].in_flight = true;
+    // A directory in the place of the file that is written first.
+    let in_the_way = place.root.path().join(format!("state/mail/.{}.mail.age.new", begun.id));
+    std::fs::create_dir(&in_the_way).unwrap();
+    assert!(outbox.begin(begun.clone()).is_err());
+    let next = || outbox.next(Duration::from_secs(1)).unwrap().0;
+    assert_eq!(next(), to_ops(1), "nobody began to hand it over");
+    std::fs::remove_dir(&in_the_way).unwrap();
+    outbox.begin(begun.clone()).unwrap();
+    assert_eq!(next(), begun);
+    // The server asked to come again: that is so, whatever the disk says.
+    std::fs::create_dir(&in_the_way).unwrap();
+    assert!(outbox.keep(to_ops(1), 1, None).is_err());
+    assert_eq!(next(), to_ops(1));
+}
+
+#[test]
+fn a_look_in_the_future_does_not_count() {
+    let place = Place::at("2027-11-22T09:00:00Z");
+    let (mut writer, outbox, log, _) = place.open();
+    writer.look(false);
+    take_all(&outbox);
+    assert_eq!(outbox.mark().unwrap().looked, Some("2027-11-22".parse().unwrap()));
+    // The clock is set right.
+    place.days_pass(-365);
+    deliver(&log, "a1", Kind::SocialeToeslag, 1, false);
+    for _ in 0..8 {
+        writer.look(true);
+        place.days_pass(1);
+    }
+    let mails = take_all(&outbox);
+    assert_eq!(mails.iter().filter(|mail| mail.topics == [MailTopic::Unfetched]).count(), 1, "{mails:?}");
+    assert_eq!(outbox.mark().unwrap().looked, Some("2026-11-29".parse().unwrap()));
+    log.close().unwrap();
 }
 
 #[test]

@@ -10,7 +10,11 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 
 use super::Watched;
-use crate::{daemon::opening::log_dir, durable, metrics::Sheet};
+use crate::{
+    daemon::{opening::log_dir, retention::last_night},
+    durable,
+    metrics::Sheet,
+};
 
 /// How long the size of the log's files stands: after ten years it has some 100,000, and nobody alerts on its seconds.
 const SIZE_STANDS: Duration = Duration::from_mins(5);
@@ -32,6 +36,7 @@ impl Watched {
         self.log(&mut sheet, measured);
         self.register(&mut sheet);
         self.waiting(&mut sheet);
+        self.retention(&mut sheet);
         sheet
     }
 
@@ -92,6 +97,16 @@ impl Watched {
         sheet.bytes("register_memory", "Memory of the register", register.heap_bytes() as u64);
     }
 
+    /// Left out before the first run is finished.
+    fn retention(&self, sheet: &mut Sheet) {
+        let night = last_night(&self.at_start.state_dir).and_then(|night| night.to_zoned(TimeZone::UTC).ok());
+        if let Some(night) = night {
+            let help = "The day whose night is the last that retention finished, Unix time";
+            #[expect(clippy::cast_precision_loss, reason = "a Unix time of this century is far below 2^53")]
+            sheet.seconds("retention_last_night_timestamp", help, night.timestamp().as_second() as f64);
+        }
+    }
+
     /// What the ledger knows. When it does not answer, these are missing, which an alert notices.
     fn waiting(&self, sheet: &mut Sheet) {
         let (waiting, summary) = match (self.ledger.waiting(), self.ledger.summary()) {
@@ -101,11 +116,13 @@ impl Watched {
                 return;
             }
         };
+        let settings = self.live.settings();
+        // Of a tenant that left the configuration nobody answers a list: it would hide another's that is stuck.
+        let waiting: Vec<_> = waiting.iter().filter(|row| settings.tenants.contains_key(&row.tenant)).collect();
         sheet.number("lists_waiting", "Lists that are neither answered nor refused", waiting.len() as u64);
         let oldest = waiting.first().map_or(0.0, |row| self.age(row.received_at));
         let help = "Since the oldest list that waits was received; 0 when none waits";
         sheet.seconds("oldest_unanswered_list_age", help, oldest);
-        let settings = self.live.settings();
         let lines: Vec<_> =
             summary.tenants.iter().filter(|(tenant, _)| settings.tenants.contains_key(*tenant)).collect();
         let unfetched = lines.iter().map(|(tenant, line)| (tenant.to_string(), line.unfetched));
