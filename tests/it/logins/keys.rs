@@ -19,7 +19,7 @@ pub fn make_key(daemon: &TestDaemon, name: &str, options: &[&str]) -> (PathBuf, 
 /// Gives the tenant other keys, as ops would, and waits until they are in force.
 pub fn with_keys(daemon: &TestDaemon, keys: &str, more: &[&str]) {
     // In force only after its entry in the log.
-    let changes = || daemon.process().said().matches("configuration changed").count();
+    let changes = || daemon.said().matches("configuration changed").count();
     let before = changes();
     let file = daemon.path("tenants/bree.yaml");
     let kept = fs::read_to_string(&file).unwrap();

@@ -139,6 +139,11 @@ impl TestDaemon {
         self.process.as_mut().expect("it runs")
     }
 
+    /// What the running daemon said of itself so far.
+    pub fn said(&self) -> String {
+        self.process.as_ref().expect("it runs").said()
+    }
+
     /// A place in the deployment.
     pub fn path(&self, inside: impl AsRef<Path>) -> PathBuf {
         self.laid_out.root.path().join(inside)
