@@ -196,7 +196,7 @@ pub(super) fn last_night(state_dir: &Path) -> Option<Date> {
 }
 
 /// The day of the last run, where that is so long ago that somebody has to look: two nights were missed, since a run
-/// fails, or waits for an operator after [`LONGEST_GAP_DAYS`]. A day in the future is of a clock that was wrong.
+/// fails, or waits for an operator after 45 days without one. A day in the future is of a clock that was wrong.
 pub fn late_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
     let night = night_of(now);
     last_night(state_dir).filter(|last| last.saturating_add(LATE_AFTER_DAYS.days()) < night || is_ahead(*last, night))
