@@ -1,11 +1,8 @@
 //! Whether the disks that the exchange writes to are nearly full: then it stops taking lists before long.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::PathBuf;
 
-use crate::{config::Settings, domain::ByteSize};
+use crate::{config::Settings, domain::ByteSize, durable::DiskSpace};
 
 /// So much of a disk must be free, in percent …
 const LEAST_PERCENT: u64 = 5;
@@ -44,8 +41,8 @@ impl FullDisk {
 pub fn full_disks(settings: &Settings) -> Vec<FullDisk> {
     let mut found: Vec<FullDisk> = Vec::new();
     for directory in [&settings.state_dir, &settings.high_water_dir] {
-        match space(directory) {
-            Ok((free, total)) if is_nearly_full(free, total) => {
+        match DiskSpace::of(directory) {
+            Ok(DiskSpace { free, total }) if is_nearly_full(free, total) => {
                 // Two directories of one disk have the same room.
                 if !found.iter().any(|other| (other.free, other.total) == (free, total)) {
                     found.push(FullDisk { directory: directory.clone(), free, total });
@@ -60,12 +57,6 @@ pub fn full_disks(settings: &Settings) -> Vec<FullDisk> {
 
 fn is_nearly_full(free: u64, total: u64) -> bool {
     free < LEAST_BYTES || (free < ENOUGH_BYTES && free < total / 100 * LEAST_PERCENT)
-}
-
-/// What may still be written to a disk, and all of it, bytes.
-fn space(directory: &Path) -> io::Result<(u64, u64)> {
-    let found = rustix::fs::statvfs(directory)?;
-    Ok((found.f_bavail.saturating_mul(found.f_frsize), found.f_blocks.saturating_mul(found.f_frsize)))
 }
 
 #[cfg(test)]
@@ -86,12 +77,5 @@ mod tests {
         ] {
             assert_eq!(is_nearly_full(free, total), full, "{free} of {total}");
         }
-    }
-
-    #[test]
-    fn a_directory_has_a_disk() {
-        let (free, total) = space(Path::new("/")).unwrap();
-        assert!(free <= total && total > 0);
-        assert!(space(Path::new("/there is no such thing")).is_err());
     }
 }

@@ -13,6 +13,8 @@ use cap_std::{
     fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt as _, OpenOptions, OpenOptionsExt},
 };
 
+use super::DiskSpace;
+
 /// Only the daemon's own user reads what it keeps.
 const FILE_MODE: u32 = 0o600;
 const DIRECTORY_MODE: u32 = 0o700;
@@ -271,7 +273,7 @@ impl Directory {
     /// [`DurableError`].
     pub fn free_bytes(&self) -> Result<u64, DurableError> {
         let space = rustix::fs::fstatvfs(&*self.handle).map_err(|error| self.fault("look at", ".", error.into()))?;
-        Ok(space.f_bavail.saturating_mul(space.f_frsize))
+        Ok(DiskSpace::from(space).free)
     }
 
     /// Whether there is an entry of that name.

@@ -9,8 +9,10 @@ mod directory;
 pub mod disk;
 mod lock;
 mod process;
+mod space;
 
 pub use clock::Clock;
 pub use directory::{Directory, DurableError};
 pub use lock::DirectoryLock;
 pub use process::{allow_many_files, forbid_core_dumps, open_files, resident_bytes};
+pub use space::DiskSpace;
