@@ -1,8 +1,14 @@
 //! Matching a list with the register: who of its children has the allowance, and who gets it.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
-    sync::mpsc::{Receiver, sync_channel},
+    iter,
+    ops::Range,
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::sync_channel,
+    },
     thread,
 };
 
@@ -15,7 +21,7 @@ use crate::{
         protocol::{Outside, Reply},
     },
     lists::{Line, List, Problem, Remark},
-    register::{Child, Entitlement, Household, Register, SharesOf},
+    register::{Child, Entitlement, Found, Household, Register, SharesOf},
 };
 
 /// On which terms a list is answered.
@@ -31,9 +37,9 @@ pub struct Terms {
     pub source: SourceId,
 }
 
-/// Numbers that are looked up together, and whose beneficiaries are read together. What is asked for lies anywhere in
-/// the register's memory: asking for a block before reading any of it waits for that memory once. One child in four
-/// has the allowance, so that a block has enough of those to keep a core waiting for all of them at once.
+/// Children whose beneficiaries are read together. Those lie anywhere in the register's memory: asking for a block
+/// before reading any of it waits for that memory once. One child in four has the allowance, so that a block has enough
+/// of those to keep a core waiting for all of them at once.
 const BLOCK: usize = 512;
 
 /// Children that one thread answers at a time: long enough to be worth handing over, and short beside a list.
@@ -42,8 +48,8 @@ const PART_CHILDREN: usize = 2048;
 /// Threads that answer a list, at most. Sealing, which is not divided, keeps up with no more.
 const MOST_THREADS: usize = 4;
 
-/// Parts that a thread may have ready: it need not wait for the sealing of one.
-const READY: usize = 1;
+/// Parts that may be ready before they are sealed: a megabyte or two, so that nobody waits for a single one.
+const READY: usize = 8;
 
 /// Room for one row, so that a part seldom has to move: numbers, a share, and a name of 20 letters.
 const ROW_BYTES: usize = 64;
@@ -80,35 +86,44 @@ pub fn write_answer(
 ) -> io::Result<Matched> {
     let layout = &Layout::of(columns)?;
     out.write_all(layout.header().as_bytes())?;
-    let parts: Vec<&[Line]> = list.children.chunks(PART_CHILDREN).collect();
-    let answer = |children| Part::of(layout, children, list.column, register, terms);
-    let mut found = Matched::default();
-    let mut take = |part: Part| {
-        found.add(part.found);
-        out.write_all(&part.csv)
+    let children = &register.find_all(list.ascending());
+    let parts = list.children.len().div_ceil(PART_CHILDREN);
+    let claimed = AtomicUsize::new(0);
+    let answer_next = &|| {
+        let number = claimed.fetch_add(1, Ordering::Relaxed);
+        let matching =
+            (number < parts).then(|| Matching::new(list, children, number, register.shares_of(terms.source), terms));
+        matching.map(|matching| (number, Part::of(layout, matching)))
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(parts.len());
-    if threads < 2 {
-        parts.iter().try_for_each(|children| take(answer(children)))?;
-        return Ok(found);
-    }
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(parts);
     thread::scope(|scope| {
-        let mut answered: Vec<Receiver<Part>> = Vec::new();
-        for first in 0..threads {
-            let (ready, parts) = (sync_channel(READY), parts.iter().skip(first).step_by(threads));
-            answered.push(ready.1);
-            let (ready, answer) = (ready.0, &answer);
-            // When sending fails nobody wants the rest.
-            thread::Builder::new().name("match".to_owned()).spawn_scoped(scope, move || {
-                parts.map(|children| answer(children)).try_for_each(|part| ready.send(part))
-            })?;
+        let (ready, answered) = sync_channel(READY);
+        for _ in 1..threads {
+            let ready = ready.clone();
+            // When there is no thread to be had, the others do its work; when sending fails nobody wants the rest.
+            let _ = thread::Builder::new()
+                .name("match".to_owned())
+                .spawn_scoped(scope, move || iter::from_fn(answer_next).try_for_each(|part| ready.send(part)));
         }
-        for next in answered.iter().cycle().take(parts.len()) {
-            take(next.recv().map_err(|_| io::Error::other("a matching thread stopped"))?)?;
+        drop(ready);
+        let mut found = Matched::default();
+        let mut waiting = BTreeMap::new();
+        for number in 0..parts {
+            let part = loop {
+                waiting.extend(answered.try_iter());
+                if let Some(part) = waiting.remove(&number) {
+                    break part;
+                }
+                // Rather than wait for the others this thread does some of their work.
+                let stopped = |_| io::Error::other("a matching thread stopped");
+                let (number, part) = answer_next().map_or_else(|| answered.recv().map_err(stopped), Ok)?;
+                waiting.insert(number, part);
+            };
+            found.add(part.found);
+            out.write_all(&part.csv)?;
         }
-        Ok(())
+        Ok(found)
     })
-    .map(|()| found)
 }
 
 impl Matched {
@@ -121,9 +136,8 @@ impl Matched {
 }
 
 impl Part {
-    fn of(layout: &Layout, children: &[Line], column: u32, register: &Register, terms: Terms) -> Self {
-        let mut matching = Matching::new(children, column, register, terms);
-        let mut csv = Zeroizing::new(Vec::with_capacity(children.len() * ROW_BYTES));
+    fn of(layout: &Layout, mut matching: Matching<'_, '_>) -> Self {
+        let mut csv = Zeroizing::new(Vec::with_capacity(matching.left.len() * ROW_BYTES));
         let rows = layout.rows(&mut csv, &mut matching);
         let Matching { found: Matched { matched, entitled, outside, .. }, .. } = matching;
         Self { csv, found: Matched { rows, matched, entitled, outside } }
@@ -133,30 +147,28 @@ impl Part {
 /// The rows for some children, in their order. They are made when they are asked for, a block at a time, so that
 /// whoever writes them finds them near; the counts are whole once all rows were taken.
 struct Matching<'list, 'register> {
-    children: &'list [Line],
-    /// The list's column of numbers, from 1.
-    column: u32,
-    register: &'register Register,
+    list: &'list List,
+    children: &'list Found<'register>,
+    /// The places in the list of who is still to be answered.
+    left: Range<usize>,
     terms: Terms,
     shares: SharesOf,
     rows: std::vec::IntoIter<AnswerRow<'register>>,
-    numbers: Zeroizing<Vec<Niss>>,
-    lines: Vec<u32>,
     entitlements: Vec<(Niss, Option<Entitlement<'register>>)>,
     found: Matched,
 }
 
 impl<'list, 'register> Matching<'list, 'register> {
-    fn new(children: &'list [Line], column: u32, register: &'register Register, terms: Terms) -> Self {
+    /// A part of the list, by its number.
+    fn new(list: &'list List, children: &'list Found<'register>, part: usize, shares: SharesOf, terms: Terms) -> Self {
+        let first = part * PART_CHILDREN;
         Self {
+            list,
             children,
-            column,
-            register,
+            left: first..(first + PART_CHILDREN).min(list.children.len()),
             terms,
-            shares: register.shares_of(terms.source),
+            shares,
             rows: Vec::new().into_iter(),
-            numbers: Zeroizing::new(Vec::with_capacity(BLOCK)),
-            lines: Vec::with_capacity(BLOCK),
             entitlements: Vec::with_capacity(2 * BLOCK),
             found: Matched::default(),
         }
@@ -164,47 +176,40 @@ impl<'list, 'register> Matching<'list, 'register> {
 
     /// Makes the rows of the next block; false when there are no more children.
     fn fill(&mut self) -> bool {
-        let Some((block, rest)) = self.children.split_at_checked(BLOCK.min(self.children.len())) else { return false };
-        self.children = rest;
-        self.numbers.clear();
-        self.lines.clear();
-        for child in block.iter().filter(|child| child.is_within_age()) {
-            self.numbers.push(child.niss);
-            self.lines.push(child.line);
+        let places = self.left.start..(self.left.start + BLOCK).min(self.left.end);
+        if places.is_empty() {
+            return false;
         }
-        let register = self.register;
-        let (numbers, lines) = (std::mem::take(&mut self.numbers), std::mem::take(&mut self.lines));
-        register.find_each(&numbers, |at, child| {
-            if let (Some(niss), Some(line)) = (numbers.get(at), lines.get(at)) {
-                self.take(*niss, *line, child);
-            }
-        });
-        (self.numbers, self.lines) = (numbers, lines);
+        self.left.start = places.end;
+        let lines = self.list.children.get(places.clone()).unwrap_or_default();
+        for (line, child) in lines.iter().zip(self.children.at(places)).filter(|(line, _)| line.is_within_age()) {
+            self.take(line, child);
+        }
         let households = self.entitlements.iter().filter_map(|(_, entitlement)| Some(entitlement.as_ref()?.household));
         Household::bring_near(households);
         let rows: Vec<_> = self.entitlements.drain(..).map(|(niss, entitlement)| row(niss, entitlement)).collect();
         self.rows = rows.into_iter();
-        !block.is_empty()
+        true
     }
 
-    fn take(&mut self, niss: Niss, line: u32, child: Option<Child<'register>>) {
+    fn take(&mut self, line: &Line, child: Option<Child<'register>>) {
         let mut entitled = false;
         if let Some(child) = child {
             self.found.matched += 1;
             let elsewhere = child.nis_code() != Some(self.terms.nis_code);
             if elsewhere && self.terms.outside_municipality == Outside::Withhold {
-                let remark = Remark { line, column: self.column, problem: Problem::OtherMunicipality };
-                return self.found.outside.push(remark);
+                let problem = Problem::OtherMunicipality;
+                return self.found.outside.push(Remark { line: line.line, column: self.list.column, problem });
             }
             for entitlement in child.entitlements(&self.shares) {
                 entitled = true;
-                self.entitlements.push((niss, Some(entitlement)));
+                self.entitlements.push((line.niss, Some(entitlement)));
             }
         }
         if entitled {
             self.found.entitled += 1;
         } else if self.terms.reply == Reply::EveryChild {
-            self.entitlements.push((niss, None));
+            self.entitlements.push((line.niss, None));
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! A number is a date and a serial below 1000. Of every date that occurs the index keeps a bit for each serial, and
 //! how many children come before: the number's rank among all, where its entry stands. The bits of a whole register
-//! take a few megabytes, which a core keeps near, so that a look-up waits for memory once, at the entry; and looking
-//! up many at once reads the entries of a whole block before it looks at any, so that those waits overlap.
+//! take a few megabytes, which a core keeps near, so that a look-up waits for memory once, at the entry. Ranks ascend
+//! with the numbers: looking up a whole list in ascending order reads memory forwards, and waits for none.
 
 use zeroize::Zeroizing;
 
@@ -11,7 +11,7 @@ use super::{
     near,
     row::{Row, RowAt, Rows},
 };
-use crate::domain::Niss;
+use crate::domain::{Niss, PlacedNiss};
 
 /// Dates with their century: the key of a number without its three digits of serial. Most never occur, and pages of
 /// this table that hold none of those that do are never touched.
@@ -32,8 +32,8 @@ const _: () = assert!(SERIALS.is_multiple_of(WORD_SERIALS) && SERIALS <= 1 << (u
 /// would leave a copy behind.
 const EXPECTED_DATES: usize = 16_384;
 
-/// Numbers that are looked up together: more than a core can wait for at once.
-pub(super) const BLOCK: usize = 64;
+/// Rows whose children are looked up together: more than a core can wait for at once.
+const BLOCK: usize = 64;
 
 /// Whose sources are not in the entry: a child with several rows.
 pub(super) const SEVERAL: u16 = u16::MAX;
@@ -55,7 +55,7 @@ pub(super) struct Children {
     dates: Vec<u32>,
     /// [`WORDS`] for each date that occurs.
     words: Zeroizing<Vec<u64>>,
-    /// How many children there are in the words before those of each date.
+    /// The date of each place; then how many children there are in the words before those of each date.
     before: Vec<u32>,
     count: u32,
 }
@@ -83,14 +83,15 @@ impl Children {
 
     /// Adds a child, unless it is there.
     pub(super) fn insert(&mut self, niss: Niss) {
-        let Some(place) = self.dates.get_mut((niss.key() / SERIALS) as usize) else { return };
+        let date = niss.key() / SERIALS;
+        let Some(place) = self.dates.get_mut(date as usize) else { return };
         if *place == 0 {
             self.words.extend([0; WORDS]);
-            self.before.push(0);
+            self.before.push(date);
             // Never more than there are dates, which fit.
             *place = u32::try_from(self.before.len()).unwrap_or(0);
         }
-        let BitAt { word, bit } = self.bit_at(niss);
+        let BitAt { word, bit } = self.bit_at(niss.key());
         if let Some(word) = self.words.get_mut(word) {
             self.count += u32::from(*word & bit == 0);
             *word |= bit;
@@ -99,6 +100,7 @@ impl Children {
 
     /// Counts; nothing can be inserted any more.
     fn count(&mut self) {
+        self.arrange();
         let mut before = 0;
         for (words, all_before) in self.words.chunks_mut(WORDS).zip(&mut self.before) {
             *all_before = before;
@@ -112,9 +114,22 @@ impl Children {
         }
     }
 
+    /// Puts the words of the dates in the order of the dates, so that the ranks are in that of the numbers.
+    fn arrange(&mut self) {
+        let mut arranged = Zeroizing::new(Vec::with_capacity(self.words.len()));
+        self.before.sort_unstable();
+        for (next, date) in (1..).zip(&self.before) {
+            let Some(place) = self.dates.get_mut(*date as usize) else { continue };
+            let start = (*place as usize - 1) * WORDS;
+            arranged.extend_from_slice(self.words.get(start..start + WORDS).unwrap_or_default());
+            *place = next;
+        }
+        self.words = arranged;
+    }
+
     /// Beyond the words for a date that does not occur.
-    fn bit_at(&self, niss: Niss) -> BitAt {
-        let (date, serial) = (niss.key() / SERIALS, niss.key() % SERIALS);
+    fn bit_at(&self, key: u32) -> BitAt {
+        let (date, serial) = (key / SERIALS, key % SERIALS);
         let place = self.dates.get(date as usize).copied().unwrap_or(0);
         let words = (place as usize).wrapping_sub(1).saturating_mul(WORDS);
         BitAt { word: words.saturating_add((serial / WORD_SERIALS) as usize), bit: 1 << (serial % WORD_SERIALS) }
@@ -124,7 +139,7 @@ impl Children {
     fn ranks(&self, numbers: impl Iterator<Item = Niss>) -> [usize; BLOCK] {
         let mut bits = [BitAt { word: usize::MAX, bit: 0 }; BLOCK];
         for (bit, niss) in bits.iter_mut().zip(numbers) {
-            *bit = self.bit_at(niss);
+            *bit = self.bit_at(niss.key());
         }
         near(bits.iter().map(|bit| self.words.get(bit.word).copied().unwrap_or(0)));
         bits.map(|bit| self.rank(bit).map_or(usize::MAX, |rank| rank as usize))
@@ -188,17 +203,22 @@ impl Index {
 
     /// The child with that number.
     pub(super) fn find(&self, niss: Niss) -> Option<Entry> {
-        let rank = self.children.rank(self.children.bit_at(niss))?;
+        let rank = self.children.rank(self.children.bit_at(niss.key()))?;
         self.entries.get(rank as usize).copied()
     }
 
-    /// The children of a block of numbers, in order.
-    pub(super) fn find_block(&self, numbers: &[Niss], found: &mut [Option<Entry>; BLOCK]) {
-        let ranks = self.children.ranks(numbers.iter().copied());
-        near(ranks.iter().map(|rank| self.entries.get(*rank).map_or(0, |entry| entry.place)));
-        for (found, rank) in found.iter_mut().zip(ranks) {
-            *found = self.entries.get(rank).copied();
+    /// The children of numbers in ascending order, each at the place of its number; [`Entry::NONE`] for who is none. The
+    /// ranks ascend with the numbers, so that memory is read forwards.
+    pub(super) fn find_ascending(&self, numbers: &[PlacedNiss]) -> Vec<Entry> {
+        let mut found = vec![Entry::NONE; numbers.len()];
+        for number in numbers {
+            let entry =
+                self.children.rank(self.children.bit_at(number.key())).and_then(|rank| self.entries.get(rank as usize));
+            if let (Some(slot), Some(entry)) = (found.get_mut(number.place() as usize), entry) {
+                *slot = *entry;
+            }
         }
+        found
     }
 
     /// The rows of each child with several: its rank among all, and a row.
@@ -218,7 +238,7 @@ impl Index {
 
 impl Entry {
     /// No child yet.
-    const NONE: Self = Self { place: u32::MAX, sources: 0, municipality: 0 };
+    pub(super) const NONE: Self = Self { place: u32::MAX, sources: 0, municipality: 0 };
 
     /// Enters a row of the child with that rank.
     fn add(&mut self, at: RowAt, row: &Row, rank: usize, several: &mut Vec<(u32, RowAt)>) {
@@ -244,7 +264,7 @@ mod tests {
         text::TextAt,
     };
     use proptest::prelude::*;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
 
     fn row(child: Niss) -> Row {
         Row {
@@ -280,16 +300,16 @@ mod tests {
             let index = Index::of(children, &rows);
             prop_assert_eq!(index.children(), map.len());
             prop_assert_eq!(index.several().count(), map.values().filter(|places| places.len() > 1).count());
-            let mut found = [None; BLOCK];
-            for block in numbers.chunks(BLOCK) {
-                index.find_block(block, &mut found);
-                for (niss, entry) in block.iter().zip(found) {
-                    prop_assert_eq!(entry, index.find(*niss));
-                    let places = entry.map(|entry| index.rows(entry).collect::<Vec<_>>());
-                    prop_assert_eq!(places, map.get(niss).cloned());
-                    let sources = entry.map(|entry| entry.sources);
-                    prop_assert_eq!(sources, map.get(niss).map(|places| if places.len() > 1 { SEVERAL } else { 7 }));
-                }
+            let ascending: BTreeSet<_> = (0..).zip(&numbers).map(|(place, niss)| PlacedNiss::new(*niss, place)).collect();
+            let found = index.find_ascending(&Vec::from_iter(ascending));
+            prop_assert_eq!(found.len(), numbers.len());
+            for (niss, found) in numbers.iter().zip(found) {
+                let entry = index.find(*niss);
+                prop_assert_eq!(found, entry.unwrap_or(Entry::NONE));
+                let places = entry.map(|entry| index.rows(entry).collect::<Vec<_>>());
+                prop_assert_eq!(places, map.get(niss).cloned());
+                let sources = entry.map(|entry| entry.sources);
+                prop_assert_eq!(sources, map.get(niss).map(|places| if places.len() > 1 { SEVERAL } else { 7 }));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Looking at the register: a child, and its rows one beneficiary at a time.
 
+use std::ops::Range;
+
 use jiff::civil::Date;
 use memchr::memchr_iter;
 
@@ -20,6 +22,12 @@ use crate::domain::{Iban, NisCode, Niss, Share, SourceId};
 pub struct Child<'a> {
     pub(super) register: &'a Register,
     pub(super) entry: Entry,
+}
+
+/// What a register has of many numbers, by their places.
+pub struct Found<'a> {
+    pub(super) register: &'a Register,
+    pub(super) entries: Vec<Entry>,
 }
 
 /// One (child, beneficiary) of the register.
@@ -66,6 +74,15 @@ pub struct Entitlement<'a> {
     pub household: Household<'a>,
     /// Its part.
     pub share: Share,
+}
+
+impl<'a> Found<'a> {
+    /// The child at each of some places, if there is one.
+    pub fn at(&self, places: Range<usize>) -> impl Iterator<Item = Option<Child<'a>>> {
+        let register = self.register;
+        let entries = self.entries.get(places).unwrap_or_default().iter();
+        entries.map(move |entry| (*entry != Entry::NONE).then_some(Child { register, entry: *entry }))
+    }
 }
 
 impl<'a> Child<'a> {
