@@ -37,7 +37,7 @@ pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
-pub use orders::{apply_retention, merge_tenants, report, run, send_test, simulate, withdraw};
+pub use orders::{apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions, login_records};
