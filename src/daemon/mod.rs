@@ -9,6 +9,7 @@ mod control;
 pub mod disks;
 mod form;
 mod in_force;
+pub mod inboxes;
 mod keeper;
 mod kept;
 mod last_configuration;

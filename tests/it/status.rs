@@ -87,3 +87,14 @@ fn the_view_on_a_terminal_follows_keys_and_gives_the_terminal_back() {
         }
     }
 }
+
+#[test]
+fn an_inbox_with_little_room_left_is_told() {
+    let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017"));
+    let daemon = Plan::new().tenant(bree.limits("upload_bytes: 1MiB, inbox_bytes: 1MiB")).start();
+    let text = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(!text.contains("inbox_bytes"), "{text}");
+    daemon.put("bree", "groot.csv", &b"naam\n".repeat(120_000));
+    let text = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(text.contains("- bree: its uploads take") && text.contains("of 1MiB (`inbox_bytes`)"), "{text}");
+}

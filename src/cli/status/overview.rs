@@ -11,9 +11,10 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{disks::full_disks, is_running, needs, retention_late_since, waiting_mails},
+    daemon::{disks::full_disks, inboxes::full_inboxes, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
+    exchange::MOST_DEATHS,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
 
@@ -103,7 +104,18 @@ impl Watcher {
             need(true, "no register was loaded: lists wait".to_owned());
         }
         if let Some(ledger) = &ledger {
-            for (tenant, count, since) in needs::waiting(ledger)? {
+            let aside = needs::set_aside(state_dir, ledger)?;
+            for needs::SetAside { tenant, id, received_at } in &aside {
+                let came = moment(*received_at);
+                need(
+                    true,
+                    format!(
+                        "{tenant}: the list that came at {came} is set aside ({id}), since the service died over it \
+                         {MOST_DEATHS} times: see its messages, then `groeikluis tenant retry {tenant}`"
+                    ),
+                );
+            }
+            for (tenant, count, since) in needs::waiting(ledger, &aside)? {
                 if !self.settings.tenants.contains_key(&tenant) {
                     need(
                         false,
@@ -125,6 +137,15 @@ impl Watcher {
         for disk in full_disks(&self.settings) {
             let (free, total) = disk.room();
             need(true, format!("the disk of {} is nearly full: {free} free of {total}", disk.directory.display()));
+        }
+        for inbox in full_inboxes(&self.settings) {
+            let (tenant, (taken, limit)) = (&inbox.tenant, inbox.sizes());
+            need(
+                false,
+                format!(
+                    "{tenant}: its uploads take {taken} of {limit} (`inbox_bytes`): more may be refused for want of room"
+                ),
+            );
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
