@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{
     WARN_DAYS,
-    tail::{Register, Tail},
+    tail::{Refusal, Register, Tail},
     warnings,
 };
 use crate::{
@@ -126,10 +126,8 @@ impl Watcher {
                 }
             }
         }
-        for (at, tenant, reason) in &self.tail.refusals {
-            if now.duration_since(*at) < REFUSED_WITHIN {
-                need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
-            }
+        for text in self.refusals(ledger.as_ref(), now)? {
+            need(false, text);
         }
         if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
             need(true, format!("retention was last finished in the night of {last}: see the service's messages"));
@@ -160,6 +158,29 @@ impl Watcher {
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// What was refused of late: a line for each tenant and rule. Trials are between a tenant and its test inbox.
+    fn refusals(&self, ledger: Option<&SqliteLedger>, now: Timestamp) -> anyhow::Result<Vec<String>> {
+        let mut found: Vec<(&Refusal, usize)> = Vec::new();
+        for refusal in self.tail.refusals.iter().filter(|one| now.duration_since(one.at) < REFUSED_WITHIN) {
+            let told = ledger.map(|ledger| ledger.delivery(&refusal.delivery)).transpose()?.flatten();
+            if told.is_some_and(|row| row.test) {
+                continue;
+            }
+            let is_same = |(other, _): &&mut (&Refusal, usize)| {
+                (&other.tenant, &other.reason) == (&refusal.tenant, &refusal.reason)
+            };
+            match found.iter_mut().find(is_same) {
+                Some((_, count)) => *count += 1,
+                None => found.push((refusal, 1)),
+            }
+        }
+        let texts = found.into_iter().map(|(Refusal { at, tenant, reason, .. }, count)| match count {
+            1 => format!("{tenant}: list refused at {}: {reason}", moment(*at)),
+            _ => format!("{tenant}: {count} lists refused, the last at {}: {reason}", moment(*at)),
+        });
+        Ok(texts.collect())
     }
 
     /// What time alone brought about.
