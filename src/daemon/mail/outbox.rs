@@ -24,7 +24,7 @@ use crate::{
 pub(super) const MOST_MAILS: usize = 2_000;
 
 /// A mail, bytes at most: its lines are bounded, and so are the addresses of a tenant's file.
-const LONGEST_MAIL_BYTES: u64 = 256 << 10;
+pub(super) const LONGEST_MAIL_BYTES: u64 = 256 << 10;
 
 /// A mark, bytes at most: two numbers, three days, an origin of 255 bytes, and the conditions that were told, some 100
 /// bytes each.
