@@ -33,7 +33,9 @@ fn marks(daemon: &TestDaemon) -> BTreeMap<String, bool> {
         let mark: Value = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
         Some((path.file_name()?.to_str()?.to_owned(), mark["at_work"] == true))
     };
-    listing.filter_map(read).collect()
+    // What is being written is none yet.
+    let whole = |(name, _): &(String, bool)| !name.starts_with('.');
+    listing.filter_map(read).filter(whole).collect()
 }
 
 /// Waits until so many lists are worked on, and gives them.
