@@ -110,8 +110,8 @@ impl Watcher {
                 need(
                     true,
                     format!(
-                        "{tenant}: the list that came at {came} is set aside ({id}), since the service died over it \
-                         {MOST_DEATHS} times: see its messages, then `groeikluis tenant retry {tenant}`"
+                        "{tenant}: list of {came} set aside, the service died over it {MOST_DEATHS} times: \
+                         `groeikluis tenant retry {tenant}` ({id})"
                     ),
                 );
             }
