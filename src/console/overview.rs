@@ -15,6 +15,7 @@ use crate::{
     config::Settings,
     daemon::{
         self,
+        inboxes::full_inboxes,
         needs::{self, Ending, Ends},
     },
 };
@@ -105,7 +106,15 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
     let today = site.clock.today();
     if let Some(ledger) = site.ledger()? {
         let fault = ConsoleError::Ledger;
-        for (tenant, count, since) in needs::waiting(&ledger).map_err(fault)? {
+        let aside = needs::set_aside(&settings.state_dir, &ledger).map_err(fault)?;
+        for needs::SetAside { tenant, received_at, .. } in &aside {
+            let came = language.moment(*received_at);
+            tasks.push(Task { urgent: true, text: html! {
+                (tables::tenant(tenant)) ": "
+                (language.of(format!("de lijst van {came} is opzijgezet: de dienst viel er twee keer op uit"), format!("the list of {came} is set aside: the service died over it twice")))
+            } });
+        }
+        for (tenant, count, since) in needs::waiting(&ledger, &aside).map_err(fault)? {
             let age = site.age(since);
             if !settings.tenants.contains_key(&tenant) {
                 tasks.push(Task { urgent: false, text: html! {
@@ -119,6 +128,13 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
                     (language.of(format!("{count} lijst(en) wachten op antwoord, de oudste {age}"), format!("{count} list(s) wait for an answer, the oldest for {age}")))
                 } });
             }
+        }
+        for inbox in full_inboxes(settings) {
+            let (taken, limit) = inbox.sizes();
+            tasks.push(Task { urgent: false, text: html! {
+                (tables::tenant(&inbox.tenant)) ": "
+                (language.of(format!("uploads nemen {taken} in van {limit}; wat er niet in past, wordt geweigerd"), format!("uploads take {taken} of {limit}; what does not fit is refused")))
+            } });
         }
         for unfetched in needs::unfetched(settings, &ledger, today, UNFETCHED_DAYS).map_err(fault)? {
             let count = unfetched.files.len();

@@ -46,8 +46,9 @@ pub(super) const STATE: &str = "state";
 /// Where links to what is backed up are kept meanwhile, in the state directory.
 const LINKS: &str = ".backup";
 
-/// What of the state directory is made anew by each start, or from the log.
-const LEFT_OUT: [&str; 6] = ["log", "control", "listen", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"];
+/// What of the state directory is made anew by each start, or from the log, or is about the process that runs.
+const LEFT_OUT: [&str; 7] =
+    ["log", "control", "listen", "at-work", "ledger.sqlite", "ledger.sqlite-wal", "ledger.sqlite-shm"];
 
 /// What is linked again after the log, which may speak of more by then: of files of drop-boxes, and by digests of
 /// disclosures, which a new month or a new tenant has in a new file, with a key of its own.

@@ -1,7 +1,9 @@
 //! What needs a hand of those who run the exchange: what ends, what was not fetched, what waits, what did not come.
 //!
-//! It is worked out from the configuration and the ledger alone, so that any process can, and the same for `status` and
+//! It is worked out from the configuration, the ledger and the state directory alone, so that any process can, and the same for `status` and
 //! for mail. Days are those of Brussels.
+
+use std::path::Path;
 
 use jiff::{Timestamp, ToSpan, civil::Date};
 
@@ -11,7 +13,8 @@ use crate::{
         Kind, Protocol, ProtocolId, TenantId, brussels_date,
         protocol::{Route, Status, Use, Validity},
     },
-    ledger::{DeliveryRow, Ledger, LedgerError},
+    exchange,
+    ledger::{DeliveryRow, Ledger, LedgerError, SubmissionState},
 };
 
 /// Days of a period in which a protocol must have been in force for a list to be missed: with less, who signed at the
@@ -72,6 +75,17 @@ pub struct Unfetched {
     pub tenant: TenantId,
     /// The files, oldest first, at least one.
     pub files: Vec<DeliveryRow>,
+}
+
+/// A list that is not tried any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetAside {
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The submission's id.
+    pub id: String,
+    /// When it came.
+    pub received_at: Timestamp,
 }
 
 /// Everything in use that has a last day, tenant by tenant.
@@ -185,13 +199,33 @@ fn own_retention_days(settings: &Settings, row: &DeliveryRow) -> Option<u32> {
     tenant.protocols.iter().find(|protocol| protocol.id == *reference).map(|protocol| protocol.retention_days)
 }
 
-/// Submissions that wait for their answer, by tenant: how many, and since when the oldest.
+/// Lists that are not tried any more, since the process died over each of them too often; oldest first.
+///
+/// # Errors
+/// The ledger's. What the disk does not tell is left out, with a warning.
+pub fn set_aside(state_dir: &Path, ledger: &dyn Ledger) -> Result<Vec<SetAside>, LedgerError> {
+    let ids = exchange::set_aside(state_dir).unwrap_or_else(|error| {
+        tracing::warn!(error = &error as &dyn std::error::Error, "nobody knows whether lists are set aside");
+        Vec::new()
+    });
+    let mut found = Vec::new();
+    for id in ids {
+        // Its tenant may have removed it since.
+        let row = ledger.submission(&id)?.filter(|row| row.state == SubmissionState::Waiting);
+        found.extend(row.map(|row| SetAside { tenant: row.tenant, id, received_at: row.received_at }));
+    }
+    found.sort_by_key(|aside| aside.received_at);
+    Ok(found)
+}
+
+/// Submissions that wait for their answer, by tenant: how many, and since when the oldest. Those that are set aside are
+/// not among them.
 ///
 /// # Errors
 /// The ledger's.
-pub fn waiting(ledger: &dyn Ledger) -> Result<Vec<(TenantId, usize, Timestamp)>, LedgerError> {
+pub fn waiting(ledger: &dyn Ledger, aside: &[SetAside]) -> Result<Vec<(TenantId, usize, Timestamp)>, LedgerError> {
     let mut found: Vec<(TenantId, usize, Timestamp)> = Vec::new();
-    for row in ledger.waiting()? {
+    for row in ledger.waiting()?.into_iter().filter(|row| aside.iter().all(|aside| aside.id != row.id)) {
         match found.iter_mut().find(|(tenant, ..)| *tenant == row.tenant) {
             Some((_, count, _)) => *count += 1,
             None => found.push((row.tenant, 1, row.received_at)),
@@ -202,8 +236,6 @@ pub fn waiting(ledger: &dyn Ledger) -> Result<Vec<(TenantId, usize, Timestamp)>,
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use jiff::civil::date;
 
     use super::*;

@@ -31,6 +31,8 @@ pub(super) enum Order {
     Retention { dry_run: bool },
     /// Take a delivery back.
     Withdraw { tenant: String, file: String, motive: String },
+    /// Try the lists of a tenant again that were set aside.
+    Retry { tenant: String },
     /// Give a tenant what others had, since they were merged.
     Merge { former: Vec<String>, into: String, dry_run: bool },
 }
@@ -98,6 +100,14 @@ pub fn withdraw(
     control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, |_| ())
 }
 
+/// Tries the lists of a tenant again that were set aside, since the process died over them. Gives their ids.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn retry_set_aside(settings: &Settings, tenant: &TenantId) -> Result<Vec<String>, DaemonError> {
+    control::order(settings, Order::Retry { tenant: tenant.to_string() }, |_| ())
+}
+
 /// Gives a tenant the drop-boxes of others, which left the configuration since they were merged, or says what would be
 /// carried over.
 ///
@@ -129,6 +139,7 @@ pub(super) fn perform(
         Order::Report { assignment } => answer(exchange.report(&id(assignment)?)),
         Order::Retention { dry_run } => answer(retention.run(*dry_run, tell)),
         Order::Withdraw { tenant: of, file, motive } => answer(exchange.withdraw(&tenant(of)?, file, motive)),
+        Order::Retry { tenant: of } => answer(exchange.retry_set_aside(&tenant(of)?)),
         Order::Merge { former, into, dry_run } => {
             let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
             answer(exchange.merge_tenants(&former, &tenant(into)?, *dry_run))

@@ -135,7 +135,7 @@ impl Daemon {
         let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
         let server_settings = server_settings(&settings, secrets.host_keys);
         // The configuration has at least one host key.
-        let server = Server::new(server_settings, live.clone(), Arc::new(boxes), witness)
+        let server = Server::new(server_settings, live.clone(), Arc::new(boxes.clone()), witness)
             .map_err(|_| DaemonError::Configuration(Vec::new()))?;
         let (listeners, addresses) = listeners::open(&settings.listen)?;
         live.listens(&addresses);
@@ -149,6 +149,7 @@ impl Daemon {
             log: log.clone(),
             ledger: ledger.clone(),
             registers: registers.clone(),
+            boxes,
             budget,
             sessions: sessions.clone(),
             clock: clock.clone(),

@@ -64,6 +64,7 @@ impl Common {
     /// The pipeline from lists to answers, at work.
     pub fn exchange(&self, boxes: &Boxes, registers: &Arc<Registers>) -> Result<Exchange, DaemonError> {
         let parts = ExchangeParts {
+            state: self.state.clone(),
             boxes: boxes.clone(),
             log: self.log.clone(),
             ledger: self.ledger.clone(),

@@ -38,6 +38,7 @@ pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest
 pub use received::{Received, Submission};
 pub use removal::StaleUpload;
 pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
+pub use usage::uploads_bytes;
 
 use crate::{durable::DurableError, ledger::LedgerError, seal::SealError, transfer_log::LogError};
 

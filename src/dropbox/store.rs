@@ -134,6 +134,9 @@ pub(super) struct TenantBoxes {
 /// The directory of outboxes, one for each tenant, below the state directory.
 const OUTBOXES: &str = "boxes";
 
+/// The directory of uploads, one for each tenant, below the state directory.
+pub(super) const UPLOADS: &str = "uploads";
+
 /// All drop-boxes, in files under one directory. Cheap to clone.
 #[derive(Clone)]
 pub struct Boxes {
@@ -195,7 +198,7 @@ impl Boxes {
         let boxes = Self {
             shared: Arc::new(shared),
             outboxes: open(OUTBOXES)?,
-            uploads: open("uploads")?,
+            uploads: open(UPLOADS)?,
             staging: open("staging")?,
             open: Arc::default(),
             merging: Arc::default(),
@@ -316,6 +319,14 @@ impl Boxes {
         let _none_merges = self.merging.read().unwrap_or_else(PoisonError::into_inner);
         let heir = self.heir(tenant, at)?;
         self.boxes_of(heir.as_ref().unwrap_or(tenant))?.receipts.put(name, text)
+    }
+
+    /// What a tenant's uploads take on disk, or will once they are stored, bytes.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn inbox_bytes(&self, tenant: &TenantId) -> Result<u64, DropBoxError> {
+        Ok(self.boxes_of(tenant)?.inbox.usage.total_bytes())
     }
 
     /// Bytes of a tenant's published files.

@@ -9,11 +9,15 @@
 
 use std::{
     collections::HashMap,
+    path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use super::{DropBoxError, record, view::Denied};
-use crate::{domain::ByteSize, durable::Directory};
+use super::{DropBoxError, record, store::UPLOADS, view::Denied};
+use crate::{
+    domain::{ByteSize, TenantId},
+    durable::Directory,
+};
 
 /// What uploads leave free of the disk, bytes. Half a million entries of the log take about as much, and the answers of a
 /// day far less: time enough for somebody to make room, while what is there can be fetched. Ops hear of a disk that is
@@ -79,6 +83,20 @@ impl Counted {
     }
 }
 
+/// What a tenant's uploads take on disk below a state directory, bytes, whatever became of them; for any process that may
+/// look there. Nothing is made.
+///
+/// # Errors
+/// [`DropBoxError::Storage`].
+pub fn uploads_bytes(state_dir: &Path, tenant: &TenantId) -> Result<u64, DropBoxError> {
+    let directory = state_dir.join(UPLOADS).join(tenant.as_str());
+    if !directory.exists() {
+        return Ok(0);
+    }
+    let directory = Directory::create(&directory).map_err(DropBoxError::Storage)?;
+    Ok(Usage::of(directory)?.total_bytes())
+}
+
 impl Usage {
     /// Measures what is there.
     pub fn of(directory: Directory) -> Result<Self, DropBoxError> {
@@ -87,6 +105,11 @@ impl Usage {
             usage.measure(&id);
         }
         Ok(usage)
+    }
+
+    /// What is counted for all uploads together, bytes.
+    pub fn total_bytes(&self) -> u64 {
+        self.lock().total_bytes
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
@@ -162,13 +185,13 @@ mod tests {
         usage.directory.write("two.data", &[7; 10_000]).unwrap();
         usage.directory.write("two.json", b"{}").unwrap();
         usage.measure("two");
-        let taken = usage.lock().total_bytes;
+        let taken = usage.total_bytes();
         assert!((10_002..=16_384).contains(&taken), "{taken}");
         assert_eq!(usage.grow("three", u64::MAX, limit), full);
         assert_eq!(usage.grow("three", 70_000, limit), Ok(()));
-        // Whoever starts next finds the same.
+        // Whoever starts next, or only looks, finds the same.
         let again = self::usage(root.path());
-        assert_eq!(again.lock().total_bytes, taken);
+        assert_eq!(again.total_bytes(), taken);
     }
 
     #[test]

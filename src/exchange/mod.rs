@@ -13,6 +13,7 @@ mod answer;
 pub mod assignment;
 mod delivery;
 mod fingerprint;
+mod marks;
 mod matching;
 mod merger;
 mod queue;
@@ -25,15 +26,17 @@ mod worker;
 pub use answer::{Answerable, Checked, Opened};
 pub use assignment::AssignmentFault;
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
+pub use marks::{MOST_DEATHS, set_aside};
 pub use matching::{Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use selection::{SelectionFault, select};
-pub use worker::{Exchange, ExchangeParts, Tenants};
+pub use worker::{Exchange, ExchangeParts, RetryFault, Tenants};
 
 use crate::{
-    dropbox::DropBoxError, ledger::LedgerError, register::RegisterFault, seal::SealError, transfer_log::LogError,
+    dropbox::DropBoxError, durable::DurableError, ledger::LedgerError, register::RegisterFault, seal::SealError,
+    transfer_log::LogError,
 };
 
 /// Why the exchange could not do its part, for a fault of this side: the submission waits and is tried again.
@@ -71,6 +74,9 @@ pub enum ExchangeError {
     /// The ledger.
     #[error("the ledger did not answer")]
     Ledger(#[source] LedgerError),
+    /// What a list that kills the process is known by could not be kept.
+    #[error("that a list is being worked on could not be marked")]
+    Mark(#[source] DurableError),
     /// The daemon ends; the rest is done at the next start.
     #[error("the daemon is stopping")]
     Stopping,

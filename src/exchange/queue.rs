@@ -15,7 +15,12 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Job {
     /// Answer a list.
-    Answer(Submission),
+    Answer {
+        /// Which.
+        submission: Submission,
+        /// Whether nothing else is done meanwhile: the process may die of it.
+        alone: bool,
+    },
     /// Tell a tenant more about an upload that was refused while it was written.
     Explain(RefusedUpload),
     /// Show deliveries that the log has.
@@ -35,7 +40,7 @@ impl Job {
     /// For whom.
     pub fn tenant(&self) -> &TenantId {
         match self {
-            Self::Answer(submission) => &submission.tenant,
+            Self::Answer { submission, .. } => &submission.tenant,
             Self::Explain(refused) => &refused.submission.tenant,
             Self::Show(unshown) => &unshown.tenant,
         }
@@ -44,7 +49,7 @@ impl Job {
     /// The submission that it is about, or the first delivery.
     pub fn about(&self) -> &str {
         match self {
-            Self::Answer(submission) => &submission.id,
+            Self::Answer { submission, .. } => &submission.id,
             Self::Explain(refused) => &refused.submission.id,
             Self::Show(unshown) => unshown.deliveries.first().map_or("", |(id, _)| id),
         }
@@ -53,7 +58,7 @@ impl Job {
     /// What it is, for messages.
     pub fn what(&self) -> &'static str {
         match self {
-            Self::Answer(_) => "upload",
+            Self::Answer { .. } => "upload",
             Self::Explain(_) => "explanation",
             Self::Show(_) => "delivery",
         }
@@ -63,6 +68,10 @@ impl Job {
     /// shown as soon as it can be, and holds nobody up.
     fn is_in_line(&self) -> bool {
         !matches!(self, Self::Show(_))
+    }
+
+    fn is_alone(&self) -> bool {
+        matches!(self, Self::Answer { alone: true, .. })
     }
 }
 
@@ -90,6 +99,10 @@ impl Drop for Reserved<'_> {
 struct State {
     waiting: VecDeque<(Job, Option<Instant>)>,
     busy: HashSet<TenantId>,
+    /// Those whose job is under way.
+    working: HashSet<TenantId>,
+    /// The one whose job is under way alone.
+    alone: Option<TenantId>,
     /// When each tenant last had its turn, as a count of turns.
     turns: HashMap<TenantId, u64>,
     turn: u64,
@@ -102,6 +115,28 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 /// How long one waits whose tenant is in the configuration no more: a line in the journal now and then, and soon enough
 /// when the tenant comes back.
 pub(super) const RETRY_GONE_AFTER: Duration = Duration::from_mins(10);
+
+impl State {
+    /// The place of the job that is to be done next; none when nothing may be begun now.
+    fn next(&self, now: Instant) -> Option<usize> {
+        if self.alone.is_some() {
+            return None;
+        }
+        let mut passed = HashSet::new();
+        let ready = self.waiting.iter().enumerate().filter(|(_, (job, not_before))| {
+            // What stands before in a tenant's line goes first, also while it waits for its next try.
+            let tenant = job.tenant();
+            let first = !job.is_in_line() || passed.insert(tenant);
+            first && !self.busy.contains(tenant) && not_before.is_none_or(|time| time <= now)
+        });
+        let ready: Vec<_> = ready.map(|(at, (job, _))| (at, job)).collect();
+        if let Some((at, _)) = ready.iter().find(|(_, job)| job.is_alone()) {
+            return self.working.is_empty().then_some(*at);
+        }
+        // Whose turn is longest ago: a tenant with a long line does not keep the others waiting.
+        ready.into_iter().min_by_key(|(_, job)| self.turns.get(job.tenant())).map(|(at, _)| at)
+    }
+}
 
 impl Queue {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -127,7 +162,8 @@ impl Queue {
         self.changed.notify_all();
     }
 
-    /// The next job of a tenant that has none under way; waits for one, and gives none once the queue is closed.
+    /// The next job of a tenant that has none under way; waits for one, and gives none once the queue is closed. One that
+    /// is to be done alone goes before all others, once what is under way has ended, and none is given beside it.
     pub fn next(&self) -> Option<Job> {
         let mut state = self.lock();
         loop {
@@ -135,24 +171,19 @@ impl Queue {
                 return None;
             }
             let now = Instant::now();
-            let mut passed = HashSet::new();
-            let ready = state.waiting.iter().enumerate().filter(|(_, (job, not_before))| {
-                // What stands before in a tenant's line goes first, also while it waits for its next try.
-                let tenant = job.tenant();
-                let first = !job.is_in_line() || passed.insert(tenant);
-                first && !state.busy.contains(tenant) && not_before.is_none_or(|time| time <= now)
-            });
-            // Whose turn is longest ago: a tenant with a long line does not keep the others waiting.
-            let next = ready.min_by_key(|(_, (job, _))| state.turns.get(job.tenant())).map(|(at, _)| at);
-            if let Some((job, _)) = next.and_then(|at| state.waiting.remove(at)) {
+            if let Some((job, _)) = state.next(now).and_then(|at| state.waiting.remove(at)) {
                 let tenant = job.tenant().clone();
                 state.turn += 1;
                 let turn = state.turn;
                 state.turns.insert(tenant.clone(), turn);
-                state.busy.insert(tenant);
+                state.busy.insert(tenant.clone());
+                state.working.insert(tenant.clone());
+                state.alone = job.is_alone().then_some(tenant);
                 return Some(job);
             }
-            let next_try = state.waiting.iter().filter_map(|(_, not_before)| *not_before).min();
+            // What could be tried by now waits for something that ends, and its end is told.
+            let next_try =
+                state.waiting.iter().filter_map(|(_, not_before)| *not_before).filter(|time| *time > now).min();
             state = match next_try {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
                 Some(time) => {
@@ -167,7 +198,7 @@ impl Queue {
     /// forgotten, and for whoever finds it in the drop-box to take up.
     pub fn hand_over(&self, former: &TenantId, into: &TenantId) {
         let mut state = self.lock();
-        state.waiting.retain(|(job, _)| !matches!(job, Job::Answer(submission) if submission.tenant == *former));
+        state.waiting.retain(|(job, _)| !matches!(job, Job::Answer { submission, .. } if submission.tenant == *former));
         for (job, _) in &mut state.waiting {
             match job {
                 Job::Explain(RefusedUpload { submission: Submission { tenant, .. }, .. })
@@ -176,7 +207,7 @@ impl Queue {
                 {
                     *tenant = into.clone();
                 }
-                Job::Explain(_) | Job::Show(_) | Job::Answer(_) => {}
+                Job::Explain(_) | Job::Show(_) | Job::Answer { .. } => {}
             }
         }
         state.turns.remove(former);
@@ -184,7 +215,11 @@ impl Queue {
 
     /// The job of that tenant that [`Queue::next`] gave is no longer under way.
     pub fn finished(&self, tenant: &TenantId) {
-        self.lock().busy.remove(tenant);
+        let mut state = self.lock();
+        state.busy.remove(tenant);
+        state.working.remove(tenant);
+        state.alone.take_if(|alone| alone == tenant);
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -219,7 +254,14 @@ mod tests {
     use super::*;
 
     fn answer(tenant: &str, id: &str) -> Job {
-        Job::Answer(Submission { tenant: tenant.parse().unwrap(), id: id.to_owned() })
+        Job::Answer { submission: Submission { tenant: tenant.parse().unwrap(), id: id.to_owned() }, alone: false }
+    }
+
+    fn suspect(tenant: &str, id: &str) -> Job {
+        match answer(tenant, id) {
+            Job::Answer { submission, .. } => Job::Answer { submission, alone: true },
+            other => other,
+        }
     }
 
     fn next_id(queue: &Queue) -> String {
@@ -263,6 +305,35 @@ mod tests {
         queue.retry_now();
         let shown = queue.next().unwrap();
         assert_eq!((shown.about(), shown.tenant().as_str()), ("3", "lokeren"));
+    }
+
+    #[test]
+    fn what_the_process_may_die_of_is_done_alone_and_first() {
+        let queue = Queue::default();
+        let (bree, lokeren): (TenantId, TenantId) = ("bree".parse().unwrap(), "lokeren".parse().unwrap());
+        queue.push(answer("bree", "1"));
+        assert_eq!(next_id(&queue), "1");
+        queue.push(answer("gent", "2"));
+        queue.push(suspect("lokeren", "3"));
+        queue.push(suspect("mechelen", "4"));
+        let now = Instant::now();
+        assert_eq!(queue.lock().next(now), None, "something is under way");
+        queue.finished(&bree);
+        assert_eq!(next_id(&queue), "3");
+        assert_eq!(queue.lock().next(now), None, "nothing is begun beside it");
+        // While it waits for its next try, the others go on: the next that is suspected, and then whoever waits.
+        queue.push_later(suspect("lokeren", "3"), RETRY_AFTER);
+        queue.finished(&lokeren);
+        assert_eq!(next_id(&queue), "4");
+        queue.finished(&"mechelen".parse().unwrap());
+        assert_eq!(next_id(&queue), "2");
+        // Who waits for it to be done alone hears of what ends.
+        queue.retry_now();
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| next_id(&queue));
+            queue.finished(&"gent".parse().unwrap());
+            assert_eq!(waits.join().unwrap(), "3");
+        });
     }
 
     #[test]

@@ -7,14 +7,15 @@ use std::{
 
 use super::{
     ExchangeError, FingerprintKey, Registers,
+    marks::{Marks, Standing},
     queue::{Job, Queue, RETRY_AFTER, RETRY_GONE_AFTER, Unshown},
     refuse::Explanations,
 };
 use crate::{
     domain::{Assignment, AssignmentId, Tenant, TenantId},
     dropbox::{Boxes, RefusedUpload, Submission},
-    durable::Clock,
-    ledger::{Ledger, SubmissionState},
+    durable::{Clock, Directory},
+    ledger::{Ledger, SubmissionRow, SubmissionState},
     lists,
     seal::Keyring,
     transfer_log::TransferLog,
@@ -46,6 +47,8 @@ pub trait Tenants: Send + Sync {
 
 /// What the exchange works with.
 pub struct ExchangeParts {
+    /// The state directory, in which lists that are worked on are marked.
+    pub state: Directory,
     /// The drop-boxes.
     pub boxes: Boxes,
     /// The log.
@@ -72,7 +75,19 @@ pub struct Exchange {
     /// Held by the one run of an assignment that is under way: a printer's file numbers are drawn by several.
     pub(super) runs: Arc<Mutex<()>>,
     explanations: Arc<Explanations>,
+    marks: Arc<Marks>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
+}
+
+/// Why no list was taken up again.
+#[derive(Debug, thiserror::Error)]
+pub enum RetryFault {
+    /// There is none.
+    #[error("no list of {0} is set aside")]
+    Nothing(String),
+    /// This side is at fault.
+    #[error("a list that was set aside could not be taken up")]
+    Failed(#[source] ExchangeError),
 }
 
 /// Lists answered beside one another. An answer takes some 20 ms of one core and its memory is bounded by the size of
@@ -85,7 +100,9 @@ impl Exchange {
     /// # Errors
     /// [`ExchangeError`].
     pub fn start(parts: ExchangeParts) -> Result<Self, ExchangeError> {
+        let marks = Marks::open(&parts.state).map_err(ExchangeError::Mark)?;
         let exchange = Self {
+            marks: Arc::new(marks),
             parts: Arc::new(parts),
             queue: Arc::default(),
             runs: Arc::default(),
@@ -113,6 +130,7 @@ impl Exchange {
             let deliveries = vec![(delivery.id, delivery.created_seq)];
             self.publish(&Unshown { tenant: delivery.tenant, deliveries })?;
         }
+        self.forget_settled()?;
         parts.boxes.discard_staged(|_| false).map_err(ExchangeError::DropBox)?;
         for tenant in parts.tenants.all().iter().filter(|tenant| tenant.kind.uploads()) {
             for submission in parts.boxes.waiting(&tenant.id).map_err(ExchangeError::DropBox)? {
@@ -122,9 +140,56 @@ impl Exchange {
         Ok(())
     }
 
-    /// Takes up a finished upload.
+    /// Forgets what is known against lists that do not wait any more.
+    fn forget_settled(&self) -> Result<(), ExchangeError> {
+        for id in self.marks.suspects() {
+            if self.waiting_row(&id)?.is_none() {
+                self.marks.forget(&id);
+            }
+        }
+        Ok(())
+    }
+
+    /// A submission that waits for its answer.
+    fn waiting_row(&self, id: &str) -> Result<Option<SubmissionRow>, ExchangeError> {
+        let row = self.parts.ledger.submission(id).map_err(ExchangeError::Ledger)?;
+        Ok(row.filter(|row| row.state == SubmissionState::Waiting))
+    }
+
+    /// Takes up a finished upload; not one that the process died of too often.
     pub fn submit(&self, submission: Submission) {
-        self.queue.push(Job::Answer(submission));
+        let standing = self.marks.standing(&submission.id);
+        let (tenant, id) = (&submission.tenant, submission.id.as_str());
+        match standing {
+            Standing::Clear => {}
+            Standing::Suspect => {
+                tracing::warn!(%tenant, submission = id, "the process died over this list: it is tried alone");
+            }
+            Standing::SetAside => {
+                let help = format!("`groeikluis tenant retry {tenant}` tries it again");
+                tracing::error!(%tenant, submission = id, help, "the process died over this list again: it is set aside");
+                return;
+            }
+        }
+        self.queue.push(Job::Answer { submission, alone: standing == Standing::Suspect });
+    }
+
+    /// Takes up the lists of a tenant that were set aside. Gives their ids.
+    ///
+    /// # Errors
+    /// [`RetryFault`].
+    pub fn retry_set_aside(&self, tenant: &TenantId) -> Result<Vec<String>, RetryFault> {
+        let mut found = Vec::new();
+        for id in self.marks.suspects() {
+            let row = self.waiting_row(&id).map_err(RetryFault::Failed)?;
+            let is_theirs = row.is_some_and(|row| row.tenant == *tenant);
+            if is_theirs && self.marks.standing(&id) == Standing::SetAside {
+                self.marks.allow_again(&id).map_err(|error| RetryFault::Failed(ExchangeError::Mark(error)))?;
+                self.submit(Submission { tenant: tenant.clone(), id: id.clone() });
+                found.push(id);
+            }
+        }
+        if found.is_empty() { Err(RetryFault::Nothing(tenant.to_string())) } else { Ok(found) }
     }
 
     /// Tells a tenant more about an upload that was refused while it was written, some times a day.
@@ -183,7 +248,7 @@ impl Exchange {
                 }
             };
             if !done {
-                if let Job::Answer(submission) = &job
+                if let Job::Answer { submission, .. } = &job
                     && let Err(error) = self.parts.boxes.give_back(submission)
                 {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
@@ -198,15 +263,20 @@ impl Exchange {
         let submission = match job {
             Job::Explain(refused) => return self.refuse_upload(refused),
             Job::Show(unshown) => return self.publish(unshown),
-            Job::Answer(submission) => submission,
+            Job::Answer { submission, .. } => submission,
         };
         let parts = &self.parts;
         let row = parts.ledger.submission(&submission.id).map_err(ExchangeError::Ledger)?;
         if row.is_none_or(|row| row.state == SubmissionState::Waiting) {
             let Some(received) = parts.boxes.take(submission).map_err(ExchangeError::DropBox)? else {
+                self.marks.forget(&submission.id);
                 return Ok(());
             };
+            let at_work = self.marks.begin(&submission.id).map_err(ExchangeError::Mark)?;
             self.settle(&received)?;
+            at_work.settled();
+        } else {
+            self.marks.forget(&submission.id);
         }
         parts.boxes.done(submission).map_err(ExchangeError::DropBox)
     }

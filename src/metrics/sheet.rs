@@ -58,6 +58,13 @@ impl Sheet {
         self.own.register(name, help, family);
     }
 
+    /// Bytes of each tenant; `_bytes` is added to the name.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only; sizes are below 2^53")]
+    pub fn bytes_each(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (String, u64)>) {
+        let family = family(values.into_iter().map(|(tenant, value)| (tenant, value as f64)));
+        self.own.register_with_unit(name, help, Unit::Bytes, family);
+    }
+
     /// Seconds of each tenant; `_seconds` is added to the name.
     pub fn seconds_each(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (String, f64)>) {
         self.own.register_with_unit(name, help, Unit::Seconds, family(values));

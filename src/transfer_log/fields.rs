@@ -461,6 +461,10 @@ pub enum MailTopic {
     Disk,
     /// The service failed.
     Service,
+    /// A tenant's uploads take nearly all that they may.
+    Inbox,
+    /// A list is not tried any more.
+    Aside,
 }
 
 /// Fields of `mail.sent`. The entry's `tenant` is the one whose contacts it was for; none for those who run the

@@ -184,11 +184,12 @@ fn an_auditor_copies_the_log_and_verifies_it() {
     assert!(verified.stdout.contains("entries verified"), "{}", verified.stdout);
     verify(&daemon.path("received/log.vkey")).well();
     // A copy in which one byte differs does not verify.
-    let file = longest_file(&daemon.path("received/tile/entries"));
-    let mut bytes = fs::read(&file).unwrap();
-    let at = bytes.windows(7).position(|window| window == b"success").unwrap();
-    bytes[at] = b'S';
-    fs::write(&file, bytes).unwrap();
+    for file in files_below(&daemon.path("received/tile/entries")) {
+        let mut bytes = fs::read(&file).unwrap();
+        let at = bytes.windows(7).position(|window| window == b"success").unwrap();
+        bytes[at] = b'S';
+        fs::write(&file, bytes).unwrap();
+    }
     assert_eq!(verify(&daemon.path("keys/log.vkey")).code, Some(1));
 }
 
@@ -310,8 +311,8 @@ fn tree(state: &Path) -> BTreeMap<String, (Vec<u8>, u32)> {
     found
 }
 
-/// The bundle with the most entries: those before it are of earlier checkpoints.
-fn longest_file(directory: &Path) -> PathBuf {
+/// The bundles: of earlier checkpoints, of the one that was copied, and of what came while it was.
+fn files_below(directory: &Path) -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = Vec::new();
     let mut directories = vec![directory.to_owned()];
     while let Some(directory) = directories.pop() {
@@ -320,7 +321,7 @@ fn longest_file(directory: &Path) -> PathBuf {
         directories.extend(below);
         found.extend(files);
     }
-    found.into_iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap()
+    found
 }
 
 /// The message of a refusal is for people, in their language, where the client shows it.

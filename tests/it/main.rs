@@ -48,6 +48,8 @@ mod payments;
 #[cfg(test)]
 mod planning;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod refusals;

@@ -113,6 +113,20 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
     let reason = daemon.events("list.refused").pop().unwrap()["reason"].clone();
     assert_eq!(reason, "used-up", "{}", refused.text);
 
+    // What it did under its former names is told with it, under these.
+    let shown =
+        daemon.groeikluis(&["audit", "show", "--tenant", "nieuwstad", "--event", "list.answered"]).well().stdout;
+    for name in ["bree", "pelt", "nieuwstad"] {
+        assert!(shown.lines().any(|line| line.contains(&format!("  {name}  "))), "{name} is not in:\n{shown}");
+    }
+    let shown = daemon.groeikluis(&["audit", "show", "--tenant", "bree", "--event", "list.answered"]).well().stdout;
+    assert!(!shown.contains("nieuwstad"), "{shown}");
+    let told = daemon.groeikluis(&["audit", "report", "--tenant", "nieuwstad", "--format", "json"]).well().stdout;
+    let told: Value = serde_json::from_str(&told).unwrap();
+    assert_eq!(told["former"], Value::from(vec!["bree", "pelt"]));
+    let of = told["deliveries"].as_array().unwrap().iter().find(|delivery| delivery["file"] == **file).unwrap();
+    assert_eq!((&of["tenant"], of["fetched"].is_string()), (&"bree".into(), true), "{of}");
+
     // The ledger made anew says the same, and children who had the former code live in the new municipality.
     let before = daemon.groeikluis(&["status", "--json"]).well().stdout;
     let tenants = |status: &str| serde_json::from_str::<Value>(status).unwrap()["tenants"].clone();

@@ -13,7 +13,10 @@ use crate::support::{Access, Plan, Protocol, Tenant, TestDaemon, run};
 
 fn start() -> TestDaemon {
     let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child());
-    Plan::new().children(20_000).tenant(bree).start()
+    // Nobody listens at that port: mails wait.
+    let mail = "mail: {smtp: \"127.0.0.1:9\", from: groeikluis@uitwisseling.example, ops: [ops@uitwisseling.example], \
+                gather_seconds: 1}";
+    Plan::new().children(20_000).line(mail).tenant(bree).start()
 }
 
 fn list(daemon: &TestDaemon, without: usize) -> Vec<u8> {
@@ -42,6 +45,13 @@ fn guide(access: &Access) -> String {
     guide
 }
 
+/// The mails that wait.
+fn mails(daemon: &TestDaemon) -> Vec<Vec<u8>> {
+    let paths = fs::read_dir(daemon.path("state/mail")).unwrap().map(|entry| entry.unwrap().path());
+    let paths = paths.filter(|path| path.to_str().unwrap().ends_with(".mail.age"));
+    paths.map(|path| fs::read(path).unwrap()).collect()
+}
+
 /// How many disclosures of logins are told.
 fn disclosed(daemon: &TestDaemon) -> usize {
     let day = Clock::system().now().strftime("%Y-%m-%d").to_string();
@@ -65,6 +75,8 @@ fn the_exchanges_key_is_replaced_without_losing_what_was_sealed_to_it() {
     let sealed_to_old = daemon.seal(&list(&daemon, 1));
     let told = disclosed(&daemon);
     daemon.terminate();
+    let waiting = mails(&daemon).len();
+    assert!(waiting > 0);
 
     set(&daemon, "exchange_identity:", &format!("exchange_identity: {name}"));
     daemon.start();
@@ -80,7 +92,11 @@ fn the_exchanges_key_is_replaced_without_losing_what_was_sealed_to_it() {
     // Nobody needs the old key any more.
     let both = fs::read_to_string(daemon.path(&name)).unwrap();
     let alone = both.lines().take(2).collect::<Vec<_>>().join("\n") + "\n";
-    assert_eq!(Keyring::parse(&alone).unwrap().recipients()[0].to_string(), new);
+    let keyring = Keyring::parse(&alone).unwrap();
+    assert_eq!(keyring.recipients()[0].to_string(), new);
+    // Mails that waited before are among them.
+    let sealed = mails(&daemon);
+    assert!(sealed.len() >= waiting && sealed.iter().all(|mail| keyring.open_whole(&mail[..], u64::MAX).is_ok()));
     fs::write(daemon.path(&name), alone).unwrap();
     fs::remove_file(daemon.path("keys/exchange.agekey")).unwrap();
     daemon.start();

@@ -2,6 +2,7 @@
 
 use std::{fs, path::Path};
 
+use groeikluis::domain::Kind;
 use jiff::ToSpan;
 use serde_json::Value;
 
@@ -22,6 +23,10 @@ fn busy() -> TestDaemon {
     daemon.answer("bree", "kinderen.csv");
     daemon.put("bree", "stuk.csv", b"niss\n1\n2\n");
     daemon.rejection("bree", "stuk.csv");
+    let session = daemon.session("bree");
+    session.upload("/test/inbox/proef.csv", b"niss\n1\n2\n").unwrap();
+    session.close();
+    daemon.wait_for_file("bree", "/test/outbox", "proef.csv", Kind::Weigering);
     daemon
 }
 
@@ -42,6 +47,15 @@ fn one_screen_tells_what_needs_a_hand() {
     let json: Value = serde_json::from_str(&daemon.groeikluis(&["status", "--json"]).well().stdout).unwrap();
     assert_eq!((&json["running"], &json["tenants"]["bree"]["answered"]), (&Value::Bool(true), &Value::from(1)));
     assert_eq!(json["needs"][0]["urgent"], false, "{json}");
+    // A trial is its tenant's own; of what was refused for one reason there is one line.
+    assert_eq!(text.matches("refused").count(), 2, "a need and the table's head:\n{text}");
+    for name in ["nog.csv", "weer.csv"] {
+        daemon.put("bree", name, b"niss\n1\n2\n");
+        daemon.rejection("bree", name);
+    }
+    let text = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(text.contains("- bree: 3 lists refused, the last at "), "{text}");
+    assert_eq!(text.matches("list-too-many-invalid").count(), 1, "{text}");
     let (status, _) = daemon.terminate();
     assert!(status.success());
     let text = daemon.groeikluis(&["status"]).well().stdout;
@@ -86,4 +100,15 @@ fn the_view_on_a_terminal_follows_keys_and_gives_the_terminal_back() {
             fs::write(Path::new(&kept).join(name), format!("{first}\n\n{}", told["after"].as_str().unwrap())).unwrap();
         }
     }
+}
+
+#[test]
+fn an_inbox_with_little_room_left_is_told() {
+    let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017"));
+    let daemon = Plan::new().tenant(bree.limits("upload_bytes: 1MiB, inbox_bytes: 1MiB")).start();
+    let text = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(!text.contains("inbox_bytes"), "{text}");
+    daemon.put("bree", "groot.csv", &b"naam\n".repeat(120_000));
+    let text = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(text.contains("- bree: its uploads take") && text.contains("of 1MiB (`inbox_bytes`)"), "{text}");
 }

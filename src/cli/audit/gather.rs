@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{Timestamp, civil::Date};
 
-use super::hints::Hints;
+use super::{hints::Hints, names::Names};
 use crate::{
     documents::audit::{Change, Delivery, Hint, List, Logins, Reading, Refusal, Subject, key_use_nl},
-    domain::{ProtocolId, TenantId, brussels_date},
+    domain::{ProtocolId, brussels_date},
     transfer_log::{
         DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, GroundChanged, KeyChanged, Stage, StoredEntry,
     },
@@ -23,7 +23,7 @@ pub(super) struct Scope {
     pub from: Option<Date>,
     /// The last day, included, in Brussels.
     pub until: Option<Date>,
-    pub tenant: Option<TenantId>,
+    pub tenant: Option<Names>,
     pub protocol: Option<ProtocolId>,
 }
 
@@ -33,7 +33,10 @@ impl Scope {
         let day = brussels_date(entry.at);
         self.from.is_none_or(|from| day >= from)
             && self.until.is_none_or(|until| day <= until)
-            && self.tenant.as_ref().is_none_or(|tenant| entry.context.tenant.as_ref() == Some(tenant))
+            && self
+                .tenant
+                .as_ref()
+                .is_none_or(|names| entry.context.tenant.as_ref().is_some_and(|tenant| names.holds(tenant, entry.at)))
             && self.protocol.as_ref().is_none_or(|protocol| entry.context.protocol.as_ref() == Some(protocol))
     }
 }
@@ -368,7 +371,7 @@ mod tests {
 
     #[test]
     fn only_the_scope_is_told_and_what_became_of_it_afterwards() {
-        let other = Scope { tenant: Some("lokeren".parse().unwrap()), ..Scope::default() };
+        let other = Scope { tenant: Some(Names::new("lokeren".parse().unwrap(), &[])), ..Scope::default() };
         let (nothing, refusals, logins) = gathered(other);
         assert!(nothing.deliveries.is_empty() && refusals.is_empty() && logins.is_empty());
         let early = Scope { until: Some(jiff::civil::date(2026, 11, 20)), ..Scope::default() };

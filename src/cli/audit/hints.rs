@@ -129,9 +129,10 @@ impl Hints {
     /// All hints by the order of the log, with those that show themselves on the period's last day only.
     pub fn into_found(self, last_day: Date, scope: &Scope) -> Vec<Hint> {
         let Self { keys, grounds, mut found, .. } = self;
-        let wanted = |tenant: &TenantId| scope.tenant.as_ref().is_none_or(|only| only == tenant);
+        let wanted = |tenant: &TenantId, since| scope.tenant.as_ref().is_none_or(|only| only.holds(tenant, since));
         let days = |since: Timestamp| last_day.since(brussels_date(since)).map_or(0, |span| span.get_days());
-        let keys = keys.into_iter().filter(|((tenant, _), key)| wanted(tenant) && days(key.used) > IDLE_DAYS);
+        let keys =
+            keys.into_iter().filter(|((tenant, _), key)| wanted(tenant, key.added.1) && days(key.used) > IDLE_DAYS);
         // Logins belong to no protocol.
         for ((tenant, label), key) in keys.filter(|_| scope.protocol.is_none()) {
             let (seq, at) = key.added;
@@ -139,7 +140,8 @@ impl Hints {
             found.push(Hint { seq, at, tenant: tenant.to_string(), kind: HintKind::IdleKey, about });
         }
         for ((tenant, protocol), ground) in grounds {
-            let is_wanted = wanted(&tenant) && scope.protocol.as_ref().is_none_or(|only| *only == protocol);
+            let is_wanted =
+                wanted(&tenant, ground.opened.1) && scope.protocol.as_ref().is_none_or(|only| *only == protocol);
             if is_wanted && ground.until < last_day {
                 let (seq, at) = ground.opened;
                 let about = format!("{protocol}: gold tot en met {}, staat nog als van kracht", ground.until);
@@ -163,7 +165,7 @@ fn middle(rows: &[u64]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::names::Names, *};
     use crate::transfer_log::{
         DeliveryStep, GroundChanged, KeyChanged, Login, LoginMethod, LoginRefused, Outcome,
         support::{context, delivery},
@@ -249,7 +251,7 @@ mod tests {
         assert_eq!(hints(standing(), &all, date(2027, 3, 1)), both);
         let gone = [(2, Event::KeyRemoved(key())), (2, Event::GroundClosed(ground()))];
         assert_eq!(hints(standing().into_iter().chain(gone).collect(), &all, date(2027, 3, 1)), []);
-        let other = Scope { tenant: Some("lokeren".parse().unwrap()), ..Scope::default() };
+        let other = Scope { tenant: Some(Names::new("lokeren".parse().unwrap(), &[])), ..Scope::default() };
         assert_eq!(hints(standing(), &other, date(2027, 3, 1)), []);
     }
 }

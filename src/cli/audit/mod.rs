@@ -3,6 +3,7 @@
 mod disclose;
 mod gather;
 mod hints;
+mod names;
 mod receipt;
 mod report;
 mod verify;
@@ -24,6 +25,7 @@ use crate::{
     domain::{ProtocolId, TenantId},
     transfer_log::{self, NoteKey, Outcome, StoredEntry, VerifierKey, VerifyFault, YearFault},
 };
+use names::{Merger, Names};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -64,7 +66,7 @@ pub(super) struct KeyArgument {
 pub(super) struct Show {
     #[command(flatten)]
     which: Which,
-    /// Only entries about this tenant.
+    /// Only entries about this tenant; also those under the names of tenants that were merged into it, up to then.
     #[arg(long)]
     tenant: Option<TenantId>,
     /// Only entries about this protocol.
@@ -202,11 +204,12 @@ fn text(fault: &dyn std::error::Error) -> String {
 
 fn show(arguments: &Show) -> anyhow::Result<()> {
     let directory = arguments.which.directory()?;
+    let names = arguments.tenant.as_ref().map(|tenant| names_in(&directory, tenant)).transpose()?;
     let mut chosen = Vec::new();
     let mut out = io::stdout().lock();
     for entry in transfer_log::entries(&directory)? {
         let entry = entry?;
-        if !arguments.wants(&entry) {
+        if !arguments.wants(&entry, names.as_ref()) {
             continue;
         }
         if arguments.json && arguments.last == 0 {
@@ -237,11 +240,21 @@ fn show(arguments: &Show) -> anyhow::Result<()> {
     Ok(table.print()?)
 }
 
+/// The names under which that log tells of a tenant.
+fn names_in(directory: &Path, tenant: &TenantId) -> anyhow::Result<Names> {
+    let mut mergers = Vec::new();
+    for entry in transfer_log::entries(directory)? {
+        mergers.extend(Merger::of(&entry?));
+    }
+    Ok(Names::new(tenant.clone(), &mergers))
+}
+
 impl Show {
-    fn wants(&self, entry: &StoredEntry) -> bool {
+    fn wants(&self, entry: &StoredEntry, names: Option<&Names>) -> bool {
         let context = &entry.context;
         let day = entry.at.to_zoned(TimeZone::UTC).date();
-        self.tenant.as_ref().is_none_or(|tenant| context.tenant.as_ref() == Some(tenant))
+        let holds = |names: &Names| context.tenant.as_ref().is_some_and(|tenant| names.holds(tenant, entry.at));
+        names.is_none_or(holds)
             && self.protocol.as_ref().is_none_or(|protocol| context.protocol.as_ref() == Some(protocol))
             && self.about.as_ref().is_none_or(|about| context.correlation.as_ref() == Some(about))
             && self.outcome.is_none_or(|outcome| entry.outcome == outcome)

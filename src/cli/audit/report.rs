@@ -17,6 +17,7 @@ use super::{
     super::{ConfigArgument, load, output::say},
     KeyArgument, Which,
     gather::{Gathered, Scope},
+    names::{Merger, Names},
     verifiers, year_lines,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(in super::super) struct Arguments {
     /// The last day, included (in Brussels); left out: until the log's end.
     #[arg(long, value_name = "DAY")]
     until: Option<Date>,
-    /// Only this tenant.
+    /// Only this tenant; also what stands under the names of tenants that were merged into it, up to then.
     #[arg(long)]
     tenant: Option<TenantId>,
     /// Only this protocol; logins, which belong to none, are then left out.
@@ -176,12 +177,25 @@ fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<VerifiedYear>> 
     Ok(logs)
 }
 
+/// The names under which these logs tell of a tenant.
+fn names_in(logs: &VecDeque<VerifiedYear>, tenant: &TenantId) -> anyhow::Result<Names> {
+    let mut mergers = Vec::new();
+    for log in logs {
+        transfer_log::entries_under(&log.directory, log.checkpoint(), |entry| mergers.extend(Merger::of(&entry)))?;
+    }
+    Ok(Names::new(tenant.clone(), &mergers))
+}
+
 fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let Arguments { from, until, tenant, protocol, .. } = arguments;
-    let scope = Scope { from: *from, until: *until, tenant: tenant.clone(), protocol: protocol.clone() };
+    let proved = proved_logs(arguments)?;
+    let names = tenant.as_ref().map(|tenant| names_in(&proved, tenant)).transpose()?;
+    let former = names.as_ref().map(Names::former).unwrap_or_default();
+    let former = former.into_iter().map(ToString::to_string).collect();
+    let scope = Scope { from: *from, until: *until, tenant: names, protocol: protocol.clone() };
     let mut gathered = Gathered::new(scope);
     let mut logs = Vec::new();
-    for log in proved_logs(arguments)? {
+    for log in proved {
         let (mut first, mut last_at) = (None, None);
         let checkpoint = log.checkpoint();
         transfer_log::entries_under(&log.directory, checkpoint, |entry| {
@@ -211,6 +225,7 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
         from: from.unwrap_or_else(|| day(logs.first().and_then(|log| log.first_at))),
         until,
         tenant: tenant.as_ref().map(ToString::to_string),
+        former,
         protocol: protocol.as_ref().map(ToString::to_string),
         logs,
         deliveries: gathered.deliveries,

@@ -6,14 +6,15 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{
     WARN_DAYS,
-    tail::{Register, Tail},
+    tail::{Refusal, Register, Tail},
     warnings,
 };
 use crate::{
     config::Settings,
-    daemon::{disks::full_disks, is_running, needs, retention_late_since, waiting_mails},
+    daemon::{disks::full_disks, inboxes::full_inboxes, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
+    exchange::MOST_DEATHS,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
 
@@ -103,7 +104,18 @@ impl Watcher {
             need(true, "no register was loaded: lists wait".to_owned());
         }
         if let Some(ledger) = &ledger {
-            for (tenant, count, since) in needs::waiting(ledger)? {
+            let aside = needs::set_aside(state_dir, ledger)?;
+            for needs::SetAside { tenant, id, received_at } in &aside {
+                let came = moment(*received_at);
+                need(
+                    true,
+                    format!(
+                        "{tenant}: list of {came} set aside, the service died over it {MOST_DEATHS} times: \
+                         `groeikluis tenant retry {tenant}` ({id})"
+                    ),
+                );
+            }
+            for (tenant, count, since) in needs::waiting(ledger, &aside)? {
                 if !self.settings.tenants.contains_key(&tenant) {
                     need(
                         false,
@@ -114,10 +126,8 @@ impl Watcher {
                 }
             }
         }
-        for (at, tenant, reason) in &self.tail.refusals {
-            if now.duration_since(*at) < REFUSED_WITHIN {
-                need(false, format!("{tenant}: list refused at {}: {reason}", moment(*at)));
-            }
+        for text in self.refusals(ledger.as_ref(), now)? {
+            need(false, text);
         }
         if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
             need(true, format!("retention was last finished in the night of {last}: see the service's messages"));
@@ -125,6 +135,15 @@ impl Watcher {
         for disk in full_disks(&self.settings) {
             let (free, total) = disk.room();
             need(true, format!("the disk of {} is nearly full: {free} free of {total}", disk.directory.display()));
+        }
+        for inbox in full_inboxes(&self.settings) {
+            let (tenant, (taken, limit)) = (&inbox.tenant, inbox.sizes());
+            need(
+                false,
+                format!(
+                    "{tenant}: its uploads take {taken} of {limit} (`inbox_bytes`): more may be refused for want of room"
+                ),
+            );
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
@@ -139,6 +158,29 @@ impl Watcher {
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// What was refused of late: a line for each tenant and rule. Trials are between a tenant and its test inbox.
+    fn refusals(&self, ledger: Option<&SqliteLedger>, now: Timestamp) -> anyhow::Result<Vec<String>> {
+        let mut found: Vec<(&Refusal, usize)> = Vec::new();
+        for refusal in self.tail.refusals.iter().filter(|one| now.duration_since(one.at) < REFUSED_WITHIN) {
+            let told = ledger.map(|ledger| ledger.delivery(&refusal.delivery)).transpose()?.flatten();
+            if told.is_some_and(|row| row.test) {
+                continue;
+            }
+            let is_same = |(other, _): &&mut (&Refusal, usize)| {
+                (&other.tenant, &other.reason) == (&refusal.tenant, &refusal.reason)
+            };
+            match found.iter_mut().find(is_same) {
+                Some((_, count)) => *count += 1,
+                None => found.push((refusal, 1)),
+            }
+        }
+        let texts = found.into_iter().map(|(Refusal { at, tenant, reason, .. }, count)| match count {
+            1 => format!("{tenant}: list refused at {}: {reason}", moment(*at)),
+            _ => format!("{tenant}: {count} lists refused, the last at {}: {reason}", moment(*at)),
+        });
+        Ok(texts.collect())
     }
 
     /// What time alone brought about.

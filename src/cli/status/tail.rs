@@ -39,8 +39,19 @@ pub(super) struct Tail {
     pub register: Register,
     /// When a register was last refused, if none was loaded since.
     pub register_refused: Option<Timestamp>,
-    /// Lists that were refused: when, whose, why.
-    pub refusals: VecDeque<(Timestamp, TenantId, String)>,
+    /// Lists that were refused, newest first.
+    pub refusals: VecDeque<Refusal>,
+}
+
+/// A list that was refused.
+#[derive(Debug, Clone)]
+pub(super) struct Refusal {
+    pub at: Timestamp,
+    pub tenant: TenantId,
+    /// The code of the rule that it did not meet.
+    pub reason: String,
+    /// The delivery that explains it.
+    pub delivery: String,
 }
 
 /// What the newest entries say of the register in use.
@@ -123,10 +134,10 @@ impl Tail {
             }
             Event::LogStarted(_) => self.register = Register::Missing,
             Event::RegisterRefused(_) => self.register_refused = Some(entry.at),
-            Event::ListRefused(_) => {
-                let reason = entry.reason.clone().unwrap_or_default();
-                if let Some(tenant) = &entry.context.tenant {
-                    self.refusals.push_front((entry.at, tenant.clone(), reason));
+            Event::ListRefused(refused) => {
+                let (reason, delivery) = (entry.reason.clone().unwrap_or_default(), refused.delivery_id.clone());
+                if let Some(tenant) = entry.context.tenant.clone() {
+                    self.refusals.push_front(Refusal { at: entry.at, tenant, reason, delivery });
                     self.refusals.truncate(KEPT_EVENTS);
                 }
             }

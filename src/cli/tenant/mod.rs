@@ -3,6 +3,7 @@
 mod add;
 mod advice;
 mod merge;
+mod retry;
 mod why;
 
 use clap::Subcommand;
@@ -24,6 +25,12 @@ pub(super) enum Command {
     /// of that time, so the former tenants keep their secret keys; protocols keep what was used up; what identifies
     /// officials in the log stays under the former names.
     Merge(merge::Arguments),
+    /// Try lists again that were set aside, since the service died over each of them twice.
+    ///
+    /// A list that ends the process, for want of memory for one, would stop the service for everybody. It is tried a second
+    /// time with nothing beside it, and then not any more; `status` names it. Look at the service's messages first, and
+    /// update the program or give it more memory (`MemoryMax=`). One more death sets the list aside again.
+    Retry(retry::Arguments),
     /// Explain the last failed logins, and what can be done; also while the daemon runs.
     ///
     /// Reads what the daemon keeps for this: the last connections under the tenant's name, for 31 days. It is sealed to
@@ -35,6 +42,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Add(arguments) => add::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
+        Command::Retry(arguments) => retry::run(arguments),
         Command::Why(arguments) => why::run(arguments),
     }
 }

@@ -16,14 +16,15 @@ use super::{
     MailParts,
     letter::{self, Facts, Letter},
     news::{Audience, News},
-    outbox::{Mark, Outbox, Queued, Recipient},
+    outbox::{MOST_CONDITIONS, Mark, Outbox, Queued, Recipient},
 };
 use crate::{
     config::{MailSettings, Settings},
     daemon::{
-        disks::{FullDisk, full_disks},
+        disks::full_disks,
+        inboxes::full_inboxes,
         kept::KeptError,
-        needs::{endings, overdue, unfetched},
+        needs::{endings, overdue, set_aside, unfetched},
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::DurableError,
@@ -44,7 +45,8 @@ const MOST_ENTRIES: u64 = 20_000;
 /// The hour in Brussels from which it looks at what time brings about: mail that is there when people begin to work.
 const LOOK_FROM_HOUR: i8 = 7;
 
-/// How often it looks at what is left of the disks: a burst of uploads fills gigabytes in minutes.
+/// How often it looks at what is left of the disks and of inboxes, and for lists that were set aside: a burst of uploads
+/// fills gigabytes in minutes.
 const LOOK_AT_DISKS_EVERY: Duration = Duration::from_mins(5);
 
 /// So many days before something ends it is told, each once.
@@ -129,7 +131,9 @@ impl Writer {
             Some(mark) if mark.origin != origin => Mark { origin, size: 0, ..mark },
             // A state directory that was put back may have a log that is shorter than what was read of another.
             Some(mark) => Mark { size: mark.size.min(size), ..mark },
-            None => Mark { turn: 0, origin, size, looked: None, failure_told: None, disk_told: None },
+            None => {
+                Mark { turn: 0, origin, size, looked: None, failure_told: None, disk_told: None, told: BTreeMap::new() }
+            }
         };
         let read = mark.size;
         Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None, disks_looked: None }
@@ -147,9 +151,9 @@ impl Writer {
             // A look ends the turn: what is being gathered is not torn apart by it.
             let is_due = self.since.is_none() || is_over;
             let looks = settings.mail.is_some() && is_due && self.is_time_to_look();
-            let full = if settings.mail.is_some() && is_due { self.full_disks(&settings) } else { Vec::new() };
-            if is_over || looks || !full.is_empty() || (stopping && self.since.is_some()) {
-                self.end_turn(&settings, looks, full)
+            let seen = if settings.mail.is_some() && is_due { self.conditions(&settings)? } else { Seen::default() };
+            if is_over || looks || seen.changes(&self.mark) || (stopping && self.since.is_some()) {
+                self.end_turn(&settings, looks, seen)
             } else {
                 Ok(())
             }
@@ -189,13 +193,16 @@ impl Writer {
     }
 
     /// Writes the turn's mails and moves the mark, together.
-    fn end_turn(&mut self, settings: &Settings, looks: bool, full: Vec<FullDisk>) -> Result<(), DeskError> {
+    fn end_turn(&mut self, settings: &Settings, looks: bool, seen: Seen) -> Result<(), DeskError> {
         let mut mark = Mark { turn: self.mark.turn + 1, size: self.read, ..self.mark.clone() };
         if let Some(mail) = &settings.mail {
             let mut news = self.news.clone();
-            if !full.is_empty() {
+            if seen.news.iter().any(|news| matches!(news, News::DiskNearlyFull(_))) {
                 mark.disk_told = Some(brussels_date(self.parts.clock.now()));
-                news.entry(Audience::Ops).or_default().extend(full.into_iter().map(News::DiskNearlyFull));
+            }
+            mark.told = seen.told.unwrap_or(mark.told);
+            if !seen.news.is_empty() {
+                news.entry(Audience::Ops).or_default().extend(seen.news);
             }
             if looks {
                 let today = brussels_date(self.parts.clock.now());
@@ -218,14 +225,33 @@ impl Writer {
         Ok(())
     }
 
-    /// Disks that are nearly full, once a day.
-    fn full_disks(&mut self, settings: &Settings) -> Vec<FullDisk> {
-        let is_told = self.mark.disk_told == Some(brussels_date(self.parts.clock.now()));
-        if is_told || self.disks_looked.is_some_and(|at| at.elapsed() < LOOK_AT_DISKS_EVERY) {
-            return Vec::new();
+    /// What is so now and was not told: disks that are nearly full once a day; of an inbox that is nearly full, and of a
+    /// list that was set aside, that it came to it. What ended is told anew if it comes back, but not on the same day:
+    /// whoever fills and empties an inbox fills nobody's mailbox.
+    fn conditions(&mut self, settings: &Settings) -> Result<Seen, DeskError> {
+        if self.disks_looked.is_some_and(|at| at.elapsed() < LOOK_AT_DISKS_EVERY) {
+            return Ok(Seen::default());
         }
         self.disks_looked = Some(Instant::now());
-        full_disks(settings)
+        let today = brussels_date(self.parts.clock.now());
+        let mut seen = Seen::default();
+        if self.mark.disk_told != Some(today) {
+            seen.news.extend(full_disks(settings).into_iter().map(News::DiskNearlyFull));
+        }
+        let aside = set_aside(&settings.state_dir, self.parts.ledger.as_ref()).map_err(DeskError::Ledger)?;
+        let aside = aside.into_iter().map(|aside| (format!("aside {}", aside.id), News::SetAside(aside)));
+        let full = full_inboxes(settings).into_iter();
+        let full = full.map(|inbox| (format!("inbox {}", inbox.tenant), News::InboxNearlyFull(inbox)));
+        let mut told = self.mark.told.clone();
+        told.retain(|_, day| *day == today);
+        for (condition, news) in aside.chain(full).take(MOST_CONDITIONS) {
+            if !self.mark.told.contains_key(&condition) {
+                seen.news.push(news);
+            }
+            told.insert(condition, today);
+        }
+        seen.told = Some(told);
+        Ok(seen)
     }
 
     fn queued(&self, turn: u64, addressed: Addressed<'_>) -> Queued {
@@ -299,6 +325,22 @@ impl Writer {
         if let Err(error) = self.outbox.end_turn(&self.mark) {
             tracing::error!(error = &error as &dyn std::error::Error, "that it was told is not kept");
         }
+    }
+}
+
+/// What a look at disks, inboxes and lists found.
+#[derive(Default)]
+struct Seen {
+    /// What nobody was told of.
+    news: Vec<News>,
+    /// What is told then, where there was a look.
+    told: Option<BTreeMap<String, Date>>,
+}
+
+impl Seen {
+    /// Whether there is something to tell or to remember.
+    fn changes(&self, mark: &Mark) -> bool {
+        !self.news.is_empty() || self.told.as_ref().is_some_and(|told| *told != mark.told)
     }
 }
 

@@ -131,6 +131,8 @@ fn ops_line(phrases: Phrases, news: &News, facts: &Facts<'_>) -> Result<Option<S
         News::Ending { ending, days } => phrases.ending(ending, *days),
         News::Overdue(overdue) => phrases.overdue(overdue),
         News::DiskNearlyFull(disk) => phrases.full_disk(disk),
+        News::InboxNearlyFull(inbox) => phrases.full_inbox(inbox),
+        News::SetAside(aside) => phrases.set_aside(aside),
         News::Register { at, code, line, column } => {
             let refused = phrases.pick("het nieuwe register is geweigerd", "the new register was refused");
             format!("{}: {refused}: {}", phrases.moment(*at), phrases.register(code, *line, *column))

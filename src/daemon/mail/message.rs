@@ -74,6 +74,8 @@ fn topics(topics: &[MailTopic]) -> String {
         MailTopic::Log => "log",
         MailTopic::Disk => "disk",
         MailTopic::Service => "service",
+        MailTopic::Inbox => "inbox",
+        MailTopic::Aside => "aside",
     });
     names.collect::<Vec<_>>().join(", ")
 }

@@ -37,7 +37,7 @@ use crate::{
 
 pub use alert::{Alert, alert_operators, check_certificates};
 use desk::Desk;
-use outbox::{MOST_MAILS, Outbox};
+use outbox::{LONGEST_MAIL_BYTES, MOST_MAILS, Outbox};
 use post::Post;
 
 /// The directory of the outbox below the state directory.
@@ -69,6 +69,10 @@ impl Mail {
     pub fn start(parts: MailParts) -> Result<Self, DaemonError> {
         let directory = parts.state.subdirectory(MAIL_DIR).map_err(DaemonError::State)?;
         let files = KeptFiles::new(directory.clone(), parts.keyring.clone());
+        // Read once, at a start: a mail may wait longer than the key that it was sealed to.
+        if let Err(error) = files.reseal(LONGEST_MAIL_BYTES) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "mails stay sealed to a replaced key");
+        }
         let outbox = Arc::new(Outbox::open(directory, files, MOST_MAILS).map_err(DaemonError::State)?);
         let post = Post::start(outbox.clone(), parts.live.clone(), parts.log.clone(), parts.clock.clone())
             .map_err(DaemonError::Mail)?;

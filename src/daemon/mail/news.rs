@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use super::super::{
     disks::FullDisk,
-    needs::{Ending, Overdue},
+    inboxes::FullInbox,
+    needs::{Ending, Overdue, SetAside},
 };
 use crate::{
     domain::{ProtocolId, TenantId},
@@ -51,6 +52,8 @@ pub(super) enum News {
     },
     Overdue(Overdue),
     DiskNearlyFull(FullDisk),
+    InboxNearlyFull(FullInbox),
+    SetAside(SetAside),
     /// The register was refused; the one in use stays.
     Register {
         at: Timestamp,
@@ -114,6 +117,8 @@ impl News {
             Self::Ending { .. } => MailTopic::Ending,
             Self::Overdue(_) => MailTopic::Overdue,
             Self::DiskNearlyFull(_) => MailTopic::Disk,
+            Self::InboxNearlyFull(_) => MailTopic::Inbox,
+            Self::SetAside(_) => MailTopic::Aside,
             Self::Register { .. } => MailTopic::Register,
             Self::Recovered { .. } | Self::ClockSet { .. } | Self::LogFailed { .. } => MailTopic::Log,
         })

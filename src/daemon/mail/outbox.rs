@@ -24,10 +24,14 @@ use crate::{
 pub(super) const MOST_MAILS: usize = 2_000;
 
 /// A mail, bytes at most: its lines are bounded, and so are the addresses of a tenant's file.
-const LONGEST_MAIL_BYTES: u64 = 256 << 10;
+pub(super) const LONGEST_MAIL_BYTES: u64 = 256 << 10;
 
-/// A mark, bytes at most: two numbers, three days and an origin of 255 bytes.
-const LONGEST_MARK_BYTES: u64 = 1 << 10;
+/// A mark, bytes at most: two numbers, three days, an origin of 255 bytes, and the conditions that were told, some 100
+/// bytes each.
+const LONGEST_MARK_BYTES: u64 = 256 << 10;
+
+/// Conditions that a mark may hold, at most: all of Flanders with a full inbox, three times.
+pub(super) const MOST_CONDITIONS: usize = 1_000;
 
 /// Where the mark is.
 const MARK: &str = "mark.json";
@@ -52,6 +56,9 @@ pub(super) struct Mark {
     /// The day on which a nearly full disk was last told.
     #[serde(default)]
     pub disk_told: Option<Date>,
+    /// Conditions that were told and have not ended since, each with the last day on which it was so.
+    #[serde(default)]
+    pub told: BTreeMap<String, Date>,
 }
 
 /// A mail.

@@ -9,7 +9,8 @@ use crate::{
     config::Language,
     daemon::{
         disks::FullDisk,
-        needs::{Ending, Ends, Overdue},
+        inboxes::FullInbox,
+        needs::{Ending, Ends, Overdue, SetAside},
     },
     documents::{
         audit::{kind_nl, reason_nl},
@@ -93,6 +94,12 @@ impl Phrases {
             MailTopic::Log => self.pick("logboek nakijken", "look at the log").to_owned(),
             MailTopic::Disk => self.pick("schijf bijna vol", "disk nearly full").to_owned(),
             MailTopic::Service => self.pick("dienst loopt niet", "service does not run").to_owned(),
+            MailTopic::Inbox => {
+                counted(("inbox bijna vol", "inbox nearly full"), ("inboxen bijna vol", "inboxes nearly full"))
+            }
+            MailTopic::Aside => {
+                counted(("lijst opzijgezet", "list set aside"), ("lijsten opzijgezet", "lists set aside"))
+            }
             MailTopic::Refused | MailTopic::Ready | MailTopic::Unfetched => {
                 counted(("weigering", "refusal"), ("weigeringen", "refusals"))
             }
@@ -111,6 +118,8 @@ impl Phrases {
             MailTopic::Log => self.pick("TRANSFERLOGBOEK", "TRANSFER LOG"),
             MailTopic::Disk => self.pick("SCHIJFRUIMTE", "DISK SPACE"),
             MailTopic::Service => self.pick("DIENST", "SERVICE"),
+            MailTopic::Inbox => self.pick("PLAATS VOOR UPLOADS", "ROOM FOR UPLOADS"),
+            MailTopic::Aside => self.pick("OPZIJGEZET", "SET ASIDE"),
         }
     }
 
@@ -161,6 +170,24 @@ impl Phrases {
                  het logboek weer geschreven kan worden. Wat lang genoeg bewaard is, verwijdert `groeikluis retention`.",
                 "Make room, or enlarge the disk. When it is full, the exchange refuses every list and download until the \
                  log can be written again. What was kept long enough is removed by `groeikluis retention`.",
+            ),
+            MailTopic::Inbox => self.pick(
+                "Wat daar niet in past, wordt geweigerd. Ook behandelde bestanden tellen mee tot ze gewist worden \
+                 (`answered_uploads_days`). Vraag het bestuur wat het stuurt, of geef het meer plaats (`inbox_bytes` in \
+                 zijn bestand).",
+                "What does not fit is refused. Uploads that were answered count until they are removed \
+                 (`answered_uploads_days`). Ask the local authority what it sends, or give it more room (`inbox_bytes` \
+                 in its file).",
+            ),
+            MailTopic::Aside => self.pick(
+                "De dienst viel uit terwijl zij deze lijst behandelde, en daarna opnieuw met deze lijst alleen. Zij probeert \
+                 haar niet meer, zodat de andere besturen verder kunnen. Het bestand is bewaard en het bestuur wacht. \
+                 Kijk na wat de dienst meldde (journalctl -u groeikluis), en probeer de lijst opnieuw met `groeikluis \
+                 tenant retry NAAM`, zo nodig met een nieuwe versie of met meer geheugen (`MemoryMax=`).",
+                "The service died while it worked on this list, and then again with this list alone. It tries it no more, so \
+                 that the others can go on. The file is kept, and the local authority waits. See what the service \
+                 reported (journalctl -u groeikluis), and try the list again with `groeikluis tenant retry NAME`, with a \
+                 new version or more memory (`MemoryMax=`) where needed.",
             ),
             MailTopic::Service => self.pick(
                 "Kijk na wat de dienst meldde (journalctl -u groeikluis).",
@@ -225,6 +252,26 @@ impl Phrases {
         match self.0 {
             Language::Dutch => format!("{directory}: nog {free} vrij van {total}"),
             Language::English => format!("{directory}: {free} free of {total}"),
+        }
+    }
+
+    /// A tenant's uploads with what they may take.
+    pub fn full_inbox(self, inbox: &FullInbox) -> String {
+        let (taken, limit) = inbox.sizes();
+        let (tenant, taken, limit) = (&inbox.tenant, size(taken), size(limit));
+        match self.0 {
+            Language::Dutch => format!("{tenant}: uploads nemen {taken} in van {limit}"),
+            Language::English => format!("{tenant}: uploads take {taken} of {limit}"),
+        }
+    }
+
+    /// A list that is not tried any more.
+    pub fn set_aside(self, aside: &SetAside) -> String {
+        let SetAside { tenant, id, received_at } = aside;
+        let at = self.moment(*received_at);
+        match self.0 {
+            Language::Dutch => format!("{tenant}: lijst van {at} ({id})"),
+            Language::English => format!("{tenant}: list of {at} ({id})"),
         }
     }
 

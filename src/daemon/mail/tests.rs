@@ -16,9 +16,10 @@ use crate::{
     config::{self, Language, Settings},
     daemon::{
         disks::FullDisk,
+        inboxes::FullInbox,
         kept::KeptFiles,
         live::{Facts as LiveFacts, Live},
-        needs::{Ending, Ends, Overdue},
+        needs::{Ending, Ends, Overdue, SetAside},
     },
     documents::golden,
     domain::{
@@ -223,7 +224,15 @@ fn a_full_outbox_takes_no_more() {
     for id in 1..=3 {
         outbox.put(to_ops(id)).unwrap();
     }
-    let mark = Mark { turn: 1, origin: ORIGIN.to_owned(), size: 0, looked: None, failure_told: None, disk_told: None };
+    let mark = Mark {
+        turn: 1,
+        origin: ORIGIN.to_owned(),
+        size: 0,
+        looked: None,
+        failure_told: None,
+        disk_told: None,
+        told: std::collections::BTreeMap::new(),
+    };
     outbox.end_turn(&mark).unwrap();
     assert_eq!(take_all(&place.outbox(&state, 2)).len(), 2);
 }
@@ -393,6 +402,8 @@ fn mails_say_what_where_until_when_and_what_to_do() {
         News::Recovered { at, torn_bytes: 12 },
         News::LogFailed { at },
         News::DiskNearlyFull(FullDisk { directory: "/var/lib/groeikluis".into(), free: 3 << 30, total: 100 << 30 }),
+        News::InboxNearlyFull(FullInbox { tenant: bree(), taken: 1_999_999_999, limit: 2 << 30 }),
+        News::SetAside(SetAside { tenant: bree(), id: "a1".repeat(16), received_at: at }),
     ];
     for (language, name) in [(Language::Dutch, "nl"), (Language::English, "en")] {
         place.settings.language = language;
@@ -405,6 +416,42 @@ fn mails_say_what_where_until_when_and_what_to_do() {
         }
     }
     log.close().unwrap();
+}
+
+#[test]
+fn a_full_inbox_is_told_once_and_again_when_it_was_not_full_for_a_day() {
+    let mut place = Place::at("2026-11-22T09:00:00Z");
+    place.settings.state_dir = place.root.path().join("state");
+    Arc::make_mut(place.settings.tenants.get_mut(&bree()).unwrap()).limits.inbox_bytes = 100_000;
+    place.settings.mail.as_mut().unwrap().gather = Duration::ZERO;
+    let uploads = place.root.path().join("state/uploads/bree");
+    std::fs::create_dir_all(&uploads).unwrap();
+    let fill = |bytes: usize| std::fs::write(uploads.join("a1.data"), vec![7; bytes]).unwrap();
+    std::fs::write(uploads.join("a1.json"), "{}").unwrap();
+    // A start looks at once.
+    let told = |place: &Place| {
+        let (mut writer, outbox, log, _) = place.open();
+        writer.look(false);
+        let mails = take_all(&outbox);
+        log.close().unwrap();
+        mails.iter().filter(|mail| mail.topics.contains(&MailTopic::Inbox)).count()
+    };
+    fill(10);
+    assert_eq!(told(&place), 0);
+    fill(95_000);
+    assert_eq!((told(&place), told(&place)), (1, 0));
+    // Within a day it may come and go.
+    fill(10);
+    assert_eq!(told(&place), 0);
+    fill(95_000);
+    assert_eq!(told(&place), 0);
+    place.days_pass(1);
+    assert_eq!(told(&place), 0, "it is still full");
+    place.days_pass(1);
+    fill(10);
+    assert_eq!(told(&place), 0);
+    fill(95_000);
+    assert_eq!(told(&place), 1);
 }
 
 #[test]

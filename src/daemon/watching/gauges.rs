@@ -11,7 +11,7 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::Watched;
 use crate::{
-    daemon::{opening::log_dir, retention::last_night},
+    daemon::{needs::set_aside, opening::log_dir, retention::last_night},
     durable,
     metrics::Sheet,
 };
@@ -36,6 +36,7 @@ impl Watched {
         self.log(&mut sheet, measured);
         self.register(&mut sheet);
         self.waiting(&mut sheet);
+        self.inboxes(&mut sheet);
         self.retention(&mut sheet);
         sheet
     }
@@ -116,6 +117,10 @@ impl Watched {
                 return;
             }
         };
+        if let Ok(aside) = set_aside(&self.at_start.state_dir, self.ledger.as_ref()) {
+            let help = "Lists that are not tried any more, since the process died over each of them";
+            sheet.number("lists_set_aside", help, aside.len() as u64);
+        }
         let settings = self.live.settings();
         // Of a tenant that left the configuration nobody answers a list: it would hide another's that is stuck.
         let waiting: Vec<_> = waiting.iter().filter(|row| settings.tenants.contains_key(&row.tenant)).collect();
@@ -132,6 +137,17 @@ impl Watched {
             .filter_map(|(tenant, line)| line.oldest_unfetched.map(|at| (tenant.to_string(), self.age(at))));
         let help = "Since the oldest delivery that was never fetched can be";
         sheet.seconds_each("oldest_unfetched_delivery_age", help, ages);
+    }
+
+    /// Of tenants that upload. What the disk does not tell is left out.
+    fn inboxes(&self, sheet: &mut Sheet) {
+        let settings = self.live.settings();
+        let uploading = || settings.tenants.values().filter(|tenant| tenant.kind.uploads());
+        let taken =
+            uploading().filter_map(|tenant| Some((tenant.id.to_string(), self.boxes.inbox_bytes(&tenant.id).ok()?)));
+        sheet.bytes_each("inbox", "What uploads take on disk, until retention removes them", taken);
+        let limits = uploading().map(|tenant| (tenant.id.to_string(), tenant.limits.inbox_bytes));
+        sheet.bytes_each("inbox_limit", "What uploads may take on disk", limits);
     }
 
     fn age(&self, since: Timestamp) -> f64 {

@@ -26,7 +26,7 @@ use tokio::{net::TcpListener, task::spawn_blocking};
 use super::{DaemonError, listeners, live::Live};
 use crate::{
     config::Settings,
-    dropbox::MemoryBudget,
+    dropbox::{Boxes, MemoryBudget},
     durable::{Clock, Directory},
     exchange::Registers,
     http::{self, HttpLimits, Listener},
@@ -49,6 +49,7 @@ pub(super) struct Watched {
     pub log: TransferLog,
     pub ledger: Arc<dyn Ledger>,
     pub registers: Arc<Registers>,
+    pub boxes: Boxes,
     pub budget: MemoryBudget,
     pub sessions: Sessions,
     pub clock: Clock,

@@ -37,6 +37,8 @@ pub struct AuditReport {
     pub until: Date,
     /// The only tenant that it is about.
     pub tenant: Option<String>,
+    /// Tenants that were merged into it: what they did until then is told too, under their own names.
+    pub former: Vec<String>,
     /// The only protocol that it is about.
     pub protocol: Option<String>,
     /// The logs that it was made from, each verified whole, oldest first.

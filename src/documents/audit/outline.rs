@@ -61,7 +61,11 @@ pub(super) fn period(report: &AuditReport) -> String {
 
 /// What the report is limited to.
 pub(super) fn scope(report: &AuditReport) -> String {
-    let tenant = report.tenant.as_ref().map(|tenant| format!("alleen bestuur {tenant}"));
+    let former = match report.former.as_slice() {
+        [] => String::new(),
+        names => format!(" (met wat daarin opging: {})", names.join(", ")),
+    };
+    let tenant = report.tenant.as_ref().map(|tenant| format!("alleen bestuur {tenant}{former}"));
     let protocol = report.protocol.as_ref().map(|protocol| format!("alleen protocol {protocol}"));
     let limits: Vec<String> = tenant.into_iter().chain(protocol).collect();
     if limits.is_empty() { "alle besturen en protocollen".to_owned() } else { limits.join(", ") }

@@ -56,6 +56,9 @@ fn context(out: &mut Vec<u8>, report: &AuditReport) {
     row(out, &["eerste dag", &report.from.to_string()]);
     row(out, &["laatste dag", &report.until.to_string()]);
     row(out, &["bestuur", report.tenant.as_deref().unwrap_or("alle")]);
+    for former in &report.former {
+        row(out, &["opgegaan in dat bestuur", former]);
+    }
     row(out, &["protocol", report.protocol.as_deref().unwrap_or("alle")]);
     row(out, &["opgemaakt", &words::iso(report.made_at)]);
     for log in &report.logs {

@@ -91,6 +91,7 @@ pub(super) fn made() -> AuditReport {
         from: date(2026, 9, 1),
         until: date(2026, 11, 30),
         tenant: None,
+        former: Vec::new(),
         protocol: None,
         logs: vec![VerifiedLog {
             origin: "groeikluis.example/2026".to_owned(),
@@ -200,6 +201,16 @@ fn elements_are_closed_in_their_order() {
         }
     }
     assert!(open.is_empty(), "{open:?}");
+}
+
+#[test]
+fn a_report_on_a_merged_tenant_names_who_it_was_merged_of() {
+    let former = vec!["bilzen".to_owned(), "hoeselt".to_owned()];
+    let merged = AuditReport { tenant: Some("bilzen-hoeselt".to_owned()), former, ..made() };
+    let told = "alleen bestuur bilzen-hoeselt (met wat daarin opging: bilzen, hoeselt)";
+    assert!(page(&merged).contains(told));
+    let sheet = String::from_utf8(sheet(&merged)).unwrap();
+    assert!(sheet.lines().any(|line| line.trim_end() == "opgegaan in dat bestuur;bilzen"), "{sheet}");
 }
 
 #[test]
