@@ -145,7 +145,7 @@ fn session(tenant: &TenantId, number: u64) -> Vec<Record> {
         event(Event::Login(Login { method: LoginMethod::PublicKey, attempts: 0 })).disclosing(who),
         event(Event::Upload(Upload {
             size: 74_126,
-            ciphertext_sha256: self::id(number ^ 1).repeat(2),
+            ciphertext_sha256: hash(number ^ 1),
             file_kind: FileKind::Plain,
             test: false,
             complete: true,
@@ -171,6 +171,10 @@ fn session(tenant: &TenantId, number: u64) -> Vec<Record> {
 /// 32 hexadecimal digits that look like no number of a person.
 fn id(number: u64) -> String {
     hex::encode(Sha256::digest(number.to_le_bytes()).get(..16).unwrap_or_default())
+}
+
+fn hash(number: u64) -> String {
+    hex::encode(Sha256::digest(number.to_be_bytes()))
 }
 
 /// One entry of a download, as it is before the first byte leaves.
@@ -414,7 +418,7 @@ fn delivery(tenant: &TenantId) -> Record {
         columns: ["niss", "sociale_toeslag", "begunstigde_niss", "begunstigde_naam", "aandeel"]
             .map(str::to_owned)
             .to_vec(),
-        ciphertext_sha256: id(4).repeat(2),
+        ciphertext_sha256: hash(4),
         ciphertext_size: 4_313,
         answers: Some(id(5)),
         manifest_sha256: None,
@@ -429,6 +433,6 @@ fn delivery(tenant: &TenantId) -> Record {
         correlation: Some(id(5)),
         ..Context::of(Actor::Daemon)
     };
-    let plaintext = Disclosed { name: "plaintext_sha256", value: id(6).repeat(2) };
+    let plaintext = Disclosed { name: "plaintext_sha256", value: hash(6) };
     Record::success(Event::DeliveryCreated(created), context).disclosing([plaintext])
 }

@@ -30,6 +30,8 @@ pub(super) enum Place {
     Checkpoint,
     /// The log's public key.
     LogKey,
+    /// What receipts are packed with.
+    ReceiptDictionary,
     /// Somewhere in an auditor's `/log`: the path below it, empty for the directory itself.
     WholeLog(String),
     /// An auditor's `/reports`.
@@ -46,6 +48,8 @@ pub(super) const CHECKPOINT: &str = "checkpoint";
 pub(super) const LOG_KEY: &str = "log.vkey";
 /// The directory of logs of earlier years in an auditor's `/log`.
 pub(super) const LOG_ARCHIVE: &str = "archive";
+/// The name of what receipts are packed with.
+pub(super) const RECEIPT_DICTIONARY: &str = "receipt.dictionary";
 /// The name of the directory of receipts.
 pub(super) const RECEIPTS: &str = "receipts";
 
@@ -69,6 +73,7 @@ pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
             ["log"] => Some(Place::Log),
             ["log", CHECKPOINT] => Some(Place::Checkpoint),
             ["log", LOG_KEY] => Some(Place::LogKey),
+            ["log", RECEIPT_DICTIONARY] => Some(Place::ReceiptDictionary),
             ["log", RECEIPTS] => Some(Place::Receipts),
             ["log", RECEIPTS, name] => Some(Place::Receipt(name.to_owned())),
             _ => None,

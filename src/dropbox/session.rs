@@ -12,14 +12,17 @@ use super::{
     inbox::{Beginning, Opener, unavailable},
     is_temporary,
     outbox::described_file,
-    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPTS},
+    place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPT_DICTIONARY, RECEIPTS},
     record::Record,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
     whole_log::WholeLog,
 };
-use crate::domain::{Tenant, VirtualPath, niss, tenant::TenantLimits};
+use crate::{
+    domain::{Tenant, VirtualPath, niss, tenant::TenantLimits},
+    transfer_log,
+};
 
 /// A session's view.
 pub(super) struct TenantView {
@@ -61,6 +64,7 @@ impl TenantView {
             Place::Guide => Some(self.shared.host.guide(&self.tenant).into_bytes()),
             Place::ExampleList => Some(self.shared.host.example_list(&self.tenant).into_bytes()),
             Place::LogKey => Some(self.shared.log_keys.clone().into_bytes()),
+            Place::ReceiptDictionary => Some(transfer_log::RECEIPT_DICTIONARY.to_vec()),
             Place::Checkpoint => self.shared.log_dir.read(CHECKPOINT, LONGEST_CHECKPOINT_BYTES).ok().flatten(),
             _ => None,
         }
@@ -138,7 +142,11 @@ impl TenantView {
                 Ok(entries)
             }
             Place::Log => {
-                let texts = [(CHECKPOINT, Place::Checkpoint), (LOG_KEY, Place::LogKey)];
+                let texts = [
+                    (CHECKPOINT, Place::Checkpoint),
+                    (LOG_KEY, Place::LogKey),
+                    (RECEIPT_DICTIONARY, Place::ReceiptDictionary),
+                ];
                 let mut entries: Vec<Entry> =
                     texts.iter().filter_map(|(name, place)| self.text_entry(name, place)).collect();
                 entries.push(Entry { name: RECEIPTS.to_owned(), attributes: self.directory(false) });
@@ -156,7 +164,8 @@ impl TenantView {
             | Place::Receipt(_)
             | Place::ExampleList
             | Place::Checkpoint
-            | Place::LogKey => {
+            | Place::LogKey
+            | Place::ReceiptDictionary => {
                 self.attributes(path)?;
                 Err(Denied::NotADirectory)
             }
@@ -185,7 +194,7 @@ impl DropBox for TenantView {
                 opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
             }
             Place::WholeLog(below) => self.whole_log.attributes(below),
-            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
+            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey | Place::ReceiptDictionary => {
                 self.text(&place).map(|text| self.file(text.len() as u64)).ok_or(Denied::NotFound)
             }
         }
@@ -212,7 +221,7 @@ impl DropBox for TenantView {
                 self.boxes.inbox.attributes(*area, name).ok_or(Denied::NotFound)?;
                 Err(write_only())
             }
-            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey => {
+            Place::Guide | Place::ExampleList | Place::Checkpoint | Place::LogKey | Place::ReceiptDictionary => {
                 let bytes = self.text(&place).ok_or(Denied::NotFound)?;
                 let attributes = self.file(bytes.len() as u64);
                 Ok(Box::new(TextDownload { bytes: bytes.into(), attributes }))

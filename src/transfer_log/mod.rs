@@ -51,6 +51,7 @@ mod verify;
 mod years;
 
 pub use archive::{KEYS, archived};
+pub use carried::RECEIPT_DICTIONARY;
 pub use checkpoint::Checkpoint;
 pub use cold::month_before;
 pub use disclosure::{digest, opened};

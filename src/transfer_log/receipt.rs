@@ -5,7 +5,7 @@
 //! ([`super::carried`]).
 //!
 //! Of a receipt in a log of a million entries the hashes on the way to the root take 900 bytes (20 of 45), the signed
-//! checkpoint 200 and the rest of the format 45; the entry with its disclosures takes 600 (an upload) to 1,000 (a
+//! checkpoint 200 and the rest of the format 45; the entry with its disclosures takes 350 (an upload) to 550 (a
 //! delivery). Above an entry that was just published there are some ten hashes: the daemon makes its receipts then.
 
 use std::path::Path;

@@ -39,7 +39,10 @@ fn each_delivery_and_each_upload_has_a_receipt() {
     session.rename("/inbox/lijst.csv.filepart", "/inbox/lijst.csv").unwrap();
     session.close();
     let answer = daemon.answer("bree", "lijst.csv");
-    assert_eq!(daemon.session("bree").names("/log").unwrap(), ["checkpoint", "log.vkey", "receipts"]);
+    assert_eq!(
+        daemon.session("bree").names("/log").unwrap(),
+        ["checkpoint", "log.vkey", "receipt.dictionary", "receipts"]
+    );
     let stem = answer.manifest.file.strip_suffix(".age").unwrap().to_owned();
     let (_, delivery) = fetch(&daemon, "bree", |name| name == format!("{stem}.receipt"));
     fs::write(daemon.path("received/log.vkey"), daemon.session("bree").download("/log/log.vkey").unwrap()).unwrap();

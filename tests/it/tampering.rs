@@ -158,6 +158,9 @@ fn each_tampering_is_caught_here_and_by_others() {
     let mut daemon = daemon();
     let kept = daemon.path("received/kept");
     fs::write(&kept, daemon.session("bree").download("/log/checkpoint").unwrap()).unwrap();
+    let dictionary = daemon.path("received/dictionary");
+    fs::write(&dictionary, daemon.session("bree").download("/log/receipt.dictionary").unwrap()).unwrap();
+    let dictionary = dictionary.display().to_string();
     let early = daemon.path("early");
     daemon.terminate();
     copy_directory(&daemon.path("state/log"), &early);
@@ -181,7 +184,11 @@ fn each_tampering_is_caught_here_and_by_others() {
     if let Some(foreign) = &foreign {
         let files: Vec<String> =
             fs::read_dir(&receipts).unwrap().map(|entry| entry.unwrap().path().display().to_string()).collect();
-        let more: Vec<&str> = files.iter().flat_map(|file| ["--receipt", file]).chain(["--since", &kept]).collect();
+        let more: Vec<&str> = files
+            .iter()
+            .flat_map(|file| ["--receipt", file])
+            .chain(["--since", &kept, "--dictionary", &dictionary])
+            .collect();
         assert_eq!(foreign.faults(&log, &key, &more), (vec![], vec![]));
     }
     let copied = daemon.path("copy");

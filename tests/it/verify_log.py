@@ -1,14 +1,14 @@
 """Checks a transfer log with programs that nobody of this project wrote, and prints what each finds at fault.
 
-    verify_log.py LOG VKEY [--since CHECKPOINT] [--receipt FILE]...
+    verify_log.py LOG VKEY [--since CHECKPOINT] [--dictionary FILE] [--receipt FILE]...
 
 tlog-scales reads the tiles, proofbundle hashes the entries, rfc8785 writes each entry's canonical form.
 """
 
 import base64
-import gzip
 import json
 import sys
+import zlib
 from pathlib import Path
 
 import proofbundle.checkpoint
@@ -73,7 +73,7 @@ def with_tlog_scales(log, vkey, since):
     return faults
 
 
-def with_proofbundle(log, vkey, since, receipts):
+def with_proofbundle(log, vkey, since, receipts, dictionary):
     faults = []
     head = {}
 
@@ -106,7 +106,8 @@ def with_proofbundle(log, vkey, since, receipts):
         text = Path(path).read_text()
         extra = next(line for line in text.splitlines() if line.startswith("extra "))
         # Lines: the entry, which is the leaf, and its disclosures.
-        leaf = gzip.decompress(base64.b64decode(extra.removeprefix("extra "))).split(b"\n")[0]
+        packed = base64.b64decode(extra.removeprefix("extra "))
+        leaf = zlib.decompressobj(zdict=dictionary).decompress(packed).split(b"\n")[0]
         result = proofbundle.tlogproof.verify_tlog_proof(text, leaf, vkey)
         if not result["ok"]:
             faults.append(f"receipt {path}: {result}"[:200])
@@ -141,18 +142,20 @@ def with_rfc8785(log, size):
 
 def main(arguments):
     log, vkey, *rest = arguments
-    since, receipts = None, []
+    since, dictionary, receipts = None, b"", []
     while rest:
         option, value, *rest = rest
         if option == "--since":
             since = Path(value).read_text()
+        elif option == "--dictionary":
+            dictionary = Path(value).read_bytes()
         else:
             receipts.append(value)
     log = Path(log).resolve()
     size = int(log.joinpath("checkpoint").read_text().splitlines()[1])
     found = {
         "tlog-scales": with_tlog_scales(log, vkey, since),
-        "proofbundle": with_proofbundle(log, vkey, since, receipts),
+        "proofbundle": with_proofbundle(log, vkey, since, receipts, dictionary),
         "rfc8785": with_rfc8785(log, size),
     }
     print(json.dumps(found))
