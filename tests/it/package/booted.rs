@@ -229,6 +229,8 @@ impl Booted {
         self.wait_for_another_process(&hangs);
         assert!(self.machine.journal("groeikluis").contains("Watchdog timeout"));
         self.run("rm -r /run/systemd/system/groeikluis.service.d && systemctl daemon-reload").well();
+        // More starts than operators make within minutes come after these, and are not to count with them.
+        self.run("systemctl reset-failed groeikluis.service").well();
         // Nobody listens but systemd, and a connection waits for the service that it starts.
         self.run("systemctl stop groeikluis.service").well();
         assert_eq!(self.machine.property("groeikluis.service", "Result"), "success");
