@@ -1,11 +1,6 @@
 //! One process to a directory, and one user.
 
-use std::{
-    fs::File,
-    io,
-    os::unix::fs::MetadataExt,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io, os::unix::fs::MetadataExt, path::Path};
 
 use rustix::{
     fs::{FlockOperation, flock},
@@ -14,9 +9,8 @@ use rustix::{
 
 /// Root at work in a directory of another user.
 #[derive(Debug, thiserror::Error)]
-#[error("{path} belongs to user {owner}, who could not use what root makes in it: run this as that user")]
-pub struct ForeignDirectory {
-    path: PathBuf,
+#[error("it belongs to user {owner}, who could not use what root makes in it: run this as that user")]
+struct ForeignDirectory {
     owner: u32,
 }
 
@@ -25,7 +19,7 @@ pub struct ForeignDirectory {
 /// yet may be made.
 ///
 /// # Errors
-/// [`ForeignDirectory`] within the error, of kind `PermissionDenied`; else the system's.
+/// Of kind `PermissionDenied`, with whose it is; else the system's.
 pub fn refuse_root_in(directory: &Path) -> io::Result<()> {
     let owner = match directory.metadata() {
         Ok(metadata) => metadata.uid(),
@@ -33,8 +27,7 @@ pub fn refuse_root_in(directory: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     if geteuid().is_root() && owner != 0 {
-        let path = directory.to_owned();
-        return Err(io::Error::new(io::ErrorKind::PermissionDenied, ForeignDirectory { path, owner }));
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, ForeignDirectory { owner }));
     }
     Ok(())
 }
