@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::{ConfigArgument, audit, load, output::say};
 use crate::{
     daemon,
-    durable::{Clock, Directory},
+    durable::{Clock, Directory, refuse_root_in},
 };
 
 #[derive(clap::Args)]
@@ -28,6 +28,12 @@ const REPORT: (&str, &str) = ("auditverslag-", ".html");
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
+    // The timer's next run could not replace what root leaves among the reports.
+    if arguments.out.is_none() {
+        let state = &settings.state_dir;
+        refuse_root_in(state)
+            .with_context(|| format!("cannot put reports in {}, which the timer's service can", state.display()))?;
+    }
     // A timer is no operator who knows that the clock is right.
     let doubtful = daemon::retention_doubtful_since(&settings.state_dir, Clock::system().now());
     if doubtful.is_none() {

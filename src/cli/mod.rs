@@ -29,7 +29,10 @@ use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
-use crate::{config::Fault, daemon::DaemonError};
+use crate::{
+    config::{Fault, SecretError},
+    daemon::DaemonError,
+};
 
 /// Secure file exchange between the Flemish child-benefit agency and local authorities.
 #[derive(Parser)]
@@ -177,15 +180,17 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     kind == Some(std::io::ErrorKind::BrokenPipe)
 }
 
-/// Faults of a configuration are a list; other errors are told with what caused them.
+/// Faults of a configuration are a list; other errors are told with what caused them, and what to do about a secret.
 fn report(error: &anyhow::Error) {
     let faults = error.chain().find_map(|cause| match cause.downcast_ref::<DaemonError>() {
         Some(DaemonError::Configuration(faults)) => Some(listed(faults)),
         _ => cause.downcast_ref::<ConfigFaults>().map(ToString::to_string),
     });
-    match faults {
-        Some(faults) => eprintln!("{faults}"),
-        None => eprintln!("groeikluis: {error:#}"),
+    let secret = error.chain().find_map(|cause| cause.downcast_ref::<SecretError>());
+    match (faults, secret) {
+        (Some(faults), _) => eprintln!("{faults}"),
+        (None, Some(secret)) => eprintln!("groeikluis: {error:#}; {}", secret.hint()),
+        (None, None) => eprintln!("groeikluis: {error:#}"),
     }
 }
 

@@ -28,6 +28,10 @@ const OF_OTHERS: u32 = 0o077;
 /// Where systemd puts credentials (systemd.exec(5), `LoadCredential=`).
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
 
+/// Those of the package's service, while it runs: root and its own user can read them, so that operators' commands need
+/// not be told.
+const OF_THE_SERVICE: &str = "/run/credentials/groeikluis.service";
+
 /// What to do about a mail password that cannot be read: it is the mail server's to make.
 const PASSWORD_HINT: &str = "write the mail server's password into it, with mode 0600 and owned by the user that runs \
                              the exchange; as a credential it needs `LoadCredential=` in the service";
@@ -49,11 +53,20 @@ enum Place {
 /// Why a secret cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
-    /// systemd gave no credentials.
+    /// systemd gave no credentials, and the service does not run.
     #[error("{secret} needs systemd's ${CREDENTIALS}, which is not set")]
     NoCredentials {
         /// Which secret.
         secret: String,
+    },
+    /// A credential cannot be read.
+    #[error("cannot read {secret}")]
+    Credential {
+        /// Which secret.
+        secret: String,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// It cannot be read.
     #[error("cannot read {secret}")]
@@ -96,7 +109,13 @@ impl SecretError {
     /// What to do about it.
     pub fn hint(&self) -> &'static str {
         match self {
-            Self::NoCredentials { .. } => "start it as the systemd service, or name a file",
+            Self::NoCredentials { .. } => {
+                "the systemd service gives it while it runs; before, run this as root with \
+                 CREDENTIALS_DIRECTORY=/etc/groeikluis/keys, or where the keys are"
+            }
+            Self::Credential { .. } => {
+                "run this as root or as the service's user; the service has those of its `LoadCredential=`"
+            }
             Self::Read { .. } => "make it with `groeikluis keys new`, owned by the user that runs the exchange",
             Self::NotAFile { .. } => "name a file",
             Self::Mode { .. } => "run `chmod 600` on it, and make a new key if others may have read it",
@@ -146,7 +165,7 @@ impl SecretFile {
     pub fn path(&self) -> Option<PathBuf> {
         match &self.place {
             Place::File(path) => Some(path.clone()),
-            Place::Credential(name) => env::var_os(CREDENTIALS).map(|directory| PathBuf::from(directory).join(name)),
+            Place::Credential(name) => credentials_directory().map(|directory| directory.join(name)),
         }
     }
 
@@ -159,7 +178,10 @@ impl SecretFile {
     pub fn read(&self) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let secret = || self.to_string();
         let path = self.path().ok_or_else(|| SecretError::NoCredentials { secret: secret() })?;
-        let failed = |source| SecretError::Read { secret: secret(), source };
+        let failed = |source| match self.place {
+            Place::File(_) => SecretError::Read { secret: secret(), source },
+            Place::Credential(_) => SecretError::Credential { secret: secret(), source },
+        };
         // Not blocking: opening a pipe would wait for its writer.
         let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
         let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
@@ -180,6 +202,12 @@ impl SecretFile {
             Place::File(_) | Place::Credential(_) => Ok(bytes),
         }
     }
+}
+
+/// What systemd gave this process, else what the service has.
+fn credentials_directory() -> Option<PathBuf> {
+    let of_the_service = || Some(PathBuf::from(OF_THE_SERVICE)).filter(|directory| directory.is_dir());
+    env::var_os(CREDENTIALS).map(PathBuf::from).or_else(of_the_service)
 }
 
 /// Reads a file in one piece of memory, which never moves and so leaves no copies; none if it is too large.
@@ -209,7 +237,7 @@ pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             let is_password = settings.mail_password().is_some_and(|password| std::ptr::eq(password, secret));
             let hint = match error {
-                SecretError::Read { .. } if is_password => PASSWORD_HINT,
+                SecretError::Read { .. } | SecretError::Credential { .. } if is_password => PASSWORD_HINT,
                 _ => error.hint(),
             };
             faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), hint);
@@ -319,8 +347,9 @@ mod tests {
         let at = Position::start_of(Path::new("groeikluis.yaml"));
         let secret = SecretFile::credential("log.key".to_owned(), Environment::Production, at);
         assert_eq!(secret.to_string(), "credential:log.key");
-        if env::var_os(CREDENTIALS).is_none() {
-            assert!(matches!(secret.read(), Err(SecretError::NoCredentials { .. })));
+        if credentials_directory().is_none() {
+            let error = secret.read().unwrap_err();
+            assert!(matches!(error, SecretError::NoCredentials { .. }) && error.hint().contains(CREDENTIALS));
         }
     }
 

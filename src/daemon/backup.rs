@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::{DaemonError, control, form, opening::log_dir};
 use crate::{
     config::{SecretFile, Settings},
-    durable::{Clock, DirectoryLock},
+    durable::{Clock, DirectoryLock, refuse_root_in},
     seal::{Digests, Recipient, SealError, StorageSealer},
     transfer_log::{self, BackupMade, Event, LogError, key_id},
 };
@@ -130,6 +130,7 @@ pub fn back_up(
     progress: impl FnMut(&str),
 ) -> Result<Backup, BackupError> {
     let state = &settings.state_dir;
+    refuse_root_in(state).map_err(fault("make links in", state))?;
     if !log_dir(settings).exists() {
         return Err(BackupError::Nothing(state.clone()));
     }

@@ -9,7 +9,7 @@ use std::{
 use super::{DaemonError, form, register_loader::read_keyring};
 use crate::{
     config::{self, SecretFile, Settings},
-    durable::{Clock, Directory, DirectoryLock},
+    durable::{Clock, Directory, DirectoryLock, refuse_root_in},
     ledger::{Ledger, SqliteLedger},
     metrics::{CountingIndex, Counts},
     seal::Keyring,
@@ -108,9 +108,9 @@ pub(super) fn open_log(
     Ok((log, Arc::new(ledger)))
 }
 
-/// Holds the state directory, which this program knows how to work with.
+/// Holds the state directory, which is this user's, and which this program knows how to work with.
 pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
-    let lock = DirectoryLock::acquire(state_dir).map_err(|source| {
+    let lock = refuse_root_in(state_dir).and_then(|()| DirectoryLock::acquire(state_dir)).map_err(|source| {
         if source.kind() == std::io::ErrorKind::WouldBlock {
             DaemonError::InUse(state_dir.to_owned())
         } else {

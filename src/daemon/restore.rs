@@ -23,7 +23,7 @@ use super::{
 use crate::{
     config::Settings,
     dropbox,
-    durable::{Directory, DirectoryLock},
+    durable::{Directory, DirectoryLock, refuse_root_in},
     seal::{Keyring, SealError},
     transfer_log::{self, BackupRestored, Checkpoint, DeliveryCreated, Event, LogError, VerifierKey, VerifyFault},
 };
@@ -189,6 +189,7 @@ pub fn restore(
 
 /// Holds the state directory, which must be empty.
 fn take_place(state: &Path) -> Result<DirectoryLock, RestoreError> {
+    refuse_root_in(state).map_err(fault("use", state))?;
     Directory::create(state).map_err(|error| fault("make directory", state)(error.source))?;
     let lock = DirectoryLock::acquire(state).map_err(|source| match source.kind() {
         ErrorKind::WouldBlock => RestoreError::InUse(state.to_owned()),

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// A mail server of aiosmtpd, with what it got.
-struct Sink {
+pub struct Sink {
     child: Child,
     port: u16,
     got: Arc<Mutex<Vec<Value>>>,
@@ -31,13 +31,21 @@ struct Sink {
 impl Sink {
     /// Starts one on a port, 0 for a free one; none where it is not installed.
     fn start(port: u16, options: &[&str]) -> Option<Self> {
+        Self::start_by(Command::new("env"), port, options)
+    }
+
+    /// The same by a program that runs another, such as one that puts it into a network of its own.
+    pub fn start_by(mut command: Command, port: u16, options: &[&str]) -> Option<Self> {
         let python = installed("python/bin/python3");
         if !python.exists() {
             skip("mail", "python/bin/python3 is not installed; tests/run does that");
             return None;
         }
-        let mut command = Command::new(python);
-        command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smtp_sink.py")).arg(port.to_string()).args(options);
+        command
+            .arg(python)
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/smtp_sink.py"))
+            .arg(port.to_string())
+            .args(options);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let port = lines.next().expect("the sink did not start").unwrap().parse().unwrap();
@@ -58,7 +66,7 @@ impl Sink {
 
     /// Waits for so many mails to an address, and gives them.
     #[track_caller]
-    fn wait(&self, to: &str, count: usize) -> Vec<Value> {
+    pub fn wait(&self, to: &str, count: usize) -> Vec<Value> {
         wait_for(&format!("{count} mails to {to}"), || {
             let mails: Vec<Value> = self.got().into_iter().filter(|mail| is_to(mail, to)).collect();
             (mails.len() >= count).then_some(mails)

@@ -1,19 +1,25 @@
 //! The Debian package: made of the program under test, installed on a clean root, serving a tenant from there, removed.
 
+mod booted;
+mod debian;
+mod machine;
+
 use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::Path,
     process::{Child, Command, Stdio},
 };
 
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    clients::program::{Program, installed, skip},
-    support::{Access, Plan, Protocol, Ran, Tenant, run, wait_for},
+    clients::program::Program,
+    support::{Access, Plan, Protocol, Tenant, run, wait_for},
 };
+
+use debian::{inside, make_package, make_root};
 
 /// What the package must have, and where.
 const FILES: [&str; 17] = [
@@ -36,57 +42,13 @@ const FILES: [&str; 17] = [
     "usr/share/doc/groeikluis/README.md",
 ];
 
-/// Makes the package; none where cargo-deb is not installed.
-fn package(directory: &Path) -> Option<PathBuf> {
-    let cargo_deb = installed("cargo-deb/bin");
-    Program::installed("package", "cargo-deb/bin/cargo-deb")?;
-    let path = std::env::join_paths([cargo_deb].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH")?)));
-    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/package"));
-    command.arg(env!("CARGO_BIN_EXE_groeikluis")).arg(directory).arg("--fast").env("PATH", path.unwrap());
-    let ran = run(&mut command, b"").well();
-    Some(PathBuf::from(ran.stdout.trim()))
-}
-
-/// A root with Debian's essential packages, made anew; none where that cannot be done.
-fn clean_root(directory: &Path) -> Option<PathBuf> {
-    if !getuid().is_root() {
-        skip("package", "only root can install it, even in a root of its own");
-        return None;
-    }
-    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
-    let suite =
-        release.lines().find_map(|line| line.strip_prefix("VERSION_CODENAME=")).unwrap_or("bookworm").to_owned();
-    let kept = installed(&format!("debian-{suite}.tar"));
-    if !kept.exists() {
-        Program::find("package", "mmdebstrap")?;
-        let beside = kept.with_extension("new.tar");
-        let mut command = Command::new("mmdebstrap");
-        command.args(["--quiet", "--variant=essential", "--include=adduser", &suite]).arg(&beside);
-        if run(&mut command, b"").code != Some(0) {
-            skip("package", "mmdebstrap cannot fetch a Debian root");
-            return None;
-        }
-        fs::rename(beside, &kept).unwrap();
-    }
-    let root = directory.join("root");
-    fs::create_dir(&root).unwrap();
-    run(Command::new("tar").arg("-xf").arg(&kept).arg("-C").arg(&root), b"").well();
-    Some(root)
-}
-
-fn inside(root: &Path, program: &[&str]) -> Ran {
-    let mut command = Command::new("chroot");
-    command.arg(root).args(program).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("LC_ALL", "C.UTF-8");
-    run(&mut command, b"")
-}
-
 #[test]
 fn the_package_is_installed_on_a_clean_root_serves_a_tenant_and_is_removed() {
     let directory = tempfile::tempdir().unwrap();
-    let Some(package) = package(directory.path()) else { return };
+    let Some(package) = make_package("package", directory.path()) else { return };
     let info = run(Command::new("dpkg-deb").arg("--info").arg(&package), b"").well().stdout;
     assert!(info.contains("Package: groeikluis") && info.contains("libc6") && !info.contains("conffiles"), "{info}");
-    let Some(root) = clean_root(directory.path()) else { return };
+    let Some(root) = make_root("package", directory.path(), &["adduser", "tzdata"]) else { return };
     fs::copy(&package, root.join("tmp/groeikluis.deb")).unwrap();
     let said = inside(&root, &["dpkg", "-i", "/tmp/groeikluis.deb"]).well();
     assert!(said.stdout.contains("to begin, copy"), "{said:?}");
