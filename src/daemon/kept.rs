@@ -66,24 +66,35 @@ impl KeptFiles {
     }
 
     /// Seals to the key in use the files that are sealed to one that it replaced; answers how many. Files that do not
-    /// open are left: whoever reads them says so.
+    /// open are left: whoever reads them says so. So is what cannot be read or written, with a warning.
     ///
     /// # Errors
-    /// [`KeptError`].
+    /// [`KeptError`]: the directory cannot be listed.
     pub fn reseal(&self, limit_bytes: u64) -> Result<u64, KeptError> {
         let mut resealed = 0;
         if !self.keyring.has_replaced() {
             return Ok(resealed);
         }
         for name in self.directory.names().map_err(KeptError::File)? {
-            let sealed = self.directory.read(&name, limit_bytes + SEALING_ADDS).map_err(KeptError::File)?;
-            let anew = sealed.and_then(|sealed| self.keyring.reseal(&sealed, limit_bytes).ok().flatten());
-            if let Some(anew) = anew {
-                self.directory.write(&name, &anew).map_err(KeptError::File)?;
-                resealed += 1;
+            match self.reseal_one(&name, limit_bytes) {
+                Ok(anew) => resealed += u64::from(anew),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(error, name, "a file stays sealed to a replaced key");
+                }
             }
         }
         Ok(resealed)
+    }
+
+    /// Seals a file anew that is sealed to a replaced key; answers whether it was.
+    fn reseal_one(&self, name: &str, limit_bytes: u64) -> Result<bool, DurableError> {
+        let sealed = self.directory.read(name, limit_bytes + SEALING_ADDS)?;
+        let anew = sealed.and_then(|sealed| self.keyring.reseal(&sealed, limit_bytes).ok().flatten());
+        if let Some(anew) = &anew {
+            self.directory.write(name, anew)?;
+        }
+        Ok(anew.is_some())
     }
 
     /// Writes a file whole: it is on disk after this, or nothing changed.
@@ -121,6 +132,9 @@ mod tests {
         assert!(other.read("x", 9).is_err());
         let keyring = Keyring::generate().replacing(&files.keyring);
         let replaced = KeptFiles::new(Directory::create(root.path()).unwrap(), keyring);
+        // What is no file of these holds up no other.
+        std::fs::create_dir(root.path().join("a")).unwrap();
+        std::fs::write(root.path().join("b"), vec![0; 1 << 20]).unwrap();
         assert_eq!((replaced.reseal(9).unwrap(), replaced.reseal(9).unwrap()), (1, 0));
         assert!(files.read("x", 9).is_err() && replaced.read("x", 9).is_ok());
     }
