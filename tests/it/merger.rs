@@ -11,7 +11,10 @@ use std::{
 use groeikluis::seal::Keyring;
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon, wait_until};
+use crate::{
+    receipts::audit,
+    support::{Plan, Protocol, Tenant, TestDaemon, copy_directory, wait_until},
+};
 
 const MUNICIPALITIES: &str = include_str!("../../config/municipalities.csv");
 
@@ -56,6 +59,8 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
     daemon.put("pelt", "lijst.csv", &list(&daemon, "72043", 0));
     daemon.answer("pelt", "lijst.csv");
     daemon.terminate();
+    let earlier = daemon.path("received/log/archive/earlier");
+    copy_directory(&daemon.path("state/log"), &earlier);
     // Without a register a list waits.
     let register = fs::read(daemon.path("register/register.csv.age")).unwrap();
     fs::remove_file(daemon.path("register/register.csv.age")).unwrap();
@@ -131,6 +136,14 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
     let before = daemon.groeikluis(&["status", "--json"]).well().stdout;
     let tenants = |status: &str| serde_json::from_str::<Value>(status).unwrap()["tenants"].clone();
     daemon.terminate();
+    // What a log of earlier tells of the former tenants is told as well, where the one of the merger lies above it.
+    copy_directory(&daemon.path("state/log"), &daemon.path("received/log"));
+    let about = ["--tenant", "nieuwstad", "--event", "list.answered"];
+    let shown = audit(&[&["show", "--log", earlier.to_str().unwrap()], &about[..]].concat()).well().stdout;
+    assert!(
+        ["  bree  ", "  pelt  "].iter().all(|name| shown.contains(name)) && !shown.contains("nieuwstad"),
+        "{shown}"
+    );
     daemon.groeikluis(&["ledger", "rebuild"]).well();
     daemon.start();
     daemon.wait_for_register();

@@ -11,6 +11,7 @@ mod verify;
 pub(super) use report::report_of;
 
 use std::{
+    ffi::OsStr,
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -66,7 +67,8 @@ pub(super) struct KeyArgument {
 pub(super) struct Show {
     #[command(flatten)]
     which: Which,
-    /// Only entries about this tenant; also those under the names of tenants that were merged into it, up to then.
+    /// Only entries about this tenant; also those under the names of tenants that were merged into it, up to then, as this
+    /// log tells of mergers and those of other years that lie beside it (`archive` below it, `log-archive` beside it).
     #[arg(long)]
     tenant: Option<TenantId>,
     /// Only entries about this protocol.
@@ -204,7 +206,7 @@ fn text(fault: &dyn std::error::Error) -> String {
 
 fn show(arguments: &Show) -> anyhow::Result<()> {
     let directory = arguments.which.directory()?;
-    let names = arguments.tenant.as_ref().map(|tenant| names_in(&directory, tenant)).transpose()?;
+    let names = arguments.tenant.as_ref().map(|tenant| names_about(&directory, tenant)).transpose()?;
     let mut chosen = Vec::new();
     let mut out = io::stdout().lock();
     for entry in transfer_log::entries(&directory)? {
@@ -240,13 +242,39 @@ fn show(arguments: &Show) -> anyhow::Result<()> {
     Ok(table.print()?)
 }
 
-/// The names under which that log tells of a tenant.
-fn names_in(directory: &Path, tenant: &TenantId) -> anyhow::Result<Names> {
+/// The names under which that log tells of a tenant, also as logs of other years tell of it that lie beside it.
+fn names_about(directory: &Path, tenant: &TenantId) -> anyhow::Result<Names> {
     let mut mergers = Vec::new();
-    for entry in transfer_log::entries(directory)? {
-        mergers.extend(Merger::of(&entry?));
+    for log in years_beside(directory)? {
+        for entry in transfer_log::entries(&log)? {
+            mergers.extend(Merger::of(&entry?));
+        }
     }
+    mergers.sort_by_key(Merger::at);
     Ok(Names::new(tenant.clone(), &mergers))
+}
+
+/// A log, with those of other years as the exchange has them (`log`, and `log-archive` beside it) and as auditors copy them
+/// (`archive` below the log in use).
+fn years_beside(directory: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let directory = std::path::absolute(directory)?;
+    let place = directory.parent().unwrap_or(&directory);
+    let mut newest = directory.clone();
+    if let (Some("archive" | "log-archive"), Some(above)) = (place.file_name().and_then(OsStr::to_str), place.parent())
+    {
+        let in_use = if place.ends_with("archive") { above.to_owned() } else { above.join("log") };
+        if in_use.join("checkpoint").is_file() {
+            newest = in_use;
+        }
+    }
+    let beside = newest.parent().unwrap_or(&newest).join("log-archive");
+    let mut logs = transfer_log::archived(&newest.join("archive"))?;
+    logs.extend(transfer_log::archived(&beside)?);
+    logs.push(newest);
+    if !logs.contains(&directory) {
+        logs.push(directory);
+    }
+    Ok(logs)
 }
 
 impl Show {

@@ -28,6 +28,11 @@ impl Merger {
         let into = entry.context.tenant.clone()?;
         Some(Self { former: merged.former.clone(), into, at: entry.at })
     }
+
+    /// When it was.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
 }
 
 /// The names of a tenant, each with its time.
