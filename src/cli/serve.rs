@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     config,
-    daemon::{Daemon, DaemonOptions, enter_sandbox},
+    daemon::{Daemon, DaemonOptions, enter_sandbox, warn_of_little_memory},
     durable::Clock,
 };
 
@@ -33,6 +33,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Ok(settings) = config::load(&arguments.config.config)
         && config::check_secrets(&settings).is_empty()
     {
+        warn_of_little_memory(&settings);
         enter_sandbox(&arguments.config.config, &settings)?;
     }
     runtime()?.block_on(serve(arguments))

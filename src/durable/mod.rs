@@ -14,5 +14,5 @@ mod space;
 pub use clock::Clock;
 pub use directory::{Directory, DurableError};
 pub use lock::{DirectoryLock, refuse_root_in};
-pub use process::{allow_many_files, forbid_core_dumps, open_files, resident_bytes};
+pub use process::{allow_many_files, forbid_core_dumps, memory_limit_bytes, open_files, resident_bytes};
 pub use space::DiskSpace;
