@@ -170,8 +170,9 @@ fn exchange(settings: &Settings, old: &SecretFile, named: &str, post_quantum: bo
              the last logins, and mails that wait for their server."
                 .to_owned(),
             format!(
-                "When no municipality seals to the old key any more, {days} days after that (`answered_uploads_days`), and when \
-                 no list of before waits for its answer (`groeikluis status`), remove the old key's lines from the new file and restart."
+                "When no municipality seals to the old key any more, {days} days after that (`answered_uploads_days`), \
+                 and when no list of before waits for its answer (`groeikluis status`), remove the old key's lines from \
+                 the new file and restart."
             ),
             destroy(old, ", unless a backup from before step 1 is still to be restored"),
         ],

@@ -325,10 +325,9 @@ fn log(out: &mut String) {
     heading(out, "8. Het logboek in /log");
     let log = "Elke verzending wordt opgetekend in een logboek dat achteraf niet ongemerkt gewijzigd kan worden. In /log \
         vindt u de laatste ondertekende stand (checkpoint), de publieke sleutel van het logboek (log.vkey) en, in de map \
-        receipts, een ontvangstbewijs van elk bestand dat u stuurde of dat voor u klaargezet werd, met wat erbij hoort om het te \
-        lezen (receipt.dictionary). Bewaar die bewijzen \
-        en nu en dan een kopie van de stand: daarmee kan uw bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen \
-        van burgers staan er niet in.";
+        receipts, een ontvangstbewijs van elk bestand dat u stuurde of dat voor u klaargezet werd, met wat erbij hoort \
+        om het te lezen (receipt.dictionary). Bewaar die bewijzen en nu en dan een kopie van de stand: daarmee kan uw \
+        bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen van burgers staan er niet in.";
     paragraph(out, "", 0, log);
 }
 
