@@ -20,11 +20,16 @@ pub(super) struct Arguments {
     /// As JSON.
     #[arg(long)]
     json: bool,
+    /// Only what the files of the configuration say, and not the keys and certificates that they name: what a reload asks
+    /// for, for whoever may not read the keys.
+    #[arg(long)]
+    files_only: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let main = &arguments.config.config;
     let (faults, tenants) = match config::load(main) {
+        Ok(settings) if arguments.files_only => (Vec::new(), settings.tenants.len()),
         Ok(settings) => {
             let mut faults = config::check_secrets(&settings);
             faults.extend(certificates(main, &settings));

@@ -39,6 +39,9 @@ log: {origin: groeikluis.test/2026, key: credential:log.key}
 mail: {smtp: "127.0.0.1:2525", from: groeikluis@uitwisseling.example, ops: [ops@uitwisseling.example], gather_seconds: 1}
 "#;
 
+/// Who answers for a key.
+const OWNER: &str = "Anneleen";
+
 /// Where the tenant's files are on the machine, with what it logs in with.
 const CLIENT: &str = "/root/client";
 
@@ -194,7 +197,9 @@ impl Booted {
         for command in ["verify", "show", "erase"] {
             self.run(&format!("groeikluis audit {command} --config {MAIN_FILE}")).well();
         }
-        for command in ["daily", "serve", "backup --to /root --recipient $(age-keygen -y bree.agekey)"] {
+        for command in
+            ["daily", "serve", "ledger rebuild", "backup --to /root --recipient $(age-keygen -y bree.agekey)"]
+        {
             let refused = self.run(&format!("cd {CLIENT} && groeikluis {command}"));
             assert!(refused.code != Some(0) && refused.stderr.contains("belongs to user"), "{command}: {refused:?}");
         }
@@ -248,7 +253,25 @@ impl Booted {
         assert_eq!(self.process(), process);
         self.sftp("ls outbox\n").well();
         fs::write(&main, MAIN).unwrap();
+        // Whose key is changed is not for the journal.
+        let tenant = self.path("etc/groeikluis/tenants/bree.yaml");
+        let before = fs::read_to_string(&tenant).unwrap();
+        let changed = before.replacen("owner: \"", &format!("owner: \"{OWNER} "), 1);
+        assert_ne!(changed, before);
+        fs::write(&tenant, changed).unwrap();
+        let plan = self.run("groeikluis plan").well().stdout;
+        let line = plan.lines().find(|line| line.contains(OWNER)).expect("a line on the key");
+        let fingerprint = line.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
+        let reloads = || self.machine.journal("groeikluis").matches("configuration read again").count();
+        let earlier = reloads();
         self.run("systemctl reload groeikluis.service").well();
+        wait_until("the reload", || reloads() > earlier);
+        let journal = self.machine.journal("groeikluis");
+        assert!(!journal.contains(OWNER) && !journal.contains(&fingerprint), "{journal}");
+        fs::write(&tenant, before).unwrap();
+        let earlier = reloads();
+        self.run("systemctl reload groeikluis.service").well();
+        wait_until("the reload back", || reloads() > earlier);
     }
 
     fn the_day_is_done(&self) {
@@ -272,7 +295,9 @@ impl Booted {
             entries.iter().find(|entry| entry["MESSAGE"].as_str().unwrap_or("").starts_with("register loaded"));
         let loaded = loaded.expect("the register's entry");
         assert!(loaded["GROEIKLUIS_ROWS"].is_string() && loaded["_SYSTEMD_UNIT"] == "groeikluis.service", "{loaded}");
-        for secret in self.numbers.iter().map(String::as_str).chain(["AGE-SECRET", "PRIVATE KEY", "kinderen.csv"]) {
+        for secret in
+            self.numbers.iter().map(String::as_str).chain(["AGE-SECRET", "PRIVATE KEY", "kinderen.csv", OWNER])
+        {
             assert!(!lines.contains(secret), "{secret} is in the journal");
         }
     }

@@ -22,10 +22,11 @@ use crate::{
 use debian::{inside, make_package, make_root};
 
 /// What the package must have, and where.
-const FILES: [&str; 17] = [
+const FILES: [&str; 18] = [
     "usr/bin/groeikluis",
     "usr/lib/systemd/system/groeikluis.service",
     "usr/lib/systemd/system/groeikluis.socket",
+    "usr/lib/systemd/system/groeikluis-console.service",
     "usr/lib/systemd/system/groeikluis-daily.service",
     "usr/lib/systemd/system/groeikluis-daily.timer",
     "usr/lib/systemd/system/groeikluis-failed@.service",
@@ -79,6 +80,7 @@ fn verify_units(root: &Path, directory: &Path) {
     let names = [
         "groeikluis.service",
         "groeikluis.socket",
+        "groeikluis-console.service",
         "groeikluis-daily.service",
         "groeikluis-daily.timer",
         "groeikluis-failed@.service",
