@@ -15,7 +15,6 @@ use crate::{
     config::Settings,
     daemon::{
         self,
-        inboxes::full_inboxes,
         needs::{self, Ending, Ends},
     },
 };
@@ -129,7 +128,7 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
                 } });
             }
         }
-        for inbox in full_inboxes(settings) {
+        for inbox in site.full_inboxes(settings) {
             let (taken, limit) = inbox.sizes();
             tasks.push(Task { urgent: false, text: html! {
                 (tables::tenant(&inbox.tenant)) ": "

@@ -11,7 +11,11 @@ use jiff::Timestamp;
 use super::{ConsoleError, ConsoleOptions, tail::Tail, verification::Verification};
 use crate::{
     config::{self, Settings},
-    daemon::{self, log_dir},
+    daemon::{
+        self,
+        inboxes::{FullInbox, KnownInboxes},
+        log_dir,
+    },
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary},
     transfer_log::VerifierKey,
@@ -30,6 +34,7 @@ pub(super) struct Site {
     tail: Mutex<Tail>,
     pub verification: Verification,
     pub clock: Clock,
+    inboxes: Mutex<KnownInboxes>,
     /// Whether it listens on an address, so that a page of elsewhere could reach it through somebody's browser.
     pub on_loopback: bool,
 }
@@ -51,6 +56,7 @@ impl Site {
             tail: Mutex::default(),
             verification,
             clock: options.clock,
+            inboxes: Mutex::default(),
             on_loopback,
         })
     }
@@ -101,6 +107,11 @@ impl Site {
     /// Whether a daemon runs, as far as this process may know.
     pub fn is_running(&self) -> bool {
         daemon::is_running(&self.settings().0.state_dir)
+    }
+
+    /// Those whose uploads take nearly all that they may, a minute ago at most.
+    pub fn full_inboxes(&self, settings: &Settings) -> Vec<FullInbox> {
+        self.inboxes.lock().unwrap_or_else(PoisonError::into_inner).full(settings).to_vec()
     }
 
     /// Seconds since then.

@@ -1,6 +1,8 @@
 //! Whose uploads take nearly all that they may have on disk: then the tenant is refused what it sends, and is told so by
 //! the status of its client alone.
 
+use std::time::{Duration, Instant};
+
 use crate::{
     config::Settings,
     domain::{ByteSize, TenantId},
@@ -33,6 +35,23 @@ impl FullInbox {
     }
 }
 
+/// How long a look at all uploads stands for who looks again and again: hundreds of tenants have some 100,000 files, and an
+/// inbox does not fill unseen within it.
+const STANDS: Duration = Duration::from_mins(1);
+
+/// What stands of the last look.
+#[derive(Debug, Default)]
+pub struct KnownInboxes(Option<(Instant, Vec<FullInbox>)>);
+
+impl KnownInboxes {
+    /// Those that are nearly full, as they were a minute ago at most.
+    pub fn full(&mut self, settings: &Settings) -> &[FullInbox] {
+        self.0.take_if(|(at, _)| at.elapsed() >= STANDS);
+        let (_, full) = self.0.get_or_insert_with(|| (Instant::now(), full_inboxes(settings)));
+        full
+    }
+}
+
 /// Those that are nearly full, as the disk says; for any process that may look there.
 pub fn full_inboxes(settings: &Settings) -> Vec<FullInbox> {
     let mut found = Vec::new();
@@ -52,7 +71,8 @@ pub fn full_inboxes(settings: &Settings) -> Vec<FullInbox> {
     found
 }
 
-fn is_nearly_full(taken: u64, limit: u64, upload: u64) -> bool {
+/// Whether the next upload at its limit may not fit any more; all are bytes.
+pub(super) fn is_nearly_full(taken: u64, limit: u64, upload: u64) -> bool {
     let least = (limit / LEAST_PART).max(upload.min(limit / HALF));
     limit.saturating_sub(taken) < least
 }

@@ -6,12 +6,12 @@ use jiff::{SignedDuration, Timestamp, ToSpan};
 
 use super::{
     WARN_DAYS,
-    tail::{Refusal, Register, Tail},
+    tail::{REFUSED_WITHIN, Register, Tail},
     warnings,
 };
 use crate::{
     config::Settings,
-    daemon::{disks::full_disks, inboxes::full_inboxes, is_running, needs, retention_late_since, waiting_mails},
+    daemon::{disks::full_disks, inboxes::KnownInboxes, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     exchange::MOST_DEATHS,
@@ -24,15 +24,13 @@ const UNFETCHED_AFTER_DAYS: u32 = 7;
 /// A list that waits longer than this is named: an answer takes seconds.
 const WAITS_TOO_LONG: SignedDuration = SignedDuration::from_mins(5);
 
-/// Refusals within this time are named.
-const REFUSED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
-
 /// What is looked at again and again.
 pub(super) struct Watcher {
     settings: Settings,
     clock: Clock,
     all: bool,
     tail: Tail,
+    inboxes: KnownInboxes,
 }
 
 /// Everything at a moment.
@@ -71,7 +69,7 @@ const REMOVED_WITHIN_DAYS: i64 = 7;
 impl Watcher {
     /// Of that configuration; with `all` also tenants that never did anything.
     pub fn new(settings: Settings, clock: Clock, all: bool) -> Self {
-        Self { settings, clock, all, tail: Tail::default() }
+        Self { settings, clock, all, tail: Tail::default(), inboxes: KnownInboxes::default() }
     }
 
     /// Goes on with another configuration.
@@ -126,7 +124,7 @@ impl Watcher {
                 }
             }
         }
-        for text in self.refusals(ledger.as_ref(), now)? {
+        for text in self.refusals(now) {
             need(false, text);
         }
         if let Some(last) = running.then(|| retention_late_since(state_dir, now)).flatten() {
@@ -136,7 +134,7 @@ impl Watcher {
             let (free, total) = disk.room();
             need(true, format!("the disk of {} is nearly full: {free} free of {total}", disk.directory.display()));
         }
-        for inbox in full_inboxes(&self.settings) {
+        for inbox in self.inboxes.full(&self.settings) {
             let (tenant, (taken, limit)) = (&inbox.tenant, inbox.sizes());
             need(
                 false,
@@ -160,27 +158,18 @@ impl Watcher {
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
     }
 
-    /// What was refused of late: a line for each tenant and rule. Trials are between a tenant and its test inbox.
-    fn refusals(&self, ledger: Option<&SqliteLedger>, now: Timestamp) -> anyhow::Result<Vec<String>> {
-        let mut found: Vec<(&Refusal, usize)> = Vec::new();
-        for refusal in self.tail.refusals.iter().filter(|one| now.duration_since(one.at) < REFUSED_WITHIN) {
-            let told = ledger.map(|ledger| ledger.delivery(&refusal.delivery)).transpose()?.flatten();
-            if told.is_some_and(|row| row.test) {
-                continue;
+    /// What was refused of late: a line for each tenant and rule, the newest first.
+    fn refusals(&self, now: Timestamp) -> Vec<String> {
+        let groups = self.tail.refusals().into_iter().filter_map(|(tenant, reason, times)| {
+            let count = times.iter().take_while(|at| now.duration_since(**at) < REFUSED_WITHIN).count();
+            let last = moment(*times.front()?);
+            match count {
+                0 => None,
+                1 => Some(format!("{tenant}: list refused at {last}: {reason}")),
+                _ => Some(format!("{tenant}: {count} lists refused, the last at {last}: {reason}")),
             }
-            let is_same = |(other, _): &&mut (&Refusal, usize)| {
-                (&other.tenant, &other.reason) == (&refusal.tenant, &refusal.reason)
-            };
-            match found.iter_mut().find(is_same) {
-                Some((_, count)) => *count += 1,
-                None => found.push((refusal, 1)),
-            }
-        }
-        let texts = found.into_iter().map(|(Refusal { at, tenant, reason, .. }, count)| match count {
-            1 => format!("{tenant}: list refused at {}: {reason}", moment(*at)),
-            _ => format!("{tenant}: {count} lists refused, the last at {}: {reason}", moment(*at)),
         });
-        Ok(texts.collect())
+        groups.collect()
     }
 
     /// What time alone brought about.

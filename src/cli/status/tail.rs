@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use crate::{
     domain::TenantId,
@@ -21,6 +21,9 @@ const KEPT_EVENTS: usize = 500;
 
 /// Hours of traffic that are kept.
 pub(super) const HOURS: usize = 24;
+
+/// Refusals within this time are named.
+pub(super) const REFUSED_WITHIN: SignedDuration = SignedDuration::from_hours(24);
 
 /// Seconds in an hour.
 const HOUR: i64 = 3_600;
@@ -39,19 +42,21 @@ pub(super) struct Tail {
     pub register: Register,
     /// When a register was last refused, if none was loaded since.
     pub register_refused: Option<Timestamp>,
-    /// Lists that were refused, newest first.
-    pub refusals: VecDeque<Refusal>,
+    /// When lists were refused within [`REFUSED_WITHIN`] of the newest entry, newest first, by tenant and by the code of
+    /// the rule that they did not meet; without trials, which are between a tenant and its test inbox.
+    refusals: BTreeMap<(TenantId, String), VecDeque<Timestamp>>,
+    /// The last list that was refused, until the delivery that explains it tells whether it was a trial.
+    unexplained: Option<Refusal>,
 }
 
 /// A list that was refused.
 #[derive(Debug, Clone)]
-pub(super) struct Refusal {
-    pub at: Timestamp,
-    pub tenant: TenantId,
-    /// The code of the rule that it did not meet.
-    pub reason: String,
+struct Refusal {
+    at: Timestamp,
+    tenant: TenantId,
+    reason: String,
     /// The delivery that explains it.
-    pub delivery: String,
+    delivery: String,
 }
 
 /// What the newest entries say of the register in use.
@@ -123,6 +128,22 @@ impl Tail {
         (this - hours + 1..=this).map(|hour| self.hours.get(&hour).copied().unwrap_or_default()).collect()
     }
 
+    /// When lists were refused, newest first, by tenant and the code of the rule; what was refused last stands first.
+    pub fn refusals(&self) -> Vec<(&TenantId, &str, &VecDeque<Timestamp>)> {
+        let groups = self.refusals.iter().map(|((tenant, reason), times)| (tenant, reason.as_str(), times));
+        let mut groups: Vec<_> = groups.collect();
+        groups.sort_by_key(|(.., times)| std::cmp::Reverse(times.front().copied()));
+        groups
+    }
+
+    fn refuse(&mut self, Refusal { at, tenant, reason, .. }: Refusal) {
+        self.refusals.entry((tenant, reason)).or_default().push_front(at);
+        for times in self.refusals.values_mut() {
+            while times.pop_back_if(|earlier| at.duration_since(*earlier) >= REFUSED_WITHIN).is_some() {}
+        }
+        self.refusals.retain(|_, times| !times.is_empty());
+    }
+
     fn take(&mut self, entry: &StoredEntry) {
         let hour = self.hours.entry(entry.at.as_second() / HOUR).or_default();
         match &entry.event {
@@ -136,9 +157,16 @@ impl Tail {
             Event::RegisterRefused(_) => self.register_refused = Some(entry.at),
             Event::ListRefused(refused) => {
                 let (reason, delivery) = (entry.reason.clone().unwrap_or_default(), refused.delivery_id.clone());
-                if let Some(tenant) = entry.context.tenant.clone() {
-                    self.refusals.push_front(Refusal { at: entry.at, tenant, reason, delivery });
-                    self.refusals.truncate(KEPT_EVENTS);
+                let tenant = entry.context.tenant.clone();
+                let refusal = tenant.map(|tenant| Refusal { at: entry.at, tenant, reason, delivery });
+                if let Some(before) = std::mem::replace(&mut self.unexplained, refusal) {
+                    self.refuse(before);
+                }
+            }
+            Event::DeliveryCreated(created) => {
+                let explained = self.unexplained.take_if(|refusal| refusal.delivery == created.delivery_id);
+                if let Some(refusal) = explained.filter(|_| !created.test) {
+                    self.refuse(refusal);
                 }
             }
             _ => {}
@@ -173,4 +201,53 @@ fn details(entry: &StoredEntry) -> String {
     };
     let parts = [entry.reason.clone(), entry.context.key.clone().filter(|_| own.is_empty()), Some(own)];
     parts.into_iter().flatten().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer_log::{Context, DeliveryCreated, ListRefused, support};
+
+    /// A list that was refused so many seconds after the first, for a reason, with the delivery that explains it.
+    fn refused(tail: &mut Tail, seconds: i64, reason: &str, test: bool) {
+        let at = Timestamp::from_second(1_790_000_000 + seconds).unwrap();
+        let (id, file) = (format!("{seconds:032x}"), String::new());
+        let refused = ListRefused { rows: None, invalid: None, delivery_id: id.clone(), file };
+        let created = DeliveryCreated { delivery_id: id, test, ..support::delivery() };
+        for (event, reason) in
+            [(Event::ListRefused(refused), Some(reason.to_owned())), (Event::DeliveryCreated(created), None)]
+        {
+            let (context, digests, bytes): (Context, _, _) = (support::context(), Vec::new(), Vec::new());
+            let outcome = if reason.is_some() { Outcome::Failure } else { Outcome::Success };
+            tail.take(&StoredEntry {
+                seq: 0,
+                at,
+                outcome,
+                reason,
+                event,
+                context,
+                software: String::new(),
+                digests,
+                bytes,
+            });
+        }
+    }
+
+    #[test]
+    fn trials_hide_no_refusal_and_yesterdays_are_forgotten() {
+        let mut tail = Tail::default();
+        refused(&mut tail, 0, "list-empty", false);
+        refused(&mut tail, 1, "duplicate", false);
+        for seconds in 2..1_000 {
+            refused(&mut tail, seconds, "duplicate", true);
+        }
+        refused(&mut tail, 1_000, "list-empty", false);
+        let told = |tail: &Tail| {
+            let groups = tail.refusals().into_iter().map(|(_, reason, times)| (reason.to_owned(), times.len()));
+            groups.collect::<Vec<_>>()
+        };
+        assert_eq!(told(&tail), [("list-empty".to_owned(), 2), ("duplicate".to_owned(), 1)]);
+        refused(&mut tail, 24 * 3_600 + 1, "list-empty", false);
+        assert_eq!(told(&tail), [("list-empty".to_owned(), 2)]);
+    }
 }
