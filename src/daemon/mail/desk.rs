@@ -47,7 +47,7 @@ const LOOK_FROM_HOUR: i8 = 7;
 
 /// How often it looks at what is left of the disks and of inboxes, and for lists that were set aside: a burst of uploads
 /// fills gigabytes in minutes.
-const LOOK_AT_DISKS_EVERY: Duration = Duration::from_mins(5);
+const LOOK_AT_STATE_EVERY: Duration = Duration::from_mins(5);
 
 /// So many days before something ends it is told, each once.
 const TOLD_BEFORE_DAYS: [i32; 3] = [60, 30, 7];
@@ -69,7 +69,7 @@ pub(super) struct Writer {
     /// Since when there is something to end a turn for.
     since: Option<Instant>,
     not_before: Option<Instant>,
-    disks_looked: Option<Instant>,
+    state_looked: Option<Instant>,
 }
 
 /// Why a turn could not be ended; it is tried again.
@@ -136,7 +136,7 @@ impl Writer {
             }
         };
         let read = mark.size;
-        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None, disks_looked: None }
+        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None, state_looked: None }
     }
 
     /// Reads on, and ends the turn when it is time.
@@ -229,10 +229,10 @@ impl Writer {
     /// list that was set aside, that it came to it. What ended is told anew if it comes back, but not on the same day:
     /// whoever fills and empties an inbox fills nobody's mailbox.
     fn conditions(&mut self, settings: &Settings) -> Result<Seen, DeskError> {
-        if self.disks_looked.is_some_and(|at| at.elapsed() < LOOK_AT_DISKS_EVERY) {
+        if self.state_looked.is_some_and(|at| at.elapsed() < LOOK_AT_STATE_EVERY) {
             return Ok(Seen::default());
         }
-        self.disks_looked = Some(Instant::now());
+        self.state_looked = Some(Instant::now());
         let today = brussels_date(self.parts.clock.now());
         let mut seen = Seen::default();
         if self.mark.disk_told != Some(today) {
