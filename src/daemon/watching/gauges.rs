@@ -11,8 +11,9 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::Watched;
 use crate::{
-    daemon::{needs::set_aside, opening::log_dir, retention::last_night},
+    daemon::{inboxes::is_nearly_full, needs::set_aside, opening::log_dir, retention::last_night},
     durable,
+    ledger::SubmissionRow,
     metrics::Sheet,
 };
 
@@ -110,23 +111,28 @@ impl Watched {
 
     /// What the ledger knows. When it does not answer, these are missing, which an alert notices.
     fn waiting(&self, sheet: &mut Sheet) {
-        let (waiting, summary) = match (self.ledger.waiting(), self.ledger.summary()) {
-            (Ok(waiting), Ok(summary)) => (waiting, summary),
-            (Err(error), _) | (_, Err(error)) => {
+        let ledger = self.ledger.as_ref();
+        let known = (ledger.waiting(), ledger.summary(), set_aside(&self.at_start.state_dir, ledger));
+        let (waiting, summary, aside) = match known {
+            (Ok(waiting), Ok(summary), Ok(aside)) => (waiting, summary, aside),
+            (Err(error), ..) | (_, Err(error), _) | (.., Err(error)) => {
                 tracing::error!(error = &error as &dyn std::error::Error, "metrics lack what the ledger knows");
                 return;
             }
         };
-        if let Ok(aside) = set_aside(&self.at_start.state_dir, self.ledger.as_ref()) {
-            let help = "Lists that are not tried any more, since the process died over each of them";
-            sheet.number("lists_set_aside", help, aside.len() as u64);
-        }
         let settings = self.live.settings();
-        // Of a tenant that left the configuration nobody answers a list: it would hide another's that is stuck.
-        let waiting: Vec<_> = waiting.iter().filter(|row| settings.tenants.contains_key(&row.tenant)).collect();
-        sheet.number("lists_waiting", "Lists that are neither answered nor refused", waiting.len() as u64);
+        // Of a tenant that left the configuration nobody answers a list, and none that is set aside: each would hide
+        // another that is stuck.
+        let is_tried = |row: &&SubmissionRow| {
+            settings.tenants.contains_key(&row.tenant) && aside.iter().all(|aside| aside.id != row.id)
+        };
+        let waiting: Vec<_> = waiting.iter().filter(is_tried).collect();
+        let help = "Lists that are not tried any more, since the process died over them or others of their tenants";
+        sheet.number("lists_set_aside", help, aside.len() as u64);
+        let help = "Lists that are neither answered nor refused; without those that are set aside";
+        sheet.number("lists_waiting", help, waiting.len() as u64);
         let oldest = waiting.first().map_or(0.0, |row| self.age(row.received_at));
-        let help = "Since the oldest list that waits was received; 0 when none waits";
+        let help = "Since the oldest list that waits, and is not set aside, was received; 0 when none waits";
         sheet.seconds("oldest_unanswered_list_age", help, oldest);
         let lines: Vec<_> =
             summary.tenants.iter().filter(|(tenant, _)| settings.tenants.contains_key(*tenant)).collect();
@@ -143,9 +149,16 @@ impl Watched {
     fn inboxes(&self, sheet: &mut Sheet) {
         let settings = self.live.settings();
         let uploading = || settings.tenants.values().filter(|tenant| tenant.kind.uploads());
-        let taken =
-            uploading().filter_map(|tenant| Some((tenant.id.to_string(), self.boxes.inbox_bytes(&tenant.id).ok()?)));
+        let measured = uploading().filter_map(|tenant| Some((tenant, self.boxes.inbox_bytes(&tenant.id).ok()?)));
+        let measured: Vec<_> = measured.collect();
+        let taken = measured.iter().map(|(tenant, taken)| (tenant.id.to_string(), *taken));
         sheet.bytes_each("inbox", "What uploads take on disk, until retention removes them", taken);
+        let full = measured.iter().map(|(tenant, taken)| {
+            let limits = &tenant.limits;
+            (tenant.id.to_string(), u64::from(is_nearly_full(*taken, limits.inbox_bytes, limits.upload_bytes)))
+        });
+        let help = "Whether an upload at its limit may not fit any more, or less than a tenth is left";
+        sheet.numbers("inbox_nearly_full", help, full);
         let limits = uploading().map(|tenant| (tenant.id.to_string(), tenant.limits.inbox_bytes));
         sheet.bytes_each("inbox_limit", "What uploads may take on disk", limits);
     }
