@@ -106,11 +106,21 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
     if let Some(ledger) = site.ledger()? {
         let fault = ConsoleError::Ledger;
         let aside = needs::set_aside(&settings.state_dir, &ledger).map_err(fault)?;
-        for needs::SetAside { tenant, received_at, .. } in &aside {
+        for needs::SetAside { tenant, received_at, parked, .. } in &aside {
             let came = language.moment(*received_at);
+            let why = match parked {
+                false => language.of(
+                    "de dienst viel herhaaldelijk uit tijdens de behandeling van deze lijst",
+                    "the service died repeatedly while it worked on this list",
+                ),
+                true => language.of(
+                    "de dienst viel herhaaldelijk uit tijdens de behandeling van andere lijsten van deze deelnemer",
+                    "the service died repeatedly while it worked on other lists of this tenant",
+                ),
+            };
             tasks.push(Task { urgent: true, text: html! {
                 (tables::tenant(tenant)) ": "
-                (language.of(format!("de lijst van {came} is opzijgezet: de dienst viel er twee keer op uit"), format!("the list of {came} is set aside: the service died over it twice")))
+                (language.of(format!("de lijst van {came} is opzijgezet: {why}"), format!("the list of {came} is set aside: {why}")))
             } });
         }
         for (tenant, count, since) in needs::waiting(&ledger, &aside).map_err(fault)? {

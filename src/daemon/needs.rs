@@ -1,7 +1,7 @@
 //! What needs a hand of those who run the exchange: what ends, what was not fetched, what waits, what did not come.
 //!
-//! It is worked out from the configuration, the ledger and the state directory alone, so that any process can, and the same for `status` and
-//! for mail. Days are those of Brussels.
+//! It is worked out from the configuration, the ledger and the state directory alone, so that any process can, and the
+//! same for `status` and for mail. Days are those of Brussels.
 
 use std::path::Path;
 
@@ -13,7 +13,7 @@ use crate::{
         Kind, Protocol, ProtocolId, TenantId, brussels_date,
         protocol::{Route, Status, Use, Validity},
     },
-    exchange,
+    exchange::{self, Aside},
     ledger::{DeliveryRow, Ledger, LedgerError, SubmissionState},
 };
 
@@ -86,6 +86,8 @@ pub struct SetAside {
     pub id: String,
     /// When it came.
     pub received_at: Timestamp,
+    /// Whether it was not over this list that the process died, but over others of its tenant.
+    pub parked: bool,
 }
 
 /// Everything in use that has a last day, tenant by tenant.
@@ -199,20 +201,21 @@ fn own_retention_days(settings: &Settings, row: &DeliveryRow) -> Option<u32> {
     tenant.protocols.iter().find(|protocol| protocol.id == *reference).map(|protocol| protocol.retention_days)
 }
 
-/// Lists that are not tried any more, since the process died over each of them too often; oldest first.
+/// Lists that are not tried any more, since the process died over each of them too often, or over others of its tenant;
+/// oldest first.
 ///
 /// # Errors
 /// The ledger's. What the disk does not tell is left out, with a warning.
 pub fn set_aside(state_dir: &Path, ledger: &dyn Ledger) -> Result<Vec<SetAside>, LedgerError> {
-    let ids = exchange::set_aside(state_dir).unwrap_or_else(|error| {
+    let aside = exchange::set_aside(state_dir).unwrap_or_else(|error| {
         tracing::warn!(error = &error as &dyn std::error::Error, "nobody knows whether lists are set aside");
         Vec::new()
     });
     let mut found = Vec::new();
-    for id in ids {
+    for Aside { id, parked } in aside {
         // Its tenant may have removed it since.
         let row = ledger.submission(&id)?.filter(|row| row.state == SubmissionState::Waiting);
-        found.extend(row.map(|row| SetAside { tenant: row.tenant, id, received_at: row.received_at }));
+        found.extend(row.map(|row| SetAside { tenant: row.tenant, id, received_at: row.received_at, parked }));
     }
     found.sort_by_key(|aside| aside.received_at);
     Ok(found)

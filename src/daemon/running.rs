@@ -246,17 +246,21 @@ impl Daemon {
         let control =
             tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
+        // Once nothing of the start can fail any more: a list that was worked on then would count as what it died of.
+        exchange.begin();
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));
         ready();
-        let mut failing_too = failing.clone();
+        let (mut failing_too, closes) = (failing.clone(), exchange.clone());
         let ended = async {
             tokio::select! {
                 () = shutdown => {}
                 _ = failing_too.wait_for(|failed| *failed) => {}
             }
             watched.drains();
+            // In a thread of its own, not waited for: the disk may be what keeps the daemon from stopping.
+            tokio::task::spawn_blocking(move || closes.closing());
         };
         let ServerEnd { connections_cut } = server.serve(listeners, ended).await;
         if connections_cut > 0 {

@@ -61,7 +61,7 @@ impl Common {
         receipts.start()
     }
 
-    /// The pipeline from lists to answers, at work.
+    /// The pipeline from lists to answers, which is at work when the daemon runs.
     pub fn exchange(&self, boxes: &Boxes, registers: &Arc<Registers>) -> Result<Exchange, DaemonError> {
         let parts = ExchangeParts {
             state: self.state.clone(),
@@ -75,7 +75,7 @@ impl Common {
             registers: registers.clone(),
             tenants: self.live.clone(),
         };
-        let exchange = Exchange::start(parts).map_err(DaemonError::Exchange)?;
+        let exchange = Exchange::open(parts).map_err(DaemonError::Exchange)?;
         self.live.connect(exchange.clone());
         Ok(exchange)
     }

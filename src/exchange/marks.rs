@@ -3,14 +3,19 @@
 //! A list that ends the process (out of memory, an abort, a stack that ran full) would be taken up again by each start, and
 //! one file would stop the service for everybody. So a mark stands for each list while it is worked on, in
 //! `state_dir/at-work`, and goes when the list is answered or refused. A start that finds one tries that list again with
-//! nothing else at work beside it, so that whoever was only near it is answered; and not any more when the process died
+//! no other list or run beside it, so that whoever was only near it is answered; and not any more when the process died
 //! over it [`MOST_DEATHS`] times: then it is set aside, for those who run the exchange to look at.
+//!
+//! systemd counts the ends of the service, whoever is at their cause, and gives it up after some. So they are counted for
+//! each tenant as well: once a list of a tenant is set aside, each other list of it is tried alone and sets itself aside by
+//! its first death; once [`MOST_SET_ASIDE`] are, none of its lists is tried, whichever it sends: they are parked.
 //!
 //! - A mark is there before the list is opened, and none is opened without one.
 //! - It is written without a synchronisation, so that no list waits for the disk because of it: what dies is the process,
 //!   and the kernel still has what was written. After a power cut a mark may be missing, and the list is tried as any other;
 //!   or one is there that was removed, and it goes since the ledger says that the list is settled.
-//! - A stop in order, a fault that the process outlives, and a panic that is caught are no deaths.
+//! - A stop in order, a fault that the process outlives, and a panic that is caught are no deaths. Nor is any end after the
+//!   process was told to stop: whoever kills it then does so since it took too long.
 //! - A mark holds the id of a submission and counts, and nothing that its sender wrote.
 
 use std::{
@@ -29,33 +34,51 @@ use crate::durable::{Directory, DurableError};
 /// (`StartLimitBurst=`).
 pub const MOST_DEATHS: u32 = 2;
 
+/// Lists of one tenant that are set aside, from which on its others are not tried. The first costs two ends of the service,
+/// and each after it one: three for a tenant, where systemd allows ten.
+pub const MOST_SET_ASIDE: usize = 2;
+
 /// The directory of the marks below the state directory.
 const MARKS_DIR: &str = "at-work";
 
 /// A mark at most, bytes: a count and a flag.
 const LONGEST_MARK_BYTES: u64 = 256;
 
+/// Stands among the marks from when the process was told to stop. No id begins like that.
+const CLOSING: &str = ".closing";
+
 /// What a mark says.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Mark {
     /// How often the process died while the list was worked on, and it was not settled since.
     deaths: u32,
     /// Whether it is worked on.
     at_work: bool,
+    /// Whether it is not tried because of others of its tenant.
+    #[serde(default)]
+    parked: bool,
+    /// Whether the transfer log has that it is not tried.
+    #[serde(default)]
+    told: bool,
 }
 
 impl Mark {
     /// What a mark means that holds something else: the process died while it was written.
-    const UNREADABLE: Self = Self { deaths: 0, at_work: true };
+    const UNREADABLE: Self = Self { deaths: 0, at_work: true, parked: false, told: false };
 
     fn read(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or(Self::UNREADABLE)
     }
 
-    /// What it comes to when the process is gone.
-    fn after_the_end(self) -> Self {
-        Self { deaths: self.deaths.saturating_add(u32::from(self.at_work)), at_work: false }
+    /// What it comes to when the process is gone, which died or was ending.
+    fn after_the_end(self, died: bool) -> Self {
+        let deaths = self.deaths.saturating_add(u32::from(self.at_work && died));
+        Self { deaths, at_work: false, ..self }
+    }
+
+    fn is_set_aside(self) -> bool {
+        self.deaths >= MOST_DEATHS
     }
 
     fn bytes(self) -> Vec<u8> {
@@ -68,17 +91,29 @@ impl Mark {
 pub(super) enum Standing {
     /// Nothing died over it.
     Clear,
-    /// The process died while it was worked on, once: it is tried with nothing beside it.
+    /// The process died while it was worked on, once, or over another of its tenant: it is tried with no other list or run
+    /// beside it.
     Suspect,
     /// It is not tried again by itself.
     SetAside,
+    /// It is not tried, since too many others of its tenant are set aside.
+    Parked,
+}
+
+/// A list that is not tried by itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Aside {
+    /// The submission's id.
+    pub id: String,
+    /// Whether nothing died over it, but over others of its tenant.
+    pub parked: bool,
 }
 
 /// The marks of this process, and those that earlier ones left.
 pub(super) struct Marks {
     directory: Directory,
-    /// Deaths over each list over which there were any.
-    deaths: Mutex<BTreeMap<String, u32>>,
+    /// What is known against lists, none of which is worked on by this.
+    known: Mutex<BTreeMap<String, Mark>>,
 }
 
 /// A list is worked on until this is dropped.
@@ -92,48 +127,102 @@ impl Marks {
     /// Opens the marks, and counts what the process before this one died over.
     pub fn open(state: &Directory) -> Result<Self, DurableError> {
         let directory = state.subdirectory(MARKS_DIR)?;
-        let mut deaths = BTreeMap::new();
-        for id in directory.names()? {
+        let died = !directory.contains(CLOSING);
+        let mut known = BTreeMap::new();
+        for id in directory.names()?.into_iter().filter(|id| id != CLOSING) {
             // What was being replaced when the process died.
             if id.starts_with('.') {
                 directory.remove_if_there(&id)?;
                 continue;
             }
             let before = read(&directory, &id)?;
-            let mark = before.after_the_end();
+            let mark = before.after_the_end(died);
             if mark != before {
                 directory.write(&id, &mark.bytes())?;
             }
-            deaths.insert(id, mark.deaths);
+            known.insert(id, mark);
         }
-        Ok(Self { directory, deaths: Mutex::new(deaths) })
+        // Last, since a start may end here as well.
+        directory.remove_if_there(CLOSING)?;
+        Ok(Self { directory, known: Mutex::new(known) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, u32>> {
-        self.deaths.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Mark>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn deaths(&self, id: &str) -> u32 {
+    fn known(&self, id: &str) -> Mark {
         self.lock().get(id).copied().unwrap_or_default()
     }
 
-    /// The lists over which the process died.
+    /// The lists against which something is known.
     pub fn suspects(&self) -> Vec<String> {
         self.lock().keys().cloned().collect()
     }
 
-    pub fn standing(&self, id: &str) -> Standing {
-        match self.deaths(id) {
-            0 => Standing::Clear,
-            MOST_DEATHS.. => Standing::SetAside,
+    /// The lists that are set aside, whether they still wait or not; without those that are parked.
+    pub fn set_aside(&self) -> Vec<String> {
+        self.lock().iter().filter(|(_, mark)| mark.is_set_aside()).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// How a list stands of whose tenant so many others are set aside.
+    pub fn standing(&self, id: &str, others: usize) -> Standing {
+        let mark = self.known(id);
+        match (mark, others) {
+            _ if mark.is_set_aside() => Standing::SetAside,
+            (_, MOST_SET_ASIDE..) => Standing::Parked,
+            (Mark { deaths: 0, parked: false, .. }, 0) => Standing::Clear,
             _ => Standing::Suspect,
         }
     }
 
+    /// A list is to be tried alone: one death over it, or one more, sets it aside.
+    pub fn suspect(&self, id: &str) -> Result<(), DurableError> {
+        self.note(id, |mark| Mark { deaths: mark.deaths.max(MOST_DEATHS.saturating_sub(1)), ..Mark::default() })
+    }
+
+    /// A list is not to be tried.
+    pub fn park(&self, id: &str) -> Result<(), DurableError> {
+        self.note(id, |mark| Mark { parked: true, ..mark })
+    }
+
+    /// Whether a list is not tried by itself.
+    pub fn is_aside(&self, id: &str) -> bool {
+        let mark = self.known(id);
+        mark.is_set_aside() || mark.parked
+    }
+
+    /// How often the process died over a list that is not tried; none when the log has it already.
+    pub fn untold(&self, id: &str) -> Option<u32> {
+        let mark = self.known(id);
+        (!mark.told).then_some(mark.deaths)
+    }
+
+    /// The log has that a list is not tried.
+    pub fn told(&self, id: &str) -> Result<(), DurableError> {
+        self.note(id, |mark| Mark { told: true, ..mark })
+    }
+
+    /// Changes what is known against a list that is not worked on.
+    fn note(&self, id: &str, change: impl FnOnce(Mark) -> Mark) -> Result<(), DurableError> {
+        let before = self.known(id);
+        let mark = change(before);
+        if mark != before {
+            self.directory.write(id, &mark.bytes())?;
+            self.lock().insert(id.to_owned(), mark);
+        }
+        Ok(())
+    }
+
+    /// The process was told to stop: nothing that ends it from now on is a death.
+    pub fn closing(&self) -> Result<(), DurableError> {
+        if self.directory.contains(CLOSING) { Ok(()) } else { self.directory.create_file(CLOSING).map(drop) }
+    }
+
     /// Marks a list before it is opened.
     pub fn begin<'a>(&'a self, id: &'a str) -> Result<AtWork<'a>, DurableError> {
-        let deaths = self.deaths(id);
-        let mark = Mark { deaths, at_work: true };
+        let deaths = self.known(id).deaths;
+        let mark = Mark { deaths, at_work: true, ..Mark::default() };
         if deaths > 0 {
             self.directory.write(id, &mark.bytes())?;
         } else {
@@ -152,12 +241,9 @@ impl Marks {
         }
     }
 
-    /// A list that was set aside is to be tried once more: one more death sets it aside again.
+    /// A list that was set aside or parked is to be tried once more: one more death sets it aside again.
     pub fn allow_again(&self, id: &str) -> Result<(), DurableError> {
-        let deaths = MOST_DEATHS.saturating_sub(1);
-        self.directory.write(id, &Mark { deaths, at_work: false }.bytes())?;
-        self.lock().insert(id.to_owned(), deaths);
-        Ok(())
+        self.note(id, |_| Mark { deaths: MOST_DEATHS.saturating_sub(1), ..Mark::default() })
     }
 }
 
@@ -170,12 +256,12 @@ impl AtWork<'_> {
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        let deaths = self.marks.deaths(self.id);
-        if self.is_settled || deaths == 0 {
+        let mark = self.marks.known(self.id);
+        if self.is_settled || mark.deaths == 0 {
             return self.marks.forget(self.id);
         }
         // It waits for its next try, and what is known against it stays known.
-        if let Err(error) = self.marks.directory.write(self.id, &Mark { deaths, at_work: false }.bytes()) {
+        if let Err(error) = self.marks.directory.write(self.id, &mark.bytes()) {
             tracing::warn!(error = &error as &dyn std::error::Error, "a list counts as worked on that waits");
         }
     }
@@ -183,18 +269,18 @@ impl Drop for AtWork<'_> {
 
 fn read(directory: &Directory, id: &str) -> Result<Mark, DurableError> {
     match directory.read(id, LONGEST_MARK_BYTES) {
-        Ok(bytes) => Ok(bytes.map_or(Mark { deaths: 0, at_work: false }, |bytes| Mark::read(&bytes))),
+        Ok(bytes) => Ok(bytes.map_or(Mark::default(), |bytes| Mark::read(&bytes))),
         Err(error) if error.source.kind() == std::io::ErrorKind::FileTooLarge => Ok(Mark::UNREADABLE),
         Err(error) => Err(error),
     }
 }
 
-/// The submissions that are set aside below a state directory, by id, in order; for any process that may look there. Some
-/// may be settled since, or removed by their tenants: the ledger tells.
+/// The submissions below a state directory that are not tried by themselves, in the order of their ids; for any process
+/// that may look there. Some may be settled since, or removed by their tenants: the ledger tells.
 ///
 /// # Errors
 /// [`DurableError`].
-pub fn set_aside(state_dir: &Path) -> Result<Vec<String>, DurableError> {
+pub fn set_aside(state_dir: &Path) -> Result<Vec<Aside>, DurableError> {
     let path = state_dir.join(MARKS_DIR);
     if !path.exists() {
         return Ok(Vec::new());
@@ -203,11 +289,11 @@ pub fn set_aside(state_dir: &Path) -> Result<Vec<String>, DurableError> {
     let mut found = Vec::new();
     for id in directory.names()?.into_iter().filter(|id| !id.starts_with('.')) {
         let mark = read(&directory, &id)?;
-        if !mark.at_work && mark.deaths >= MOST_DEATHS {
-            found.push(id);
+        if !mark.at_work && (mark.is_set_aside() || mark.parked) {
+            found.push(Aside { id, parked: !mark.is_set_aside() });
         }
     }
-    found.sort();
+    found.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(found)
 }
 
@@ -224,7 +310,7 @@ mod tests {
         }
 
         fn set_aside(&self) -> Vec<String> {
-            set_aside(self.0.path()).unwrap()
+            set_aside(self.0.path()).unwrap().into_iter().map(|aside| aside.id).collect()
         }
     }
 
@@ -246,14 +332,14 @@ mod tests {
         die(marks.begin("beside").unwrap());
         marks.begin("before").unwrap().settled();
         let marks = place.start();
-        let standings = ["poison", "beside", "before"].map(|id| marks.standing(id));
+        let standings = ["poison", "beside", "before"].map(|id| marks.standing(id, 0));
         assert_eq!(standings, [Standing::Suspect, Standing::Suspect, Standing::Clear]);
         die(marks.begin("poison").unwrap());
         // The other was not at work this time.
         let marks = place.start();
-        assert_eq!([marks.standing("poison"), marks.standing("beside")], [Standing::SetAside, Standing::Suspect]);
+        assert_eq!([marks.standing("poison", 0), marks.standing("beside", 0)], [Standing::SetAside, Standing::Suspect]);
         marks.begin("beside").unwrap().settled();
-        assert_eq!(marks.standing("beside"), Standing::Clear);
+        assert_eq!(marks.standing("beside", 0), Standing::Clear);
         assert_eq!(
             (place.set_aside(), place.start().suspects()),
             (vec!["poison".to_owned()], vec!["poison".to_owned()])
@@ -262,10 +348,10 @@ mod tests {
         let marks = place.start();
         marks.allow_again("poison").unwrap();
         assert!(place.set_aside().is_empty());
-        assert_eq!(marks.standing("poison"), Standing::Suspect);
+        assert_eq!(marks.standing("poison", 0), Standing::Suspect);
         die(marks.begin("poison").unwrap());
         let marks = place.start();
-        assert_eq!(marks.standing("poison"), Standing::SetAside);
+        assert_eq!(marks.standing("poison", 0), Standing::SetAside);
         marks.forget("poison");
         assert!(place.set_aside().is_empty() && place.start().suspects().is_empty());
     }
@@ -285,7 +371,7 @@ mod tests {
         assert_eq!(marks.suspects(), ["once"]);
         drop(marks.begin("once").unwrap());
         // It waits, as a suspect still: it was not settled.
-        assert_eq!(place.start().standing("once"), Standing::Suspect);
+        assert_eq!(place.start().standing("once", 0), Standing::Suspect);
     }
 
     #[test]
@@ -298,9 +384,76 @@ mod tests {
         std::fs::write(directory.join(".x.new"), "{").unwrap();
         let marks = place.start();
         assert_eq!(marks.suspects(), ["empty", "long"]);
-        assert_eq!((marks.deaths("empty"), marks.deaths("long")), (1, 1));
+        assert_eq!((marks.known("empty").deaths, marks.known("long").deaths), (1, 1));
         assert!(!directory.join(".x.new").exists());
         marks.begin("empty").unwrap().settled();
         assert_eq!(place.start().suspects(), ["long"]);
+    }
+
+    #[test]
+    fn whatever_one_tenant_sends_ends_the_process_three_times_at_most() {
+        let place = place();
+        let poisons = ["1", "2", "3", "4", "5"];
+        let mut deaths = 0;
+        loop {
+            let marks = place.start();
+            let others = |id: &str| marks.set_aside().iter().filter(|aside| *aside != id).count();
+            let mut tried = Vec::new();
+            for id in poisons {
+                match marks.standing(id, others(id)) {
+                    Standing::Clear => tried.push(id),
+                    Standing::Suspect => {
+                        marks.suspect(id).unwrap();
+                        tried.push(id);
+                    }
+                    Standing::Parked => marks.park(id).unwrap(),
+                    Standing::SetAside => {}
+                }
+            }
+            // A tenant's lists are worked on one after another.
+            let Some(first) = tried.first() else { break };
+            die(marks.begin(first).unwrap());
+            deaths += 1;
+        }
+        assert_eq!(deaths, 3);
+        let aside = set_aside(place.0.path()).unwrap();
+        let parked: Vec<_> = aside.iter().filter(|aside| aside.parked).map(|aside| aside.id.as_str()).collect();
+        assert_eq!((aside.len(), parked), (5, vec!["3", "4", "5"]));
+        // Allowed again, each is tried alone, and may kill once.
+        let marks = place.start();
+        for id in poisons {
+            marks.allow_again(id).unwrap();
+        }
+        assert!(place.set_aside().is_empty());
+        assert!(poisons.iter().all(|id| marks.standing(id, 0) == Standing::Suspect));
+    }
+
+    #[test]
+    fn an_end_after_a_stop_was_asked_for_is_no_death() {
+        let place = place();
+        let marks = place.start();
+        die(marks.begin("slow").unwrap());
+        marks.closing().unwrap();
+        marks.closing().unwrap();
+        let marks = place.start();
+        assert_eq!(marks.standing("slow", 0), Standing::Clear);
+        // The one after it counts again.
+        die(marks.begin("slow").unwrap());
+        assert_eq!(place.start().standing("slow", 0), Standing::Suspect);
+    }
+
+    #[test]
+    fn that_a_list_is_not_tried_is_told_once() {
+        let place = place();
+        for _ in 0..MOST_DEATHS {
+            die(place.start().begin("poison").unwrap());
+        }
+        let marks = place.start();
+        assert_eq!(marks.untold("poison"), Some(MOST_DEATHS));
+        marks.told("poison").unwrap();
+        assert_eq!(place.start().untold("poison"), None);
+        marks.allow_again("poison").unwrap();
+        die(marks.begin("poison").unwrap());
+        assert_eq!(place.start().untold("poison"), Some(MOST_DEATHS));
     }
 }

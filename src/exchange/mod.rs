@@ -26,7 +26,7 @@ mod worker;
 pub use answer::{Answerable, Checked, Opened};
 pub use assignment::AssignmentFault;
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
-pub use marks::{MOST_DEATHS, set_aside};
+pub use marks::{Aside, MOST_SET_ASIDE, set_aside};
 pub use matching::{Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use registers::{Registers, TRIAL_CHILDREN};
@@ -77,6 +77,9 @@ pub enum ExchangeError {
     /// What a list that kills the process is known by could not be kept.
     #[error("that a list is being worked on could not be marked")]
     Mark(#[source] DurableError),
+    /// A list that the process may die of is tried alone.
+    #[error("an assignment is run, or files are removed")]
+    RunUnderWay,
     /// The daemon ends; the rest is done at the next start.
     #[error("the daemon is stopping")]
     Stopping,

@@ -18,7 +18,7 @@ pub(super) enum Job {
     Answer {
         /// Which.
         submission: Submission,
-        /// Whether nothing else is done meanwhile: the process may die of it.
+        /// Whether no other list or run is under way meanwhile: the process may die of it.
         alone: bool,
     },
     /// Tell a tenant more about an upload that was refused while it was written.
@@ -70,7 +70,8 @@ impl Job {
         !matches!(self, Self::Show(_))
     }
 
-    fn is_alone(&self) -> bool {
+    /// Whether no other list or run may be under way meanwhile; of lists, the queue sees to it.
+    pub fn is_alone(&self) -> bool {
         matches!(self, Self::Answer { alone: true, .. })
     }
 }

@@ -1,7 +1,7 @@
 //! The threads that answer, and what they do after a stop.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError, TryLockError},
     thread::JoinHandle,
 };
 
@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     domain::{Assignment, AssignmentId, Tenant, TenantId},
-    dropbox::{Boxes, RefusedUpload, Submission},
+    dropbox::{Area, Boxes, RefusedUpload, Submission},
     durable::{Clock, Directory},
     ledger::{Ledger, SubmissionRow, SubmissionState},
     lists,
     seal::Keyring,
-    transfer_log::TransferLog,
+    transfer_log::{Actor, Context, Event, ListSetAside, Record, TransferLog},
 };
 
 /// Tenants as they are now.
@@ -94,12 +94,18 @@ pub enum RetryFault {
 /// a list, so that more than this only waits for the same disk.
 const WORKERS: usize = 2;
 
+/// Why a list is not tried, in the log.
+const PROCESS_DIED: &str = "process-died";
+
+/// The same, where others of its tenant are set aside.
+const TENANT_SET_ASIDE: &str = "tenant-set-aside";
+
 impl Exchange {
-    /// Finishes what a stop left, and begins to answer.
+    /// Finishes what a stop left. Nothing is answered before [`Exchange::begin`]: a start that fails opens no list.
     ///
     /// # Errors
     /// [`ExchangeError`].
-    pub fn start(parts: ExchangeParts) -> Result<Self, ExchangeError> {
+    pub fn open(parts: ExchangeParts) -> Result<Self, ExchangeError> {
         let marks = Marks::open(&parts.state).map_err(ExchangeError::Mark)?;
         let exchange = Self {
             marks: Arc::new(marks),
@@ -110,17 +116,20 @@ impl Exchange {
             threads: Arc::default(),
         };
         exchange.recover()?;
-        let mut threads = exchange.threads.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(exchange)
+    }
+
+    /// Begins to answer.
+    pub fn begin(&self) {
+        let mut threads = self.threads.lock().unwrap_or_else(PoisonError::into_inner);
         for number in 0..WORKERS {
-            let worker = exchange.clone();
+            let worker = self.clone();
             let thread = std::thread::Builder::new().name(format!("answer-{number}")).spawn(move || worker.work());
             match thread {
                 Ok(thread) => threads.push(thread),
                 Err(error) => tracing::error!(%error, "could not start a thread that answers"),
             }
         }
-        drop(threads);
-        Ok(exchange)
     }
 
     /// Publishes what the log knows and nobody sees yet, removes what it does not know, and takes up what waits.
@@ -156,25 +165,73 @@ impl Exchange {
         Ok(row.filter(|row| row.state == SubmissionState::Waiting))
     }
 
-    /// Takes up a finished upload; not one that the process died of too often.
+    /// Takes up a finished upload; not one that the process died of too often, and none of a tenant of whose lists it did.
     pub fn submit(&self, submission: Submission) {
-        let standing = self.marks.standing(&submission.id);
         let (tenant, id) = (&submission.tenant, submission.id.as_str());
-        match standing {
-            Standing::Clear => {}
+        let standing = self.standing(&submission);
+        let help = || format!("`groeikluis tenant retry {tenant}` tries it again");
+        let noted = match standing {
+            Standing::Clear => Ok(()),
             Standing::Suspect => {
-                tracing::warn!(%tenant, submission = id, "the process died over this list: it is tried alone");
+                let about = "the process died over this list, or another of its tenant: it is tried alone";
+                tracing::warn!(%tenant, submission = id, "{about}");
+                self.marks.suspect(id).map_err(ExchangeError::Mark)
             }
             Standing::SetAside => {
-                let help = format!("`groeikluis tenant retry {tenant}` tries it again");
-                tracing::error!(%tenant, submission = id, help, "the process died over this list again: it is set aside");
-                return;
+                let about = "the process died over this list again: it is set aside";
+                tracing::error!(%tenant, submission = id, help = help(), "{about}");
+                self.tell_set_aside(&submission, PROCESS_DIED)
             }
+            Standing::Parked => {
+                let about = "the process died over other lists of this tenant: this one is not tried";
+                tracing::error!(%tenant, submission = id, help = help(), "{about}");
+                let parked = self.marks.park(id).map_err(ExchangeError::Mark);
+                parked.and_then(|()| self.tell_set_aside(&submission, TENANT_SET_ASIDE))
+            }
+        };
+        if let Err(error) = noted {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, %tenant, submission = id, "what is known against a list could not be kept");
         }
-        self.queue.push(Job::Answer { submission, alone: standing == Standing::Suspect });
+        match standing {
+            Standing::Clear => self.queue.push(Job::Answer { submission, alone: false }),
+            Standing::Suspect => self.queue.push(Job::Answer { submission, alone: true }),
+            Standing::SetAside | Standing::Parked => {}
+        }
     }
 
-    /// Takes up the lists of a tenant that were set aside. Gives their ids.
+    /// How a list stands, with what is known against others of its tenant.
+    fn standing(&self, submission: &Submission) -> Standing {
+        let mut others = 0;
+        for id in self.marks.set_aside().into_iter().filter(|id| *id != submission.id) {
+            match self.waiting_row(&id) {
+                Ok(row) => others += usize::from(row.is_some_and(|row| row.tenant == submission.tenant)),
+                Err(error) => {
+                    // As if it were this tenant's: the list is tried all the same, alone at worst.
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, tenant = %submission.tenant, "nobody knows what else is set aside");
+                    return self.marks.standing(&submission.id, 1);
+                }
+            }
+        }
+        self.marks.standing(&submission.id, others)
+    }
+
+    /// Tells the log that a list is not tried, unless it has that already.
+    fn tell_set_aside(&self, submission: &Submission, reason: &'static str) -> Result<(), ExchangeError> {
+        let Some(deaths) = self.marks.untold(&submission.id) else { return Ok(()) };
+        let context = Context {
+            tenant: Some(submission.tenant.clone()),
+            correlation: Some(submission.id.clone()),
+            ..Context::of(Actor::Daemon)
+        };
+        let record = Record::failure(Event::ListSetAside(ListSetAside { deaths }), reason, context);
+        self.parts.log.append(vec![record]).map_err(ExchangeError::Log)?;
+        self.marks.told(&submission.id).map_err(ExchangeError::Mark)
+    }
+
+    /// Takes up the lists of a tenant that were set aside, those that are parked because of them as well, in the order in
+    /// which they came; the log says so first. Gives their ids.
     ///
     /// # Errors
     /// [`RetryFault`].
@@ -182,14 +239,32 @@ impl Exchange {
         let mut found = Vec::new();
         for id in self.marks.suspects() {
             let row = self.waiting_row(&id).map_err(RetryFault::Failed)?;
-            let is_theirs = row.is_some_and(|row| row.tenant == *tenant);
-            if is_theirs && self.marks.standing(&id) == Standing::SetAside {
-                self.marks.allow_again(&id).map_err(|error| RetryFault::Failed(ExchangeError::Mark(error)))?;
-                self.submit(Submission { tenant: tenant.clone(), id: id.clone() });
-                found.push(id);
+            if let Some(row) = row.filter(|row| row.tenant == *tenant && self.marks.is_aside(&id)) {
+                found.push((row.received_at, Submission { tenant: tenant.clone(), id }));
             }
         }
-        if found.is_empty() { Err(RetryFault::Nothing(tenant.to_string())) } else { Ok(found) }
+        if found.is_empty() {
+            return Err(RetryFault::Nothing(tenant.to_string()));
+        }
+        found.sort_by_key(|(received_at, _)| *received_at);
+        let records = found.iter().map(|(_, submission)| {
+            let context = Context {
+                tenant: Some(tenant.clone()),
+                correlation: Some(submission.id.clone()),
+                ..Context::of(Actor::Operator)
+            };
+            Record::success(Event::ListRetried {}, context)
+        });
+        let logged = self.parts.log.append(records.collect()).map_err(ExchangeError::Log);
+        logged.map_err(RetryFault::Failed)?;
+        for (_, Submission { id, .. }) in &found {
+            self.marks.allow_again(id).map_err(|error| RetryFault::Failed(ExchangeError::Mark(error)))?;
+        }
+        let ids = found.iter().map(|(_, submission)| submission.id.clone()).collect();
+        for (_, submission) in found {
+            self.submit(submission);
+        }
+        Ok(ids)
     }
 
     /// Tells a tenant more about an upload that was refused while it was written, some times a day.
@@ -207,6 +282,14 @@ impl Exchange {
     /// What waits for a register, or for a fault to pass, is tried now.
     pub fn retry_now(&self) {
         self.queue.retry_now();
+    }
+
+    /// The process was told to stop, and [`Exchange::stop`] follows: what ends it from now on is nothing that it died of.
+    pub fn closing(&self) {
+        if let Err(error) = self.marks.closing() {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "a kill while the daemon stops will count against the lists that are worked on");
+        }
     }
 
     /// Ends: what is under way is finished, what waits stays for the next start.
@@ -231,6 +314,10 @@ impl Exchange {
                     // Its tenant may come back; until then there is nothing to try, and retention removes it one day.
                     retry_after = RETRY_GONE_AFTER;
                     tracing::warn!(%error, about, "upload waits");
+                    false
+                }
+                Ok(Err(error @ ExchangeError::RunUnderWay)) => {
+                    tracing::info!(%error, %tenant, about, "upload waits");
                     false
                 }
                 Ok(Err(error @ ExchangeError::NoRegister)) => {
@@ -265,13 +352,28 @@ impl Exchange {
             Job::Show(unshown) => return self.publish(unshown),
             Job::Answer { submission, .. } => submission,
         };
+        // Without waiting for it: a run waits for the tenants that it is for, and this may be one.
+        let _no_run = match job.is_alone().then(|| self.runs.try_lock()) {
+            Some(Err(TryLockError::WouldBlock)) => return Err(ExchangeError::RunUnderWay),
+            Some(Err(TryLockError::Poisoned(lock))) => Some(lock.into_inner()),
+            Some(Ok(lock)) => Some(lock),
+            None => None,
+        };
         let parts = &self.parts;
         let row = parts.ledger.submission(&submission.id).map_err(ExchangeError::Ledger)?;
-        if row.is_none_or(|row| row.state == SubmissionState::Waiting) {
+        let is_waiting = row.as_ref().is_some_and(|row| row.state == SubmissionState::Waiting);
+        if is_waiting || row.is_none() {
             let Some(received) = parts.boxes.take(submission).map_err(ExchangeError::DropBox)? else {
-                self.marks.forget(&submission.id);
+                // Of one that waits, its tenant is renaming the file: it comes back under its new name.
+                if !is_waiting {
+                    self.marks.forget(&submission.id);
+                }
                 return Ok(());
             };
+            // Without one it would not be opened either.
+            if received.area() == Area::Live && parts.registers.live().is_none() {
+                return Err(ExchangeError::NoRegister);
+            }
             let at_work = self.marks.begin(&submission.id).map_err(ExchangeError::Mark)?;
             self.settle(&received)?;
             at_work.settled();

@@ -252,7 +252,7 @@ mod tests {
                 assert!(StoredEntry::parse(seq + 1, stored.bytes).is_err());
             }
         }
-        assert_eq!(names.len(), 44);
+        assert_eq!(names.len(), 46);
     }
 
     #[test]

@@ -10,9 +10,9 @@ use super::{
     fields::{
         AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
         DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileList, GroundChanged,
-        KeyChanged, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-        Login, LoginRefused, Logout, MailSent, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded, RegisterRefused,
-        Rename, Upload,
+        KeyChanged, ListAnswered, ListReceived, ListRefused, ListSetAside, LogKeyRotated, LogRecovered, LogStarted,
+        LogStopped, Login, LoginRefused, Logout, MailSent, PolicyRefused, ProtocolUsed, Redacted, RegisterLoaded,
+        RegisterRefused, Rename, Upload,
     },
     keeping::{
         BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, TenantMerged, UploadRemoved,
@@ -59,6 +59,13 @@ pub enum Event {
     /// A list was answered.
     #[serde(rename = "list.answered")]
     ListAnswered(ListAnswered),
+    /// A list is not tried any more by itself, since the process died over it or over others of its tenant; the reason
+    /// says which.
+    #[serde(rename = "list.set_aside")]
+    ListSetAside(ListSetAside),
+    /// An operator had a list tried again that was set aside: durable before it is.
+    #[serde(rename = "list.retried")]
+    ListRetried {},
     /// A file for a tenant was sealed; it cannot be seen yet.
     #[serde(rename = "delivery.created")]
     DeliveryCreated(DeliveryCreated),
@@ -173,6 +180,8 @@ impl Event {
             Self::ListReceived(_) => "list.received",
             Self::ListRefused(_) => "list.refused",
             Self::ListAnswered(_) => "list.answered",
+            Self::ListSetAside(_) => "list.set_aside",
+            Self::ListRetried {} => "list.retried",
             Self::DeliveryCreated(_) => "delivery.created",
             Self::DeliveryAvailable(_) => "delivery.available",
             Self::DeliveryFetched(_) => "delivery.fetched",
@@ -242,6 +251,8 @@ impl Event {
             | Self::Delete {}
             | Self::ListReceived(_)
             | Self::ListAnswered(_)
+            | Self::ListSetAside(_)
+            | Self::ListRetried {}
             | Self::DeliveryAvailable(_)
             | Self::DeliveryFetched(_)
             | Self::DeliveryExpired(_)

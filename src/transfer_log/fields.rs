@@ -190,6 +190,14 @@ pub struct ListAnswered {
     pub test: bool,
 }
 
+/// Fields of `list.set_aside`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListSetAside {
+    /// How often the process died while it worked on the list; with none, it was others of its tenant.
+    pub deaths: u32,
+}
+
 /// Fields of `delivery.created`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -61,8 +61,8 @@ pub use event::Event;
 pub use fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
-    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogKeyRotated, LogRecovered, LogStarted, LogStopped,
-    Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, PolicyRefused, ProtocolUsed, Redacted,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, ListSetAside, LogKeyRotated, LogRecovered, LogStarted,
+    LogStopped, Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, PolicyRefused, ProtocolUsed, Redacted,
     RegisterLoaded, RegisterRefused, Rename, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};

@@ -9,10 +9,10 @@ use super::{
     Actor, AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, BackupMade, BackupRestored,
     ClockStep, ConfigChanged, Context, DeliveryCreated, DeliveryExpired, DeliveryStep, DeliveryWithdrawn,
     DisclosureOpened, DownloadEnd, DownloadStart, Event, FileKind, FileList, GroundChanged, Index, IndexError,
-    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, LogError, LogKeyRotated, LogRecovered, LogSettings,
-    LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, NoteKey, PolicyRefused,
-    Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased, Stage,
-    StoredEntry, TenantMerged, TransferLog, Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
+    KeyChanged, KeyUse, ListAnswered, ListReceived, ListRefused, ListSetAside, LogError, LogKeyRotated, LogRecovered,
+    LogSettings, LogStarted, LogStopped, Login, LoginMethod, LoginRefused, Logout, MailSent, MailTopic, NoteKey,
+    PolicyRefused, Position, ProtocolUsed, Record, Redacted, RegisterLoaded, RegisterRefused, Rename, RetentionErased,
+    Stage, StoredEntry, TenantMerged, TransferLog, Upload, UploadRemoved, Verified, VerifyFault, key_id, verify,
 };
 use crate::{
     domain::{Count, Kind, Statistics, statistics::Table},
@@ -253,6 +253,8 @@ fn daily_events() -> Vec<Event> {
             delivery_id: hex::encode([7; 16]),
             file: "weigering_72004_OPG-2026-017_20261121_0008.txt.age".to_owned(),
         }),
+        Event::ListSetAside(ListSetAside { deaths: 2 }),
+        Event::ListRetried {},
         Event::AssignmentSimulated(AssignmentSimulated {
             assignment: "torhout-schoolpremie-2026".to_owned(),
             criteria_sha256: hex::encode([12; 32]),

@@ -14,7 +14,6 @@ use crate::{
     daemon::{disks::full_disks, inboxes::KnownInboxes, is_running, needs, retention_late_since, waiting_mails},
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
-    exchange::MOST_DEATHS,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
 
@@ -103,12 +102,13 @@ impl Watcher {
         }
         if let Some(ledger) = &ledger {
             let aside = needs::set_aside(state_dir, ledger)?;
-            for needs::SetAside { tenant, id, received_at } in &aside {
+            for needs::SetAside { tenant, id, received_at, parked } in &aside {
                 let came = moment(*received_at);
+                let over = if *parked { "other lists of this tenant" } else { "it" };
                 need(
                     true,
                     format!(
-                        "{tenant}: list of {came} set aside, the service died over it {MOST_DEATHS} times: \
+                        "{tenant}: list of {came} set aside, the service died repeatedly over {over}: \
                          `groeikluis tenant retry {tenant}` ({id})"
                     ),
                 );

@@ -25,7 +25,7 @@ pub(super) enum Command {
     /// of that time, so the former tenants keep their secret keys; protocols keep what was used up; what identifies
     /// officials in the log stays under the former names.
     Merge(merge::Arguments),
-    /// Try lists again that were set aside, since the service died over each of them twice.
+    /// Try lists again that were set aside, since the service died repeatedly over them.
     ///
     /// A list that ends the process, for want of memory for one, would stop the service for everybody. It is tried a second
     /// time with nothing beside it, and then not any more; `status` names it. Look at the service's messages first, and

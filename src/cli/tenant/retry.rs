@@ -26,7 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return Ok(print_json(&json!({ "tried_again": lists }))?);
     }
     for id in &lists {
-        say(&format!("{}: list {id} is tried again, with nothing else beside it", arguments.tenant));
+        say(&format!("{}: list {id} is tried again, with no other list or run beside it", arguments.tenant));
     }
     Ok(())
 }

@@ -180,12 +180,13 @@ impl Phrases {
                  in its file).",
             ),
             MailTopic::Aside => self.pick(
-                "De dienst viel uit terwijl zij deze lijst behandelde, en daarna opnieuw met deze lijst alleen. Zij probeert \
-                 haar niet meer, zodat de andere besturen verder kunnen. Het bestand is bewaard en het bestuur wacht. \
+                "De dienst viel herhaaldelijk uit tijdens de behandeling van deze lijst, ook toen er geen andere lijst of \
+                 opdracht naast liep, of van andere lijsten van hetzelfde bestuur. Zij probeert haar niet meer, zodat de \
+                 andere besturen verder kunnen. Het bestand is bewaard en het bestuur wacht. \
                  Kijk na wat de dienst meldde (journalctl -u groeikluis), en probeer de lijst opnieuw met `groeikluis \
                  tenant retry NAAM`, zo nodig met een nieuwe versie of met meer geheugen (`MemoryMax=`).",
-                "The service died while it worked on this list, and then again with this list alone. It tries it no more, so \
-                 that the others can go on. The file is kept, and the local authority waits. See what the service \
+                "The service died repeatedly while it worked on this list, also with no other list or run beside it, or on \
+                 others of the same local authority. It tries it no more, so that the others can go on. The file is kept, and the local authority waits. See what the service \
                  reported (journalctl -u groeikluis), and try the list again with `groeikluis tenant retry NAME`, with a \
                  new version or more memory (`MemoryMax=`) where needed.",
             ),
@@ -267,11 +268,17 @@ impl Phrases {
 
     /// A list that is not tried any more.
     pub fn set_aside(self, aside: &SetAside) -> String {
-        let SetAside { tenant, id, received_at } = aside;
+        let SetAside { tenant, id, received_at, parked } = aside;
         let at = self.moment(*received_at);
+        let why = match parked {
+            true => {
+                self.pick(", om andere lijsten van dit bestuur", ", because of other lists of this local authority")
+            }
+            false => "",
+        };
         match self.0 {
-            Language::Dutch => format!("{tenant}: lijst van {at} ({id})"),
-            Language::English => format!("{tenant}: list of {at} ({id})"),
+            Language::Dutch => format!("{tenant}: lijst van {at} ({id}){why}"),
+            Language::English => format!("{tenant}: list of {at} ({id}){why}"),
         }
     }
 

@@ -403,7 +403,8 @@ fn mails_say_what_where_until_when_and_what_to_do() {
         News::LogFailed { at },
         News::DiskNearlyFull(FullDisk { directory: "/var/lib/groeikluis".into(), free: 3 << 30, total: 100 << 30 }),
         News::InboxNearlyFull(FullInbox { tenant: bree(), taken: 1_999_999_999, limit: 2 << 30 }),
-        News::SetAside(SetAside { tenant: bree(), id: "a1".repeat(16), received_at: at }),
+        News::SetAside(SetAside { tenant: bree(), id: "a1".repeat(16), received_at: at, parked: false }),
+        News::SetAside(SetAside { tenant: bree(), id: "b2".repeat(16), received_at: at, parked: true }),
     ];
     for (language, name) in [(Language::Dutch, "nl"), (Language::English, "en")] {
         place.settings.language = language;
