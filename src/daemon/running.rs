@@ -23,6 +23,7 @@ use super::{
     register_loader::{self, read_keyring},
     reload::Reloader,
     retention::Retention,
+    spool,
     watch::DirectoryWatch,
     watching::{self, Watched},
     witness::LoginAccount,
@@ -246,6 +247,7 @@ impl Daemon {
         let control =
             tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
+        let spool = spool::start(&live.settings().spool_dir, exchange.clone()).map_err(DaemonError::Spool)?;
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));
@@ -272,7 +274,7 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
-            drop(nightly);
+            drop((nightly, spool));
             mail.stop(log_failed);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
