@@ -247,7 +247,7 @@ impl Daemon {
         let control =
             tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
-        let spool = spool::start(&live.settings().spool_dir, exchange.clone()).map_err(DaemonError::Spool)?;
+        let spool = spool::start(&live.settings(), exchange.clone()).map_err(DaemonError::Spool)?;
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));

@@ -18,10 +18,12 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::fs::statfs;
 use zeroize::Zeroizing;
 
 use super::orders;
 use crate::{
+    config::{Environment, Settings},
     domain::{ByteSize, Kind, ProtocolId, TenantId},
     dropbox::is_temporary,
     durable::{Directory, DurableError},
@@ -43,6 +45,9 @@ const LONGEST_NAME_BYTES: usize = 100;
 
 /// Files of which it is known when they last changed; more of them wait their turn.
 const MOST_SEEN: usize = 10_000;
+
+/// The type of a tmpfs (Linux, `TMPFS_MAGIC`).
+const TMPFS: i64 = 0x0102_1994;
 
 /// Where files are that the log is about to have.
 const TAKEN: &str = ".taken";
@@ -73,13 +78,18 @@ impl Drop for Spooling {
 ///
 /// # Errors
 /// The directory cannot be used, or there is no thread.
-pub(super) fn start(root: &std::path::Path, exchange: Exchange) -> io::Result<Spooling> {
+pub(super) fn start(settings: &Settings, exchange: Exchange) -> io::Result<Spooling> {
     let open = || -> Result<Spool, DurableError> {
-        let root = Directory::create(root)?;
+        let root = Directory::create(&settings.spool_dir)?;
         let (taken, refused) = (root.subdirectory(TAKEN)?, root.subdirectory(REFUSED)?);
         Ok(Spool { root, taken, refused, exchange, seen: HashMap::new() })
     };
     let mut spool = open().map_err(io::Error::other)?;
+    let is_in_memory = statfs(&settings.spool_dir).is_ok_and(|found| found.f_type == TMPFS);
+    if settings.environment == Environment::Production && !is_in_memory {
+        let directory = settings.spool_dir.display().to_string();
+        tracing::warn!(directory, "`spool_dir` is no tmpfs: what is handed over there lies on a disk in clear");
+    }
     let (stop, stopped) = mpsc::channel();
     let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
         if let Err(error) = spool.finish_taken() {
@@ -177,7 +187,8 @@ impl Spool {
                     Outcome::Refused(reason) => self.refuse(&handed, &reason),
                     Outcome::Later(error) => {
                         let file = handed.flat();
-                        tracing::error!(error = &*error, file, "a file of the spool is tried again later");
+                        let hint = "it and its directories must belong to the daemon's user";
+                        tracing::error!(error = &*error, file, hint, "a file of the spool is tried again later");
                     }
                     Outcome::Unknown => {
                         tracing::error!("a file of the spool is in .taken: the next start looks after it");
