@@ -9,6 +9,7 @@ mod backup;
 mod check;
 mod console;
 mod daily;
+mod deliver;
 mod delivery;
 mod demo;
 mod generate;
@@ -74,6 +75,8 @@ enum Command {
     /// One delivery.
     #[command(subcommand)]
     Delivery(delivery::Command),
+    /// Deliver a table that another system made, from standard input, on the ground of a protocol.
+    Deliver(deliver::Arguments),
     /// Remove what was kept long enough, now. The daemon does it every night.
     Retention(retention::Arguments),
     /// The extract of the Groeipakket that lists are answered from.
@@ -153,6 +156,7 @@ pub fn main() -> ExitCode {
         Command::Tenant(command) => tenant::run(&command),
         Command::Assignment(command) => assignment::run(&command),
         Command::Delivery(command) => delivery::run(&command),
+        Command::Deliver(arguments) => deliver::run(&arguments),
         Command::Retention(arguments) => retention::run(&arguments),
         Command::Register(command) => register::run(&command),
         Command::Audit(command) => audit::run(&command),

@@ -3,8 +3,8 @@
 //! Only one process writes the log, and one works on drop-boxes. A command that must be in the log, or that delivers,
 //! asks the daemon over a socket in the state directory, which only the daemon's own user and root can reach. When no
 //! daemon runs, a command that only enters opens the log itself. One request a connection, a line of JSON; the answer
-//! is lines of JSON: how far it is, any number of times, and then what came of it. Nothing but the events below can be
-//! entered.
+//! is lines of JSON: how far it is, any number of times, and then what came of it. A file that is handed over follows its
+//! request. Nothing but the events below can be entered.
 
 use std::{
     io::{self, BufRead, BufReader, ErrorKind, Read, Write},
@@ -21,6 +21,7 @@ use tokio::{
     net::{UnixListener, UnixStream as AsyncUnixStream},
     sync::{Semaphore, mpsc},
 };
+use zeroize::Zeroizing;
 
 use super::{
     DaemonError,
@@ -30,9 +31,9 @@ use super::{
 };
 use crate::{
     config::Settings,
-    domain::TenantId,
+    domain::{ByteSize, Kind, ProtocolId, TenantId},
     durable::Clock,
-    exchange::Exchange,
+    exchange::{Exchange, MOST_HANDED_BYTES, assignment::MadeFile},
     seal::Keyring,
     transfer_log::{Actor, Context, Disclosed, Event, Record, SigningKeys, TransferLog},
 };
@@ -52,6 +53,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests at one time: operators are few.
 const AT_ONCE: usize = 8;
 
+/// Files that are handed over at one time: each is in memory whole.
+const HANDED_AT_ONCE: usize = 1;
+
 /// Lines about how far it is that may wait for who asked. It is never waited for: what does not fit is left out.
 const PROGRESS_LINES: usize = 16;
 
@@ -64,6 +68,8 @@ enum Request {
     Publish,
     /// Do this for an assignment.
     Order(Order),
+    /// Deliver the file of so many bytes that follows.
+    Deliver { tenant: String, protocol: String, kind: String, bytes: u64 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -84,11 +90,11 @@ enum Reply {
 /// [`DaemonError`]: nothing is entered then, and nothing may be done.
 pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let request = Request::Note { tenant: tenant.map(ToString::to_string), event: Box::new(event) };
-    match ask(settings, &request, |_| ())? {
+    match ask(settings, &request, &[], |_| ())? {
         Some(seq) => Ok(seq),
         None => match request {
             Request::Note { event, .. } => note_alone(settings, log_secrets(settings)?, tenant, *event),
-            Request::Publish | Request::Order(_) => Err(DaemonError::LogFailed),
+            Request::Publish | Request::Order(_) | Request::Deliver { .. } => Err(DaemonError::LogFailed),
         },
     }
 }
@@ -104,7 +110,7 @@ pub fn is_running(state_dir: &Path) -> bool {
 /// # Errors
 /// [`DaemonError`].
 pub fn publish(settings: &Settings) -> Result<(), DaemonError> {
-    ask::<u64>(settings, &Request::Publish, |_| ()).map(|_| ())
+    ask::<u64>(settings, &Request::Publish, &[], |_| ()).map(|_| ())
 }
 
 /// Has the running daemon do something for an assignment; `progress` is told how far it is.
@@ -116,13 +122,31 @@ pub(super) fn order<T: DeserializeOwned>(
     order: Order,
     progress: impl FnMut(&str),
 ) -> Result<T, DaemonError> {
-    ask(settings, &Request::Order(order), progress)?.ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
+    ask(settings, &Request::Order(order), &[], progress)?
+        .ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
+}
+
+/// Has the running daemon deliver a file on the ground of a protocol. The file goes from memory to memory.
+///
+/// # Errors
+/// [`DaemonError::NoDaemon`] when none runs, [`DaemonError::NotNoted`] with the reason when it was not delivered.
+pub fn deliver(
+    settings: &Settings,
+    tenant: &TenantId,
+    protocol: &ProtocolId,
+    kind: Kind,
+    file: &[u8],
+) -> Result<MadeFile, DaemonError> {
+    let (tenant, protocol, kind) = (tenant.to_string(), protocol.to_string(), kind.to_string());
+    let request = Request::Deliver { tenant, protocol, kind, bytes: file.len() as u64 };
+    ask(settings, &request, file, |_| ())?.ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
 }
 
 /// What the running daemon answers; none when no daemon runs.
 fn ask<T: DeserializeOwned>(
     settings: &Settings,
     request: &Request,
+    file: &[u8],
     progress: impl FnMut(&str),
 ) -> Result<Option<T>, DaemonError> {
     let path = settings.state_dir.join(SOCKET);
@@ -131,7 +155,7 @@ fn ask<T: DeserializeOwned>(
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(source) => return Err(DaemonError::Control { path, source }),
     };
-    let answered = exchange_lines(stream, request, progress).and_then(|answered| match answered {
+    let answered = exchange_lines(stream, request, file, progress).and_then(|answered| match answered {
         Ok(done) => Ok(Ok(serde_json::from_value(done)?)),
         Err(why) => Ok(Err(why)),
     });
@@ -145,15 +169,17 @@ fn ask<T: DeserializeOwned>(
 fn exchange_lines(
     mut stream: UnixStream,
     request: &Request,
+    file: &[u8],
     mut progress: impl FnMut(&str),
 ) -> io::Result<Result<Value, String>> {
     // An order may take minutes; should the daemon go, the stream ends.
-    let patience = (!matches!(request, Request::Order(_))).then_some(PATIENCE);
+    let patience = (!matches!(request, Request::Order(_) | Request::Deliver { .. })).then_some(PATIENCE);
     stream.set_read_timeout(patience)?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let mut line = serde_json::to_vec(request)?;
     line.push(b'\n');
     stream.write_all(&line)?;
+    stream.write_all(file)?;
     for line in BufReader::new(stream.take(LONGEST_ANSWER_BYTES)).lines() {
         match serde_json::from_str(&line?)? {
             Reply::Progress(text) => progress(&text),
@@ -188,6 +214,14 @@ fn record(tenant: Option<TenantId>, event: Event, user: u32) -> Record {
     Record::success(event, context).disclosing([Disclosed { name: "user", value: format!("uid {user}") }])
 }
 
+/// Who does what is asked.
+#[derive(Clone)]
+struct Workers {
+    exchange: Exchange,
+    retention: Retention,
+    handing: Arc<Semaphore>,
+}
+
 /// Answers requests until it is dropped.
 pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchange, retention: Retention) {
     let listener = match listen(&state_dir.join(SOCKET)) {
@@ -199,13 +233,14 @@ pub(super) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchan
         }
     };
     let places = Arc::new(Semaphore::new(AT_ONCE));
+    let workers = Workers { exchange, retention, handing: Arc::new(Semaphore::new(HANDED_AT_ONCE)) };
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
-                let (log, exchange, retention) = (log.clone(), exchange.clone(), retention.clone());
+                let (log, workers) = (log.clone(), workers.clone());
                 tokio::spawn(async move {
-                    if answer(stream, &log, (exchange, retention)).await.is_err() {
+                    if answer(stream, &log, workers).await.is_err() {
                         tracing::warn!("an operator's command broke off");
                     }
                     drop(place);
@@ -230,24 +265,39 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, workers: (Exchange, Retention)) -> io::Result<()> {
+async fn answer(mut stream: AsyncUnixStream, log: &TransferLog, workers: Workers) -> io::Result<()> {
     let user = stream.peer_cred()?.uid();
     let (read, mut write) = stream.split();
     let mut line = String::new();
-    let mut request = tokio::io::BufReader::new(read.take(LONGEST_REQUEST_BYTES));
-    tokio::time::timeout(PATIENCE, request.read_line(&mut line)).await??;
+    let mut read = tokio::io::BufReader::new(read);
+    tokio::time::timeout(PATIENCE, (&mut read).take(LONGEST_REQUEST_BYTES).read_line(&mut line)).await??;
     // Who only looks whether a daemon runs says nothing.
     if line.is_empty() {
         return Ok(());
     }
+    let Ok(request) = serde_json::from_str(&line) else {
+        return say(&mut write, &Reply::Refused("the request makes no sense".to_owned())).await;
+    };
+    let mut file = Zeroizing::new(Vec::new());
+    let mut handing = None;
+    if let Request::Deliver { bytes, .. } = request {
+        if bytes > MOST_HANDED_BYTES {
+            let limit = ByteSize(MOST_HANDED_BYTES);
+            return say(&mut write, &Reply::Refused(format!("the file is larger than {limit}"))).await;
+        }
+        handing = workers.handing.clone().acquire_owned().await.ok();
+        file.resize(usize::try_from(bytes).unwrap_or(usize::MAX), 0);
+        tokio::time::timeout(PATIENCE, read.read_exact(&mut file)).await??;
+    }
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
-    let mut performed = std::pin::pin!(perform(&line, user, log, workers, progress));
+    let mut performed = std::pin::pin!(perform(request, file, user, log, workers, progress));
     let outcome = loop {
         tokio::select! {
             outcome = &mut performed => break outcome,
             Some(text) = told.recv() => say(&mut write, &Reply::Progress(text)).await?,
         }
     };
+    drop(handing);
     say(&mut write, &outcome.map_or_else(Reply::Refused, Reply::Done)).await?;
     write.shutdown().await
 }
@@ -259,14 +309,20 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::Res
 }
 
 async fn perform(
-    line: &str,
+    request: Request,
+    file: Zeroizing<Vec<u8>>,
     user: u32,
     log: &TransferLog,
-    (exchange, retention): (Exchange, Retention),
+    Workers { exchange, retention, .. }: Workers,
     progress: mpsc::Sender<String>,
 ) -> Result<Value, String> {
-    let (tenant, event) = match serde_json::from_str(line).map_err(|_| "the request makes no sense".to_owned())? {
+    let (tenant, event) = match request {
         Request::Note { tenant, event } => (tenant, event),
+        Request::Deliver { tenant, protocol, kind, .. } => {
+            let hand_over = move || orders::hand_over(&exchange, (&tenant, &protocol, &kind), &file, user);
+            let done = tokio::task::spawn_blocking(hand_over).await;
+            return done.map_err(|error| error.to_string())?;
+        }
         Request::Order(order) => {
             // Who asked may have gone: what was begun is done all the same, and is in the log.
             let tell = move |text: String| drop(progress.try_send(text));

@@ -28,13 +28,14 @@ mod restore;
 mod retention;
 mod running;
 mod sandbox;
+mod spool;
 mod watch;
 mod watching;
 mod witness;
 mod workers;
 
 pub use backup::{Backup, BackupError, back_up};
-pub use control::{is_running, note, publish};
+pub use control::{deliver, is_running, note, publish};
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
@@ -190,6 +191,9 @@ pub enum DaemonError {
     /// The thread that removes what was kept long enough could not be started.
     #[error("cannot start the thread of retention")]
     Retention(#[source] std::io::Error),
+    /// The spool cannot be used, or there is no thread for it.
+    #[error("files cannot be handed over in `spool_dir`")]
+    Spool(#[source] std::io::Error),
     /// The threads for mail could not be started.
     #[error("cannot start writing and sending mail")]
     Mail(#[source] std::io::Error),

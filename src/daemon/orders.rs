@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::{DaemonError, RetentionReport, control, retention::Retention};
 use crate::{
     config::Settings,
-    domain::{AssignmentId, TenantId},
+    domain::{AssignmentId, Kind, ProtocolId, TenantId},
     exchange::{
-        Exchange, MergerOutcome, WithdrawnFile,
+        Exchange, HandedOver, MergerOutcome, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
 };
@@ -147,14 +147,30 @@ pub(super) fn perform(
     }
 }
 
+/// Delivers a file that a user of this machine hands over. Answers what came of it as JSON, or why nothing was done.
+pub(super) fn hand_over(
+    exchange: &Exchange,
+    (tenant, protocol, kind): (&str, &str, &str),
+    content: &[u8],
+    user: u32,
+) -> Result<Value, String> {
+    let tenant = &tenant.parse::<TenantId>().map_err(|fault| format!("{tenant:?} is {fault}"))?;
+    let protocol = &protocol.parse::<ProtocolId>().map_err(|fault| format!("{protocol:?} is {fault}"))?;
+    let kind = kind.parse::<Kind>().map_err(|fault| format!("{kind:?} is {fault}"))?;
+    answer(exchange.deliver(HandedOver { tenant, protocol, kind, content, user: Some(user) }, |_| Ok(())))
+}
+
 fn answer<T: Serialize, E: Error>(outcome: Result<T, E>) -> Result<Value, String> {
-    let value = outcome.map_err(|fault| {
-        let (mut text, mut cause) = (fault.to_string(), fault.source());
-        while let Some(source) = cause {
-            text = format!("{text}: {source}");
-            cause = source.source();
-        }
-        text
-    })?;
+    let value = outcome.map_err(|fault| whole(&fault))?;
     serde_json::to_value(value).map_err(|error| error.to_string())
+}
+
+/// A fault with its causes.
+pub(super) fn whole(fault: &dyn Error) -> String {
+    let (mut text, mut cause) = (fault.to_string(), fault.source());
+    while let Some(source) = cause {
+        text = format!("{text}: {source}");
+        cause = source.source();
+    }
+    text
 }

@@ -23,6 +23,7 @@ use super::{
     register_loader::{self, read_keyring},
     reload::Reloader,
     retention::Retention,
+    spool,
     watch::DirectoryWatch,
     watching::{self, Watched},
     witness::LoginAccount,
@@ -246,6 +247,7 @@ impl Daemon {
         let control =
             tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
+        let spool = spool::start(&live.settings(), exchange.clone()).map_err(DaemonError::Spool)?;
         // Once nothing of the start can fail any more: a list that was worked on then would count as what it died of.
         exchange.begin();
         let (failed, failing) = tokio::sync::watch::channel(false);
@@ -276,7 +278,7 @@ impl Daemon {
         let closed = tokio::task::spawn_blocking(move || {
             drop(keeper);
             exchange.stop();
-            drop(nightly);
+            drop((nightly, spool));
             mail.stop(log_failed);
             let closed = log.close();
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.

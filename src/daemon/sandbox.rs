@@ -62,11 +62,11 @@ pub enum Sandbox {
 /// said, and the daemon goes on.
 pub fn enter_sandbox(config: &Path, settings: &Settings) -> Result<Sandbox, DaemonError> {
     // A directory that is not there yet could not be allowed.
-    let own = [&settings.state_dir, &settings.high_water_dir];
+    let own = [&settings.state_dir, &settings.high_water_dir, &settings.spool_dir];
     for directory in own {
         Directory::create(directory).map_err(DaemonError::State)?;
     }
-    let writable = own.into_iter().chain([&settings.spool_dir]).cloned().collect();
+    let writable = own.into_iter().cloned().collect();
     let status = restrict(writable, readable(config, settings));
     let sandbox = match status.as_ref().map(|status| &status.ruleset) {
         Ok(RulesetStatus::FullyEnforced) => Sandbox::Whole,

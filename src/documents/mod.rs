@@ -13,6 +13,7 @@ pub mod data;
 mod day;
 mod figures;
 pub mod guide;
+pub mod handed_over;
 pub mod letters;
 pub mod manifest;
 pub mod overview;

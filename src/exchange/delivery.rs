@@ -50,6 +50,13 @@ pub(super) enum Origin<'a> {
         /// The sum of its payments.
         amount_total: Option<Amount>,
     },
+    /// An operator, who hands it over.
+    HandedOver {
+        /// The user, as this machine knows it.
+        user: Option<u32>,
+        /// The sum of its payments.
+        amount_total: Option<Amount>,
+    },
     /// What was removed, which it certifies.
     Removals {
         /// The tenant's municipality, or that of what was removed.
@@ -83,7 +90,7 @@ impl Exchange {
         let Outgoing { tenant, clearance, area, sequence, extension, origin } = outgoing;
         let unfit = |problem| ExchangeError::TenantUnfit { tenant: tenant.id.to_string(), problem };
         let (nis_code, reference) = match origin {
-            Origin::Upload { .. } => (tenant.nis_code, clearance.reference()),
+            Origin::Upload { .. } | Origin::HandedOver { .. } => (tenant.nis_code, clearance.reference()),
             Origin::Assignment { id, nis_code, .. } => (Some(nis_code), id.as_reference()),
             Origin::Removals { nis_code, .. } => (Some(nis_code), clearance.reference()),
         };
@@ -201,27 +208,27 @@ impl<'a> Origin<'a> {
     fn upload_name(self) -> Option<&'a str> {
         match self {
             Self::Upload { name, .. } => Some(name),
-            Self::Assignment { .. } | Self::Removals { .. } => None,
+            Self::Assignment { .. } | Self::HandedOver { .. } | Self::Removals { .. } => None,
         }
     }
 
     fn submission(self) -> Option<&'a str> {
         match self {
             Self::Upload { submission, .. } => Some(submission),
-            Self::Assignment { .. } | Self::Removals { .. } => None,
+            Self::Assignment { .. } | Self::HandedOver { .. } | Self::Removals { .. } => None,
         }
     }
 
     fn run(self) -> Option<&'a str> {
         match self {
-            Self::Upload { .. } | Self::Removals { .. } => None,
+            Self::Upload { .. } | Self::HandedOver { .. } | Self::Removals { .. } => None,
             Self::Assignment { run, .. } => run,
         }
     }
 
     fn removals(self) -> Option<u64> {
         match self {
-            Self::Upload { .. } | Self::Assignment { .. } => None,
+            Self::Upload { .. } | Self::Assignment { .. } | Self::HandedOver { .. } => None,
             Self::Removals { count, .. } => Some(count),
         }
     }
@@ -229,7 +236,20 @@ impl<'a> Origin<'a> {
     fn amount_total(self) -> Option<String> {
         match self {
             Self::Upload { .. } | Self::Removals { .. } => None,
-            Self::Assignment { amount_total, .. } => amount_total.map(|amount| amount.to_string()),
+            Self::Assignment { amount_total, .. } | Self::HandedOver { amount_total, .. } => {
+                amount_total.map(|amount| amount.to_string())
+            }
+        }
+    }
+
+    /// Who delivers, and as which user where an operator does.
+    fn actor(self) -> (Actor, Option<Disclosed>) {
+        match self {
+            Self::Upload { .. } | Self::Assignment { .. } | Self::Removals { .. } => (Actor::Daemon, None),
+            Self::HandedOver { user, .. } => {
+                let user = user.map(|user| Disclosed { name: "user", value: format!("uid {user}") });
+                (Actor::Operator, user)
+            }
         }
     }
 }
@@ -261,14 +281,16 @@ fn created_record(
         retention_until: Some(manifest.retention_until),
         removals: origin.removals(),
     });
+    let (actor, user) = origin.actor();
     let context = Context {
         tenant: Some(tenant.id.clone()),
         protocol: Some(clearance.reference().clone()),
         correlation: Some(origin.submission().or(origin.run()).unwrap_or(id).to_owned()),
-        ..Context::of(Actor::Daemon)
+        ..Context::of(actor)
     };
     let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);
-    Record::success(event, context).disclosing([Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }])
+    let disclosed = [Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }];
+    Record::success(event, context).disclosing(disclosed.into_iter().chain(user))
 }
 
 /// Writes a text and counts its lines.

@@ -48,7 +48,8 @@ const PART_CHILDREN: usize = 2048;
 /// Threads that answer a list, at most. Sealing, which is not divided, keeps up with no more.
 const MOST_THREADS: usize = 4;
 
-/// Parts that may be ready before they are sealed: a megabyte or two, so that nobody waits for a single one.
+/// Parts that are ready before they are sealed, so that nobody waits for a single one: a megabyte or two. Where one thread
+/// is held up and several others go on, it can be the rest of the answer: some 60 bytes for each of the list's rows.
 const READY: usize = 8;
 
 /// Room for one row, so that a part seldom has to move: numbers, a share, and a name of 20 letters.
@@ -114,9 +115,11 @@ pub fn write_answer(
                 if let Some(part) = waiting.remove(&number) {
                     break part;
                 }
-                // Rather than wait for the others this thread does some of their work.
+                // Rather than wait for the others this thread does some of their work, while few parts wait. They are taken
+                // in order: when later ones are there, another thread works on this one.
+                let own = if waiting.len() < READY { answer_next() } else { None };
                 let stopped = |_| io::Error::other("a matching thread stopped");
-                let (number, part) = answer_next().map_or_else(|| answered.recv().map_err(stopped), Ok)?;
+                let (number, part) = own.map_or_else(|| answered.recv().map_err(stopped), Ok)?;
                 waiting.insert(number, part);
             };
             found.add(part.found);

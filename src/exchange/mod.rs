@@ -11,6 +11,7 @@
 
 mod answer;
 pub mod assignment;
+mod deliver;
 mod delivery;
 mod fingerprint;
 mod marks;
@@ -25,6 +26,7 @@ mod worker;
 
 pub use answer::{Answerable, Checked, Opened};
 pub use assignment::AssignmentFault;
+pub use deliver::{DeliverFault, HandedOver, MOST_HANDED_BYTES};
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use marks::{Aside, MOST_SET_ASIDE, set_aside};
 pub use matching::{Matched, Terms, write_answer};

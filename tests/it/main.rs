@@ -28,6 +28,8 @@ mod faults;
 #[cfg(test)]
 mod generated;
 #[cfg(test)]
+mod handed_over;
+#[cfg(test)]
 mod limits;
 #[cfg(test)]
 mod logins;

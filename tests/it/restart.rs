@@ -87,6 +87,11 @@ fn a_fault_in_the_configuration_changes_nothing() {
     fs::write(daemon.path("tenants/bree.yaml"), good).unwrap();
     daemon.write_tenant(&lokeren());
     daemon.groeikluis(&["check"]).well();
+    // What a reload asks for: faults of the files, also for who may not read the keys, and nothing else is said.
+    fs::remove_file(daemon.path("keys/log.key")).unwrap();
+    assert_eq!(daemon.groeikluis(&["check"]).code, Some(CONFIGURATION));
+    let said = daemon.groeikluis(&["check", "--files-only"]).well().stdout;
+    assert_eq!(said.lines().count(), 1, "{said}");
 }
 
 #[test]

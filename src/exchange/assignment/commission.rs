@@ -72,7 +72,7 @@ impl Commission {
         kind: Kind,
     ) -> Result<Clearance, AssignmentFault> {
         let uses = match ground {
-            Ground::Protocol(id) => self.uses(exchange, id)?,
+            Ground::Protocol(id) => exchange.uses_of(&self.tenant, id, self.today)?,
             Ground::Agreement { .. } | Ground::NoPersonalData(_) | Ground::Trial(_) => 0,
         };
         let request = Request { tenant: receiver, ground, kind, columns: None, today: self.today, uses };
@@ -88,12 +88,6 @@ impl Commission {
             .append(vec![Record::failure(event, rule, self.context(None))])
             .map_err(ExchangeError::Log)?;
         Err(AssignmentFault::Gate { kind, tenant: receiver.id.to_string(), rule: refusal.rule })
-    }
-
-    fn uses(&self, exchange: &Exchange, id: &ProtocolId) -> Result<u32, ExchangeError> {
-        let Some(protocol) = self.tenant.protocol(id) else { return Ok(0) };
-        let since = protocol.usage.counted_from(self.today);
-        exchange.parts.ledger.uses(&self.tenant.id, id, since).map_err(ExchangeError::Ledger)
     }
 
     /// A file for the local authority itself, of no run.

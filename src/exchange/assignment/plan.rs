@@ -176,12 +176,13 @@ impl Cleared {
 impl Exchange {
     /// Nothing new is published to a full outbox.
     pub(super) fn require_room(&self, tenant: &Tenant) -> Result<(), AssignmentFault> {
-        let used_bytes = self.parts.boxes.outbox_bytes(&tenant.id).map_err(ExchangeError::DropBox)?;
         let limit_bytes = tenant.limits.outbox_bytes;
-        if used_bytes < limit_bytes {
-            return Ok(());
+        match self.full_outbox(tenant)? {
+            None => Ok(()),
+            Some(used_bytes) => {
+                Err(AssignmentFault::OutboxFull { tenant: tenant.id.to_string(), used_bytes, limit_bytes })
+            }
         }
-        Err(AssignmentFault::OutboxFull { tenant: tenant.id.to_string(), used_bytes, limit_bytes })
     }
 }
 

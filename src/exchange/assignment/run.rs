@@ -110,7 +110,7 @@ impl Exchange {
 }
 
 impl MadeFile {
-    pub(super) fn of(prepared: &Prepared) -> Self {
+    pub(in crate::exchange) fn of(prepared: &Prepared) -> Self {
         let manifest = &prepared.staged.manifest;
         Self {
             tenant: manifest.tenant.to_string(),

@@ -290,9 +290,14 @@ impl TestDaemon {
 
     /// Runs the program with this deployment's configuration.
     pub fn groeikluis(&self, arguments: &[&str]) -> Ran {
+        self.groeikluis_reading(arguments, b"")
+    }
+
+    /// The same, with something on its standard input.
+    pub fn groeikluis_reading(&self, arguments: &[&str], input: &[u8]) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
         command.args(arguments).arg("--config").arg(self.config());
-        run(&mut command, b"")
+        run(&mut command, input)
     }
 
     /// The entries of the transfer log with this event.

@@ -144,6 +144,12 @@ impl Protocol {
         Self { kinds, route: "vutg", ..Self::new(id) }
     }
 
+    /// The kinds that it allows, as `{betaling: {columns: [volgnummer, iban]}}`.
+    #[must_use]
+    pub fn kinds(self, kinds: &str) -> Self {
+        Self { kinds: kinds.to_owned(), ..self }
+    }
+
     #[must_use]
     pub fn once(self) -> Self {
         Self { usage: "{kind: once}".to_owned(), ..self }
