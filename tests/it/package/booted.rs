@@ -8,6 +8,8 @@ use std::{
     path::Path,
 };
 
+use jiff::ToSpan;
+
 use super::{
     debian::{make_package, make_root},
     machine::Machine,
@@ -253,15 +255,16 @@ impl Booted {
         assert_eq!(self.process(), process);
         self.sftp("ls outbox\n").well();
         fs::write(&main, MAIN).unwrap();
-        // Whose key is changed is not for the journal.
+        // Whose key is changed, and which it is, is not for the journal. It ends soon, and so `plan` names whose it is.
         let tenant = self.path("etc/groeikluis/tenants/bree.yaml");
         let before = fs::read_to_string(&tenant).unwrap();
-        let changed = before.replacen("owner: \"", &format!("owner: \"{OWNER} "), 1);
+        let soon = groeikluis::durable::Clock::system().today().saturating_add(20.days());
+        let changed = before.replacen("owner: \"", &format!("expires: {soon}, owner: \"{OWNER} "), 1);
         assert_ne!(changed, before);
         fs::write(&tenant, changed).unwrap();
-        let plan = self.run("groeikluis plan").well().stdout;
-        let line = plan.lines().find(|line| line.contains(OWNER)).expect("a line on the key");
-        let fingerprint = line.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
+        assert!(self.run("groeikluis plan").well().stdout.contains(OWNER));
+        let printed = self.run(&format!("ssh-keygen -lf {CLIENT}/login")).well().stdout;
+        let fingerprint = printed.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
         let reloads = || self.machine.journal("groeikluis").matches("configuration read again").count();
         let earlier = reloads();
         self.run("systemctl reload groeikluis.service").well();
