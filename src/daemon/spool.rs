@@ -92,9 +92,7 @@ pub(super) fn start(settings: &Settings, exchange: Exchange) -> io::Result<Spool
     }
     let (stop, stopped) = mpsc::channel();
     let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
-        if let Err(error) = spool.finish_taken() {
-            tracing::error!(error = &*error, "what was taken from the spool before a stop is still in .taken");
-        }
+        spool.finish_taken();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             spool.look();
         }
@@ -160,18 +158,34 @@ impl Handed {
 
 impl Spool {
     /// Removes what left before a stop, and puts back what did not.
-    fn finish_taken(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        for name in self.taken.names()? {
+    fn finish_taken(&self) {
+        for name in self.taken.names().unwrap_or_default() {
             let Some((id, handed)) = Handed::taken(&name) else { continue };
-            if self.exchange.has_delivered(id)? {
-                self.taken.remove_if_there(&name)?;
-                tracing::info!(delivery = id, "a file of the spool had left before a stop");
-            } else {
-                let directory = self.root.open_subdirectory(&handed.directory())?;
-                self.taken.rename(&name, &directory, &handed.file)?;
+            if let Err(error) = self.finish_one(&name, id, &handed) {
+                tracing::error!(
+                    error = &*error,
+                    name,
+                    "what was taken from the spool before a stop is still in .taken"
+                );
             }
         }
-        Ok(())
+    }
+
+    fn finish_one(
+        &self,
+        name: &str,
+        id: &str,
+        handed: &Handed,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if self.exchange.has_delivered(id)? {
+            self.taken.remove_if_there(name)?;
+            tracing::info!(delivery = id, "a file of the spool had left before a stop");
+            return Ok(());
+        }
+        // Its directories may have been tidied away.
+        let Handed { tenant, protocol, kind, file } = handed;
+        let directory = self.root.subdirectory(tenant)?.subdirectory(protocol)?.subdirectory(kind)?;
+        Ok(self.taken.rename(name, &directory, file)?)
     }
 
     /// Delivers what has settled.
