@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 use super::orders;
 use crate::{
     config::{Environment, Settings},
-    domain::{ByteSize, Kind, ProtocolId, TenantId},
+    domain::{ByteSize, Kind, ProtocolId, TenantId, niss},
     dropbox::is_temporary,
     durable::{Directory, DurableError},
     exchange::{DeliverFault, Exchange, ExchangeError, HandedOver, MOST_HANDED_BYTES},
@@ -92,9 +92,7 @@ pub(super) fn start(settings: &Settings, exchange: Exchange) -> io::Result<Spool
     }
     let (stop, stopped) = mpsc::channel();
     let thread = std::thread::Builder::new().name("spool".to_owned()).spawn(move || {
-        if let Err(error) = spool.finish_taken() {
-            tracing::error!(error = &*error, "what was taken from the spool before a stop is still in .taken");
-        }
+        spool.finish_taken();
         while stopped.recv_timeout(LOOK_EVERY) == Err(RecvTimeoutError::Timeout) {
             spool.look();
         }
@@ -149,6 +147,15 @@ impl Handed {
         [&*self.tenant, &self.protocol, &self.kind, &self.file].join(&BETWEEN.to_string())
     }
 
+    /// For messages: without a number of a person, should the name have one.
+    fn shown(&self) -> String {
+        let mut shown = self.flat();
+        while let Some(number) = niss::find_in(&shown) {
+            shown.replace_range(number, "…");
+        }
+        shown
+    }
+
     /// The delivery and the file of a name in `.taken`.
     fn taken(name: &str) -> Option<(&str, Self)> {
         let mut parts = name.splitn(5, BETWEEN);
@@ -160,18 +167,34 @@ impl Handed {
 
 impl Spool {
     /// Removes what left before a stop, and puts back what did not.
-    fn finish_taken(&self) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        for name in self.taken.names()? {
+    fn finish_taken(&self) {
+        for name in self.taken.names().unwrap_or_default() {
             let Some((id, handed)) = Handed::taken(&name) else { continue };
-            if self.exchange.has_delivered(id)? {
-                self.taken.remove_if_there(&name)?;
-                tracing::info!(delivery = id, "a file of the spool had left before a stop");
-            } else {
-                let directory = self.root.open_subdirectory(&handed.directory())?;
-                self.taken.rename(&name, &directory, &handed.file)?;
+            if let Err(error) = self.finish_one(&name, id, &handed) {
+                tracing::error!(
+                    error = &*error,
+                    file = handed.shown(),
+                    "what was taken from the spool before a stop is still in .taken"
+                );
             }
         }
-        Ok(())
+    }
+
+    fn finish_one(
+        &self,
+        name: &str,
+        id: &str,
+        handed: &Handed,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        if self.exchange.has_delivered(id)? {
+            self.taken.remove_if_there(name)?;
+            tracing::info!(delivery = id, "a file of the spool had left before a stop");
+            return Ok(());
+        }
+        // Its directories may have been tidied away.
+        let Handed { tenant, protocol, kind, file } = handed;
+        let directory = self.root.subdirectory(tenant)?.subdirectory(protocol)?.subdirectory(kind)?;
+        Ok(self.taken.rename(name, &directory, file)?)
     }
 
     /// Delivers what has settled.
@@ -186,7 +209,7 @@ impl Spool {
                     Outcome::Left => continue,
                     Outcome::Refused(reason) => self.refuse(&handed, &reason),
                     Outcome::Later(error) => {
-                        let file = handed.flat();
+                        let file = handed.shown();
                         let hint = "it and its directories must belong to the daemon's user";
                         tracing::error!(error = &*error, file, hint, "a file of the spool is tried again later");
                     }
@@ -194,6 +217,8 @@ impl Spool {
                         tracing::error!("a file of the spool is in .taken: the next start looks after it");
                     }
                 }
+                // Moving it there and back changed it.
+                seen.state = self.state(&handed).unwrap_or(seen.state);
                 seen.from = Instant::now() + RETRY_AFTER;
             }
             found.insert(handed, seen);
@@ -247,6 +272,9 @@ impl Spool {
                 (_, Err(fault), _) => return Outcome::Refused(format!("{protocol:?} is {fault}")),
                 (.., Err(fault)) => return Outcome::Refused(format!("{kind:?} is {fault}")),
             };
+        if niss::find_in(file).is_some() {
+            return Outcome::Refused("its name has an identification number in it".to_owned());
+        }
         if file.len() > LONGEST_NAME_BYTES {
             return Outcome::Refused(format!("its name is longer than {LONGEST_NAME_BYTES} bytes"));
         }
@@ -297,10 +325,17 @@ impl Spool {
             directory.rename(&handed.file, &self.refused, &name)
         };
         match aside() {
-            Ok(()) => tracing::warn!(file = name, reason, "a file of the spool may not leave, and is in .refused"),
+            Ok(()) => {
+                tracing::warn!(file = handed.shown(), reason, "a file of the spool may not leave, and is in .refused");
+            }
             Err(error) => {
                 let error: &dyn std::error::Error = &error;
-                tracing::error!(error, file = name, reason, "a file of the spool may not leave, and cannot be moved");
+                tracing::error!(
+                    error,
+                    file = handed.shown(),
+                    reason,
+                    "a file of the spool may not leave, and cannot be moved"
+                );
             }
         }
     }

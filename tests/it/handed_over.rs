@@ -105,6 +105,7 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     hand_over(&daemon, "torhout/VUTG-2026-004/betaling/uitbetaling.csv", &payments(25));
     hand_over(&daemon, "torhout/VUTG-2026-004/betaling/fout.csv", "volgnummer;iban;bedrag\n");
     hand_over(&daemon, "torhout/VUTG-2026-004/onbekend/x.csv", &payments(1));
+    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/jan-17073003384.csv", &payments(3));
     // Still being written, by its name.
     hand_over(&daemon, "torhout/VUTG-2026-004/betaling/later.csv.part", &payments(2));
     wait_until("what was handed over", || spooled(&daemon).iter().filter(|name| !name.starts_with('.')).count() == 1);
@@ -113,6 +114,8 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
         [
             ".refused/torhout~VUTG-2026-004~betaling~fout.csv",
             ".refused/torhout~VUTG-2026-004~betaling~fout.csv.reason",
+            ".refused/torhout~VUTG-2026-004~betaling~jan-17073003384.csv",
+            ".refused/torhout~VUTG-2026-004~betaling~jan-17073003384.csv.reason",
             ".refused/torhout~VUTG-2026-004~onbekend~x.csv",
             ".refused/torhout~VUTG-2026-004~onbekend~x.csv.reason",
             "torhout/VUTG-2026-004/betaling/later.csv.part",
@@ -122,6 +125,7 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     let missing = "the file is not fit to leave: there is no column rekeninghouder\n";
     assert_eq!(reason("torhout~VUTG-2026-004~betaling~fout.csv"), missing);
     assert!(reason("torhout~VUTG-2026-004~onbekend~x.csv").starts_with("\"onbekend\" is "));
+    assert!(!daemon.said().contains("17073003384"), "{}", daemon.said());
     let created = daemon.events("delivery.created");
     assert_eq!(created.len(), 1);
     let file = created[0]["file"].as_str().unwrap();
