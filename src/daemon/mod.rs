@@ -46,6 +46,7 @@ pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions, login_records};
 pub use sandbox::{Sandbox, enter_sandbox};
+pub use spool::refused_files;
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,

@@ -13,6 +13,7 @@ use std::{
     fs, io,
     io::Read,
     os::unix::fs::MetadataExt,
+    path::PathBuf,
     sync::mpsc::{self, RecvTimeoutError, Sender},
     thread::JoinHandle,
     time::{Duration, Instant},
@@ -54,6 +55,9 @@ const TAKEN: &str = ".taken";
 
 /// Where files are that may not leave.
 const REFUSED: &str = ".refused";
+
+/// How the name of a file's reason ends.
+const REASON: &str = ".reason";
 
 /// Between the parts of a path in `.taken` and `.refused`; no id has one.
 const BETWEEN: char = '~';
@@ -98,6 +102,14 @@ pub(super) fn start(settings: &Settings, exchange: Exchange) -> io::Result<Spool
         }
     })?;
     Ok(Spooling { stop: Some(stop), thread: Some(thread) })
+}
+
+/// Where files are that were handed over and may not leave, each with the reason beside it, and how many there are.
+pub fn refused_files(settings: &Settings) -> (PathBuf, usize) {
+    let directory = settings.spool_dir.join(REFUSED);
+    let names = fs::read_dir(&directory).into_iter().flatten().flatten();
+    let count = names.filter(|entry| !entry.file_name().as_encoded_bytes().ends_with(REASON.as_bytes())).count();
+    (directory, count)
 }
 
 /// What a file was when it was looked at: its place on the disk, its length, when it was written and changed.
@@ -320,7 +332,7 @@ impl Spool {
         let aside = || -> Result<(), DurableError> {
             let text = format!("{reason}\n");
             self.refused.remove_if_there(&name)?;
-            self.refused.write(&format!("{name}.reason"), text.as_bytes())?;
+            self.refused.write(&format!("{name}{REASON}"), text.as_bytes())?;
             let directory = self.root.open_subdirectory(&handed.directory())?;
             directory.rename(&handed.file, &self.refused, &name)
         };

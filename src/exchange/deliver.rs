@@ -7,7 +7,7 @@
 //! They stand on a protocol, and each is a use of it: the gate hears which columns the file has, and says no when one of
 //! them is not the protocol's. A no is entered in the log.
 
-use std::io;
+use std::{io, sync::PoisonError};
 
 use jiff::civil::Date;
 
@@ -98,7 +98,8 @@ impl Exchange {
         }
         let table = HandedTable::read(kind, content).map_err(DeliverFault::Unfit)?;
         let tenant = self.onboarded(id).map_err(DeliverFault::Failed)?;
-        // Nobody else works for the tenant: file numbers are drawn, and uses counted.
+        // No run beside it, which draws file numbers for several tenants; and nobody else works for the tenant.
+        let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(id).ok_or(DeliverFault::Failed(ExchangeError::Stopping))?;
         let today = self.parts.clock.today();
         let context =

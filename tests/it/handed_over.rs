@@ -125,6 +125,8 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     let missing = "the file is not fit to leave: there is no column rekeninghouder\n";
     assert_eq!(reason("torhout~VUTG-2026-004~betaling~fout.csv"), missing);
     assert!(reason("torhout~VUTG-2026-004~onbekend~x.csv").starts_with("\"onbekend\" is "));
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("files handed over that may not leave: 3; why is in "), "{status}");
     assert!(!daemon.said().contains("17073003384"), "{}", daemon.said());
     let created = daemon.events("delivery.created");
     assert_eq!(created.len(), 1);

@@ -11,7 +11,9 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{disks::full_disks, inboxes::KnownInboxes, is_running, needs, retention_late_since, waiting_mails},
+    daemon::{
+        disks::full_disks, inboxes::KnownInboxes, is_running, needs, refused_files, retention_late_since, waiting_mails,
+    },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
@@ -142,6 +144,10 @@ impl Watcher {
                     "{tenant}: its uploads take {taken} of {limit} (`inbox_bytes`): more may be refused for want of room"
                 ),
             );
+        }
+        let (directory, refused) = refused_files(&self.settings);
+        if refused > 0 {
+            need(false, format!("files handed over that may not leave: {refused}; why is in {}", directory.display()));
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
