@@ -158,8 +158,8 @@ pub(super) fn entries<'a>(
                 td { code { (row.event) } }
                 @if whose { td { @if let Some(id) = &row.tenant { (tenant(id)) } } }
                 td { (outcome(language, row)) }
-                td { @if let Some(protocol) = &row.protocol { (protocol) } }
-                td { @if let Some(key) = &row.key { (key) } }
+                td { @if let Some(protocol) = &row.protocol { span.whole { (protocol) } } }
+                td { @if let Some(key) = &row.key { span.whole { (key) } } }
                 td { (row.about) }
             }
         }
