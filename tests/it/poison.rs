@@ -3,7 +3,7 @@
 //! Whatever ends a process while it works on a list (no memory, an abort, a stack that is full) leaves the same behind as a
 //! kill at that moment, which is what is done here.
 
-use std::{collections::BTreeMap, fs};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use groeikluis::seal::Keyring;
 use rustix::process::Signal;
@@ -30,7 +30,7 @@ fn long_list(daemon: &TestDaemon, nis_code: &str) -> Vec<u8> {
 /// The lists that are marked, and whether each is being worked on.
 fn marks(daemon: &TestDaemon) -> BTreeMap<String, bool> {
     let listing = fs::read_dir(daemon.path("state/at-work")).unwrap().map(|entry| entry.unwrap().path());
-    let read = |path: std::path::PathBuf| {
+    let read = |path: PathBuf| {
         let mark: Value = serde_json::from_slice(&fs::read(&path).ok()?).ok()?;
         Some((path.file_name()?.to_str()?.to_owned(), mark["at_work"] == true))
     };
@@ -90,12 +90,8 @@ fn mails(daemon: &TestDaemon) -> Vec<Value> {
     opened.map(|bytes| serde_json::from_slice(&bytes).unwrap()).collect()
 }
 
-#[test]
-fn a_list_that_kills_the_process_twice_is_set_aside_and_the_others_are_answered() {
-    // Nobody listens at that port: mails wait.
-    let mail = "mail: {smtp: \"127.0.0.1:9\", from: groeikluis@uitwisseling.example, ops: [ops@uitwisseling.example], \
-                gather_seconds: 1}";
-    let plan = Plan::new().children(20_000).line(mail).line("metrics: {listen: \"127.0.0.1:0\"}");
+/// A daemon of the tenants whose lists wait, since its register is not there yet: where that goes, and what goes there.
+fn start_without_register(plan: Plan) -> (TestDaemon, PathBuf, Vec<u8>) {
     let plan = TENANTS.iter().fold(plan, |plan, (id, nis_code)| plan.tenant(tenant(id, nis_code)));
     let laid_out = plan.lay_out();
     let register = laid_out.root.path().join("register/register.csv.age");
@@ -103,6 +99,16 @@ fn a_list_that_kills_the_process_twice_is_set_aside_and_the_others_are_answered(
     fs::remove_file(&register).unwrap();
     let mut daemon = TestDaemon::over(laid_out);
     daemon.start();
+    (daemon, register, sealed)
+}
+
+#[test]
+fn a_list_that_kills_the_process_twice_is_set_aside_and_the_others_are_answered() {
+    // Nobody listens at that port: mails wait.
+    let mail = "mail: {smtp: \"127.0.0.1:9\", from: groeikluis@uitwisseling.example, ops: [ops@uitwisseling.example], \
+                gather_seconds: 1}";
+    let plan = Plan::new().children(20_000).line(mail).line("metrics: {listen: \"127.0.0.1:0\"}");
+    let (mut daemon, register, sealed) = start_without_register(plan);
     for (tenant, nis_code) in TENANTS {
         daemon.put(tenant, "lang.csv", &long_list(&daemon, nis_code));
     }
@@ -172,13 +178,7 @@ fn a_list_that_kills_the_process_twice_is_set_aside_and_the_others_are_answered(
 #[test]
 fn a_tenant_of_whose_lists_two_are_set_aside_has_its_others_parked() {
     let plan = Plan::new().children(20_000);
-    let plan = TENANTS.iter().fold(plan, |plan, (id, nis_code)| plan.tenant(tenant(id, nis_code)));
-    let laid_out = plan.lay_out();
-    let register = laid_out.root.path().join("register/register.csv.age");
-    let sealed = fs::read(&register).unwrap();
-    fs::remove_file(&register).unwrap();
-    let mut daemon = TestDaemon::over(laid_out);
-    daemon.start();
+    let (mut daemon, register, sealed) = start_without_register(plan);
     let list = |daemon: &TestDaemon, nis_code, number: usize| {
         let children = daemon.extract().children_of(nis_code);
         format!("niss\n{}\n", children[number..number + 3].join("\n"))

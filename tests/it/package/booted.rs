@@ -45,7 +45,7 @@ mail: {smtp: "127.0.0.1:2525", from: groeikluis@uitwisseling.example, ops: [ops@
 const OWNER: &str = "Anneleen";
 
 /// Where the tenant's files are on the machine, with what it logs in with.
-const CLIENT: &str = "/root/client";
+const CLIENT: &str = "/srv/client";
 
 struct Booted {
     machine: Machine,
@@ -164,7 +164,8 @@ impl Booted {
             let body = mail["body"].as_str().unwrap();
             assert!(body.contains("groeikluis.service") && body.contains("bree.yaml"), "{body}");
         }
-        fs::copy(self.path("root/client/bree.yaml"), self.path("etc/groeikluis/tenants/bree.yaml")).unwrap();
+        fs::copy(self.path(&format!("{CLIENT}/bree.yaml")[1..]), self.path("etc/groeikluis/tenants/bree.yaml"))
+            .unwrap();
         // Before the service runs, nobody has its credentials.
         let check = self.run("groeikluis check");
         assert!(check.stderr.contains("CREDENTIALS_DIRECTORY=/etc/groeikluis/keys"), "{check:?}");
