@@ -110,10 +110,7 @@ impl Exchange {
         let clearance = match release(request) {
             Ok(clearance) => clearance,
             Err(refusal) => {
-                let rule = refusal.rule.code();
-                let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Delivery });
-                let refused = self.parts.log.append(vec![Record::failure(event, rule, context)]);
-                refused.map_err(|error| DeliverFault::Failed(ExchangeError::Log(error)))?;
+                self.enter_refusal(refusal.rule, context).map_err(DeliverFault::Failed)?;
                 return Err(DeliverFault::Gate { kind, tenant: id.to_string(), rule: refusal.rule });
             }
         };
@@ -147,6 +144,14 @@ impl Exchange {
     /// [`ExchangeError::Ledger`].
     pub fn has_delivered(&self, delivery: &str) -> Result<bool, ExchangeError> {
         self.parts.ledger.delivery(delivery).map(|row| row.is_some()).map_err(ExchangeError::Ledger)
+    }
+
+    /// Enters in the log that the gate let nothing leave.
+    pub(super) fn enter_refusal(&self, rule: Rule, context: Context) -> Result<(), ExchangeError> {
+        let rule = rule.code();
+        let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Delivery });
+        let entered = self.parts.log.append(vec![Record::failure(event, rule, context)]);
+        entered.map(|_| ()).map_err(ExchangeError::Log)
     }
 
     /// How often a protocol was used in the period that a day is in.

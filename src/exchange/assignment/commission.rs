@@ -20,7 +20,7 @@ use crate::{
         delivery::{Origin, Outgoing},
     },
     register::Register,
-    transfer_log::{Actor, Context, Event, PolicyRefused, Record, Stage},
+    transfer_log::{Actor, Context},
 };
 
 /// What an order for an assignment works with.
@@ -80,13 +80,7 @@ impl Commission {
             Ok(clearance) => return Ok(clearance),
             Err(refusal) => refusal,
         };
-        let rule = refusal.rule.code();
-        let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Delivery });
-        exchange
-            .parts
-            .log
-            .append(vec![Record::failure(event, rule, self.context(None))])
-            .map_err(ExchangeError::Log)?;
+        exchange.enter_refusal(refusal.rule, self.context(None))?;
         Err(AssignmentFault::Gate { kind, tenant: receiver.id.to_string(), rule: refusal.rule })
     }
 
