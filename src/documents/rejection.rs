@@ -57,8 +57,10 @@ pub enum Reason {
     SealedOnly,
     /// Its name says that it is sealed, and it is not.
     NotAge,
-    /// The outbox holds as much as it may.
+    /// The outbox holds as much as it may, or that of trials its part of it.
     OutboxFull {
+        /// The path of that outbox, as the tenant sees it.
+        folder: &'static str,
         /// How much that is.
         limit: ByteSize,
     },
@@ -129,9 +131,9 @@ impl Reason {
                     size(*limit)
                 );
             }
-            Self::OutboxFull { limit } => {
+            Self::OutboxFull { folder, limit } => {
                 return format!(
-                    "De map /outbox van uw bestuur is vol ({limit}), zodat er geen antwoord bij kan.\nNeem contact met \
+                    "De map {folder} van uw bestuur is vol ({limit}), zodat er geen antwoord bij kan.\nNeem contact met \
                      ons op om opgehaalde bestanden te laten verwijderen, en stuur de lijst daarna opnieuw."
                 );
             }
@@ -286,7 +288,7 @@ mod tests {
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
             Reason::NotAge,
-            Reason::OutboxFull { limit: ByteSize(5 << 30) },
+            Reason::OutboxFull { folder: "/outbox", limit: ByteSize(5 << 30) },
         ];
         reasons.extend(RULES.map(|rule| Reason::Gate(Refusal { rule })));
         reasons

@@ -141,6 +141,14 @@ pub struct TenantLimits {
     pub outbox_bytes: u64,
 }
 
+impl TenantLimits {
+    /// What answers to trials may take of the outbox: a quarter, so that no trial, however often it is repeated, keeps
+    /// an answer out.
+    pub fn trial_bytes(&self) -> u64 {
+        self.outbox_bytes / 4
+    }
+}
+
 /// When the onboarding tests were passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Onboarding {

@@ -92,9 +92,15 @@ impl Outbox {
     /// # Errors
     /// [`DropBoxError::Storage`].
     pub fn used_bytes(&self) -> Result<u64, DropBoxError> {
-        let live = self.list(Area::Live, false)?;
-        let test = self.list(Area::Test, false)?;
-        Ok(live.iter().chain(&test).map(|entry| entry.attributes.size).sum())
+        Ok(self.used_bytes_of(Area::Live)? + self.used_bytes_of(Area::Test)?)
+    }
+
+    /// Bytes of the published files of one area.
+    ///
+    /// # Errors
+    /// [`DropBoxError::Storage`].
+    pub fn used_bytes_of(&self, area: Area) -> Result<u64, DropBoxError> {
+        Ok(self.list(area, false)?.iter().map(|entry| entry.attributes.size).sum())
     }
 }
 

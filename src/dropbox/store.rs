@@ -336,6 +336,14 @@ impl Boxes {
     pub fn outbox_bytes(&self, tenant: &TenantId) -> Result<u64, DropBoxError> {
         self.boxes_of(tenant)?.outbox.used_bytes()
     }
+
+    /// Bytes of them that answer trials.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn trial_bytes(&self, tenant: &TenantId) -> Result<u64, DropBoxError> {
+        self.boxes_of(tenant)?.outbox.used_bytes_of(Area::Test)
+    }
 }
 
 impl DropBoxes for Boxes {

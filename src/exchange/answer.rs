@@ -156,6 +156,7 @@ impl Exchange {
         let size = opened.content.len() as u64;
         if case.received.area() == Area::Test {
             let list = read(None)?;
+            self.refuse_without_room(case, None)?;
             let (clearance, terms) = trial(case, nis_code, source)?;
             return Ok(Checked { list, size, clearance, terms, fingerprint: String::new() });
         }
@@ -191,14 +192,26 @@ impl Exchange {
         let list = read(Some(&protocol.id))?;
         let fingerprint = self.parts.fingerprints.of_list(&list, &protocol.id);
         self.refuse_repetition(case, &protocol.id, &fingerprint, register)?;
-        let used = self.parts.boxes.outbox_bytes(&case.tenant.id).map_err(ExchangeError::DropBox)?;
-        if used >= case.tenant.limits.outbox_bytes {
-            let limit = ByteSize(case.tenant.limits.outbox_bytes);
-            return Err(Stop::Refused(Reason::OutboxFull { limit }, Some(protocol.id.clone())));
-        }
+        self.refuse_without_room(case, Some(&protocol.id))?;
         let terms =
             Terms { reply: protocol.reply, outside_municipality: protocol.outside_municipality, nis_code, source };
         Ok(Checked { list, size, clearance, terms, fingerprint })
+    }
+
+    /// Refuses what the outbox has no room for. Trials have a part of it, so that they keep no answer out.
+    fn refuse_without_room(&self, case: &Case<'_>, protocol: Option<&ProtocolId>) -> Result<(), Stop> {
+        let (boxes, id, limits) = (&self.parts.boxes, &case.tenant.id, &case.tenant.limits);
+        let mut bounds = vec![("/outbox", boxes.outbox_bytes(id), limits.outbox_bytes)];
+        if case.received.area() == Area::Test {
+            bounds.insert(0, ("/test/outbox", boxes.trial_bytes(id), limits.trial_bytes()));
+        }
+        for (folder, used, limit_bytes) in bounds {
+            if used.map_err(ExchangeError::DropBox)? >= limit_bytes {
+                let reason = Reason::OutboxFull { folder, limit: ByteSize(limit_bytes) };
+                return Err(Stop::Refused(reason, protocol.cloned()));
+            }
+        }
+        Ok(())
     }
 
     fn source(&self) -> Result<SourceId, ExchangeError> {

@@ -37,7 +37,9 @@ pub(super) enum Ending {
     Grace,
     /// Idle for too long.
     Idle,
-    /// Another connection from the same source takes its place.
+    /// More attempts to log in than a connection has.
+    Attempts,
+    /// Another connection takes its place.
     Displaced,
     /// The tenant lost access.
     AccessLost,
@@ -55,7 +57,8 @@ impl Ending {
         match self {
             Self::Grace => "niet op tijd aangemeld",
             Self::Idle => "verbinding te lang niet gebruikt",
-            Self::Displaced => "te veel verbindingen vanaf dit adres",
+            Self::Attempts => "te veel mislukte pogingen om aan te melden",
+            Self::Displaced => "te veel verbindingen",
             Self::AccessLost => ACCESS_LOST,
             Self::Shutdown => "de server stopt of herstart; probeer het zo dadelijk opnieuw",
             Self::Failed => "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw",
@@ -67,6 +70,7 @@ impl Ending {
         match self {
             Self::Violation(_) => Disconnect::ProtocolError,
             Self::Shutdown | Self::Failed => Disconnect::ServiceNotAvailable,
+            Self::Attempts => Disconnect::NoMoreAuthMethodsAvailable,
             Self::Grace | Self::Idle | Self::Displaced | Self::AccessLost => Disconnect::ByApplication,
         }
     }
@@ -286,7 +290,7 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
             return;
         }
         let attempts = std::mem::take(&mut *connection.attempts());
-        let too_many = usize::try_from(attempts.rejected()).is_ok_and(|count| count >= server.limits().auth_attempts);
+        let too_many = ended == Some(Ending::Attempts);
         // Of others it is no news that they come and go.
         let of_a_tenant = attempts.user().is_some_and(|user| server.directory().tenant(user).is_some());
         let reason = connection

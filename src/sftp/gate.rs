@@ -19,7 +19,7 @@ use super::{
     AcceptedLogin, LoginMethod, RefusalReason, Tried,
     auth::{self, Next, Proof, Steps},
     certificate,
-    connection::Connection,
+    connection::{Connection, Ending},
     penalties::DELAY,
     server::Shared,
     transport::Socket,
@@ -58,14 +58,17 @@ impl Gate {
     }
 
     /// A question about the methods, with which every client begins: not an attempt.
-    pub(super) fn methods(&mut self, user: &str) -> Auth {
-        self.user(user);
-        self.refusal(user, false)
+    ///
+    /// # Errors
+    /// [`russh::Error::Disconnect`], as by every request, when the connection has no attempt left.
+    pub(super) fn methods(&mut self, user: &str) -> Result<Auth, russh::Error> {
+        self.user(user)?;
+        Ok(self.refusal(user, false))
     }
 
     /// A key is offered, and not proven.
     pub(super) async fn offer(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
-        self.user(user);
+        self.user(user)?;
         match self.judge_offer(user, offer) {
             Ok(Offered::Known(fingerprint)) => self.connection.attempts().offered(fingerprint),
             Ok(Offered::Unknown(reason, fingerprint)) => {
@@ -81,7 +84,7 @@ impl Gate {
 
     /// A key has signed, with or without a certificate.
     pub(super) async fn proven(&mut self, user: &str, proof: Proof) -> Result<Auth, russh::Error> {
-        self.user(user);
+        self.user(user)?;
         let tenant = self.tenant(user);
         let judged = self
             .turn(user, LoginStep::PublicKey)
@@ -105,7 +108,7 @@ impl Gate {
 
     /// A password is given.
     pub(super) async fn password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
-        self.user(user);
+        self.user(user)?;
         let tenant = self.tenant(user);
         let reason = match (self.turn(user, LoginStep::Password), &tenant) {
             (Ok(()), Some(tenant)) => match self.server.passwords().find(tenant.passwords.clone(), password).await {
@@ -126,14 +129,17 @@ impl Gate {
 
     /// Another method is tried.
     pub(super) async fn other(&mut self, user: &str) -> Result<Auth, russh::Error> {
-        self.user(user);
+        self.user(user)?;
         let known = self.tenant(user).is_some();
         let reason = if known { RefusalReason::StepMissing } else { RefusalReason::UnknownUser };
         self.reject(user, Tried { method: LoginMethod::Other, reason, fingerprint: None, certificate: None }).await
     }
 
     /// The client names a user: another than before begins from nothing (RFC 4252, section 5).
-    fn user(&mut self, user: &str) {
+    fn user(&mut self, user: &str) -> Result<(), russh::Error> {
+        if self.rejections >= self.server.limits().auth_attempts {
+            return Err(russh::Error::Disconnect);
+        }
         self.accepted = None;
         let named = self.connection.attempts().name(user, self.connection.peer, &self.socket.client_banner());
         if named.0 {
@@ -143,6 +149,7 @@ impl Gate {
             let server = Arc::clone(&self.server);
             tokio::task::spawn_blocking(move || server.witness().refused(&refused));
         }
+        Ok(())
     }
 
     fn tenant(&self, user: &str) -> Option<Arc<Tenant>> {
@@ -158,19 +165,20 @@ impl Gate {
         Auth::Reject { proceed_with_methods: Some(MethodSet::from(&[next][..])), partial_success }
     }
 
-    /// An attempt fails. Above the limit the connection ends; the transport's own count begins anew with each user
-    /// name, this one does not.
+    /// An attempt fails. The last one that a connection has is answered with no method to go on with, and the
+    /// connection ends; nothing is judged after it. The transport's own count begins anew with each user name, this one
+    /// does not.
     async fn reject(&mut self, user: &str, tried: Tried) -> Result<Auth, russh::Error> {
         if self.server.slows(self.connection.peer) {
             tokio::time::sleep(DELAY).await;
         }
         self.connection.attempts().reject(tried);
         self.rejections += 1;
-        if self.rejections > self.server.limits().auth_attempts {
-            Err(russh::Error::Disconnect)
-        } else {
-            Ok(self.refusal(user, false))
+        if self.rejections < self.server.limits().auth_attempts {
+            return Ok(self.refusal(user, false));
         }
+        self.connection.end(Ending::Attempts);
+        Ok(Auth::Reject { proceed_with_methods: Some(MethodSet::empty()), partial_success: false })
     }
 
     /// Whether it is the turn of a step; else why the attempt is refused.

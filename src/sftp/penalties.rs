@@ -16,7 +16,7 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     time::Duration,
 };
 
@@ -63,7 +63,19 @@ impl Source {
             v4 @ IpAddr::V4(_) => Self(v4),
         }
     }
+
+    /// The network that it is part of.
+    pub(super) fn network(self) -> Network {
+        match self.0 {
+            IpAddr::V6(v6) => Network(IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 80)))),
+            IpAddr::V4(v4) => Network(IpAddr::V4(Ipv4Addr::from_bits(v4.to_bits() & (u32::MAX << 8)))),
+        }
+    }
 }
+
+/// Sources that one party has cheaply: a /24 of IPv4, or a /48 of IPv6, which one customer of a provider may have whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Network(IpAddr);
 
 /// Why penalties that were kept cannot be put back.
 #[derive(Debug, thiserror::Error)]

@@ -1,7 +1,8 @@
 //! Accepting connections, counting them, and letting them end.
 //!
-//! Invariants: no more connections than the limits say, in all and from one source; an error of `accept` never ends the
-//! server; after the shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
+//! Invariants: no more connections than the limits say, in all and from one source; no stranger keeps a tenant out, since
+//! who waits for a login makes room and who is logged in does not; an error of `accept` never ends the server; after the
+//! shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
 
 use std::{
     collections::BTreeMap,
@@ -256,9 +257,8 @@ impl Shared {
         }
         let admitted = Admitted { login: Arc::clone(login), steps };
         self.still(connection, &admitted)?;
-        let place = live.connections.values_mut().find(|live| Arc::ptr_eq(&live.connection, connection));
         // Displaced in the meantime: its end is on its way.
-        place.map(|place| place.admitted = Some(admitted)).ok_or(RefusalReason::TooManySessions)
+        if live.admit(connection, admitted) { Ok(()) } else { Err(RefusalReason::TooManySessions) }
     }
 
     /// Whether somebody who logged in would still be let in.
@@ -318,26 +318,33 @@ impl Shared {
     /// A place for a new connection, or what its client is told.
     ///
     /// Where a source has all it may have, the oldest of its connections that wait for a login makes room: one that
-    /// opens them and is silent keeps nobody else out who is behind the same address.
+    /// opens them and is silent keeps nobody else out who is behind the same address. Where all places are taken, or
+    /// all those for who is not logged in, [`Live::gives_way`] says who makes room. Who is logged in never does.
     fn place(self: &Arc<Self>, connection: &Arc<Connection>) -> Result<Place, &'static [u8]> {
         let slow = self.slows(connection.peer);
         let source = Source::of(connection.peer.ip());
+        let limits = self.limits();
         let mut live = self.live();
-        let from_there = live.sources.get(&source).copied().unwrap_or_default();
-        let (waiting, oldest) = live.waiting(source);
-        if from_there >= self.limits().connections_per_source || (slow && waiting >= WAITING_CONNECTIONS) {
-            let displaced = oldest.and_then(|oldest| live.remove(oldest)).ok_or(FULL)?;
-            displaced.end(Ending::Displaced);
+        let too_many_from_there = live.from(source) >= limits.connections_per_source
+            || (slow && live.waiting_from(source) >= WAITING_CONNECTIONS);
+        if too_many_from_there {
+            let oldest = live.oldest_from(source);
+            displace(&mut live, oldest)?;
         }
-        if live.connections.len() >= self.limits().connections {
-            return Err(FULL);
+        if live.connections.len() >= limits.connections || live.waiting() >= limits.waiting() {
+            let gives_way = live.gives_way(source);
+            displace(&mut live, gives_way)?;
         }
-        *live.sources.entry(source).or_default() += 1;
-        let number = live.next;
-        live.next += 1;
-        live.connections.insert(number, LiveConnection { connection: Arc::clone(connection), source, admitted: None });
+        let number = live.insert(connection, source);
         Ok(Place { shared: Arc::clone(self), number })
     }
+}
+
+/// Ends a connection that waits for a login, so that its place is free at once; nobody waits: no place.
+fn displace(live: &mut Live, number: Option<u64>) -> Result<(), &'static [u8]> {
+    let displaced = number.and_then(|number| live.remove(number)).ok_or(FULL)?;
+    displaced.end(Ending::Displaced);
+    Ok(())
 }
 
 /// Half of the processors: hashing what clients ask for must leave some for transfers.

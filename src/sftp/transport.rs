@@ -86,7 +86,8 @@ pub(super) fn config(settings: &ServerSettings) -> server::Config {
         channel_buffer_size: CHANNEL_PACKETS,
         event_buffer_size: WAITING_PACKETS,
         preferred: preferred(),
-        // One more: the question about the methods, with which every client begins, is counted by the transport too.
+        // The gate counts exactly what it sees. This bounds what the transport refuses unseen, such as a signature that
+        // is wrong; one more, since it counts the question about the methods as well, with which most clients begin.
         max_auth_attempts: settings.limits.auth_attempts.saturating_add(1),
         inactivity_timeout: None,
         keepalive_interval: Some(KEEPALIVE),

@@ -74,6 +74,8 @@ mod sftp_room;
 #[cfg(test)]
 mod status;
 #[cfg(test)]
+mod strangers;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tampering;

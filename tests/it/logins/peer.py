@@ -93,7 +93,7 @@ def many():
     for count in range(100):
         if attempt(lambda: transport.auth_password(f"user{count}", "x")) == "ended":
             break
-    print("ended after at most 7" if count <= 7 else f"ended after {count}")
+    print(count)
 
 
 def waits():
