@@ -40,6 +40,7 @@ pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES};
 pub use load::{MUNICIPALITIES, load, load_with};
 pub use mail_section::{fault_of_certificates, mail_of};
 pub use merged_file::{Draft, DraftFault, Merger, draft};
+pub(crate) use nearest::nearest;
 pub use schema::schemas;
 pub use secret::{LARGEST_SECRET_BYTES, SecretError, SecretFile, check_secrets};
 pub use settings::{

@@ -1,7 +1,7 @@
 //! What was probably meant by a word that is not known.
 
 /// The word that was probably meant, if one is near.
-pub(super) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     /// Longer words are not compared: nothing known is near them.
     const LONGEST: usize = 64;
     if word.len() > LONGEST {

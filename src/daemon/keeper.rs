@@ -15,7 +15,7 @@ use crate::sftp::{LONGEST_KEPT, Sessions};
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Where penalties are kept.
-const PENALTIES: &str = "penalties.json.age";
+pub(super) const PENALTIES: &str = "penalties.json.age";
 
 /// A thread that writes until it is dropped.
 pub(super) struct Keeper {

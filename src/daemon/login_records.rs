@@ -2,7 +2,7 @@
 //!
 //! Not the account, which is the transfer log: this is what ops look at when a tenant is on the telephone. It holds
 //! addresses and fingerprints, so it is sealed, short ([`MOST_REFUSED`], [`MOST_GOOD`]), and forgets after
-//! [`KEPT_DAYS`] days. Nothing is kept of user names that are no tenant's.
+//! [`KEPT_DAYS`] days. What belongs to no tenant is in [`super::stranger_records`].
 //!
 //! What is the same as before is counted, not listed again, so that a script that fails each minute does not push out
 //! what else there was. Written behind the logins' back, see [`super::keeper`]: a power cut may cost the last second.
@@ -16,7 +16,10 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::kept::{KeptError, KeptFiles};
+use super::{
+    kept::{KeptError, KeptFiles},
+    stranger_records::{LONGEST_STRANGERS, STRANGERS, StrangerRecord, Strangers},
+};
 use crate::{
     domain::TenantId,
     sftp::{AcceptedLogin, CertificateUsed, RefusedLogin},
@@ -35,7 +38,7 @@ pub const KEPT_DAYS: i64 = 31;
 const LONGEST_FILE: u64 = 1 << 20;
 
 /// Characters of a client's identification (RFC 4253, section 4.2, allows 253).
-const LONGEST_CLIENT: usize = 80;
+pub(super) const LONGEST_CLIENT: usize = 80;
 
 /// A connection under a tenant's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -143,6 +146,9 @@ pub(super) struct LoginNotes {
 struct Notes {
     tenants: HashMap<TenantId, LoginRecords>,
     changed: BTreeSet<TenantId>,
+    /// None until the first came since the start.
+    strangers: Option<Strangers>,
+    strangers_changed: bool,
 }
 
 impl LoginNotes {
@@ -180,13 +186,35 @@ impl LoginNotes {
         self.note(tenant, now, |records| LoginRecords::add(&mut records.refused, record, MOST_REFUSED));
     }
 
+    /// A connection that belongs to no tenant came to nothing.
+    pub fn stranger(&self, record: StrangerRecord) {
+        let mut notes = self.notes();
+        let strangers = notes.strangers.get_or_insert_with(|| {
+            read_strangers(&self.files).unwrap_or_else(|error| {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the records of strangers are begun anew");
+                Strangers::default()
+            })
+        });
+        strangers.add(record);
+        notes.strangers_changed = true;
+    }
+
     /// Writes what changed since the last time. What cannot be written is tried again with the tenant's next login.
     pub fn write(&self) {
-        let changed: Vec<(TenantId, LoginRecords)> = {
+        let (changed, strangers): (Vec<(TenantId, LoginRecords)>, _) = {
             let mut notes = self.notes();
-            let changed = std::mem::take(&mut notes.changed);
-            changed.into_iter().filter_map(|id| notes.tenants.get(&id).cloned().map(|records| (id, records))).collect()
+            let changed = std::mem::take(&mut notes.changed).into_iter();
+            let records =
+                changed.filter_map(|id| notes.tenants.get(&id).cloned().map(|records| (id, records))).collect();
+            let strangers_changed = std::mem::take(&mut notes.strangers_changed);
+            (records, notes.strangers.clone().filter(|_| strangers_changed))
         };
+        if let Some(strangers) = strangers {
+            let bytes = serde_json::to_vec(&strangers).unwrap_or_default();
+            if let Err(error) = self.files.write(STRANGERS, &bytes) {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the records of strangers were not kept");
+            }
+        }
         for (tenant, records) in changed {
             let bytes = serde_json::to_vec(&records).unwrap_or_default();
             if let Err(error) = self.files.write(&file_name(&tenant), &bytes) {
@@ -218,6 +246,12 @@ pub(super) fn read(files: &KeptFiles, tenant: &TenantId) -> Result<LoginRecords,
     let name = file_name(tenant);
     let Some(bytes) = files.read(&name, LONGEST_FILE)? else { return Ok(LoginRecords::default()) };
     serde_json::from_slice(&bytes).map_err(|source| KeptError::Content { name, source })
+}
+
+/// Reads the records of strangers from disk; empty when there are none.
+pub(super) fn read_strangers(files: &KeptFiles) -> Result<Strangers, KeptError> {
+    let Some(bytes) = files.read(STRANGERS, LONGEST_STRANGERS)? else { return Ok(Strangers::default()) };
+    serde_json::from_slice(&bytes).map_err(|source| KeptError::Content { name: STRANGERS.to_owned(), source })
 }
 
 fn file_name(tenant: &TenantId) -> String {

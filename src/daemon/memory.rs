@@ -3,7 +3,7 @@
 //! A service manager ends a service that goes beyond its memory, in the middle of whatever it does, and so ends everybody's
 //! sessions; that the limits do not fit is better told at the start.
 
-use crate::{config::Settings, domain::ByteSize, durable::memory_limit_bytes};
+use crate::{config::Settings, domain::ByteSize, durable::memory_limit_bytes, sftp::most_queued_bytes};
 
 /// The register twice, while it is replaced: 1.6 million children take some 200 MiB.
 const REGISTERS_BYTES: u64 = 400 << 20;
@@ -26,6 +26,7 @@ fn needed_bytes(settings: &Settings) -> u64 {
         limits.upload_memory_bytes,
         longest.saturating_mul(UPLOADS_OF_TWO_LISTS),
         SESSION_BYTES.saturating_mul(limits.connections.into()),
+        most_queued_bytes(limits.connections.into()),
         REGISTERS_BYTES,
         RUN_BYTES,
     ];

@@ -7,6 +7,7 @@
 mod backup;
 mod control;
 pub mod disks;
+mod explaining;
 mod form;
 mod in_force;
 pub mod inboxes;
@@ -29,6 +30,7 @@ mod retention;
 mod running;
 mod sandbox;
 mod spool;
+mod stranger_records;
 mod watch;
 mod watching;
 mod witness;
@@ -36,6 +38,7 @@ mod workers;
 
 pub use backup::{Backup, BackupError, back_up};
 pub use control::{deliver, is_running, note, publish};
+pub use explaining::LoginMemory;
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
@@ -44,9 +47,10 @@ pub use memory::warn_of_little_memory;
 pub use orders::{apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
-pub use running::{Daemon, DaemonOptions, login_records};
+pub use running::{Daemon, DaemonOptions};
 pub use sandbox::{Sandbox, enter_sandbox};
 pub use spool::refused_files;
+pub use stranger_records::{MOST_STRANGERS, NO_COMMON_ALGORITHM, StrangerRecord};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
     register_loader::read_keyring,
@@ -61,7 +65,7 @@ use crate::{
     exchange::{ExchangeError, FingerprintKeyError},
     ledger::LedgerError,
     seal::SealError,
-    sftp::KeyFault,
+    sftp::{self, KeyFault},
     transfer_log::{LogError, NoteFault},
 };
 
@@ -150,6 +154,9 @@ pub enum DaemonError {
     /// The last logins.
     #[error("the last logins cannot be read")]
     Logins(#[source] KeptError),
+    /// The penalties.
+    #[error("the penalties cannot be read")]
+    Penalties(#[source] sftp::KeptFault),
     /// No thread for what is written behind the logins' back.
     #[error("cannot start the thread that keeps the last logins")]
     Keeper(#[source] std::io::Error),

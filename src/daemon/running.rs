@@ -17,10 +17,10 @@ use super::{
     kept::KeptFiles,
     last_configuration, listeners,
     live::{Facts, Live},
-    login_records::{self, LoginNotes, LoginRecords},
+    login_records::LoginNotes,
     mail::Mail,
     opening::{Secrets, disclosures, lock, open_log},
-    register_loader::{self, read_keyring},
+    register_loader,
     reload::Reloader,
     retention::Retention,
     spool,
@@ -31,7 +31,6 @@ use super::{
 };
 use crate::{
     config::{self, Settings},
-    domain::TenantId,
     dropbox::MemoryBudget,
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, Registers},
@@ -76,7 +75,7 @@ pub struct Daemon {
 }
 
 /// Where the last logins and the penalties are kept.
-const LOGINS_DIR: &str = "logins";
+pub(super) const LOGINS_DIR: &str = "logins";
 
 /// Where the addresses that were taken are written, for who started the daemon on port 0.
 const LISTEN_FILE: &str = "listen";
@@ -294,20 +293,6 @@ impl Daemon {
             }
         }
     }
-}
-
-/// The last logins of a tenant, as a daemon that runs or ran has kept them.
-///
-/// # Errors
-/// [`DaemonError`]: the exchange's identity cannot be read, or the file is damaged.
-pub fn login_records(settings: &Settings, tenant: &TenantId) -> Result<LoginRecords, DaemonError> {
-    let directory = settings.state_dir.join(LOGINS_DIR);
-    if !directory.exists() {
-        return Ok(LoginRecords::default());
-    }
-    let keyring = read_keyring(&settings.exchange_identity)?;
-    let directory = Directory::create(&directory).map_err(DaemonError::State)?;
-    login_records::read(&KeptFiles::new(directory, keyring), tenant).map_err(DaemonError::Logins)
 }
 
 async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>) {

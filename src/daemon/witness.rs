@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{live::Live, login_records::LoginNotes};
+use super::{live::Live, login_records::LoginNotes, stranger_records::StrangerRecord};
 use crate::{
     domain::TenantId,
     dropbox::view::Login,
-    sftp::{self, AcceptedLogin, RefusedLogin, Unavailable},
+    sftp::{self, AcceptedLogin, FailedNegotiation, RefusedLogin, Unavailable},
     transfer_log::{
         Actor, Context, Disclosed, Event, Login as LoginFields, LoginMethod, LoginRefused, Logout, Record, TransferLog,
     },
@@ -79,8 +79,12 @@ impl sftp::Witness for LoginAccount {
             disclosures.push(disclosed("certificate_id", &certificate.key_id));
             disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
         }
+        let now = sftp::Directory::now(&*self.live);
         if let Some(tenant) = sftp::Directory::tenant(&*self.live, &refused.user) {
-            self.notes.refused(&tenant.id, refused, sftp::Directory::now(&*self.live));
+            self.notes.refused(&tenant.id, refused, now);
+        } else {
+            let settings = self.live.settings();
+            self.notes.stranger(StrangerRecord::of_login(refused, settings.tenants.keys(), now));
         }
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
         let tenant =
@@ -91,6 +95,11 @@ impl sftp::Witness for LoginAccount {
         if let Err(error) = self.log.append(vec![record]) {
             tracing::error!(error = &error as &dyn std::error::Error, "a refused login is not in the transfer log");
         }
+    }
+
+    fn not_understood(&self, failed: &FailedNegotiation) {
+        tracing::info!(lacking = failed.lacking.name(), "a client speaks nothing that is spoken here");
+        self.notes.stranger(StrangerRecord::of_negotiation(failed, sftp::Directory::now(&*self.live)));
     }
 
     fn logged_out(&self, login: &Login, bytes_in: u64, bytes_out: u64, duration: Duration, regular: bool) {

@@ -20,7 +20,13 @@ use tokio::{
 };
 
 use super::{
-    RefusalReason, handler::Handler, handles::FilePlace, refusal::Attempts, server::Shared, transport::Socket,
+    FailedNegotiation, RefusalReason,
+    handler::Handler,
+    handles::FilePlace,
+    queue::{ConnectionQueue, QueueMemory, Queued},
+    refusal::Attempts,
+    server::Shared,
+    transport::Socket,
 };
 use crate::dropbox::view::Login;
 
@@ -90,6 +96,8 @@ pub(super) struct Connection {
     regular: AtomicBool,
     /// Places for files that its sessions have open.
     files: Arc<Semaphore>,
+    /// Memory for what waits in its sessions.
+    queue: Arc<ConnectionQueue>,
     login: OnceLock<Arc<Login>>,
     attempts: Mutex<Attempts>,
     /// Why a login that was proven was refused all the same.
@@ -98,7 +106,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(peer: SocketAddr, open_handles: usize) -> Self {
+    pub(super) fn new(peer: SocketAddr, open_handles: usize, memory: &QueueMemory) -> Self {
         Self {
             peer,
             started: Instant::now(),
@@ -108,6 +116,7 @@ impl Connection {
             bytes_out: AtomicU64::new(0),
             regular: AtomicBool::new(true),
             files: Arc::new(Semaphore::new(open_handles)),
+            queue: memory.connection(),
             login: OnceLock::new(),
             attempts: Mutex::default(),
             turned_away: OnceLock::new(),
@@ -150,6 +159,11 @@ impl Connection {
     /// A place for one more open file; none when the sessions of this connection have them all.
     pub(super) fn file_place(&self) -> Option<FilePlace> {
         Arc::clone(&self.files).try_acquire_owned().ok()
+    }
+
+    /// For the memory of what waits in one more session.
+    pub(super) fn queued(&self) -> Queued {
+        self.queue.session()
     }
 
     /// A session did not end by the client's own closing.
@@ -216,6 +230,7 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
         Some(Ok(Ok(running))) => guide(&server, &connection, &socket, running).await,
         Some(Ok(Err(error))) => {
             tracing::debug!(%peer, %error, "no SSH");
+            not_understood(&server, peer, &socket, &error).await;
             None
         }
         Some(Err(_)) => Some(Ending::Grace),
@@ -228,7 +243,7 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
 
 /// Waits for the end of the transport, and brings it about where it is due.
 async fn guide(
-    server: &Shared,
+    server: &Arc<Shared>,
     connection: &Connection,
     socket: &Socket,
     mut running: server::RunningSession<Handler>,
@@ -251,6 +266,7 @@ async fn guide(
             result = &mut running => {
                 if let Err(error) = result {
                     tracing::debug!(peer = %connection.peer, %error, "connection broke");
+                    not_understood(server, connection.peer, socket, &error).await;
                 }
                 return None;
             }
@@ -274,6 +290,17 @@ async fn guide(
         let _cut = timeout(FAREWELL, running).await;
     }
     Some(ending)
+}
+
+/// Tells the witness of a client that speaks nothing that is spoken here.
+async fn not_understood(server: &Arc<Shared>, peer: SocketAddr, socket: &Socket, error: &russh::Error) {
+    if let Some(failed) = FailedNegotiation::of(error, peer, socket.client_banner()) {
+        let server = Arc::clone(server);
+        let told = tokio::task::spawn_blocking(move || server.witness().not_understood(&failed));
+        if let Err(error) = told.await {
+            tracing::error!(%error, "a client that was not understood could not be noted");
+        }
+    }
 }
 
 /// Tells the witness how it ended.

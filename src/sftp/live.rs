@@ -136,11 +136,12 @@ fn decrease<K: Eq + Hash>(counts: &mut HashMap<K, usize>, key: &K) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::sftp::queue::QueueMemory;
 
     fn connect(live: &mut Live, address: &str) -> (u64, Source) {
         let ip = address.parse().unwrap();
         let source = Source::of(ip);
-        (live.insert(&Arc::new(Connection::new((ip, 5000).into(), 1)), source), source)
+        (live.insert(&Arc::new(Connection::new((ip, 5000).into(), 1, &QueueMemory::default())), source), source)
     }
 
     /// Lets connections from these addresses in with room for `most`; returns who is left, oldest first.

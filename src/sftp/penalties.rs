@@ -88,6 +88,36 @@ pub enum KeptFault {
     Version(u32),
 }
 
+/// What is known of the source that an address belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourcePenalty {
+    /// The address that was asked about.
+    pub address: IpAddr,
+    /// Whether it is of a network that is never slowed down.
+    pub exempt: bool,
+    /// Connections without a login that are not forgiven yet.
+    pub failures: u32,
+    /// Until when it is slowed down; none when it is not.
+    pub slow_until: Option<Timestamp>,
+    /// The last good login, while it speaks for the source.
+    pub good: Option<Timestamp>,
+}
+
+/// What was kept of penalties says about these addresses.
+///
+/// # Errors
+/// [`KeptFault`].
+pub fn kept_penalties(
+    kept: &[u8],
+    rules: &Penalties,
+    addresses: &[IpAddr],
+    now: Timestamp,
+) -> Result<Vec<SourcePenalty>, KeptFault> {
+    let mut penalties = PenaltyBox::new(rules.clone());
+    penalties.restore(kept, now)?;
+    Ok(addresses.iter().map(|address| penalties.of(*address, now)).collect())
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Record {
     failures: u32,
@@ -119,10 +149,26 @@ impl PenaltyBox {
         until.is_some_and(|until| now < until && until <= later(now, self.rules.longest))
     }
 
+    /// What is known of a source.
+    fn of(&self, address: IpAddr, now: Timestamp) -> SourcePenalty {
+        let record = self.sources.get(&Source::of(address));
+        SourcePenalty {
+            address,
+            exempt: self.is_exempt(address),
+            failures: record.map_or(0, |record| record.failures_at(now)),
+            slow_until: record.and_then(|record| record.until).filter(|_| self.slows(address, now)),
+            good: record.filter(|record| record.is_spared(now)).and_then(|record| record.good),
+        }
+    }
+
+    fn is_exempt(&self, address: IpAddr) -> bool {
+        let canonical = address.to_canonical();
+        self.rules.exempt.iter().any(|network| network.contains(&canonical))
+    }
+
     /// A connection from there came to no login.
     pub(super) fn failed(&mut self, address: IpAddr, now: Timestamp) {
-        let canonical = address.to_canonical();
-        if self.rules.exempt.iter().any(|network| network.contains(&canonical)) {
+        if self.is_exempt(address) {
             return;
         }
         let (after, first, longest) = (self.rules.after, self.rules.first, self.rules.longest);
@@ -357,6 +403,13 @@ mod tests {
         then.restore(&kept, after(5)).unwrap();
         assert_eq!(then.sources, before.sources);
         assert_eq!(slow_for(&then, stranger, after(5)), Some(35));
+        let exempt: IpAddr = "10.9.8.7".parse().unwrap();
+        let told = kept_penalties(&kept, &rules(), &[stranger, town, exempt], after(5)).unwrap();
+        let of =
+            |address, exempt, failures, slow_until, good| SourcePenalty { address, exempt, failures, slow_until, good };
+        assert_eq!(told[0], of(stranger, false, 7, Some(after(40)), None));
+        assert_eq!(told[1], of(town, false, 0, None, Some(start())));
+        assert_eq!(told[2], of(exempt, true, 0, None, None));
         let mut early = PenaltyBox::new(rules());
         early.restore(&kept, after(-100_000)).unwrap();
         assert_eq!(early.sources[&Source::of(stranger)].failed, Some(after(-100_000)));

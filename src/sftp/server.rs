@@ -26,6 +26,7 @@ use super::{
     live::{Admitted, Live, LiveConnection},
     password::PasswordChecks,
     penalties::{KeptFault, PenaltyBox, Source, WAITING_CONNECTIONS},
+    queue::QueueMemory,
     transport,
 };
 use crate::{
@@ -78,6 +79,7 @@ impl Server {
             transport: Arc::new(transport::config(&settings)),
             penalties: Mutex::new(PenaltyBox::new(settings.penalties.clone())),
             passwords: PasswordChecks::new(),
+            queues: QueueMemory::default(),
             settings,
             directory,
             boxes,
@@ -185,6 +187,7 @@ pub(super) struct Shared {
     penalties: Mutex<PenaltyBox>,
     hashing: Arc<Semaphore>,
     passwords: PasswordChecks,
+    queues: QueueMemory,
 }
 
 /// A connection's place among the live ones; it is given back when this is dropped.
@@ -366,7 +369,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, alive: mpsc::Sender<
 }
 
 fn welcome(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, alive: mpsc::Sender<()>) {
-    let connection = Arc::new(Connection::new(peer, shared.limits().open_handles));
+    let connection = Arc::new(Connection::new(peer, shared.limits().open_handles, &shared.queues));
     match shared.place(&connection) {
         Ok(place) => {
             let server = Arc::clone(shared);

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use jiff::Timestamp;
 
-use super::{AcceptedLogin, HostKey, RefusedLogin};
+use super::{AcceptedLogin, FailedNegotiation, HostKey, RefusedLogin};
 use crate::{
     config::{Limits, Penalties},
     domain::Tenant,
@@ -98,6 +98,10 @@ pub trait Witness: Send + Sync {
 
     /// A connection ended without a login, or with another user name than before.
     fn refused(&self, refused: &RefusedLogin);
+
+    /// A connection ended before anybody was named: its client speaks nothing that is spoken here. No entry of the
+    /// account, where scanners would be most of it; for who explains it.
+    fn not_understood(&self, failed: &FailedNegotiation);
 
     /// A logged-in connection ended. `regular` when the client ended it, with nothing open or unanswered in any of its
     /// sessions.

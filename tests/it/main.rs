@@ -14,6 +14,8 @@ mod assignments;
 #[cfg(test)]
 mod backup;
 #[cfg(test)]
+mod bounds;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod console;

@@ -11,7 +11,7 @@ use crate::{
 
 const ORIGIN: &str = "groeikluis.test/2026";
 
-fn write_key(root: &Path, name: &str, origin: &str) -> NoteKey {
+pub fn write_key(root: &Path, name: &str, origin: &str) -> NoteKey {
     let key = NoteKey::generate(origin).unwrap();
     let path = root.join("keys").join(name);
     fs::write(&path, key.to_text().as_str()).unwrap();
@@ -20,7 +20,7 @@ fn write_key(root: &Path, name: &str, origin: &str) -> NoteKey {
 }
 
 /// Puts another `log:` line into the main file.
-fn set_log(daemon: &TestDaemon, line: &str) {
+pub fn set_log(daemon: &TestDaemon, line: &str) {
     let text = fs::read_to_string(daemon.config()).unwrap();
     let lines = text.lines().map(|old| if old.starts_with("log:") { line } else { old });
     fs::write(daemon.config(), lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();

@@ -1,6 +1,7 @@
 //! `groeikluis tenant`: what ops do for one tenant, and ask about it.
 
 mod add;
+mod address;
 mod advice;
 mod merge;
 mod retry;
@@ -33,8 +34,9 @@ pub(super) enum Command {
     Retry(retry::Arguments),
     /// Explain the last failed logins, and what can be done; also while the daemon runs.
     ///
-    /// Reads what the daemon keeps for this: the last connections under the tenant's name, for 31 days. It is sealed to
-    /// the exchange's own key, which must be readable here.
+    /// Reads what the daemon keeps for this, for 31 days: the last connections under the tenant's name, or from the address,
+    /// with clients that speak nothing that is spoken here, user names that are nobody's, and whether the address is slowed
+    /// down. It is sealed to the exchange's own key, which must be readable here.
     Why(why::Arguments),
 }
 

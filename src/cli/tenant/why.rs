@@ -1,26 +1,31 @@
-//! `groeikluis tenant why`: the last logins of a tenant, and why those failed that did.
+//! `groeikluis tenant why`: the last logins of a tenant or from an address, and why those failed that did.
+
+use std::{collections::BTreeSet, net::IpAddr};
 
 use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::advice;
+use super::{
+    address::{self, penalty_json, print_strangers, say_penalties, strangers_json},
+    advice,
+};
 use crate::{
     cli::{
         ConfigArgument, load,
         output::{Table, print_json, say},
     },
     config::Settings,
-    daemon::{self, LoginRecord, LoginRecords, TriedRecord},
+    daemon::{self, LoginMemory, LoginRecord, LoginRecords, StrangerRecord, TriedRecord},
     domain::{Tenant, TenantId, tenant::LoginStep},
     sftp::RefusalReason,
 };
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The tenant's id, which is its user name.
-    #[arg(value_name = "ID")]
-    tenant: String,
+    /// The tenant's id, which is its user name; or the address that somebody comes from.
+    #[arg(value_name = "ID|ADDRESS")]
+    who: String,
     /// How many connections to show, the last ones.
     #[arg(long, value_name = "N", default_value = "10")]
     last: usize,
@@ -33,18 +38,38 @@ pub(crate) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
-    let unknown =
-        || anyhow!("{} is no tenant of this configuration: its file in tenants/ is missing", arguments.tenant);
-    let id: TenantId = arguments.tenant.parse().map_err(|_| unknown())?;
+    if let Ok(source) = arguments.who.parse::<IpAddr>() {
+        return address::explain(source, arguments.last, arguments.json, &settings);
+    }
+    let unknown = || {
+        let who = &arguments.who;
+        anyhow!("{who} is no tenant of this configuration: its file in tenants/ is missing; nor is it an address")
+    };
+    let id: TenantId = arguments.who.parse().map_err(|_| unknown())?;
     let tenant = settings.tenants.get(&id).ok_or_else(unknown)?;
-    let records = daemon::login_records(&settings, &id)?;
-    let shown = last(&records, arguments.last);
+    let memory = LoginMemory::open(&settings)?;
+    let records = memory.of_tenant(&id)?;
+    let shown = last_of(&records, arguments.last);
+    // The one that somebody rings about first.
+    let mut seen = BTreeSet::new();
+    let sources: Vec<IpAddr> =
+        shown.iter().rev().map(|record| record.source).filter(|source| seen.insert(*source)).collect();
+    let penalties = memory.penalties(&settings, &sources, Timestamp::now())?;
+    let mut strangers = memory.of_strangers()?;
+    strangers.retain(|record| record.near.as_deref() == Some(id.as_str()) || sources.contains(&record.source));
+    let strangers: Vec<&StrangerRecord> = strangers.iter().rev().take(arguments.last).rev().collect();
     let advice = advice_on(&shown, tenant, &settings);
     if arguments.json {
         let advice: Vec<Value> =
             advice.iter().map(|(reason, text)| json!({ "reason": reason.code(), "advice": text })).collect();
         let logins: Vec<Value> = shown.iter().map(|record| record_json(record, &settings)).collect();
-        return Ok(print_json(&json!({ "tenant": id.to_string(), "logins": logins, "advice": advice }))?);
+        return Ok(print_json(&json!({
+            "tenant": id.to_string(),
+            "logins": logins,
+            "advice": advice,
+            "penalties": penalties.iter().map(penalty_json).collect::<Vec<_>>(),
+            "strangers": strangers_json(&strangers, &settings),
+        }))?);
     }
     say(&format!("{id} ({}) logs in with {}", tenant.name, steps(tenant)));
     match records.good.back() {
@@ -59,8 +84,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     if shown.is_empty() {
         say("nobody tried under this name: a wrong user name, address or port, or a firewall");
-        return Ok(());
+        return print_strangers(&strangers, &settings);
     }
+    say_penalties(&penalties);
     say("");
     print_table(&shown, &settings)?;
     if !advice.is_empty() {
@@ -69,11 +95,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for (reason, text) in advice {
         say(&format!("{}: {text}", reason.code()));
     }
-    Ok(())
+    print_strangers(&strangers, &settings)
 }
 
 /// The last connections, good or not, in the order of time.
-fn last(records: &LoginRecords, count: usize) -> Vec<&LoginRecord> {
+pub(super) fn last_of(records: &LoginRecords, count: usize) -> Vec<&LoginRecord> {
     let mut all: Vec<&LoginRecord> = records.refused.iter().chain(&records.good).collect();
     all.sort_by_key(|record| record.at);
     let skipped = all.len().saturating_sub(count);
@@ -97,7 +123,7 @@ fn advice_on(shown: &[&LoginRecord], tenant: &Tenant, settings: &Settings) -> Ve
     advice
 }
 
-fn print_table(shown: &[&LoginRecord], settings: &Settings) -> anyhow::Result<()> {
+pub(super) fn print_table(shown: &[&LoginRecord], settings: &Settings) -> anyhow::Result<()> {
     let mut table = Table::new(&["last (UTC)", "times", "outcome", "from", "method", "key", "client"]);
     for record in shown {
         let outcome = record.reason.as_deref().unwrap_or("logged in");
@@ -160,11 +186,11 @@ fn steps(tenant: &Tenant) -> String {
     names.join(", then ")
 }
 
-fn minute(at: Timestamp) -> String {
+pub(super) fn minute(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
-fn record_json(record: &LoginRecord, settings: &Settings) -> Value {
+pub(super) fn record_json(record: &LoginRecord, settings: &Settings) -> Value {
     let tried: Vec<Value> = record
         .tried
         .iter()

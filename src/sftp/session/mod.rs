@@ -8,19 +8,24 @@
 //! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, directories' entries
 //! ([`MOST_DIRECTORIES`] listings); in the transport, eight packets of replies and sixteen of requests more. A client above
 //! [`QUEUE_PAUSE`] is not read from, as long as its replies are taken; one that takes no replies and goes on asking is
-//! cut at [`MOST_QUEUED`].
+//! cut at [`MOST_QUEUED`]. All channels of a connection, and all connections, have a bound together as well
+//! ([`super::queue`]): a session that finds no memory there takes nothing until some of its own is done, and is cut when it
+//! still has none after [`PRESSED`], since its client may be waiting to be read from.
 //!
 //! Order: requests with one handle are answered in order; requests about paths one after another, each after the
 //! uploads' requests that came before it. All else may overtake.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use russh::{
     Channel, ChannelMsg, ChannelReadHalf,
     server::{Handle, Msg},
 };
-use tokio::task::{JoinError, JoinSet};
+use tokio::{
+    task::{JoinError, JoinSet},
+    time::sleep,
+};
 
 use super::{
     connection::{Connection, Ending},
@@ -28,6 +33,7 @@ use super::{
     listing::Lister,
     operations::{Outcome, Scene},
     outbox::{Handed, Outbox},
+    queue::Queued,
     server::Shared,
     status::text,
     upload::OpenUpload,
@@ -47,8 +53,14 @@ pub(super) use checks::{Hashing, check_request};
 const QUEUE_PAUSE: usize = 2 << 20;
 
 /// Above this the session ends. A client that has 64 writes of 256 KiB on their way while it takes no reply would meet
-/// it; clients take replies. 16 sessions of a tenant with 10 channels each come to 1.3 GiB.
+/// it; clients take replies.
 const MOST_QUEUED: usize = 8 << 20;
+
+/// For a batch of replies to be taken while there is no memory for more requests: many round trips.
+const PRESSED: Duration = Duration::from_secs(5);
+
+/// What a client is told that asks on and takes no replies.
+const ASKS_ON: &str = "te veel verzoeken zonder antwoorden te lezen";
 
 /// What a waiting request counts for beside its strings.
 const REQUEST_COST: usize = 128;
@@ -118,6 +130,7 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         checks: Checks::new(server.hashing()),
         place: 0,
         queued: 0,
+        memory: connection.queued(),
         writing: None,
         begun: false,
         busy: false,
@@ -160,6 +173,8 @@ struct Session {
     place: u64,
     /// Cost of everything that waits.
     queued: usize,
+    /// Memory for what waits.
+    memory: Queued,
     /// The WRITE whose payload is coming: id, handle, and the offset of the next piece.
     writing: Option<(u32, u64, u64)>,
     begun: bool,
@@ -186,11 +201,16 @@ impl Session {
             }
             self.show_busy(!idle || self.handles.len() > 0);
             // While replies wait for the client, its bytes must be taken: see above.
-            let receiving = self.outbox.is_sending() || self.load() < QUEUE_PAUSE;
+            let load = self.load();
+            let pressed = !self.memory.follow(load, idle);
+            let receiving = !pressed && (self.outbox.is_sending() || load < QUEUE_PAUSE);
             let event = tokio::select! {
                 message = channel.wait(), if receiving => Event::Message(message),
                 sent = self.outbox.sent(), if self.outbox.is_sending() => Event::Sent(sent),
                 Some(done) = self.jobs.join_next() => Event::Done(done),
+                () = async { sleep(PRESSED).await }, if pressed && self.outbox.is_sending() => {
+                    return Err(Some(Ending::Violation(ASKS_ON)));
+                }
                 else => return Err(Some(Ending::Failed)),
             };
             match event {
@@ -244,7 +264,7 @@ impl Session {
             }
         }
         if self.load() > MOST_QUEUED {
-            return Err(Some(Ending::Violation("te veel verzoeken zonder antwoorden te lezen")));
+            return Err(Some(Ending::Violation(ASKS_ON)));
         }
         Ok(())
     }

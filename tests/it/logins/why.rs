@@ -127,3 +127,86 @@ fn many_failures_leave_little_and_keep_the_last_good_login() {
     assert_eq!(answer["logins"][0]["outcome"], "logged-in");
     assert!(advice(&answer).contains("nobody can log in under this name"), "{answer}");
 }
+
+/// The answer about an address, once it satisfies.
+fn why_address(daemon: &TestDaemon, address: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
+    wait_for("what was kept of the address", || {
+        let ran = daemon.groeikluis(&["tenant", "why", address, "--json"]).well();
+        Some(serde_json::from_str(&ran.stdout).unwrap()).filter(&satisfies)
+    })
+}
+
+#[test]
+fn an_address_is_explained_with_what_its_client_offers() {
+    let mut daemon = daemon(&[]);
+    let none = daemon.groeikluis(&["tenant", "why", "192.0.2.7"]).well();
+    assert!(none.stdout.contains("nobody tried from 192.0.2.7"), "{}", none.stdout);
+    assert_ne!(log_in(&daemon, "bree", &["KexAlgorithms=diffie-hellman-group14-sha256"], None).code, Some(0));
+    assert_ne!(log_in(&daemon, "bree", &["Ciphers=aes256-ctr", "MACs=hmac-sha2-256,hmac-sha1"], None).code, Some(0));
+    let answer = why_address(&daemon, "127.0.0.1", |answer| answer["strangers"].as_array().unwrap().len() == 2);
+    let [kex, mac] = [&answer["strangers"][0], &answer["strangers"][1]];
+    assert_eq!((&kex["outcome"], &kex["lacking"]), (&"no-common-algorithm".into(), &"key exchange".into()));
+    assert_eq!(kex["offered"], serde_json::json!(["diffie-hellman-group14-sha256"]));
+    assert_eq!(kex["accepted"][0], "mlkem768x25519-sha256");
+    assert_eq!((&mac["lacking"], &mac["offered"]), (&"MAC".into(), &serde_json::json!(["hmac-sha2-256", "hmac-sha1"])));
+    assert_eq!(mac["accepted"], serde_json::json!(["hmac-sha2-512-etm@openssh.com", "hmac-sha2-256-etm@openssh.com"]));
+    assert!(mac["client"].as_str().unwrap().contains("OpenSSH"), "{mac}");
+
+    // User names that are nobody's: the key tells whose it is; the name itself is not kept.
+    assert_ne!(log_in(&daemon, "Bree2", &[], None).code, Some(0));
+    let answer = why_address(&daemon, "127.0.0.1", |answer| answer["strangers"].as_array().unwrap().len() == 3);
+    let named = &answer["strangers"][2];
+    assert_eq!((&named["outcome"], &named["near"]), (&"unknown-user".into(), &"bree".into()));
+    assert!(named["advice"].as_str().unwrap().contains("the user name should be bree"), "{named}");
+    assert!(!answer.to_string().contains("Bree2"));
+
+    // A good login from there is its tenant's, and what else came from there is told with it.
+    let_in(log_in(&daemon, "bree", &[], None));
+    let answer = why_address(&daemon, "127.0.0.1", |answer| answer["tenants"].as_array().unwrap().len() == 1);
+    assert_eq!(answer["tenants"][0]["logins"][0]["outcome"], "logged-in");
+    let own = why(&daemon, 1);
+    assert_eq!(own["strangers"].as_array().unwrap().len(), 3, "{own}");
+
+    // Sealed, over a restart, and in words.
+    let kept = fs::read(daemon.path("state/logins/_strangers.json.age")).unwrap();
+    assert!(!String::from_utf8_lossy(&kept).contains("diffie-hellman"));
+    daemon.terminate();
+    let ran = daemon.groeikluis(&["tenant", "why", "127.0.0.1"]).well();
+    for text in [
+        "no MAC in common: the client offers hmac-sha2-256, hmac-sha1; accepted here: hmac-sha2-512-etm@openssh.com",
+        "update the client",
+        "bree, which `tenant why bree` explains:",
+        "127.0.0.1 is not slowed down: 0 failures that are not forgiven; the good login of ",
+    ] {
+        assert!(ran.stdout.contains(text), "{text} is not in:\n{}", ran.stdout);
+    }
+}
+
+#[test]
+fn the_penalty_of_an_address_is_told_and_has_its_longest() {
+    let penalties = "penalties: {after: 2, first_seconds: 600, longest_seconds: 700, exempt: [\"192.0.2.0/24\"]}";
+    let daemon = super::daemon_with(&[], &[penalties]);
+    for _ in 0..4 {
+        assert_ne!(log_in(&daemon, "nobody", &[], None).code, Some(0));
+    }
+    refusals(&daemon, 4);
+    let answer = why_address(&daemon, "127.0.0.1", |answer| answer["penalties"][0]["failures"] == 4);
+    // 600 s after the second failure, 1,200 and 2,400 but for the longest.
+    let until: jiff::Timestamp = answer["penalties"][0]["slow_until"].as_str().unwrap().parse().unwrap();
+    let left = until.duration_since(jiff::Timestamp::now()).as_secs();
+    assert!((600..=700).contains(&left), "slow for {left} s");
+    let exempt = why_address(&daemon, "192.0.2.9", |_| true);
+    assert_eq!(
+        (&exempt["penalties"][0]["exempt"], &exempt["penalties"][0]["slow_until"]),
+        (&true.into(), &Value::Null)
+    );
+    assert_ne!(
+        log_in(&daemon, "bree", &["IdentityFile=/nowhere", "PreferredAuthentications=none"], None).code,
+        Some(0)
+    );
+    let own = why(&daemon, 1);
+    assert!(own["penalties"][0]["slow_until"].is_string(), "{own}");
+    let_in(log_in(&daemon, "bree", &[], None));
+    let answer = why_address(&daemon, "127.0.0.1", |answer| answer["penalties"][0]["failures"] == 0);
+    assert!(answer["penalties"][0]["slow_until"].is_null() && answer["penalties"][0]["good"].is_string(), "{answer}");
+}

@@ -127,6 +127,42 @@ fn who_asks_on_and_on_without_taking_replies_is_cut() {
 }
 
 #[test]
+fn the_channels_of_a_connection_have_one_bound_for_what_waits() {
+    let server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
+    // Below what one channel may have, and below what all may have together.
+    let asked = |channels: usize, each: u32| {
+        server.runtime.block_on(async {
+            let (address, hold) = held_back(&server).await;
+            let config = client::Config::default();
+            let mut first = Raw::begun(log_in(address, "bree", &server.client_key.private, config).await).await;
+            let mut raws = Vec::new();
+            let handle = first.open("/outbox/x", 1).await;
+            raws.push((first, handle));
+            for _ in 1..channels {
+                let mut raw = raws[0].0.another().await;
+                let handle = raw.open("/outbox/x", 1).await;
+                raws.push((raw, handle));
+            }
+            hold.send(true).unwrap();
+            for (raw, handle) in &raws {
+                let burst: Vec<u8> = (0..each).flat_map(|id| read(id, handle, 0, 300_000)).collect();
+                // The connection may be gone.
+                let _ = raw.channel.data(&burst[..]).await;
+            }
+            (raws, hold)
+        })
+    };
+    // Each waiting request counts 128 bytes: 2 MB.
+    let alone = asked(1, 16_000);
+    let together = asked(10, 16_000);
+    wait_for("the end of the ten", || server.seen.ended.lock().unwrap().len() == 10);
+    assert!(server.seen.ended.lock().unwrap().iter().all(|regular| !regular));
+    assert_eq!(server.sessions.connections(), 1, "who asked as much on one channel is still there");
+    drop((alone, together));
+}
+
+#[test]
 fn packets_out_of_bounds_end_the_session() {
     let server = TestServer::start();
     server.runtime.block_on(async {

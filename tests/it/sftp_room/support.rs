@@ -18,8 +18,8 @@ use groeikluis::{
     },
     dropbox::view::Login,
     sftp::{
-        AcceptedLogin, Directory, HostKey, NewKey, RefusalReason, RefusedLogin, Server, ServerEnd, ServerSettings,
-        Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
+        AcceptedLogin, Directory, FailedNegotiation, HostKey, NewKey, RefusalReason, RefusedLogin, Server, ServerEnd,
+        ServerSettings, Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
     },
 };
 use jiff::Timestamp;
@@ -37,6 +37,7 @@ pub struct Account {
     pub logged_in: Mutex<Vec<Login>>,
     pub accepted: Mutex<Vec<AcceptedLogin>>,
     pub refused: Mutex<Vec<RefusedLogin>>,
+    pub not_understood: Mutex<Vec<FailedNegotiation>>,
     pub logged_out: Mutex<Vec<(u64, u64, bool)>>,
     pub fails: Mutex<bool>,
 }
@@ -53,6 +54,10 @@ impl Witness for Account {
 
     fn refused(&self, refused: &RefusedLogin) {
         self.refused.lock().unwrap().push(refused.clone());
+    }
+
+    fn not_understood(&self, failed: &FailedNegotiation) {
+        self.not_understood.lock().unwrap().push(failed.clone());
     }
 
     fn logged_out(&self, _: &Login, bytes_in: u64, bytes_out: u64, _: Duration, regular: bool) {
