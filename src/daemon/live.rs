@@ -11,9 +11,9 @@ use crate::{
     config::Settings,
     documents::Guide,
     domain::{Assignment, AssignmentId, Tenant, TenantId},
-    dropbox::{Host, RefusedUpload, Submission},
+    dropbox::{Host, RefusedUpload, Submission, UploadFault},
     durable::Clock,
-    exchange::{Exchange, Registers, Tenants},
+    exchange::{self, Exchange, Registers, Tenants},
     lists,
     metrics::Counts,
     sftp,
@@ -183,6 +183,10 @@ impl Host for Live {
 
     fn accounts_listings(&self) -> bool {
         self.settings().log.listings
+    }
+
+    fn fault_of_ground(&self, tenant: &Tenant, name: &str) -> Option<UploadFault> {
+        exchange::fault_of_ground(tenant, name, self.clock.today())
     }
 
     fn submitted(&self, submission: Submission) {

@@ -96,6 +96,12 @@ impl Guide<'_> {
         line(out, &format!("      host {host} port {port} \\"));
         line(out, &format!("      user {user} {}", rclone_login(key, password)));
         line(out, "    rclone copy lijst.csv groeikluis:inbox");
+        paragraph(
+            out,
+            "- curl: ",
+            2,
+            "met libssh2 1.11 of nieuwer (curl -V toont welke u hebt); een oudere kan geen verbinding maken.",
+        );
     }
 
     fn asks_for(&self, step: LoginStep) -> bool {

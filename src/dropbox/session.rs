@@ -95,6 +95,19 @@ impl TenantView {
         }
     }
 
+    /// What speaks against a list of this name before its content is known. Trials need no protocol.
+    fn fault_of_name(&self, area: Area, name: &str) -> Option<UploadFault> {
+        if is_temporary(name) {
+            return None;
+        }
+        if ListName::parse(name).is_none() {
+            return Some(UploadFault::WrongType);
+        }
+        // As the tenant's file is now, not as it was when the session began.
+        let tenant = self.shared.host.tenant(&self.tenant.id).filter(|_| area == Area::Live)?;
+        self.shared.host.fault_of_ground(&tenant, name)
+    }
+
     /// Breaks off what an older session of the tenant still writes under this name.
     fn take_over(&self, area: Area, name: &str) {
         if let Some(older) = self.boxes.inbox.held_by_older(area, name, &self.account.login.session) {
@@ -245,9 +258,11 @@ impl DropBox for TenantView {
         Self::check_upload_name(&name)?;
         let fresh = fresh_record(area, &name, self.shared.clock.now());
         let inbox = self.boxes.inbox.clone();
-        if mode.create && !is_temporary(&name) && ListName::parse(&name).is_none() {
+        if mode.create
+            && let Some(fault) = self.fault_of_name(area, &name)
+        {
             // Before anything is sent: several clients show nothing of a close that fails.
-            let (submission, fault) = (inbox.submission(&fresh.id), UploadFault::WrongType);
+            let submission = inbox.submission(&fresh.id);
             let denied = fault.denied();
             self.shared.host.refused_upload(RefusedUpload { submission, area, name, fault });
             return Err(denied);
@@ -290,7 +305,8 @@ impl DropBox for TenantView {
         let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), to.as_str());
         let Some(record) = inbox.rename(area, &old, &new, replace, gone)? else { return Ok(()) };
         let complete = !is_temporary(&new);
-        if complete && let Some(fault) = super::upload::name_fault(&record, self.tenant.uploads) {
+        let of_content = super::upload::name_fault(&record, self.tenant.uploads);
+        if complete && let Some(fault) = of_content.or_else(|| self.fault_of_name(area, &new)) {
             // Its refusal is what the log gets.
             inbox.refuse(&record);
             self.shared.host.refused_upload(RefusedUpload {

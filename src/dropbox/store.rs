@@ -39,6 +39,10 @@ pub trait Host: Send + Sync {
     /// Whether the account tells of listings, too.
     fn accounts_listings(&self) -> bool;
 
+    /// What speaks against a list of that name for a tenant today, whatever is in it: the protocol that it would be
+    /// answered under. Asked before anything is sent, and answered from memory.
+    fn fault_of_ground(&self, tenant: &Tenant, name: &str) -> Option<UploadFault>;
+
     /// An upload is finished, durable and in the log.
     fn submitted(&self, submission: Submission);
 
@@ -75,6 +79,16 @@ pub enum UploadFault {
     NotAge,
     /// It is not sealed, and the tenant's must be.
     SealedOnly,
+    /// Its name has the reference of a protocol that the tenant does not have.
+    UnknownProtocol,
+    /// Several protocols would allow an answer, and its name says none.
+    AmbiguousProtocol,
+    /// The protocol is not signed yet, or was ended.
+    ProtocolUnsigned,
+    /// The protocol has not begun.
+    ProtocolNotBegun,
+    /// The protocol's last day has passed.
+    ProtocolOver,
 }
 
 impl UploadFault {
@@ -88,6 +102,13 @@ impl UploadFault {
             }
             Self::NotAge => "de naam eindigt op .age, maar het bestand is niet met age verzegeld".to_owned(),
             Self::SealedOnly => "alleen bestanden die met age verzegeld zijn (.age) worden aanvaard".to_owned(),
+            Self::UnknownProtocol => "de bestandsnaam noemt een protocol dat uw bestuur niet heeft".to_owned(),
+            Self::AmbiguousProtocol => {
+                "meer dan een protocol is mogelijk; zet de referentie vooraan in de bestandsnaam".to_owned()
+            }
+            Self::ProtocolUnsigned => "het protocol is nog niet ondertekend, of het is stopgezet".to_owned(),
+            Self::ProtocolNotBegun => "de geldigheid van het protocol is nog niet begonnen".to_owned(),
+            Self::ProtocolOver => "de geldigheid van het protocol is verstreken".to_owned(),
         })
     }
 }

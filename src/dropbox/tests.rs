@@ -6,7 +6,7 @@ use std::{
 };
 
 use super::{
-    Boxes, BoxesSettings, Host, MemoryBudget, RefusedUpload, Submission,
+    Boxes, BoxesSettings, Host, MemoryBudget, RefusedUpload, Submission, UploadFault,
     view::{Denied, DropBox, DropBoxes, Login, Upload, UploadMode},
 };
 use crate::{
@@ -53,6 +53,10 @@ impl Host for Around {
 
     fn submitted(&self, submission: Submission) {
         self.submitted.lock().unwrap().push(submission);
+    }
+
+    fn fault_of_ground(&self, _: &Tenant, _: &str) -> Option<UploadFault> {
+        None
     }
 
     fn refused_upload(&self, _: RefusedUpload) {}

@@ -354,7 +354,7 @@ pub(super) fn trial_reference() -> Result<ProtocolId, ExchangeError> {
     TRIAL_REFERENCE.parse().map_err(|_| ExchangeError::TenantUnfit { tenant: String::new(), problem })
 }
 
-fn refused_selection(fault: SelectionFault) -> Stop {
+pub(super) fn refused_selection(fault: SelectionFault) -> Stop {
     match fault {
         SelectionFault::NoProtocol => Stop::Refused(Reason::NoProtocol, None),
         SelectionFault::Unknown(given) => Stop::Refused(Reason::UnknownProtocol(given), None),

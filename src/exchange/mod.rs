@@ -33,7 +33,7 @@ pub use matching::{Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
-pub use selection::{SelectionFault, select};
+pub use selection::{SelectionFault, fault_of_ground, select};
 pub use worker::{Exchange, ExchangeParts, RetryFault, Tenants};
 
 use crate::{

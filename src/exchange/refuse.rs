@@ -9,8 +9,9 @@ use jiff::civil::Date;
 
 use super::{
     Exchange, ExchangeError,
-    answer::{Case, trial_reference},
+    answer::{Case, Stop, refused_selection, trial_reference},
     delivery::{Origin, Outgoing, write_text},
+    select,
 };
 use crate::{
     documents::rejection::{Reason, Rejection, weigering},
@@ -76,19 +77,31 @@ impl Exchange {
     pub(super) fn refuse_upload(&self, refused: &RefusedUpload) -> Result<(), ExchangeError> {
         // A tenant that left the configuration since has nobody to explain it to.
         let Some(tenant) = self.parts.tenants.tenant(&refused.submission.tenant) else { return Ok(()) };
+        let mut protocol = None;
         let reason = match refused.fault {
             UploadFault::TooLarge { limit_bytes } => Reason::TooLarge { limit: ByteSize(limit_bytes) },
             UploadFault::Empty => Reason::List(ListFault::Empty),
             UploadFault::WrongType => Reason::WrongFileType,
             UploadFault::NotAge => Reason::NotAge,
             UploadFault::SealedOnly => Reason::SealedOnly,
+            UploadFault::UnknownProtocol
+            | UploadFault::AmbiguousProtocol
+            | UploadFault::ProtocolUnsigned
+            | UploadFault::ProtocolNotBegun
+            | UploadFault::ProtocolOver => {
+                let selected = select(&tenant, &refused.name, self.parts.clock.today(), |_, _| 0);
+                // The tenant's file may have changed since: then there is nothing to explain.
+                let Err(Stop::Refused(reason, of)) = selected.map_err(refused_selection) else { return Ok(()) };
+                protocol = of;
+                reason
+            }
         };
         let subject = Subject {
             tenant: &tenant,
             submission: &refused.submission.id,
             upload: &refused.name,
             area: refused.area,
-            protocol: None,
+            protocol,
         };
         self.refuse(&subject, &reason)
     }

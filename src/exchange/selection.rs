@@ -5,10 +5,13 @@
 
 use jiff::civil::Date;
 
-use crate::domain::{
-    Clearance, Ground, Kind, Protocol, ProtocolId, Refusal, Tenant,
-    protocol::Route,
-    release::{Request, release},
+use crate::{
+    domain::{
+        Clearance, Ground, Kind, Protocol, ProtocolId, Refusal, Rule, Tenant,
+        protocol::Route,
+        release::{Request, release},
+    },
+    dropbox::UploadFault,
 };
 
 /// Why no protocol was found for a list, or none that allows an answer.
@@ -72,6 +75,23 @@ pub fn select<'tenant>(
         return Err(SelectionFault::Ambiguous(allowed.iter().map(|(protocol, _)| protocol.id.clone()).collect()));
     }
     allowed.pop().ok_or_else(|| last_refusal.map_or(SelectionFault::NoProtocol, refused))
+}
+
+/// What can be said of a list by its name and the day, before it is sent; why in full is in the refusal that follows.
+/// Whether a use is left is not asked: that a list was answered before tells more.
+pub fn fault_of_ground(tenant: &Tenant, file_name: &str, today: Date) -> Option<UploadFault> {
+    match select(tenant, file_name, today, |_, _| 0).err()? {
+        SelectionFault::Unknown(_) => Some(UploadFault::UnknownProtocol),
+        SelectionFault::Ambiguous(_) => Some(UploadFault::AmbiguousProtocol),
+        SelectionFault::Refused(_, refusal) => match refusal.rule {
+            Rule::StatusSigned => Some(UploadFault::ProtocolUnsigned),
+            Rule::Started => Some(UploadFault::ProtocolNotBegun),
+            Rule::NotEnded => Some(UploadFault::ProtocolOver),
+            // What is ours to mend is told in more words than a status has.
+            _ => None,
+        },
+        SelectionFault::NoProtocol => None,
+    }
 }
 
 /// The reference that a name holds. One may begin another, as OPG-2026-017 and OPG-2026-017-2: the longest is meant.

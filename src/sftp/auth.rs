@@ -4,8 +4,9 @@
 //! is answered as a known one with a wrong key; what was passed under one user name counts for no other.
 //!
 //! Security keys (`sk-`): the transport checks that the signature covers the application, the flags, the counter and
-//! the session, and shows none of these to this room. Whether the key was touched is therefore not enforced here; a
-//! tenant that wants that makes its key with `ssh-keygen -O verify-required`, which the security key itself keeps.
+//! the session, and shows none of these to this room. Whether the key was touched is therefore not enforced here: who
+//! holds the user's computer can ask the security key for a signature without a touch. A tenant that wants that refused
+//! makes its key with `ssh-keygen -O verify-required`: the security key itself then signs for nobody without its PIN.
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -23,6 +23,7 @@ use super::{
     FailedNegotiation, RefusalReason,
     handler::Handler,
     handles::FilePlace,
+    mute::HESITATION,
     queue::{ConnectionQueue, QueueMemory, Queued},
     refusal::Attempts,
     server::Shared,
@@ -215,13 +216,21 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "no immediate sending");
     }
+    let mut endings = connection.ending.subscribe();
+    if server.hesitates(peer) {
+        // Bytes, not readiness: a socket that was just accepted passes for ready.
+        let mut first = [0];
+        tokio::select! {
+            _ = timeout(HESITATION, stream.peek(&mut first)) => {}
+            _ = endings.wait_for(Option::is_some) => {}
+        }
+    }
     let socket = Socket::new(stream);
     // Each session's task holds a sender: when the receiver finds none left, all have ended.
     let (sessions, mut sessions_ended) = mpsc::channel::<()>(1);
     let handler = Handler::new(Arc::clone(&server), Arc::clone(&connection), socket.clone(), sessions);
     let grace = connection.started + server.limits().login_grace;
     let opening = server::run_stream(server.transport(), socket.clone(), handler);
-    let mut endings = connection.ending.subscribe();
     let opened = tokio::select! {
         opened = timeout_at(grace, opening) => Some(opened),
         _ = endings.wait_for(Option::is_some) => None,
@@ -236,6 +245,9 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
         Some(Err(_)) => Some(Ending::Grace),
         None => *endings.borrow(),
     };
+    if ended.is_none() && socket.client_banner().is_empty() {
+        server.hung_up(peer);
+    }
     socket.cut();
     while sessions_ended.recv().await.is_some() {}
     account(server, connection, ended, socket.client_banner()).await;

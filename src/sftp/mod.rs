@@ -17,6 +17,7 @@ mod handles;
 mod keys;
 mod listing;
 mod live;
+mod mute;
 mod negotiation;
 mod operations;
 mod outbox;
@@ -26,6 +27,7 @@ mod queue;
 mod refusal;
 mod server;
 mod session;
+mod sessions;
 mod settings;
 mod status;
 mod transport;
@@ -40,7 +42,8 @@ pub use password::{LONGEST as LONGEST_PASSWORD, PasswordFault, SHORTEST as SHORT
 pub use penalties::{KeptFault, LONGEST_KEPT, SourcePenalty, kept_penalties};
 pub(crate) use queue::most_bytes as most_queued_bytes;
 pub use refusal::{LONGEST_USER, MOST_TRIED, RefusalReason, RefusedLogin, Tried};
-pub use server::{Server, ServerEnd, Sessions};
+pub use server::{Server, ServerEnd};
+pub use sessions::Sessions;
 pub use settings::{Directory, ServerSettings, SftpLimits, Unavailable, Witness};
 pub use wire::{Decoded, decode_requests};
 

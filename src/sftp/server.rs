@@ -5,7 +5,6 @@
 //! shutdown signal nothing new is accepted, transfers may finish until the drain time is over.
 
 use std::{
-    collections::BTreeMap,
     future::Future,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -16,7 +15,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -24,15 +23,14 @@ use super::{
     auth::Steps,
     connection::{self, Connection, Ending},
     live::{Admitted, Live, LiveConnection},
+    mute::Mutes,
     password::PasswordChecks,
-    penalties::{KeptFault, PenaltyBox, Source, WAITING_CONNECTIONS},
+    penalties::{PenaltyBox, Source, WAITING_CONNECTIONS},
     queue::QueueMemory,
+    sessions::Sessions,
     transport,
 };
-use crate::{
-    domain::TenantId,
-    dropbox::view::{DropBoxes, Login},
-};
+use crate::dropbox::view::{DropBoxes, Login};
 
 /// After a failed `accept` (no file descriptors left, most often): for others to end.
 const BACK_OFF: Duration = Duration::from_millis(100);
@@ -55,12 +53,6 @@ pub struct ServerEnd {
     pub connections_cut: usize,
 }
 
-/// A hold on the sessions of a running server.
-#[derive(Clone)]
-pub struct Sessions {
-    shared: Arc<Shared>,
-}
-
 impl Server {
     /// Prepares a server.
     ///
@@ -78,6 +70,7 @@ impl Server {
         let shared = Shared {
             transport: Arc::new(transport::config(&settings)),
             penalties: Mutex::new(PenaltyBox::new(settings.penalties.clone())),
+            mutes: Mutex::default(),
             passwords: PasswordChecks::new(),
             queues: QueueMemory::default(),
             settings,
@@ -93,7 +86,7 @@ impl Server {
 
     /// A hold on its sessions, for a reload that takes access away.
     pub fn sessions(&self) -> Sessions {
-        Sessions { shared: Arc::clone(&self.shared) }
+        Sessions::new(Arc::clone(&self.shared))
     }
 
     /// Serves until `shutdown` resolves and the connections have ended.
@@ -123,58 +116,6 @@ impl Server {
     }
 }
 
-impl Sessions {
-    /// Ends every session of a tenant; returns how many. For one whose tree is another now.
-    pub fn disconnect_tenant(&self, tenant: &TenantId) -> usize {
-        let live = self.shared.live();
-        let own = live.connections.values().filter(|live| live.login().is_some_and(|login| login.tenant == *tenant));
-        own.inspect(|live| live.connection.end(Ending::AccessLost)).count()
-    }
-
-    /// Judges every session by the tenants' files as they are now, and ends those that would not be let in; returns how
-    /// many. A session whose key, password and address still let its tenant in goes on, whatever else changed.
-    pub fn judge_again(&self) -> usize {
-        let live = self.shared.live();
-        let lost = live.connections.values().filter(|live| {
-            let admitted = live.admitted.as_ref();
-            admitted.is_some_and(|admitted| self.shared.still(&live.connection, admitted).is_err())
-        });
-        lost.inspect(|live| live.connection.end(Ending::AccessLost)).count()
-    }
-
-    /// The penalties to be kept for the next start; none when nothing changed since they were asked for.
-    pub fn penalties_to_keep(&self) -> Option<Vec<u8>> {
-        self.shared.penalties().keep(self.shared.directory.now())
-    }
-
-    /// Puts back the penalties that the last start kept.
-    ///
-    /// # Errors
-    /// [`KeptFault`]; the server then begins without any.
-    pub fn restore_penalties(&self, kept: &[u8]) -> Result<(), KeptFault> {
-        self.shared.penalties().restore(kept, self.shared.directory.now())
-    }
-
-    /// Connections now, logged in or not.
-    pub fn connections(&self) -> usize {
-        self.shared.live().connections.len()
-    }
-
-    /// Connections that are logged in now, of each tenant that has any.
-    pub fn by_tenant(&self) -> BTreeMap<TenantId, u64> {
-        let mut counted = BTreeMap::new();
-        for login in self.shared.live().connections.values().filter_map(LiveConnection::login) {
-            *counted.entry(login.tenant.clone()).or_default() += 1;
-        }
-        counted
-    }
-
-    /// Sessions that are logged in now.
-    pub fn logged_in(&self) -> usize {
-        self.shared.live().connections.values().filter(|live| live.admitted.is_some()).count()
-    }
-}
-
 /// What the connections of a server share.
 pub(super) struct Shared {
     settings: ServerSettings,
@@ -185,6 +126,7 @@ pub(super) struct Shared {
     shutdown: watch::Sender<bool>,
     live: Mutex<Live>,
     penalties: Mutex<PenaltyBox>,
+    mutes: Mutex<Mutes>,
     hashing: Arc<Semaphore>,
     passwords: PasswordChecks,
     queues: QueueMemory,
@@ -265,7 +207,7 @@ impl Shared {
     }
 
     /// Whether somebody who logged in would still be let in.
-    fn still(&self, connection: &Connection, admitted: &Admitted) -> Result<(), RefusalReason> {
+    pub(super) fn still(&self, connection: &Connection, admitted: &Admitted) -> Result<(), RefusalReason> {
         let tenant = self.directory.tenant(admitted.login.tenant.as_str());
         admitted.steps.still(tenant.as_deref(), connection.peer, self.directory.now())
     }
@@ -305,16 +247,30 @@ impl Shared {
         self.penalties().slows(peer.ip(), self.directory.now())
     }
 
+    /// Whether a client from there is to say something before it is greeted.
+    pub(super) fn hesitates(&self, peer: SocketAddr) -> bool {
+        self.mutes().hesitates(peer.ip(), Instant::now())
+    }
+
+    /// A client from there hung up that had said nothing.
+    pub(super) fn hung_up(&self, peer: SocketAddr) {
+        self.mutes().hung_up(peer.ip(), Instant::now());
+    }
+
     /// Somebody logged in from there.
     pub(super) fn spare(&self, peer: SocketAddr) {
         self.penalties().spare(peer.ip(), self.directory.now());
     }
 
-    fn live(&self) -> MutexGuard<'_, Live> {
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn penalties(&self) -> MutexGuard<'_, PenaltyBox> {
+    fn mutes(&self) -> MutexGuard<'_, Mutes> {
+        self.mutes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn penalties(&self) -> MutexGuard<'_, PenaltyBox> {
         self.penalties.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -80,16 +80,44 @@ fn each_ground_that_does_not_hold_is_named() {
         .tenant(Tenant::municipality("twee", "11008").protocol(protocol()).protocol(Protocol::new("OPG-2026-018")))
         .tenant(Tenant::municipality("laatste", "11009").protocol(protocol().valid(long_ago, today)))
         .start();
-    for (tenant, code, why, remedy) in [
-        ("over", "not-ended", "is verstreken", "verlenging of een nieuw protocol"),
-        ("gestopt", "status-signed", "nog niet ondertekend, of het is stopgezet", "Neem contact met ons op"),
-        ("straks", "started", "nog niet begonnen", "vanaf de eerste dag van het protocol"),
-        ("zonder", "no-protocol", "geen protocol van kracht", "Neem contact met ons op"),
-        ("twee", "ambiguous-protocol", "(OPG-2026-017, OPG-2026-018)", "vooraan in de bestandsnaam"),
+    for (tenant, status, code, why, remedy) in [
+        (
+            "over",
+            Some("geldigheid van het protocol is verstreken"),
+            "not-ended",
+            "is verstreken",
+            "verlenging of een nieuw protocol",
+        ),
+        (
+            "gestopt",
+            Some("niet ondertekend, of het is stopgezet"),
+            "status-signed",
+            "nog niet ondertekend, of het is stopgezet",
+            "Neem contact met ons op",
+        ),
+        ("straks", Some("nog niet begonnen"), "started", "nog niet begonnen", "vanaf de eerste dag van het protocol"),
+        ("zonder", None, "no-protocol", "geen protocol van kracht", "Neem contact met ons op"),
+        (
+            "twee",
+            Some("zet de referentie vooraan"),
+            "ambiguous-protocol",
+            "(OPG-2026-017, OPG-2026-018)",
+            "vooraan in de bestandsnaam",
+        ),
     ] {
         let bytes = list(&daemon.extract().children_of("11001")).into_bytes();
-        refuse(&daemon, tenant, &Case { name: "kinderen.csv", bytes, status: None, code, why, remedy });
+        refuse(&daemon, tenant, &Case { name: "kinderen.csv", bytes, status, code, why, remedy });
     }
+    // A client that sends under another name first is refused at its renaming, and nothing is kept.
+    let session = daemon.session("over");
+    session.upload("/inbox/later.csv.part", list(&daemon.extract().children_of("11001")).as_bytes()).unwrap();
+    let Err(ClientError::Refused { text, .. }) = session.rename("/inbox/later.csv.part", "/inbox/later.csv") else {
+        panic!("it should be refused")
+    };
+    assert!(text.contains("geldigheid van het protocol is verstreken"), "{text}");
+    assert!(daemon.rejection("over", "later.csv").text.contains("not-ended"));
+    assert_eq!(session.names("/inbox").unwrap(), Vec::<String>::new());
+    session.close();
     // The name may say which protocol; and a protocol holds on its last day.
     for (tenant, name) in [("twee", "OPG-2026-018_kinderen.csv"), ("laatste", "kinderen.csv")] {
         daemon.put(tenant, name, list(&daemon.extract().children_of("11001")).as_bytes());
@@ -202,7 +230,7 @@ fn faults_of_the_file(text: Vec<u8>) -> Vec<Case> {
         case(
             "OPG-2026-999_x.csv",
             text,
-            None,
+            Some("noemt een protocol dat uw bestuur niet heeft"),
             "unknown-protocol",
             "\"OPG-2026-999\"",
             "Controleer de referentie in de bestandsnaam",

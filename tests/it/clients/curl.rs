@@ -1,6 +1,8 @@
-//! curl, where its libssh2 is 1.11 or later: older ones know no cipher and MAC that are without reproach together.
+//! curl, where its libssh2 is 1.11 or later: older ones know no cipher and MAC that are without reproach together, and what
+//! becomes of them is a test of its own.
 
 use super::{
+    super::support::wait_for,
     program::{Expect, Program, Run, skip},
     scripted::fingerprint,
     stage::{EXAMPLE, FEW, INBOX, MANY, OUTBOX, Stage, USER, list},
@@ -12,6 +14,15 @@ const CURL: &str = "curl";
 const WITH_GCM: (u32, u32) = (1, 11);
 
 fn curl() -> Option<Program> {
+    let (program, is_new) = any_curl()?;
+    if !is_new {
+        skip(CURL, "its libssh2 is older than 1.11, which cannot connect, as a test shows");
+    }
+    is_new.then_some(program)
+}
+
+/// curl, and whether its libssh2 has AES-GCM.
+fn any_curl() -> Option<(Program, bool)> {
     let program = Program::find(CURL, "curl")?;
     let version = program.run_in(std::path::Path::new("/")).args(["-V"]).run().stdout;
     let Some(libssh2) = version.split_whitespace().find_map(|word| word.strip_prefix("libssh2/")) else {
@@ -19,11 +30,27 @@ fn curl() -> Option<Program> {
         return None;
     };
     let mut numbers = libssh2.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-    if (numbers.next()?, numbers.next()?) < WITH_GCM {
-        skip(CURL, &format!("its libssh2 {libssh2} has neither AES-GCM nor an encrypt-then-MAC"));
-        return None;
-    }
-    Some(program)
+    let is_new = (numbers.next()?, numbers.next()?) >= WITH_GCM;
+    Some((program, is_new))
+}
+
+#[test]
+fn one_that_is_too_old_cannot_connect_and_ops_are_told_why() {
+    let Some((program, false)) = any_curl() else { return };
+    let stage = Stage::set();
+    let ran = at(&program, &stage, stage.port(), "/LEESMIJ.txt").run();
+    // CURLE_FAILED_INIT, of libssh2's LIBSSH2_ERROR_KEX_FAILURE.
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.stderr.contains("Failure establishing ssh session: -5"), "{}", ran.stderr);
+    let told = wait_for("what was kept", || {
+        let told = stage.daemon().groeikluis(&["tenant", "why", "127.0.0.1"]).well().stdout;
+        Some(told).filter(|told| told.contains("no-common-algorithm"))
+    });
+    assert!(
+        told.contains("no MAC in common: the client offers hmac-sha2-256, ") && told.contains("libssh2_1."),
+        "{told}"
+    );
+    assert!(told.contains("accepted here: hmac-sha2-512-etm@openssh.com"), "{told}");
 }
 
 fn at(program: &Program, stage: &Stage, port: u16, path: &str) -> Run {

@@ -48,6 +48,10 @@ impl Stage {
         Self { daemon, desk }
     }
 
+    pub fn daemon(&self) -> &TestDaemon {
+        &self.daemon
+    }
+
     pub fn port(&self) -> u16 {
         self.daemon.address().port()
     }

@@ -39,12 +39,14 @@ fn nothing_is_served_before_a_login() {
 fn attempts_and_time_are_limited() {
     let daemon = daemon_with(&[KEPT, BOTH], &["limits: {login_grace_seconds: 5}"]);
     let Some(many) = play(&daemon, "many", &[]) else { return };
-    // Six, as the configuration has it; the client does not begin with a question about the methods.
-    assert_eq!(many.stdout.trim(), "6");
-    let judged = refusals(&daemon, 6);
-    assert_eq!(judged.len(), 6, "{judged:?}");
+    // Six, as the configuration has it; the client does not begin with a question about the methods, and may see the end
+    // before it sees the last answer.
+    let answered: usize = many.stdout.trim().parse().unwrap();
+    assert!((5..=6).contains(&answered), "{answered}");
+    assert_eq!(refusals(&daemon, 6).last().unwrap(), "too-many-attempts");
     let waits = play(&daemon, "waits", &[]).unwrap();
     assert_eq!(waits.stdout.lines().collect::<Vec<_>>(), ["partial password", "ended"]);
-    assert_eq!(refusals(&daemon, 7).last().unwrap(), "step-missing");
+    let all = refusals(&daemon, 7);
+    assert_eq!((all.len(), all.last().unwrap().as_str()), (7, "step-missing"), "{all:?}");
     assert!(daemon.events("auth.login").is_empty());
 }

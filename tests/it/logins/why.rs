@@ -176,7 +176,7 @@ fn an_address_is_explained_with_what_its_client_offers() {
         "no MAC in common: the client offers hmac-sha2-256, hmac-sha1; accepted here: hmac-sha2-512-etm@openssh.com",
         "update the client",
         "bree, which `tenant why bree` explains:",
-        "127.0.0.1 is not slowed down: 0 failures that are not forgiven; the good login of ",
+        "127.0.0.1 is exempt from being slowed down: 0 failures that are not forgiven; the good login of ",
     ] {
         assert!(ran.stdout.contains(text), "{text} is not in:\n{}", ran.stdout);
     }

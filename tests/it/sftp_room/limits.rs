@@ -48,6 +48,29 @@ fn who_says_nothing_is_let_go_after_the_grace() {
 }
 
 #[test]
+fn who_only_wants_to_be_greeted_is_greeted_slowly_and_who_speaks_at_once() {
+    let server = TestServer::start();
+    let greeting = |say: &[u8]| {
+        let start = Instant::now();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        std::io::Write::write_all(&mut stream, say).unwrap();
+        let mut greeting = [0; 8];
+        stream.read_exact(&mut greeting).unwrap();
+        assert_eq!(&greeting, b"SSH-2.0-");
+        start.elapsed()
+    };
+    for _ in 0..3 {
+        assert!(greeting(b"") < Duration::from_millis(800), "a monitor");
+    }
+    wait_for("a slow greeting", || greeting(b"") >= Duration::from_millis(900));
+    for _ in 0..6 {
+        greeting(b"");
+        assert!(greeting(b"SSH-2.0-client\r\n") < Duration::from_millis(800));
+        server.runtime.block_on(async { server.client().await.close().await }).unwrap();
+    }
+}
+
+#[test]
 fn idle_sessions_end_and_keepalives_do_not_count() {
     let (mut limits, penalties) = roomy();
     limits.idle = Duration::from_millis(500);
