@@ -305,8 +305,8 @@ impl DropBox for TenantView {
         let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), to.as_str());
         let Some(record) = inbox.rename(area, &old, &new, replace, gone)? else { return Ok(()) };
         let complete = !is_temporary(&new);
-        let of_content = super::upload::name_fault(&record, self.tenant.uploads);
-        if complete && let Some(fault) = of_content.or_else(|| self.fault_of_name(area, &new)) {
+        let of_content = || super::upload::name_fault(&record, self.tenant.uploads, inbox, &self.shared.keyring);
+        if complete && let Some(fault) = self.fault_of_name(area, &new).or_else(of_content) {
             // Its refusal is what the log gets.
             inbox.refuse(&record);
             self.shared.host.refused_upload(RefusedUpload {

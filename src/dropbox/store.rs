@@ -77,6 +77,10 @@ pub enum UploadFault {
     WrongType,
     /// It ends in `.age` and is no age file.
     NotAge,
+    /// It is sealed, and its end is missing.
+    TruncatedAge,
+    /// It is sealed, and does not open here: to another key, or damaged.
+    NotDecryptable,
     /// It is not sealed, and the tenant's must be.
     SealedOnly,
     /// Its name has the reference of a protocol that the tenant does not have.
@@ -101,6 +105,11 @@ impl UploadFault {
                 "alleen lijsten in .csv, .txt of .xlsx, eventueel verzegeld met age (.age), worden aanvaard".to_owned()
             }
             Self::NotAge => "de naam eindigt op .age, maar het bestand is niet met age verzegeld".to_owned(),
+            Self::TruncatedAge => "het einde van het age-bestand ontbreekt; stuur het volledige bestand".to_owned(),
+            Self::NotDecryptable => {
+                "het age-bestand kan hier niet geopend worden: voor een andere sleutel verzegeld, onvolledig of beschadigd"
+                    .to_owned()
+            }
             Self::SealedOnly => "alleen bestanden die met age verzegeld zijn (.age) worden aanvaard".to_owned(),
             Self::UnknownProtocol => "de bestandsnaam noemt een protocol dat uw bestuur niet heeft".to_owned(),
             Self::AmbiguousProtocol => {

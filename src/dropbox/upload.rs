@@ -29,7 +29,7 @@ use super::{
 };
 use crate::{
     domain::tenant::UploadRule,
-    seal::{self, StorageSealer},
+    seal::{self, Keyring, SealError, StorageSealer},
 };
 
 /// A file being written.
@@ -261,7 +261,11 @@ impl Writing {
                 disk.file().read_at(&mut first, 0).is_ok() && seal::looks_sealed(&first)
             }
         };
-        judge_name(&self.record.name, sealed, self.rules.uploads)
+        judge_name(&self.record.name, sealed, self.rules.uploads)?;
+        match &self.content {
+            Content::Disk(disk) if sealed => judge_seal(&self.shared.keyring, disk.file()),
+            Content::Disk(_) | Content::Memory(_) => Ok(()),
+        }
     }
 
     /// Brings content and record to disk, sealed.
@@ -459,12 +463,33 @@ fn judge_name(name: &str, sealed: bool, uploads: UploadRule) -> Result<(), Uploa
     }
 }
 
+/// What speaks against a sealed file that is finished, as far as its header and its end tell.
+fn judge_seal(keyring: &Keyring, file: &File) -> Result<(), UploadFault> {
+    match keyring.check_end(file) {
+        Err(SealError::Truncated) => Err(UploadFault::TruncatedAge),
+        Err(SealError::NoMatchingKey | SealError::NotAge | SealError::Header | SealError::Damaged) => {
+            Err(UploadFault::NotDecryptable)
+        }
+        // This side's own fault is told by who opens it whole.
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// What speaks against a closed upload that gets a name that is not temporary.
-pub(super) fn name_fault(record: &Record, uploads: UploadRule) -> Option<UploadFault> {
+pub(super) fn name_fault(
+    record: &Record,
+    uploads: UploadRule,
+    inbox: &Inbox,
+    keyring: &Keyring,
+) -> Option<UploadFault> {
     if record.size == 0 {
         return Some(UploadFault::Empty);
     }
-    judge_name(&record.name, record.stored == Stored::AsItCame, uploads).err()
+    let sealed = record.stored == Stored::AsItCame;
+    judge_name(&record.name, sealed, uploads).err().or_else(|| {
+        let file = inbox.directory().open(&record.content_file()).ok().filter(|_| sealed)?;
+        judge_seal(keyring, &file).err()
+    })
 }
 
 /// A finished upload that a client opens again to look at: a resume that has nothing left to send.

@@ -83,6 +83,8 @@ impl Exchange {
             UploadFault::Empty => Reason::List(ListFault::Empty),
             UploadFault::WrongType => Reason::WrongFileType,
             UploadFault::NotAge => Reason::NotAge,
+            UploadFault::TruncatedAge => Reason::TruncatedAge,
+            UploadFault::NotDecryptable => Reason::NotDecryptable,
             UploadFault::SealedOnly => Reason::SealedOnly,
             UploadFault::UnknownProtocol
             | UploadFault::AmbiguousProtocol

@@ -46,6 +46,15 @@ impl PayloadKey {
         Ok(Self { key, chunks: 0 })
     }
 
+    /// The same key, with so many chunks behind it, and where the chunk after them begins in a content of `length` bytes:
+    /// all but the last one are whole.
+    pub fn at_last_chunk(mut self, length: u64) -> (Self, u64) {
+        const WHOLE: u64 = SEALED_CHUNK_BYTES as u64;
+        self.chunks = length.saturating_sub(1) / WHOLE;
+        let offset = self.chunks * WHOLE;
+        (self, offset)
+    }
+
     /// The nonce of the chunk under way: its number in 11 bytes, and whether it is the last.
     fn nonce(&self, last: bool) -> Nonce {
         let mut nonce = [0; NONCE_LEN];

@@ -273,7 +273,7 @@ fn faults_of_the_seal(daemon: &TestDaemon, good: &str) -> Vec<Case> {
         case(
             "zonder-einde.csv.age",
             without_list,
-            None,
+            Some("het einde van het age-bestand ontbreekt"),
             "truncated-age",
             "het einde ontbreekt",
             "Stuur het volledige bestand",
@@ -281,7 +281,7 @@ fn faults_of_the_seal(daemon: &TestDaemon, good: &str) -> Vec<Case> {
         case(
             "afgebroken.csv.age",
             cut,
-            None,
+            Some("kan hier niet geopend worden"),
             "not-decryptable",
             "onvolledig of beschadigd",
             "Verzegel de lijst opnieuw",
@@ -289,7 +289,7 @@ fn faults_of_the_seal(daemon: &TestDaemon, good: &str) -> Vec<Case> {
         case(
             "andere-sleutel.csv.age",
             stranger,
-            None,
+            Some("voor een andere sleutel verzegeld"),
             "not-decryptable",
             "voor een andere sleutel verzegeld",
             "Verzegel de lijst opnieuw",
