@@ -54,7 +54,7 @@ pub(super) fn on(
             )
         }
         RefusalReason::TooManyAttempts => format!(
-            "the client tried more than {} keys or passwords on one connection: name the one key in the client \
+            "the client tried {} keys or passwords on one connection, as many as it may: name the one key in the client \
              (OpenSSH: IdentitiesOnly yes)",
             settings.limits.auth_attempts
         ),
