@@ -106,7 +106,9 @@ fn the_exchanges_key_is_replaced_without_losing_what_was_sealed_to_it() {
     daemon.put("bree", "nog-eens.csv", &list(&daemon, 0));
     assert!(daemon.rejection("bree", "nog-eens.csv").text.contains("duplicate"));
     let stranger = daemon.seal(&list(&daemon, 2));
-    daemon.put("bree", "te-laat.csv.age", &stranger);
+    let session = daemon.session("bree");
+    assert!(session.upload("/inbox/te-laat.csv.age", &stranger).is_err());
+    session.close();
     daemon.wait_for_file("bree", "/outbox", "te-laat.csv.age", Kind::Weigering);
 }
 
