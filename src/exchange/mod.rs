@@ -1,7 +1,7 @@
 //! The pipeline from a municipality's list to the sealed answer, and the only room that knows its order.
 //!
 //! ```text
-//! Received ─▶ Opened ─▶ Checked ─▶ Matched ─▶ Sealed ─▶ Staged ─▶ (the log) ─▶ Published
+//! Received ─▶ Opened ─▶ Matched ─▶ Checked ─▶ Sealed ─▶ Staged ─▶ (the log) ─▶ Published
 //! ```
 //!
 //! Each arrow is a type that only the stage before makes. The one step that decides is the append to the transfer
@@ -24,12 +24,12 @@ mod retention;
 mod selection;
 mod worker;
 
-pub use answer::{Answerable, Checked, Opened};
+pub use answer::{Checked, Opened};
 pub use assignment::AssignmentFault;
 pub use deliver::{DeliverFault, HandedOver, MOST_HANDED_BYTES};
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use marks::{Aside, MOST_SET_ASIDE, set_aside};
-pub use matching::{Matched, Terms, write_answer};
+pub use matching::{Answered, Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
