@@ -7,6 +7,7 @@ use crate::{
     daemon::orders,
     documents::repeatable,
     domain::{Kind, ProtocolId, TenantId, niss},
+    durable::DurableError,
     exchange::DeliveryId,
 };
 
@@ -97,13 +98,15 @@ fn numbered(name: String) -> impl Iterator<Item = String> {
     (1_u64..).map(move |number| if number == 1 { name.clone() } else { format!("{name}{BETWEEN}{number}") })
 }
 
-/// A fault with its causes, for messages. Faults of files tell their paths.
-pub(super) fn told(fault: &(dyn std::error::Error + 'static)) -> String {
+/// A fault of a file with its causes, for messages: it tells the path.
+pub(super) fn told(fault: &DurableError) -> String {
     repeatable(&orders::whole(fault))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::ErrorKind;
+
     use super::*;
 
     fn handed(parts: [&str; 4]) -> Handed {
@@ -129,6 +132,9 @@ mod tests {
         assert!(fault(["torhout", "VUTG-1", "gegevens", "17.07.30-033.84"]).contains("identification number"));
         assert!(fault(["torhout", "VUTG-1", "gegevens", &"x".repeat(101)]).contains("longer than 100 bytes"));
         assert_eq!(handed(["t", "p", "k", "17073003384.csv"]).shown(), "t~p~k~….csv");
+        let fault =
+            DurableError { action: "rename", path: "s/17073003384".to_owned(), source: ErrorKind::NotFound.into() };
+        assert_eq!(told(&fault), "could not rename s/…: entity not found");
     }
 
     #[test]

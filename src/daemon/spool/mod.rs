@@ -31,6 +31,7 @@ use std::{
 
 use rustix::{fs::statfs, process::geteuid};
 
+use super::orders::whole;
 use crate::{
     config::{Environment, Settings},
     documents::repeatable,
@@ -172,7 +173,7 @@ enum Outcome {
 
 impl Outcome {
     fn later(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::Later { error: told(error), hint: None }
+        Self::Later { error: whole(error), hint: None }
     }
 }
 
@@ -219,7 +220,7 @@ impl Spool {
     }
 
     fn settle(&self, name: &str, delivery: &DeliveryId, handed: &Handed) -> Result<(), String> {
-        if self.exchange.has_delivered(delivery).map_err(|error| told(&error))? {
+        if self.exchange.has_delivered(delivery).map_err(|error| whole(&error))? {
             self.taken.0.remove_if_there(name).map_err(|error| told(&error))?;
             tracing::info!(delivery = delivery.as_str(), "a file of the spool had left before");
             return Ok(());
@@ -361,7 +362,8 @@ impl Spool {
             Err(DeliverFault::Unwanted) => return Outcome::Changed,
             Err(DeliverFault::Failed(ExchangeError::Stopping)) => return Outcome::Stopping,
             Err(fault @ (DeliverFault::Failed(_) | DeliverFault::OutboxFull { .. })) => return Outcome::later(&fault),
-            Err(fault) => return refuse(told(&fault)),
+            // Of names it has only those of deliveries, which look like numbers of persons and are none.
+            Err(fault) => return refuse(whole(&fault)),
         };
         tracing::info!(tenant = made.tenant, file = made.file, rows = made.rows, "delivered from the spool");
         if !taken.is_unchanged() {

@@ -35,7 +35,9 @@ pub struct SpooledFiles {
 
 /// What lies in the spool, as far as this process may look.
 pub fn spooled_files(settings: &Settings) -> SpooledFiles {
-    let survey = Survey::of(&settings.spool_dir);
+    // Who may not look there cannot tell of it.
+    let survey =
+        fs::read_dir(&settings.spool_dir).map_or_else(|_| Survey::default(), |_| Survey::of(&settings.spool_dir));
     let taken = fs::read_dir(settings.spool_dir.join(TAKEN)).into_iter().flatten().flatten().count();
     let refused_dir = settings.spool_dir.join(REFUSED);
     SpooledFiles {

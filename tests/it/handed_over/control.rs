@@ -63,6 +63,22 @@ fn one_that_is_handed_over_keeps_no_other_command_waiting() {
 }
 
 #[test]
+fn what_nobody_waits_for_any_more_does_not_leave() {
+    let daemon = plan(Protocol::vutg(PROTOCOL)).start();
+    // Long enough that who handed it over is gone before it is read.
+    let rows = "1;x;BE68539007547034;1.00\n".repeat(50_000);
+    let file = format!("volgnummer;rekeninghouder;iban;bedrag\n{rows}");
+    let (mut stream, mut answers) = ask_to_deliver(&daemon, file.len());
+    assert_eq!(next_line(&mut answers), "\"go_ahead\"\n");
+    stream.write_all(file.as_bytes()).unwrap();
+    drop((stream, answers));
+    let after = || daemon.groeikluis_reading(&DELIVER, payments(26).as_bytes()).code == Some(0);
+    wait_until("the next one to have its turn", after);
+    let created = daemon.events("delivery.created");
+    assert_eq!((created.len(), &created[0]["amount_total"]), (1, &"26.00".into()));
+}
+
+#[test]
 fn a_file_that_may_have_left_is_not_told_as_one_that_did_not() {
     let laid_out = plan(Protocol::vutg(PROTOCOL)).lay_out();
     let daemon = TestDaemon::over(laid_out);

@@ -48,6 +48,15 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     assert!(reason("torhout~VUTG-2026-004~onbekend~x.csv").starts_with("\"onbekend\" is "));
     let status = daemon.groeikluis(&["status"]).well().stdout;
     assert!(status.contains("files handed over that may not leave: 3; why is in "), "{status}");
+    let created = daemon.events("delivery.created");
+    assert_eq!(created.len(), 1);
+    let file = created[0]["file"].as_str().unwrap();
+    assert_eq!(daemon.fetch("torhout", &format!("/outbox/{file}")), payments(25).as_bytes());
+    // The same content once more, under another name.
+    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/nog-eens.csv", &payments(25));
+    wait_until("its refusal", || spooled(&daemon).len() == 9);
+    let repeated = reason("torhout~VUTG-2026-004~betaling~nog-eens.csv");
+    assert!(repeated.contains(&format!("the same content was delivered as {file} on ")), "{repeated}");
     // What nobody will ever deliver is told, and no number of a person with it.
     hand_over(&daemon, "torhout/VUTG-2026-004/17073003384.csv", &payments(4));
     let said = "torhout/VUTG-2026-004/….csv in the spool is passed over: files belong in TENANT/PROTOCOL/KIND";
@@ -55,10 +64,7 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     let status = daemon.groeikluis(&["status"]).well().stdout;
     assert!(status.contains("passed over in ") && !status.contains("files handed over that wait"), "{status}");
     assert!(!daemon.said().contains("17073003384"), "{}", daemon.said());
-    let created = daemon.events("delivery.created");
-    assert_eq!(created.len(), 1);
-    let file = created[0]["file"].as_str().unwrap();
-    assert_eq!(daemon.fetch("torhout", &format!("/outbox/{file}")), payments(25).as_bytes());
+    assert_eq!(daemon.events("delivery.created").len(), 1);
 }
 
 #[test]
@@ -156,6 +162,8 @@ fn a_refusal_that_cannot_be_moved_is_entered_once() {
     wait_until("the refusal", || daemon.said().contains("may not leave, and cannot be moved"));
     wait_until("it to be put back", || changed().is_some());
     let before = changed();
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("files handed over that wait: 1, the oldest written "), "{status}");
     wait_until("the next try", || changed().is_some_and(|at| Some(at) != before));
     assert_eq!(daemon.events("policy.refused").len(), 1);
     assert_eq!(daemon.said().matches("cannot be moved").count(), 1);
