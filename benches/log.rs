@@ -426,6 +426,7 @@ fn delivery(tenant: &TenantId) -> Record {
         run: None,
         retention_until: "2027-02-19".parse().ok(),
         removals: None,
+        fingerprint: None,
     };
     let context = Context {
         tenant: Some(tenant.clone()),

@@ -6,6 +6,7 @@ use std::{
     os::fd::AsFd,
 };
 
+use anyhow::Context;
 use zeroize::Zeroizing;
 
 use super::{
@@ -15,6 +16,7 @@ use super::{
 use crate::{
     daemon,
     domain::{ByteSize, Kind, ProtocolId, TenantId},
+    durable::forbid_core_dumps,
     exchange::MOST_HANDED_BYTES,
 };
 
@@ -28,16 +30,21 @@ pub(super) struct Arguments {
     kind: Kind,
     #[command(flatten)]
     config: ConfigArgument,
+    /// Deliver it although the same content was delivered before.
+    #[arg(long)]
+    again: bool,
     /// As JSON.
     #[arg(long)]
     json: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let Arguments { tenant, protocol, kind, config, json } = arguments;
+    let Arguments { tenant, protocol, kind, config, again, json } = arguments;
     let settings = load(config)?;
+    // Before the file is in memory.
+    forbid_core_dumps().context("cannot forbid core dumps")?;
     let file = read_input()?;
-    let made = daemon::deliver(&settings, tenant, protocol, *kind, &file)?;
+    let made = daemon::deliver(&settings, tenant, protocol, *kind, &file, *again)?;
     if *json {
         return Ok(print_json(&serde_json::to_value(&made)?)?);
     }

@@ -3,7 +3,10 @@
 //! A service manager ends a service that goes beyond its memory, in the middle of whatever it does, and so ends everybody's
 //! sessions; that the limits do not fit is better told at the start.
 
-use crate::{config::Settings, domain::ByteSize, durable::memory_limit_bytes, sftp::most_queued_bytes};
+use crate::{
+    config::Settings, domain::ByteSize, durable::memory_limit_bytes, exchange::MOST_HANDED_BYTES,
+    sftp::most_queued_bytes,
+};
 
 /// The register twice, while it is replaced: 1.6 million children take some 200 MiB.
 const REGISTERS_BYTES: u64 = 400 << 20;
@@ -17,6 +20,9 @@ const SESSION_BYTES: u64 = 400 << 10;
 /// A run of an assignment with letters.
 const RUN_BYTES: u64 = 512 << 20;
 
+/// A file that is handed over on the socket, and one in the spool, each whole in memory.
+const HANDED_BYTES: u64 = 2 * MOST_HANDED_BYTES;
+
 /// What the limits of these settings come to, bytes.
 fn needed_bytes(settings: &Settings) -> u64 {
     let limits = &settings.limits;
@@ -29,6 +35,7 @@ fn needed_bytes(settings: &Settings) -> u64 {
         most_queued_bytes(limits.connections.into()),
         REGISTERS_BYTES,
         RUN_BYTES,
+        HANDED_BYTES,
     ];
     parts.into_iter().fold(0, u64::saturating_add)
 }

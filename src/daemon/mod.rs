@@ -49,7 +49,7 @@ pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions};
 pub use sandbox::{Sandbox, enter_sandbox};
-pub use spool::refused_files;
+pub use spool::{SpooledFiles, spooled_files};
 pub use stranger_records::{MOST_STRANGERS, NO_COMMON_ALGORITHM, StrangerRecord};
 pub(crate) use {
     opening::{archive_dir, disclosures, log_dir},
@@ -187,6 +187,15 @@ pub enum DaemonError {
     /// Nobody to do it.
     #[error("no daemon runs with the state directory {0}: start it with `groeikluis serve`, and try again")]
     NoDaemon(PathBuf),
+    /// A running daemon that was asked, and did not tell what came of it.
+    #[error("the running daemon did not tell what came of it; {hint}")]
+    Unknown {
+        /// Where it stands whether it was done.
+        hint: String,
+        /// Why it did not tell.
+        #[source]
+        source: std::io::Error,
+    },
     /// A running daemon that did not do what it was asked.
     #[error("the running daemon did not do it: {0}")]
     NotNoted(String),

@@ -1,6 +1,6 @@
 //! Orders that the running daemon carries out: it has the register, the log and the drop-boxes.
 
-use std::error::Error;
+use std::{error::Error, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,11 +8,12 @@ use serde_json::Value;
 use super::{DaemonError, RetentionReport, control, retention::Retention};
 use crate::{
     config::Settings,
-    domain::{AssignmentId, Kind, ProtocolId, TenantId},
+    domain::{AssignmentId, TenantId},
     exchange::{
         Exchange, HandedOver, MergerOutcome, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
+    transfer_log::LogError,
 };
 
 /// What an operator wants done.
@@ -35,6 +36,37 @@ pub(super) enum Order {
     Retry { tenant: String },
     /// Give a tenant what others had, since they were merged.
     Merge { former: Vec<String>, into: String, dry_run: bool },
+}
+
+/// A file that an operator hands over, before its content.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct HandedFile {
+    /// The id that its delivery is to have.
+    pub delivery: String,
+    pub tenant: String,
+    pub protocol: String,
+    pub kind: String,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether it is to leave although the same content left before.
+    pub again: bool,
+}
+
+/// Why there is nothing to tell of what was to be done.
+#[derive(Debug)]
+pub(super) enum NotDone {
+    /// Nothing was done, for this reason.
+    No(String),
+    /// Nobody knows before the next start, for this reason.
+    Unknown(String),
+}
+
+impl NotDone {
+    /// What a fault means: where the log failed for good, it may have what was to be entered.
+    pub fn of(fault: &(dyn Error + 'static)) -> Self {
+        let is_fatal = |cause: &(dyn Error + 'static)| cause.downcast_ref::<LogError>().is_some_and(LogError::is_fatal);
+        if causes(fault).any(is_fatal) { Self::Unknown(whole(fault)) } else { Self::No(whole(fault)) }
+    }
 }
 
 /// Simulates an assignment, and the same with other criteria (`born.from=2014-01-01,2016-01-01`).
@@ -123,15 +155,15 @@ pub fn merge_tenants(
     control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, |_| ())
 }
 
-/// Carries an order out. Answers what came of it as JSON, or why nothing was done.
+/// Carries an order out. Answers what came of it as JSON.
 pub(super) fn perform(
     order: &Order,
     exchange: &Exchange,
     retention: &Retention,
     tell: &(dyn Fn(String) + Sync),
-) -> Result<Value, String> {
-    let id = |text: &str| text.parse::<AssignmentId>().map_err(|fault| format!("{text:?} is {fault}"));
-    let tenant = |text: &str| text.parse::<TenantId>().map_err(|fault| format!("{text:?} is {fault}"));
+) -> Result<Value, NotDone> {
+    let id = parsed::<AssignmentId>;
+    let tenant = parsed::<TenantId>;
     match order {
         Order::Simulate { assignment, vary } => answer(exchange.simulate(&id(assignment)?, vary)),
         Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, tell)),
@@ -147,30 +179,42 @@ pub(super) fn perform(
     }
 }
 
-/// Delivers a file that a user of this machine hands over. Answers what came of it as JSON, or why nothing was done.
+/// Delivers a file that a user of this machine hands over, if it is still wanted when its turn comes. Answers what came of
+/// it as JSON.
 pub(super) fn hand_over(
     exchange: &Exchange,
-    (tenant, protocol, kind): (&str, &str, &str),
+    handed: &HandedFile,
     content: &[u8],
     user: u32,
-) -> Result<Value, String> {
-    let tenant = &tenant.parse::<TenantId>().map_err(|fault| format!("{tenant:?} is {fault}"))?;
-    let protocol = &protocol.parse::<ProtocolId>().map_err(|fault| format!("{protocol:?} is {fault}"))?;
-    let kind = kind.parse::<Kind>().map_err(|fault| format!("{kind:?} is {fault}"))?;
-    answer(exchange.deliver(HandedOver { tenant, protocol, kind, content, user: Some(user) }, |_| Ok(())))
+    is_wanted: &dyn Fn() -> bool,
+) -> Result<Value, NotDone> {
+    let delivery = &parsed(&handed.delivery)?;
+    let (tenant, protocol, kind) = (&parsed(&handed.tenant)?, &parsed(&handed.protocol)?, parsed(&handed.kind)?);
+    let again = handed.again;
+    answer(exchange.deliver(HandedOver { delivery, tenant, protocol, kind, content, user, again, is_wanted }))
 }
 
-fn answer<T: Serialize, E: Error>(outcome: Result<T, E>) -> Result<Value, String> {
-    let value = outcome.map_err(|fault| whole(&fault))?;
-    serde_json::to_value(value).map_err(|error| error.to_string())
+fn parsed<T: FromStr<Err: fmt::Display>>(text: &str) -> Result<T, NotDone> {
+    text.parse().map_err(|fault| NotDone::No(format!("{text:?} is {fault}")))
+}
+
+fn answer<T: Serialize, E: Error + 'static>(outcome: Result<T, E>) -> Result<Value, NotDone> {
+    let value = outcome.map_err(|fault| NotDone::of(&fault))?;
+    // It was done, but nobody can tell what.
+    serde_json::to_value(value).map_err(|error| NotDone::Unknown(error.to_string()))
 }
 
 /// A fault with its causes.
-pub(super) fn whole(fault: &dyn Error) -> String {
-    let (mut text, mut cause) = (fault.to_string(), fault.source());
-    while let Some(source) = cause {
-        text = format!("{text}: {source}");
-        cause = source.source();
-    }
-    text
+pub(super) fn whole(fault: &(dyn Error + 'static)) -> String {
+    causes(fault).map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// A fault, what caused it, and so on.
+fn causes<'a>(fault: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    let mut next = Some(fault);
+    std::iter::from_fn(move || {
+        let cause = next?;
+        next = cause.source();
+        Some(cause)
+    })
 }

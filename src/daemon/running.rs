@@ -229,6 +229,7 @@ impl Daemon {
             ..
         } = self;
         let _register_watch = watch_register(&live, &registers, &log, &exchange);
+        let spool_clock = clock.clone();
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
             let at_start = live.settings();
@@ -246,7 +247,7 @@ impl Daemon {
         let control =
             tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
-        let spool = spool::start(&live.settings(), exchange.clone()).map_err(DaemonError::Spool)?;
+        let spool = spool::start(&live.settings(), spool_clock, exchange.clone()).map_err(DaemonError::Spool)?;
         // Once nothing of the start can fail any more: a list that was worked on then would count as what it died of.
         exchange.begin();
         let (failed, failing) = tokio::sync::watch::channel(false);

@@ -21,10 +21,10 @@ pub struct AnswerRow<'a> {
 pub struct Beneficiary<'a> {
     /// Its number.
     pub niss: Niss,
-    /// Its last name.
-    pub last_name: &'a str,
-    /// Its first name.
-    pub first_name: &'a str,
+    /// Its last name, in UTF-8.
+    pub last_name: &'a [u8],
+    /// Its first name, in UTF-8; may be empty.
+    pub first_name: &'a [u8],
     /// Its part of the allowance.
     pub share: Share,
 }
@@ -103,8 +103,8 @@ mod tests {
 
     fn rows() -> Vec<AnswerRow<'static>> {
         let child = niss("17073003384");
-        let parent = |number, first_name, share| {
-            Some(Beneficiary { niss: niss(number), last_name: "Peeters", first_name, share })
+        let parent = |number, first_name: &'static str, share| {
+            Some(Beneficiary { niss: niss(number), last_name: b"Peeters", first_name: first_name.as_bytes(), share })
         };
         vec![
             AnswerRow { niss: child, entitled: true, beneficiary: parent("85073003328", "Jan", Share::HALF) },

@@ -18,31 +18,36 @@ pub fn share(out: &mut Vec<u8>, share: Share) {
 
 /// Adds a cell of free text.
 pub fn text(out: &mut Vec<u8>, text: &str) {
-    quoted(out, &[text]);
+    quoted(out, &[text.as_bytes()]);
 }
 
-/// Adds one cell made of two texts with a space between them; of one when the other is empty.
-pub fn two_texts(out: &mut Vec<u8>, first: &str, second: &str) {
+/// Adds one cell made of two texts in UTF-8 with a space between them; of one when the other is empty.
+pub fn two_texts(out: &mut Vec<u8>, first: &[u8], second: &[u8]) {
     match (first.is_empty(), second.is_empty()) {
         (true, _) => quoted(out, &[second]),
         (_, true) => quoted(out, &[first]),
-        (false, false) => quoted(out, &[first, " ", second]),
+        (false, false) => quoted(out, &[first, b" ", second]),
     }
 }
 
-fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
-    let plain = parts.iter().all(|part| is_plain(part.as_bytes()));
-    let begins_with_letter =
-        parts.first().is_some_and(|part| part.starts_with(|first: char| first.is_ascii_alphabetic()));
-    if plain && begins_with_letter && !parts.last().is_some_and(|part| part.ends_with(' ')) {
+#[inline]
+fn quoted(out: &mut Vec<u8>, parts: &[&[u8]]) {
+    let plain = parts.iter().fold(true, |plain, part| plain & is_plain(part));
+    let begins_with_letter = parts.first().is_some_and(|part| part.first().is_some_and(u8::is_ascii_alphabetic));
+    if plain && begins_with_letter && !parts.last().is_some_and(|part| part.ends_with(b" ")) {
         // Nearly every name: no quotes, no formula.
         for part in parts {
-            out.extend_from_slice(part.as_bytes());
+            out.extend_from_slice(part);
         }
-        return;
+    } else {
+        with_care(out, parts, plain);
     }
-    let edges =
-        parts.first().is_some_and(|part| part.starts_with(' ')) || parts.last().is_some_and(|part| part.ends_with(' '));
+}
+
+#[cold]
+fn with_care(out: &mut Vec<u8>, parts: &[&[u8]], plain: bool) {
+    let edges = parts.first().is_some_and(|part| part.starts_with(b" "))
+        || parts.last().is_some_and(|part| part.ends_with(b" "));
     let quotes = !plain || edges;
     if quotes {
         out.push(b'"');
@@ -52,9 +57,9 @@ fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
     }
     for part in parts {
         if plain {
-            out.extend_from_slice(part.as_bytes());
+            out.extend_from_slice(part);
         } else {
-            part.bytes().for_each(|byte| escaped(out, byte));
+            part.iter().for_each(|byte| escaped(out, *byte));
         }
     }
     if quotes {
@@ -65,8 +70,25 @@ fn quoted(out: &mut Vec<u8>, parts: &[&str]) {
 /// Whether nothing in a text needs quotes.
 fn is_plain(bytes: &[u8]) -> bool {
     // All bytes are looked at before the one decision: names are short.
-    bytes.iter().fold(true, |plain, byte| plain & (*byte >= b' ' && !matches!(byte, b';' | b'"' | 0x7F)))
+    bytes.iter().fold(true, |plain, byte| plain & PLAIN.get(usize::from(*byte)).copied().unwrap_or(false))
 }
+
+/// For each byte whether a cell may hold it without quotes.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let (mut control, mut rest) = plain.split_at_mut(b' ' as usize);
+    while let [first, others @ ..] = control {
+        *first = false;
+        control = others;
+    }
+    let mut at = b' ';
+    while let [first, others @ ..] = rest {
+        *first = !matches!(at, b';' | b'"' | 0x7F);
+        rest = others;
+        at = at.wrapping_add(1);
+    }
+    plain
+};
 
 fn escaped(out: &mut Vec<u8>, byte: u8) {
     match byte {
@@ -77,9 +99,10 @@ fn escaped(out: &mut Vec<u8>, byte: u8) {
 }
 
 /// Whether a spreadsheet would calculate the text; what is invisible before the sign does not stop all of them.
-fn is_formula(parts: &[&str]) -> bool {
-    let mut characters = parts.iter().flat_map(|part| part.chars());
-    let first = characters.find(|character| !character.is_whitespace() && !character.is_control());
+fn is_formula(parts: &[&[u8]]) -> bool {
+    let joined = parts.concat();
+    let text = String::from_utf8_lossy(&joined);
+    let first = text.chars().find(|character| !character.is_whitespace() && !character.is_control());
     matches!(first, Some('=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'))
 }
 
@@ -123,7 +146,7 @@ mod tests {
             ("a;", "b", "\"a; b\""),
         ] {
             let mut out = Vec::new();
-            two_texts(&mut out, first, second);
+            two_texts(&mut out, first.as_bytes(), second.as_bytes());
             assert_eq!(String::from_utf8(out).unwrap(), written);
         }
     }

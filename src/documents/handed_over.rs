@@ -3,14 +3,11 @@
 //! A file that another system made is taken only as one of the tables that leave anyway: each column is one of the
 //! kind's layout, in its order; each row is whole; and numbers, accounts, amounts and dates are what their column says,
 //! so that two columns that were swapped do not leave. It leaves in the form of all others: UTF-8, LF, quoted where
-//! needed, and without anything that a spreadsheet would calculate.
+//! needed, amounts with two decimals, accounts without spaces, and without anything that a spreadsheet would calculate.
 //!
 //! No fault repeats a value of the file.
 
-use std::{
-    io::{self, Write},
-    str::FromStr,
-};
+use std::io::{self, Write};
 
 use csv_core::{ReadRecordResult, Reader, ReaderBuilder};
 use jiff::civil::Date;
@@ -25,7 +22,7 @@ use crate::{
 /// A row at most, bytes: twice the longest line of a register.
 pub const MOST_ROW_BYTES: usize = 32 << 10;
 
-/// Columns at most: more than any layout has, so that a row with one too many is told as such.
+/// Cells of a row at most: more than any layout has, so that a row with one too many is told as such.
 const MOST_COLUMNS: usize = 64;
 
 /// A table that was checked whole.
@@ -37,6 +34,8 @@ pub struct HandedTable<'a> {
     pub rows: u64,
     /// The sum of its amounts, where it has any.
     pub amount_total: Option<Amount>,
+    /// The first line that answers `nee`; only where a protocol asks for every child may there be any.
+    pub first_without_allowance: Option<u64>,
 }
 
 /// What is wrong with a table. Lines and columns count from 1.
@@ -75,6 +74,18 @@ pub enum HandedFault {
         found: usize,
         /// How many there should be.
         expected: usize,
+    },
+    /// A row has more cells than any layout has columns.
+    #[error("line {line} has more than {MOST_COLUMNS} cells")]
+    TooManyCells {
+        /// Where.
+        line: u64,
+    },
+    /// A row for a child without the allowance, where the protocol gives only those who have it.
+    #[error("line {line} answers `nee`, and the protocol's `reply` is `entitled-only`: leave such rows out")]
+    EntitledOnly {
+        /// Where.
+        line: u64,
     },
     /// A value is not what its column holds.
     #[error("line {line}, column {column}: {problem}")]
@@ -115,26 +126,38 @@ impl<'a> HandedTable<'a> {
         }
         let mut records = Records::new(content);
         let columns = if records.next()? { header(kind, &records)? } else { return Err(HandedFault::Empty) };
-        let (mut rows, mut amount_total) = (0, None);
+        let (mut rows, mut amount_total, mut first_without_allowance) = (0, None, None);
         while records.next()? {
             let line = records.line;
             if records.count != columns.len() {
                 return Err(HandedFault::Cells { line, found: records.count, expected: columns.len() });
             }
+            let mut without_allowance = false;
             for (at, column) in columns.iter().enumerate() {
+                let column = *column;
                 let value = records.text(at)?;
-                if let Err(problem) = check(*column, value) {
-                    return Err(HandedFault::Value { line, column: *column, problem });
-                }
-                if column.name() == AMOUNT
-                    && let Ok(amount) = value.parse::<Amount>()
-                {
+                let read = Value::read(column, value);
+                let read = read.map_err(|problem| HandedFault::Value { line, column, problem })?;
+                if let Value::Amount(amount) = read {
                     amount_total = Some(amount_total.unwrap_or(Amount::ZERO) + amount);
                 }
+                match column.name() {
+                    ALLOWANCE => without_allowance = value == NO,
+                    // Behind the answer in the layout's order.
+                    BENEFICIARY_NISS | BENEFICIARY_NAME | SHARE if without_allowance && !value.is_empty() => {
+                        let problem = "not empty, and the child does not have the allowance";
+                        return Err(HandedFault::Value { line, column, problem });
+                    }
+                    _ => {}
+                }
             }
+            first_without_allowance = first_without_allowance.or(without_allowance.then_some(line));
             rows += 1;
         }
-        if rows == 0 { Err(HandedFault::Empty) } else { Ok(Self { content, columns, rows, amount_total }) }
+        if rows == 0 {
+            return Err(HandedFault::Empty);
+        }
+        Ok(Self { content, columns, rows, amount_total, first_without_allowance })
     }
 
     /// Its columns, in the layout's order.
@@ -152,28 +175,36 @@ impl<'a> HandedTable<'a> {
         let mut rows = 0;
         // It was read to its end before: a fault cannot come up any more, and nothing incomplete is passed on.
         let unreadable = |fault| io::Error::new(io::ErrorKind::InvalidData, fault);
+        let header = self.columns.iter().map(|column| column.name()).collect::<Vec<_>>().join(";") + "\n";
+        out.write_all(header.as_bytes())?;
+        records.next().map_err(unreadable)?;
         while records.next().map_err(unreadable)? {
             let cells: Vec<&str> =
                 (0..records.count).map(|at| records.text(at)).collect::<Result<_, _>>().map_err(unreadable)?;
             out.row(|buffer| {
-                for (at, cell) in cells.iter().enumerate() {
+                for (at, (column, cell)) in self.columns.iter().zip(cells).enumerate() {
                     if at > 0 {
                         buffer.push(b';');
                     }
-                    csv::text(buffer, cell);
+                    Value::read(*column, cell).unwrap_or(Value::Text).push(buffer, cell);
                 }
                 buffer.push(b'\n');
             })?;
             rows += 1;
         }
         out.finish()?;
-        // The header is none.
-        Ok(rows - 1)
+        Ok(rows)
     }
 }
 
-/// The column of amounts.
-const AMOUNT: &str = "bedrag";
+/// The column that answers whether a child has the allowance, and its no.
+const ALLOWANCE: &str = "sociale_toeslag";
+const NO: &str = "nee";
+
+/// The columns that are empty where a child does not have it.
+const BENEFICIARY_NISS: &str = "begunstigde_niss";
+const BENEFICIARY_NAME: &str = "begunstigde_naam";
+const SHARE: &str = "aandeel";
 
 fn header(kind: Kind, records: &Records<'_>) -> Result<Vec<Column>, HandedFault> {
     let names = || kind.columns().iter().map(|column| column.name()).collect::<Vec<_>>().join(";");
@@ -191,25 +222,51 @@ fn header(kind: Kind, records: &Records<'_>) -> Result<Vec<Column>, HandedFault>
     missing.map_or(Ok(columns), |name| Err(HandedFault::Missing(name)))
 }
 
-/// Whether a value is what its column holds; else what it should be.
-fn check(column: Column, value: &str) -> Result<(), &'static str> {
-    fn is<T: FromStr>(value: &str) -> bool {
-        value.parse::<T>().is_ok()
+/// A value that was read, where the form in which it leaves is not the one in which it came.
+enum Value {
+    Amount(Amount),
+    Iban(Iban),
+    Share(Share),
+    /// It leaves as it came.
+    Text,
+}
+
+impl Value {
+    /// Reads a value of a column; else what it should be.
+    fn read(column: Column, value: &str) -> Result<Self, &'static str> {
+        const NO_NUMBER: &str = "no identification number of eleven digits";
+        let is_niss = || Niss::from_digits(value.as_bytes()).is_ok();
+        let text = |fits: bool, problem| if fits { Ok(Self::Text) } else { Err(problem) };
+        match column.name() {
+            "niss" | "kind_niss" => text(is_niss(), NO_NUMBER),
+            BENEFICIARY_NISS => text(value.is_empty() || is_niss(), NO_NUMBER),
+            ALLOWANCE => text(matches!(value, "ja" | NO), "neither `ja` nor `nee`"),
+            "iban" => Iban::parse(value).map(Self::Iban).map_err(|_| "no IBAN"),
+            "bedrag" => value.parse().map(Self::Amount).map_err(|_| "no amount such as 25.00"),
+            "munt" => text(value == "EUR", "not EUR"),
+            "geboortedatum" => text(value.is_empty() || is_day(value), "no date such as 2026-11-21"),
+            "rechtsmaand" => {
+                text(value.is_empty() || value.parse::<ReferenceMonth>().is_ok(), "no month such as 2026-11")
+            }
+            SHARE if !value.is_empty() => value.parse().map(Self::Share).map_err(|_| "no share such as 0.5"),
+            _ => Ok(Self::Text),
+        }
     }
-    let is_niss = || Niss::from_digits(value.as_bytes()).is_ok();
-    let (fits, problem) = match column.name() {
-        "niss" | "kind_niss" => (is_niss(), "no identification number of eleven digits"),
-        "begunstigde_niss" => (value.is_empty() || is_niss(), "no identification number of eleven digits"),
-        "sociale_toeslag" => (matches!(value, "ja" | "nee"), "neither `ja` nor `nee`"),
-        "iban" => (Iban::parse(value).is_ok(), "no IBAN"),
-        AMOUNT => (is::<Amount>(value), "no amount such as 25.00"),
-        "munt" => (value == "EUR", "not EUR"),
-        "geboortedatum" => (value.is_empty() || is::<Date>(value), "no date such as 2026-11-21"),
-        "rechtsmaand" => (value.is_empty() || is::<ReferenceMonth>(value), "no month such as 2026-11"),
-        "aandeel" => (value.is_empty() || is::<Share>(value), "no share such as 0.5"),
-        _ => (true, ""),
-    };
-    if fits { Ok(()) } else { Err(problem) }
+
+    /// Adds it in the form in which it leaves; `cell` is the one in which it came.
+    fn push(&self, out: &mut Vec<u8>, cell: &str) {
+        match self {
+            Self::Amount(amount) => out.extend_from_slice(amount.to_string().as_bytes()),
+            Self::Iban(iban) => iban.push_electronic(out),
+            Self::Share(share) => out.extend_from_slice(share.to_string().as_bytes()),
+            Self::Text => csv::text(out, cell),
+        }
+    }
+}
+
+/// Whether a text is a day as files write it, and not another form of one, such as with a time.
+fn is_day(text: &str) -> bool {
+    text.parse::<Date>().is_ok_and(|day| day.to_string() == text)
 }
 
 /// The records of a table, one at a time, in memory that is wiped.
@@ -222,6 +279,8 @@ struct Records<'a> {
     count: usize,
     /// The line on which the record begins.
     line: u64,
+    /// The line that `rest` begins on.
+    next_line: u64,
 }
 
 impl<'a> Records<'a> {
@@ -229,27 +288,28 @@ impl<'a> Records<'a> {
         let reader = ReaderBuilder::new().delimiter(b';').build();
         let content = content.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(content);
         let cells = Zeroizing::new(vec![0; MOST_ROW_BYTES]);
-        Self { reader, rest: content, cells, ends: [0; MOST_COLUMNS], count: 0, line: 1 }
+        Self { reader, rest: content, cells, ends: [0; MOST_COLUMNS], count: 0, line: 1, next_line: 1 }
     }
 
     /// Reads the next record; false at the end.
     fn next(&mut self) -> Result<bool, HandedFault> {
-        self.line = self.reader.line();
+        // What the reader passes over: the rest of a line end, and empty lines. It does not count them in time.
+        let empty = self.rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.pass(empty);
+        self.line = self.next_line;
         let (mut written, mut ended) = (0, 0);
         loop {
             let (cells, ends) = (self.cells.get_mut(written..), self.ends.get_mut(ended..));
             let (result, read, wrote, cut) =
                 self.reader.read_record(self.rest, cells.unwrap_or_default(), ends.unwrap_or_default());
-            self.rest = self.rest.get(read..).unwrap_or_default();
+            self.pass(read);
             written += wrote;
             ended += cut;
             match result {
                 // Asked again with nothing, the reader tells that this is the end.
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull => return Err(HandedFault::TooLong { line: self.line }),
-                ReadRecordResult::OutputEndsFull => {
-                    return Err(HandedFault::Cells { line: self.line, found: MOST_COLUMNS + 1, expected: self.count });
-                }
+                ReadRecordResult::OutputEndsFull => return Err(HandedFault::TooManyCells { line: self.line }),
                 ReadRecordResult::Record => {
                     self.count = ended;
                     return Ok(true);
@@ -257,6 +317,16 @@ impl<'a> Records<'a> {
                 ReadRecordResult::End => return Ok(false),
             }
         }
+    }
+
+    /// Goes on by so many bytes, and counts the lines that end in them: by LF, CR LF, or CR alone.
+    fn pass(&mut self, bytes: usize) {
+        let (passed, rest) = self.rest.split_at_checked(bytes).unwrap_or((self.rest, &[]));
+        let followers = passed.iter().skip(1).chain(rest.first()).map(Some).chain([None]);
+        let ends = passed.iter().zip(followers);
+        let ended = ends.filter(|(byte, next)| **byte == b'\n' || (**byte == b'\r' && *next != Some(&b'\n'))).count();
+        self.next_line += ended as u64;
+        self.rest = rest;
     }
 
     fn text(&self, at: usize) -> Result<&str, HandedFault> {
@@ -289,8 +359,14 @@ mod tests {
         assert_eq!((rows, total), (2, Some("25.50".parse().unwrap())));
         assert_eq!(
             written,
-            format!("{HEADER}1;\"Peeters; Jan\";BE68539007547034;25.00\n2;'=1+1;BE68 5390 0754 7034;0.50\n")
+            format!("{HEADER}1;\"Peeters; Jan\";BE68539007547034;25.00\n2;'=1+1;BE68539007547034;0.50\n")
         );
+        // Whatever the form in which it came.
+        let rows = "1;a;be68 5390 0754 7034;5\n2;b;nl91abna0417164300;000005.00\n";
+        let written = read(Kind::Betaling, &format!("{HEADER}{rows}")).unwrap().2;
+        assert_eq!(written, format!("{HEADER}1;a;BE68539007547034;5.00\n2;b;NL91ABNA0417164300;5.00\n"));
+        let shares = "niss;sociale_toeslag;aandeel\n17073003384;ja;0.50\n17073003384;ja;1\n";
+        assert_eq!(read(Kind::SocialeToeslag, shares).unwrap().2, shares.replace("0.50", "0.5"));
         let answer = "niss;sociale_toeslag;begunstigde_niss\n17073003384;ja;85073003328\n00012556777;nee;\n";
         assert_eq!(read(Kind::SocialeToeslag, answer), Ok((2, None, answer.to_owned())));
     }
@@ -318,8 +394,43 @@ mod tests {
         assert!(betaling(&format!("1;\"{}", "x\n".repeat(20_000))).starts_with("line 2 is longer than 32768 bytes"));
         let latin = [HEADER.as_bytes(), b"1;Ren\xe9;BE68539007547034;5.00\n"].concat();
         assert_eq!(HandedTable::read(Kind::Betaling, &latin), Err(HandedFault::Encoding { line: 2 }));
+        let many = format!("volgnummer{}\n", ";x".repeat(MOST_COLUMNS));
+        assert_eq!(fault(Kind::Betaling, &many), "line 1 has more than 64 cells");
+        let time = "kind_niss;geboortedatum;bron\n17073003384;2024-06-19T15:22:45-04[America/New_York];x\n";
+        assert_eq!(fault(Kind::Gegevens, time), "line 2, column geboortedatum: no date such as 2026-11-21");
         let swapped = "kind_niss;geboortedatum;bron\n17073003384;sociale_toeslag;2017-07-30\n";
         assert_eq!(fault(Kind::Gegevens, swapped), "line 2, column geboortedatum: no date such as 2026-11-21");
+    }
+
+    #[test]
+    fn lines_are_counted_however_they_end() {
+        for end in ["\n", "\r\n", "\r"] {
+            let lines = |rows: &str| format!("{HEADER}{rows}").replace('\n', end);
+            let line = |rows: &str| match HandedTable::read(Kind::Betaling, lines(rows).as_bytes()) {
+                Err(HandedFault::Value { line, .. } | HandedFault::Cells { line, .. }) => line,
+                other => panic!("{other:?}"),
+            };
+            let well = "1;x;BE68539007547034;5.00\n";
+            assert_eq!(line("1;x;x;5.00\n"), 2, "{end:?}");
+            assert_eq!(line(&format!("{well}{well}\n\n2;x\n")), 6, "{end:?}: after empty lines");
+            let quoted = "1;\"x\ny\";BE68539007547034;5.00\n";
+            assert_eq!(line(&format!("{quoted}{well}2;x;x;5.00")), 5, "{end:?}: after a cell of two lines");
+        }
+    }
+
+    #[test]
+    fn a_child_without_the_allowance_has_no_beneficiary() {
+        let first = |rows: &str| {
+            let text = format!("niss;sociale_toeslag;begunstigde_niss;aandeel\n{rows}");
+            HandedTable::read(Kind::SocialeToeslag, text.as_bytes()).map(|table| table.first_without_allowance)
+        };
+        let yes = "17073003384;ja;85073003328;1\n";
+        assert_eq!(first(yes), Ok(None));
+        assert_eq!(first(&format!("{yes}00012556777;nee;;\n00012556777;nee;;\n")), Ok(Some(3)));
+        for (row, column) in [("00012556777;nee;85073003328;", BENEFICIARY_NISS), ("00012556777;nee;;1", SHARE)] {
+            let fault = first(&format!("{yes}{row}\n")).unwrap_err().to_string();
+            assert_eq!(fault, format!("line 3, column {column}: not empty, and the child does not have the allowance"));
+        }
     }
 
     proptest! {

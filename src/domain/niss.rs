@@ -84,6 +84,7 @@ impl Niss {
     ///
     /// # Errors
     /// [`NissFault`], the first that holds, in the order format, check digits, month, serial.
+    #[inline]
     pub fn from_digits(digits: &[u8]) -> Result<Self, NissFault> {
         let digits: &[u8; DIGITS] = digits.try_into().map_err(|_| NissFault::Format)?;
         let [d0, d1, d2, d3, d4, d5, d6, d7, d8, c0, c1] = *digits;
@@ -132,9 +133,10 @@ impl Niss {
 
     /// `nine` is below [`NINE_DIGITS`], so that it fits with the prefix.
     fn from_parts(nine: u32, check: u32) -> Result<Self, NissFault> {
-        let is_2000s = if check == 97 - nine % 97 {
+        let rest = nine % 97;
+        let is_2000s = if check == 97 - rest {
             false
-        } else if check == 97 - (nine + PREFIX_2000) % 97 {
+        } else if check == 97 - (rest + PREFIX_2000 % 97) % 97 {
             true
         } else {
             return Err(NissFault::CheckDigits);
@@ -167,8 +169,7 @@ impl Niss {
         let nine = self.nine();
         let prefix = if self.is_2000s() { PREFIX_2000 } else { 0 };
         let check = 97 - (nine + prefix) % 97;
-        let [[d0, d1], [d2, d3], [d4, d5], [d6, d7]] =
-            [nine / 10_000_000, nine / 100_000, nine / 1000, nine / 10].map(|upper| two_digits(upper % 100));
+        let [d0, d1, d2, d3, d4, d5, d6, d7] = digits_of_eight(nine / 10);
         let ([_, d8], [c0, c1]) = (two_digits(nine % 10), two_digits(check));
         [d0, d1, d2, d3, d4, d5, d6, d7, d8, c0, c1]
     }
@@ -260,6 +261,17 @@ fn eight_digits(bytes: u64) -> u32 {
     #[expect(clippy::cast_possible_truncation, reason = "the lower half is below a hundred million")]
     let eight = (fours * 10_000 + (fours >> 32)) as u32;
     eight
+}
+
+/// The digits of a number below a hundred million: [`eight_digits`] the other way round. The quotients are exact for
+/// numbers of four and of two digits.
+fn digits_of_eight(number: u32) -> [u8; 8] {
+    let fours = u64::from(number / 10_000) | u64::from(number % 10_000) << 32;
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007f_0000_007f;
+    let pairs = hundreds | (fours - hundreds * 100) << 16;
+    let tens = ((pairs * 103) >> 10) & 0x000f_000f_000f_000f;
+    let digits = tens | (pairs - tens * 10) << 8;
+    (digits | 0x3030_3030_3030_3030).to_le_bytes()
 }
 
 /// The digits of a number below 100.

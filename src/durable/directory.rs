@@ -12,6 +12,7 @@ use cap_std::{
     ambient_authority,
     fs::{Dir, DirBuilder, DirBuilderExt, MetadataExt as _, OpenOptions, OpenOptionsExt},
 };
+use rustix::fs::{RenameFlags, renameat_with};
 
 use super::DiskSpace;
 
@@ -233,6 +234,15 @@ impl Directory {
         self.handle.rename(name, &target.handle, new_name).map_err(|source| self.fault("rename", name, source))
     }
 
+    /// As [`Directory::rename`], to a name that nothing has yet: nothing is ever replaced.
+    ///
+    /// # Errors
+    /// [`DurableError`]; its source is of kind `AlreadyExists` when something has the new name.
+    pub fn rename_new(&self, name: &str, target: &Self, new_name: &str) -> Result<(), DurableError> {
+        renameat_with(&*self.handle, name, &*target.handle, new_name, RenameFlags::NOREPLACE)
+            .map_err(|error| self.fault("rename", name, error.into()))
+    }
+
     /// Removes a file; that there is none is fine. Durable once the directory is synced.
     ///
     /// # Errors
@@ -317,6 +327,11 @@ mod tests {
         within.rename("w", &directory, "w").unwrap();
         assert_eq!(directory.read("w", 3).unwrap().unwrap(), b"new");
         within.rename("x", &directory, "z").unwrap();
+        within.write("y", b"new").unwrap();
+        assert_eq!(within.rename_new("y", &directory, "z").unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(directory.read("z", 3).unwrap().unwrap(), b"two");
+        within.rename_new("y", &directory, "y").unwrap();
+        assert!(directory.contains("y") && !within.contains("y"));
         within.write_new_for_group("g", b"shared").unwrap();
         assert_eq!(within.write_new_for_group("g", b"x").unwrap_err().source.kind(), io::ErrorKind::AlreadyExists);
         let metadata = std::fs::metadata(within.path().join("g")).unwrap();

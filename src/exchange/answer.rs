@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use super::{
-    Exchange, ExchangeError, Matched, SelectionFault, Terms,
+    Answered, Exchange, ExchangeError, Matched, SelectionFault, Terms,
     delivery::{Origin, Outgoing, write_text},
     select, write_answer,
 };
@@ -22,7 +22,7 @@ use crate::{
         source::SOCIALE_TOESLAG,
     },
     dropbox::{Area, ListName, Received},
-    lists::{self, List},
+    lists,
     register::Register,
     seal::{Keyring, SealError},
     transfer_log::{Actor, Context, Event, ListAnswered, ListReceived, ProtocolUsed, Record},
@@ -70,19 +70,13 @@ pub struct Opened {
     content: Zeroizing<Vec<u8>>,
 }
 
-/// A list that was read, and that the release gate allows to be answered.
-pub struct Checked {
-    list: List,
+/// A list that the release gate allows to be answered, and that was not answered before.
+pub struct Checked<'register> {
+    matched: Matched<'register>,
     size: u64,
     clearance: Clearance,
     terms: Terms,
     fingerprint: String,
-}
-
-/// A list with the register that it is answered from.
-pub struct Answerable<'register> {
-    checked: Checked,
-    register: &'register Register,
 }
 
 /// The reference in the names of files that answer trials.
@@ -111,12 +105,6 @@ impl Opened {
     }
 }
 
-impl Checked {
-    fn match_with(self, register: &Register) -> Answerable<'_> {
-        Answerable { checked: self, register }
-    }
-}
-
 impl Exchange {
     /// Answers a submission, or refuses it; either way it is settled when this returns.
     pub(super) fn settle(&self, received: &Received) -> Result<(), ExchangeError> {
@@ -138,12 +126,16 @@ impl Exchange {
         let opened = Opened::open(case.received, &self.parts.keyring, case.tenant.limits.upload_bytes)?;
         let checked = self.check(case, &opened, &register)?;
         drop(opened);
-        let answerable = checked.match_with(&register);
-        self.deliver_answer(case, answerable).map_err(Stop::Failed)
+        self.deliver_answer(case, checked).map_err(Stop::Failed)
     }
 
-    /// Reads the list and asks the gate.
-    fn check(&self, case: &Case<'_>, opened: &Opened, register: &Register) -> Result<Checked, Stop> {
+    /// Asks the gate, reads the list, and looks it up.
+    fn check<'register>(
+        &self,
+        case: &Case<'_>,
+        opened: &Opened,
+        register: &'register Register,
+    ) -> Result<Checked<'register>, Stop> {
         let name = ListName::parse(case.received.name());
         let bare = name.as_ref().map_or(case.received.name(), |name| name.bare.as_str());
         let limits = self.parts.tenants.list_limits();
@@ -158,7 +150,8 @@ impl Exchange {
             let list = read(None)?;
             self.refuse_without_room(case, None)?;
             let (clearance, terms) = trial(case, nis_code, source)?;
-            return Ok(Checked { list, size, clearance, terms, fingerprint: String::new() });
+            let (matched, ()) = Matched::of(list, register, |_| ());
+            return Ok(Checked { matched, size, clearance, terms, fingerprint: String::new() });
         }
         let ledger = &self.parts.ledger;
         let failed = std::cell::Cell::new(None);
@@ -189,13 +182,14 @@ impl Exchange {
             }
             Err(fault) => return Err(refused_selection(fault)),
         };
-        let list = read(Some(&protocol.id))?;
-        let fingerprint = self.parts.fingerprints.of_list(&list, &protocol.id);
+        let fingerprints = &self.parts.fingerprints;
+        let (matched, fingerprint) =
+            Matched::of(read(Some(&protocol.id))?, register, |list| fingerprints.of_list(list, &protocol.id));
         self.refuse_repetition(case, &protocol.id, &fingerprint, register)?;
         self.refuse_without_room(case, Some(&protocol.id))?;
         let terms =
             Terms { reply: protocol.reply, outside_municipality: protocol.outside_municipality, nis_code, source };
-        Ok(Checked { list, size, clearance, terms, fingerprint })
+        Ok(Checked { matched, size, clearance, terms, fingerprint })
     }
 
     /// Refuses what the outbox has no room for. Trials have a part of it, so that they keep no answer out.
@@ -238,10 +232,10 @@ impl Exchange {
     }
 
     /// Seals answer and report, enters both in the log with the use of the protocol, and shows them.
-    fn deliver_answer(&self, case: &Case<'_>, answerable: Answerable<'_>) -> Result<(), ExchangeError> {
-        let Answerable { checked, register } = answerable;
-        let Checked { list, size, clearance, terms, fingerprint } = checked;
-        let register_month = register.month().to_string();
+    fn deliver_answer(&self, case: &Case<'_>, checked: Checked<'_>) -> Result<(), ExchangeError> {
+        let Checked { matched, size, clearance, terms, fingerprint } = checked;
+        let list = matched.list();
+        let register_month = matched.register().month().to_string();
         let submission = &case.received.submission().id;
         let area = case.received.area();
         let sequence = self.next_sequence(&case.tenant.id)?;
@@ -256,13 +250,13 @@ impl Exchange {
             extension: "csv",
             origin: Origin::Upload { submission, name: case.received.name() },
         };
-        let mut found = Matched::default();
+        let mut answered = Answered::default();
         let answer = self.stage(outgoing(clearance, sequence), |output| {
-            found = write_answer(output, &columns, &list, register, terms)?;
-            Ok(found.rows)
+            answered = write_answer(output, &columns, &matched, terms)?;
+            Ok(answered.rows)
         })?;
         let mut remarks = list.remarks.clone();
-        remarks.extend_from_slice(&found.outside);
+        remarks.extend_from_slice(&answered.outside);
         remarks.sort_by_key(|remark| remark.line);
         let text = verslag(
             &Report {
@@ -273,7 +267,7 @@ impl Exchange {
                 day: case.today,
                 counts: list.counts,
                 answer_rows: answer.staged.manifest.rows,
-                entitled: usize::try_from(found.entitled).unwrap_or(usize::MAX),
+                entitled: usize::try_from(answered.entitled).unwrap_or(usize::MAX),
             },
             &remarks,
         );
@@ -291,10 +285,10 @@ impl Exchange {
                     invalid: counts.invalid as u64,
                     duplicate: counts.duplicate as u64,
                     outside_age: counts.outside_age as u64,
-                    outside_municipality: found.outside.len() as u64,
+                    outside_municipality: answered.outside.len() as u64,
                     unknown_date: counts.unknown_date as u64,
-                    matched: found.matched,
-                    entitled: found.entitled,
+                    matched: answered.matched,
+                    entitled: answered.entitled,
                     register_month,
                     list_fingerprint: fingerprint,
                     delivery_id: answer.staged.id.clone(),

@@ -5,25 +5,29 @@
 //! ```
 //!
 //! They stand on a protocol, and each is a use of it: the gate hears which columns the file has, and says no when one of
-//! them is not the protocol's. A no is entered in the log.
+//! them is not the protocol's. A no is entered in the log, with the user.
+//!
+//! Whoever hands a file over draws the delivery's id. Where nobody hears what became of it, the log tells by that id. The
+//! same content leaves once for a protocol, unless it is asked for again: a second payment file pays twice.
 
-use std::{io, sync::PoisonError};
+use std::sync::PoisonError;
 
 use jiff::civil::Date;
 
 use super::{
     Exchange, ExchangeError,
     assignment::MadeFile,
-    delivery::{Origin, Outgoing},
+    delivery::{DeliveryId, Origin, Outgoing, Prepared, disclosed_user},
 };
 use crate::{
     documents::handed_over::{HandedFault, HandedTable},
     domain::{
-        Ground, Kind, ProtocolId, Rule, Tenant, TenantId,
+        Clearance, Ground, Kind, ProtocolId, Rule, Tenant, TenantId, brussels_date,
+        protocol::Reply,
         release::{Request, release},
     },
     dropbox::Area,
-    transfer_log::{Actor, Context, Event, PolicyRefused, ProtocolUsed, Record, Stage},
+    transfer_log::{Actor, Context, Disclosed, Event, PolicyRefused, ProtocolUsed, Record, Stage},
 };
 
 /// A file handed over at most, bytes: the data of the largest city's 165,000 children, five sources each.
@@ -32,6 +36,8 @@ pub const MOST_HANDED_BYTES: u64 = 128 << 20;
 /// A file that an operator hands over.
 #[derive(Clone, Copy)]
 pub struct HandedOver<'a> {
+    /// The id that its delivery is to have.
+    pub delivery: &'a DeliveryId,
     /// For whom.
     pub tenant: &'a TenantId,
     /// On which ground.
@@ -41,10 +47,14 @@ pub struct HandedOver<'a> {
     /// The file, in clear.
     pub content: &'a [u8],
     /// The user who hands it over, as this machine knows it.
-    pub user: Option<u32>,
+    pub user: u32,
+    /// Whether it is to leave although the same content left before.
+    pub again: bool,
+    /// Asked last before the log has it, when its turn came: whether it is still to leave.
+    pub is_wanted: &'a dyn Fn() -> bool,
 }
 
-/// Why a file that was handed over does not leave. Nothing was delivered then.
+/// Why a file that was handed over does not leave. Nothing was delivered then, unless [`DeliverFault::is_unknown`].
 #[derive(Debug, thiserror::Error)]
 pub enum DeliverFault {
     /// No such tenant.
@@ -63,6 +73,17 @@ pub enum DeliverFault {
         /// Why not.
         rule: Rule,
     },
+    /// Whoever hands it over drew its id before.
+    #[error("the log has that delivery already, as {0}")]
+    Known(String),
+    /// The same content left before.
+    #[error("the same content was delivered as {file} on {day}: `groeikluis deliver --again` delivers it once more")]
+    Repeated {
+        /// As which file.
+        file: String,
+        /// When, in Brussels.
+        day: Date,
+    },
     /// The outbox has no room.
     #[error("the outbox of {tenant} is full: its files take {used_bytes} bytes of {limit_bytes}")]
     OutboxFull {
@@ -73,26 +94,28 @@ pub enum DeliverFault {
         /// What may be.
         limit_bytes: u64,
     },
-    /// That it is about to leave could not be marked where it comes from.
-    #[error("the file cannot be taken from where it is")]
-    Take(#[source] io::Error),
-    /// This side is at fault: it may be tried again.
+    /// While it waited for its turn, whoever handed it over went away, or changed it.
+    #[error("it is not to leave any more")]
+    Unwanted,
+    /// This side is at fault: it may be tried again, unless [`DeliverFault::is_unknown`].
     #[error("the file could not be delivered")]
     Failed(#[source] ExchangeError),
 }
 
+impl DeliverFault {
+    /// Whether nobody knows what became of it before the next start has read the log.
+    pub fn is_unknown(&self) -> bool {
+        matches!(self, Self::Failed(ExchangeError::Log(error)) if error.is_fatal())
+    }
+}
+
 impl Exchange {
-    /// Delivers a file that an operator hands over. `take` hears the delivery's id before the log has it: what it
-    /// leaves behind tells after a stop whether the file left.
+    /// Delivers a file that an operator hands over.
     ///
     /// # Errors
     /// [`DeliverFault`].
-    pub fn deliver(
-        &self,
-        handed: HandedOver<'_>,
-        take: impl FnOnce(&str) -> io::Result<()>,
-    ) -> Result<MadeFile, DeliverFault> {
-        let HandedOver { tenant: id, protocol, kind, content, user } = handed;
+    pub fn deliver(&self, handed: HandedOver<'_>) -> Result<MadeFile, DeliverFault> {
+        let HandedOver { delivery, tenant: id, protocol, kind, content, user, .. } = handed;
         if self.parts.tenants.tenant(id).is_none() {
             return Err(DeliverFault::UnknownTenant(id.to_string()));
         }
@@ -101,24 +124,12 @@ impl Exchange {
         // No run beside it, which draws file numbers for several tenants; and nobody else works for the tenant.
         let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(id).ok_or(DeliverFault::Failed(ExchangeError::Stopping))?;
-        let today = self.parts.clock.today();
-        let context =
-            Context { tenant: Some(id.clone()), protocol: Some(protocol.clone()), ..Context::of(Actor::Operator) };
-        let uses = self.uses_of(&tenant, protocol, today).map_err(DeliverFault::Failed)?;
-        let ground = Ground::Protocol(protocol);
-        let request = Request { tenant: &tenant, ground, kind, columns: Some(table.columns()), today, uses };
-        let clearance = match release(request) {
-            Ok(clearance) => clearance,
-            Err(refusal) => {
-                self.enter_refusal(refusal.rule, context).map_err(DeliverFault::Failed)?;
-                return Err(DeliverFault::Gate { kind, tenant: id.to_string(), rule: refusal.rule });
-            }
-        };
-        let full = self.full_outbox(&tenant).map_err(DeliverFault::Failed)?;
-        if let Some(used_bytes) = full {
-            let limit_bytes = tenant.limits.outbox_bytes;
-            return Err(DeliverFault::OutboxFull { tenant: id.to_string(), used_bytes, limit_bytes });
+        let known = self.parts.ledger.delivery(delivery.as_str());
+        if let Some(row) = known.map_err(|error| DeliverFault::Failed(ExchangeError::Ledger(error)))? {
+            return Err(DeliverFault::Known(row.file));
         }
+        let today = self.parts.clock.today();
+        let clearance = self.clear(&handed, &tenant, &table, today)?;
         let sequence = self.next_sequence(id).map_err(DeliverFault::Failed)?;
         let outgoing = Outgoing {
             tenant: &tenant,
@@ -126,14 +137,24 @@ impl Exchange {
             area: Area::Live,
             sequence,
             extension: "csv",
-            origin: Origin::HandedOver { user, amount_total: table.amount_total },
+            origin: Origin::HandedOver { delivery, user, amount_total: table.amount_total },
         };
         let prepared = self.stage(outgoing, |output| table.write(output)).map_err(DeliverFault::Failed)?;
+        if !handed.again {
+            self.refuse_the_same(id, &prepared)?;
+        }
         let made = MadeFile::of(&prepared);
-        let delivery = prepared.staged.id.clone();
-        take(&delivery).map_err(DeliverFault::Take)?;
-        let used = Event::ProtocolUsed(ProtocolUsed { submission: delivery.clone(), day: today });
-        let context = Context { correlation: Some(delivery), ..context };
+        if !(handed.is_wanted)() {
+            return Err(DeliverFault::Unwanted);
+        }
+        let submission = delivery.as_str().to_owned();
+        let context = Context {
+            tenant: Some(id.clone()),
+            protocol: Some(protocol.clone()),
+            correlation: Some(submission.clone()),
+            ..Context::of(Actor::Operator)
+        };
+        let used = Event::ProtocolUsed(ProtocolUsed { submission, day: today });
         self.commit(vec![Record::success(used, context)], vec![prepared]).map_err(DeliverFault::Failed)?;
         Ok(made)
     }
@@ -142,15 +163,65 @@ impl Exchange {
     ///
     /// # Errors
     /// [`ExchangeError::Ledger`].
-    pub fn has_delivered(&self, delivery: &str) -> Result<bool, ExchangeError> {
-        self.parts.ledger.delivery(delivery).map(|row| row.is_some()).map_err(ExchangeError::Ledger)
+    pub fn has_delivered(&self, delivery: &DeliveryId) -> Result<bool, ExchangeError> {
+        self.parts.ledger.delivery(delivery.as_str()).map(|row| row.is_some()).map_err(ExchangeError::Ledger)
     }
 
-    /// Enters in the log that the gate let nothing leave.
-    pub(super) fn enter_refusal(&self, rule: Rule, context: Context) -> Result<(), ExchangeError> {
+    /// Asks the gate, and whether there is room.
+    fn clear(
+        &self,
+        handed: &HandedOver<'_>,
+        tenant: &Tenant,
+        table: &HandedTable<'_>,
+        today: Date,
+    ) -> Result<Clearance, DeliverFault> {
+        let HandedOver { tenant: id, protocol, kind, user, .. } = *handed;
+        let uses = self.uses_of(tenant, protocol, today).map_err(DeliverFault::Failed)?;
+        let ground = Ground::Protocol(protocol);
+        let request = Request { tenant, ground, kind, columns: Some(table.columns()), today, uses };
+        let clearance = match release(request) {
+            Ok(clearance) => clearance,
+            Err(refusal) => {
+                let context = Context {
+                    tenant: Some(id.clone()),
+                    protocol: Some(protocol.clone()),
+                    ..Context::of(Actor::Operator)
+                };
+                let user = Some(disclosed_user(user));
+                self.enter_refusal(refusal.rule, context, user).map_err(DeliverFault::Failed)?;
+                return Err(DeliverFault::Gate { kind, tenant: id.to_string(), rule: refusal.rule });
+            }
+        };
+        let entitled_only = tenant.protocol(protocol).is_some_and(|protocol| protocol.reply == Reply::EntitledOnly);
+        if let Some(line) = table.first_without_allowance.filter(|_| entitled_only) {
+            return Err(DeliverFault::Unfit(HandedFault::EntitledOnly { line }));
+        }
+        if let Some(used_bytes) = self.full_outbox(tenant).map_err(DeliverFault::Failed)? {
+            let limit_bytes = tenant.limits.outbox_bytes;
+            return Err(DeliverFault::OutboxFull { tenant: id.to_string(), used_bytes, limit_bytes });
+        }
+        Ok(clearance)
+    }
+
+    fn refuse_the_same(&self, tenant: &TenantId, prepared: &Prepared) -> Result<(), DeliverFault> {
+        let Some(fingerprint) = &prepared.fingerprint else { return Ok(()) };
+        let earlier = self.parts.ledger.handed_over(tenant, fingerprint);
+        match earlier.map_err(|error| DeliverFault::Failed(ExchangeError::Ledger(error)))? {
+            None => Ok(()),
+            Some(row) => Err(DeliverFault::Repeated { file: row.file, day: brussels_date(row.created_at) }),
+        }
+    }
+
+    /// Enters in the log that the gate let nothing leave, and who asked where that is a user of this machine.
+    pub(super) fn enter_refusal(
+        &self,
+        rule: Rule,
+        context: Context,
+        user: Option<Disclosed>,
+    ) -> Result<(), ExchangeError> {
         let rule = rule.code();
         let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Delivery });
-        let entered = self.parts.log.append(vec![Record::failure(event, rule, context)]);
+        let entered = self.parts.log.append(vec![Record::failure(event, rule, context).disclosing(user)]);
         entered.map(|_| ()).map_err(ExchangeError::Log)
     }
 

@@ -1,6 +1,9 @@
 //! Deliveries: sealed, staged, entered in the log, and shown to their tenant.
 
-use std::io::{self, Write};
+use std::{
+    io::{self, Write},
+    str::FromStr,
+};
 
 use jiff::ToSpan;
 
@@ -18,6 +21,37 @@ use crate::{
     seal::{Recipient, SealError, TenantSealer},
     transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Disclosed, Event, Record, key_id},
 };
+
+/// The id of a delivery: 32 hexadecimal digits, drawn at random.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct DeliveryId(String);
+
+/// A text that is no id of a delivery.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not 32 of 0-9 and a-f")]
+pub struct DeliveryIdFault;
+
+impl DeliveryId {
+    /// One that no delivery has.
+    pub fn draw() -> Self {
+        Self(format!("{:032x}", rand::random::<u128>()))
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = DeliveryIdFault;
+
+    fn from_str(text: &str) -> Result<Self, DeliveryIdFault> {
+        // It becomes the name of a file.
+        let fits = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if fits { Ok(Self(text.to_owned())) } else { Err(DeliveryIdFault) }
+    }
+}
 
 /// What an outgoing file is, apart from its content.
 pub(super) struct Outgoing<'a> {
@@ -52,8 +86,10 @@ pub(super) enum Origin<'a> {
     },
     /// An operator, who hands it over.
     HandedOver {
+        /// The delivery's id, which whoever hands it over drew.
+        delivery: &'a DeliveryId,
         /// The user, as this machine knows it.
-        user: Option<u32>,
+        user: u32,
         /// The sum of its payments.
         amount_total: Option<Amount>,
     },
@@ -70,6 +106,8 @@ pub(super) enum Origin<'a> {
 pub(super) struct Prepared {
     pub staged: Staged,
     pub created: Record,
+    /// By what it is known again, where an operator hands it over.
+    pub fingerprint: Option<String>,
 }
 
 impl Exchange {
@@ -110,8 +148,11 @@ impl Exchange {
             sequence,
             extension: extension.to_owned(),
         };
-        let id = format!("{:032x}", rand::random::<u128>());
-        let staging = self.parts.boxes.stage(&id).map_err(ExchangeError::DropBox)?;
+        let id = match origin {
+            Origin::HandedOver { delivery, .. } => delivery.clone(),
+            Origin::Upload { .. } | Origin::Assignment { .. } | Origin::Removals { .. } => DeliveryId::draw(),
+        };
+        let staging = self.parts.boxes.stage(id.as_str()).map_err(ExchangeError::DropBox)?;
         let mut sealer = TenantSealer::new(clearance, &recipients, staging).map_err(ExchangeError::Seal)?;
         let rows = write(&mut sealer).map_err(|error| ExchangeError::Seal(SealError::Io(error)))?;
         let (staging, sealed) = sealer.finish().map_err(ExchangeError::Seal)?;
@@ -137,9 +178,12 @@ impl Exchange {
             // Known when the log has it; publishing fills it in.
             log_index: 0,
         };
-        let created = created_record(&id, tenant, area, &manifest, clearance, origin);
+        let fingerprint = matches!(origin, Origin::HandedOver { .. }).then(|| {
+            self.parts.fingerprints.of_file(&manifest.plaintext_sha256, clearance.kind(), clearance.reference())
+        });
+        let created = created_record(&id, tenant, area, &manifest, (clearance, fingerprint.clone()), origin);
         let staged = staging.commit(sealed, area, manifest).map_err(ExchangeError::DropBox)?;
-        Ok(Prepared { staged, created })
+        Ok(Prepared { staged, created, fingerprint })
     }
 
     /// Enters a group of entries in the log, which makes the prepared deliveries exist, and shows them.
@@ -151,7 +195,7 @@ impl Exchange {
         let first_created = before.len();
         let mut records = before;
         let mut staged = Vec::new();
-        for Prepared { staged: file, created } in prepared {
+        for Prepared { staged: file, created, .. } in prepared {
             staged.push(file);
             records.push(created);
         }
@@ -246,24 +290,21 @@ impl<'a> Origin<'a> {
     fn actor(self) -> (Actor, Option<Disclosed>) {
         match self {
             Self::Upload { .. } | Self::Assignment { .. } | Self::Removals { .. } => (Actor::Daemon, None),
-            Self::HandedOver { user, .. } => {
-                let user = user.map(|user| Disclosed { name: "user", value: format!("uid {user}") });
-                (Actor::Operator, user)
-            }
+            Self::HandedOver { user, .. } => (Actor::Operator, Some(disclosed_user(user))),
         }
     }
 }
 
 fn created_record(
-    id: &str,
+    id: &DeliveryId,
     tenant: &Tenant,
     area: Area,
     manifest: &Manifest,
-    clearance: &Clearance,
+    (clearance, fingerprint): (&Clearance, Option<String>),
     origin: Origin<'_>,
 ) -> Record {
     let event = Event::DeliveryCreated(DeliveryCreated {
-        delivery_id: id.to_owned(),
+        delivery_id: id.as_str().to_owned(),
         file: manifest.file.clone(),
         kind: clearance.kind(),
         rows: manifest.rows,
@@ -280,17 +321,23 @@ fn created_record(
         test: area == Area::Test,
         retention_until: Some(manifest.retention_until),
         removals: origin.removals(),
+        fingerprint,
     });
     let (actor, user) = origin.actor();
     let context = Context {
         tenant: Some(tenant.id.clone()),
         protocol: Some(clearance.reference().clone()),
-        correlation: Some(origin.submission().or(origin.run()).unwrap_or(id).to_owned()),
+        correlation: Some(origin.submission().or(origin.run()).unwrap_or(id.as_str()).to_owned()),
         ..Context::of(actor)
     };
     let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);
     let disclosed = [Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }];
     Record::success(event, context).disclosing(disclosed.into_iter().chain(user))
+}
+
+/// Who did something on this machine, for the log.
+pub(super) fn disclosed_user(user: u32) -> Disclosed {
+    Disclosed { name: "user", value: format!("uid {user}") }
 }
 
 /// Writes a text and counts its lines.

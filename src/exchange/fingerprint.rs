@@ -1,11 +1,11 @@
-//! Recognising a list that was answered before, without keeping any of it.
+//! Recognising a list that was answered before, or a file that left before, without keeping any of it.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::ProtocolId,
+    domain::{Kind, ProtocolId},
     durable::{Directory, DurableError},
     lists::List,
     seal::{Keyring, SealError, StorageSealer},
@@ -66,9 +66,7 @@ impl FingerprintKey {
     /// The fingerprint of a list under a protocol: HMAC-SHA-256 over its different numbers in ascending order, so
     /// that the same children in another order or file format are the same list. Hexadecimal.
     pub fn of_list(&self, list: &List, protocol: &ProtocolId) -> String {
-        // The only error of HMAC's set-up is a key length that it cannot have: it takes any.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(&self.0[..]) else { return String::new() };
-        mac.update(protocol.as_str().as_bytes());
+        let Some(mut mac) = self.mac(protocol) else { return String::new() };
         let numbers = list.ascending();
         let mut bytes = Zeroizing::new(Vec::with_capacity(numbers.len() * 4 + 1));
         bytes.push(0);
@@ -77,6 +75,24 @@ impl FingerprintKey {
         }
         mac.update(&bytes);
         hex::encode(mac.finalize().into_bytes())
+    }
+
+    /// The fingerprint of a file under a protocol, by the SHA-256 of its content: keyed, since who has the log could else
+    /// try what a file may have had in it. Hexadecimal.
+    pub fn of_file(&self, content_sha256: &[u8; 32], kind: Kind, protocol: &ProtocolId) -> String {
+        let Some(mut mac) = self.mac(protocol) else { return String::new() };
+        // Not what a list's numbers begin with.
+        mac.update(&[1]);
+        mac.update(content_sha256);
+        mac.update(kind.name().as_bytes());
+        hex::encode(mac.finalize().into_bytes())
+    }
+
+    fn mac(&self, protocol: &ProtocolId) -> Option<Hmac<Sha256>> {
+        // The only error of HMAC's set-up is a key length that it cannot have: it takes any.
+        let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).ok()?;
+        mac.update(protocol.as_str().as_bytes());
+        Some(mac)
     }
 }
 
@@ -100,6 +116,15 @@ mod tests {
         assert_eq!(again.of_list(&read("rrn;x\r\n19.08.13-001.93;a\r\n17073003384;b"), &protocol), one);
         assert_ne!(key.of_list(&read("niss\n17073003384\n"), &protocol), one);
         assert_ne!(key.of_list(&read("niss\n17073003384\n19081300193\n"), &"OPG-2".parse().unwrap()), one);
+        let file = key.of_file(&[7; 32], Kind::Betaling, &protocol);
+        assert_eq!(again.of_file(&[7; 32], Kind::Betaling, &protocol), file);
+        for other in [
+            key.of_file(&[8; 32], Kind::Betaling, &protocol),
+            key.of_file(&[7; 32], Kind::Gegevens, &protocol),
+            key.of_file(&[7; 32], Kind::Betaling, &"OPG-2".parse().unwrap()),
+        ] {
+            assert_ne!(other, file);
+        }
         assert!(FingerprintKey::open_or_draw(&state, &Keyring::generate()).is_err());
         // The identity is replaced, and then the old one goes.
         let new = Keyring::generate();

@@ -6,6 +6,7 @@ use std::{
     iter,
     ops::Range,
     sync::{
+        Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
         mpsc::sync_channel,
     },
@@ -55,9 +56,34 @@ const READY: usize = 8;
 /// Room for one row, so that a part seldom has to move: numbers, a share, and a name of 20 letters.
 const ROW_BYTES: usize = 64;
 
-/// What was found of a list's children.
+/// A list with what the register has of each of its children.
+pub struct Matched<'register> {
+    list: List,
+    register: &'register Register,
+    found: Found<'register>,
+}
+
+impl<'register> Matched<'register> {
+    /// Looks a list up in the register. `beside` is worked out from it meanwhile.
+    pub fn of<T: Send>(list: List, register: &'register Register, beside: impl FnOnce(&List) -> T + Send) -> (Self, T) {
+        let (found, worked_out) = register.find_all(list.ascending(), || beside(&list));
+        (Self { list, register, found }, worked_out)
+    }
+
+    /// The list.
+    pub fn list(&self) -> &List {
+        &self.list
+    }
+
+    /// The register.
+    pub fn register(&self) -> &'register Register {
+        self.register
+    }
+}
+
+/// What an answer says, in figures.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Matched {
+pub struct Answered {
     /// Rows of the answer.
     pub rows: u64,
     /// Children who are in the register.
@@ -71,7 +97,7 @@ pub struct Matched {
 /// Some of a list's children, answered.
 struct Part {
     csv: Zeroizing<Vec<u8>>,
-    found: Matched,
+    answered: Answered,
 }
 
 /// Writes the answer to a list, in the list's order. A long list is matched on several threads.
@@ -81,24 +107,26 @@ struct Part {
 pub fn write_answer(
     out: &mut impl Write,
     columns: &[Column],
-    list: &List,
-    register: &Register,
+    matched: &Matched<'_>,
     terms: Terms,
-) -> io::Result<Matched> {
+) -> io::Result<Answered> {
     let layout = &Layout::of(columns)?;
     out.write_all(layout.header().as_bytes())?;
-    let children = &register.find_all(list.ascending());
-    let parts = list.children.len().div_ceil(PART_CHILDREN);
+    let parts = matched.list.children.len().div_ceil(PART_CHILDREN);
     let claimed = AtomicUsize::new(0);
+    // Used again and again: memory that is new costs more than what is written to it.
+    let spare = &Mutex::new(Vec::new());
     let answer_next = &|| {
         let number = claimed.fetch_add(1, Ordering::Relaxed);
-        let matching =
-            (number < parts).then(|| Matching::new(list, children, number, register.shares_of(terms.source), terms));
-        matching.map(|matching| (number, Part::of(layout, matching)))
+        (number < parts).then(|| {
+            let room = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let room = room.unwrap_or_else(|| Zeroizing::new(Vec::with_capacity(PART_CHILDREN * ROW_BYTES)));
+            (number, Part::of(layout, room, Matching::new(matched, number, terms)))
+        })
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(parts);
     thread::scope(|scope| {
-        let (ready, answered) = sync_channel(READY);
+        let (ready, made) = sync_channel(READY);
         for _ in 1..threads {
             let ready = ready.clone();
             // When there is no thread to be had, the others do its work; when sending fails nobody wants the rest.
@@ -107,11 +135,11 @@ pub fn write_answer(
                 .spawn_scoped(scope, move || iter::from_fn(answer_next).try_for_each(|part| ready.send(part)));
         }
         drop(ready);
-        let mut found = Matched::default();
+        let mut answered = Answered::default();
         let mut waiting = BTreeMap::new();
         for number in 0..parts {
             let part = loop {
-                waiting.extend(answered.try_iter());
+                waiting.extend(made.try_iter());
                 if let Some(part) = waiting.remove(&number) {
                     break part;
                 }
@@ -119,17 +147,18 @@ pub fn write_answer(
                 // in order: when later ones are there, another thread works on this one.
                 let own = if waiting.len() < READY { answer_next() } else { None };
                 let stopped = |_| io::Error::other("a matching thread stopped");
-                let (number, part) = own.map_or_else(|| answered.recv().map_err(stopped), Ok)?;
+                let (number, part) = own.map_or_else(|| made.recv().map_err(stopped), Ok)?;
                 waiting.insert(number, part);
             };
-            found.add(part.found);
+            answered.add(part.answered);
             out.write_all(&part.csv)?;
+            spare.lock().unwrap_or_else(PoisonError::into_inner).push(part.csv);
         }
-        Ok(found)
+        Ok(answered)
     })
 }
 
-impl Matched {
+impl Answered {
     fn add(&mut self, mut next: Self) {
         self.rows += next.rows;
         self.matched += next.matched;
@@ -139,41 +168,38 @@ impl Matched {
 }
 
 impl Part {
-    fn of(layout: &Layout, mut matching: Matching<'_, '_>) -> Self {
-        let mut csv = Zeroizing::new(Vec::with_capacity(matching.left.len() * ROW_BYTES));
-        let rows = layout.rows(&mut csv, &mut matching);
-        let Matching { found: Matched { matched, entitled, outside, .. }, .. } = matching;
-        Self { csv, found: Matched { rows, matched, entitled, outside } }
+    fn of(layout: &Layout, mut csv: Zeroizing<Vec<u8>>, mut matching: Matching<'_, '_>) -> Self {
+        csv.clear();
+        let mut rows = 0;
+        while matching.fill() {
+            rows += layout.rows(&mut csv, matching.entitlements.drain(..).map(|(niss, found)| row(niss, found)));
+        }
+        Self { csv, answered: Answered { rows, ..matching.answered } }
     }
 }
 
-/// The rows for some children, in their order. They are made when they are asked for, a block at a time, so that
-/// whoever writes them finds them near; the counts are whole once all rows were taken.
-struct Matching<'list, 'register> {
-    list: &'list List,
-    children: &'list Found<'register>,
+/// The rows for some children, in their order, a block at a time, so that whoever writes them finds them near.
+struct Matching<'matched, 'register> {
+    matched: &'matched Matched<'register>,
     /// The places in the list of who is still to be answered.
     left: Range<usize>,
     terms: Terms,
     shares: SharesOf,
-    rows: std::vec::IntoIter<AnswerRow<'register>>,
     entitlements: Vec<(Niss, Option<Entitlement<'register>>)>,
-    found: Matched,
+    answered: Answered,
 }
 
-impl<'list, 'register> Matching<'list, 'register> {
+impl<'matched, 'register> Matching<'matched, 'register> {
     /// A part of the list, by its number.
-    fn new(list: &'list List, children: &'list Found<'register>, part: usize, shares: SharesOf, terms: Terms) -> Self {
+    fn new(matched: &'matched Matched<'register>, part: usize, terms: Terms) -> Self {
         let first = part * PART_CHILDREN;
         Self {
-            list,
-            children,
-            left: first..(first + PART_CHILDREN).min(list.children.len()),
+            matched,
+            left: first..(first + PART_CHILDREN).min(matched.list.children.len()),
             terms,
-            shares,
-            rows: Vec::new().into_iter(),
+            shares: matched.register.shares_of(terms.source),
             entitlements: Vec::with_capacity(2 * BLOCK),
-            found: Matched::default(),
+            answered: Answered::default(),
         }
     }
 
@@ -184,50 +210,36 @@ impl<'list, 'register> Matching<'list, 'register> {
             return false;
         }
         self.left.start = places.end;
-        let lines = self.list.children.get(places.clone()).unwrap_or_default();
-        for (line, child) in lines.iter().zip(self.children.at(places)).filter(|(line, _)| line.is_within_age()) {
+        let Matched { list, found, .. } = self.matched;
+        let lines = list.children.get(places.clone()).unwrap_or_default();
+        for (line, child) in lines.iter().zip(found.at(places)).filter(|(line, _)| line.is_within_age()) {
             self.take(line, child);
         }
         let households = self.entitlements.iter().filter_map(|(_, entitlement)| Some(entitlement.as_ref()?.household));
         Household::bring_near(households);
-        let rows: Vec<_> = self.entitlements.drain(..).map(|(niss, entitlement)| row(niss, entitlement)).collect();
-        self.rows = rows.into_iter();
         true
     }
 
     fn take(&mut self, line: &Line, child: Option<Child<'register>>) {
         let mut entitled = false;
         if let Some(child) = child {
-            self.found.matched += 1;
-            let elsewhere = child.nis_code() != Some(self.terms.nis_code);
-            if elsewhere && self.terms.outside_municipality == Outside::Withhold {
+            self.answered.matched += 1;
+            let withhold = self.terms.outside_municipality == Outside::Withhold;
+            if withhold && child.nis_code() != Some(self.terms.nis_code) {
                 let problem = Problem::OtherMunicipality;
-                return self.found.outside.push(Remark { line: line.line, column: self.list.column, problem });
+                return self.answered.outside.push(Remark {
+                    line: line.line,
+                    column: self.matched.list.column,
+                    problem,
+                });
             }
-            for entitlement in child.entitlements(&self.shares) {
-                entitled = true;
-                self.entitlements.push((line.niss, Some(entitlement)));
-            }
+            let entitlements = &mut self.entitlements;
+            entitled = child.each_entitlement(&self.shares, |found| entitlements.push((line.niss, Some(found))));
         }
         if entitled {
-            self.found.entitled += 1;
+            self.answered.entitled += 1;
         } else if self.terms.reply == Reply::EveryChild {
             self.entitlements.push((line.niss, None));
-        }
-    }
-}
-
-impl<'register> Iterator for Matching<'_, 'register> {
-    type Item = AnswerRow<'register>;
-
-    fn next(&mut self) -> Option<AnswerRow<'register>> {
-        loop {
-            if let Some(row) = self.rows.next() {
-                return Some(row);
-            }
-            if !self.fill() {
-                return None;
-            }
         }
     }
 }
@@ -237,7 +249,7 @@ fn row(niss: Niss, entitlement: Option<Entitlement<'_>>) -> AnswerRow<'_> {
         niss,
         entitled: entitlement.is_some(),
         beneficiary: entitlement.map(|Entitlement { household, share }| {
-            let (last_name, first_name) = household.beneficiary_name();
+            let (last_name, first_name) = household.beneficiary_name_bytes();
             Beneficiary { niss: household.beneficiary(), last_name, first_name, share }
         }),
     }

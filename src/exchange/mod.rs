@@ -1,7 +1,7 @@
 //! The pipeline from a municipality's list to the sealed answer, and the only room that knows its order.
 //!
 //! ```text
-//! Received ─▶ Opened ─▶ Checked ─▶ Matched ─▶ Sealed ─▶ Staged ─▶ (the log) ─▶ Published
+//! Received ─▶ Opened ─▶ Matched ─▶ Checked ─▶ Sealed ─▶ Staged ─▶ (the log) ─▶ Published
 //! ```
 //!
 //! Each arrow is a type that only the stage before makes. The one step that decides is the append to the transfer
@@ -21,20 +21,23 @@ mod queue;
 mod refuse;
 mod registers;
 mod retention;
+mod retry;
 mod selection;
 mod worker;
 
-pub use answer::{Answerable, Checked, Opened};
+pub use answer::{Checked, Opened};
 pub use assignment::AssignmentFault;
 pub use deliver::{DeliverFault, HandedOver, MOST_HANDED_BYTES};
+pub use delivery::{DeliveryId, DeliveryIdFault};
 pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use marks::{Aside, MOST_SET_ASIDE, set_aside};
-pub use matching::{Matched, Terms, write_answer};
+pub use matching::{Answered, Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
+pub use retry::RetryFault;
 pub use selection::{SelectionFault, fault_of_ground, select};
-pub use worker::{Exchange, ExchangeParts, RetryFault, Tenants};
+pub use worker::{Exchange, ExchangeParts, Tenants};
 
 use crate::{
     dropbox::DropBoxError, durable::DurableError, ledger::LedgerError, register::RegisterFault, seal::SealError,

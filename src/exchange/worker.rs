@@ -75,19 +75,8 @@ pub struct Exchange {
     /// Held by the one run of an assignment that is under way: a printer's file numbers are drawn by several.
     pub(super) runs: Arc<Mutex<()>>,
     explanations: Arc<Explanations>,
-    marks: Arc<Marks>,
+    pub(super) marks: Arc<Marks>,
     threads: Arc<Mutex<Vec<JoinHandle<()>>>>,
-}
-
-/// Why no list was taken up again.
-#[derive(Debug, thiserror::Error)]
-pub enum RetryFault {
-    /// There is none.
-    #[error("no list of {0} is set aside")]
-    Nothing(String),
-    /// This side is at fault.
-    #[error("a list that was set aside could not be taken up")]
-    Failed(#[source] ExchangeError),
 }
 
 /// Lists answered beside one another. An answer takes some 20 ms of one core and its memory is bounded by the size of
@@ -160,7 +149,7 @@ impl Exchange {
     }
 
     /// A submission that waits for its answer.
-    fn waiting_row(&self, id: &str) -> Result<Option<SubmissionRow>, ExchangeError> {
+    pub(super) fn waiting_row(&self, id: &str) -> Result<Option<SubmissionRow>, ExchangeError> {
         let row = self.parts.ledger.submission(id).map_err(ExchangeError::Ledger)?;
         Ok(row.filter(|row| row.state == SubmissionState::Waiting))
     }
@@ -228,43 +217,6 @@ impl Exchange {
         let record = Record::failure(Event::ListSetAside(ListSetAside { deaths }), reason, context);
         self.parts.log.append(vec![record]).map_err(ExchangeError::Log)?;
         self.marks.told(&submission.id).map_err(ExchangeError::Mark)
-    }
-
-    /// Takes up the lists of a tenant that were set aside, those that are parked because of them as well, in the order in
-    /// which they came; the log says so first. Gives their ids.
-    ///
-    /// # Errors
-    /// [`RetryFault`].
-    pub fn retry_set_aside(&self, tenant: &TenantId) -> Result<Vec<String>, RetryFault> {
-        let mut found = Vec::new();
-        for id in self.marks.suspects() {
-            let row = self.waiting_row(&id).map_err(RetryFault::Failed)?;
-            if let Some(row) = row.filter(|row| row.tenant == *tenant && self.marks.is_aside(&id)) {
-                found.push((row.received_at, Submission { tenant: tenant.clone(), id }));
-            }
-        }
-        if found.is_empty() {
-            return Err(RetryFault::Nothing(tenant.to_string()));
-        }
-        found.sort_by_key(|(received_at, _)| *received_at);
-        let records = found.iter().map(|(_, submission)| {
-            let context = Context {
-                tenant: Some(tenant.clone()),
-                correlation: Some(submission.id.clone()),
-                ..Context::of(Actor::Operator)
-            };
-            Record::success(Event::ListRetried {}, context)
-        });
-        let logged = self.parts.log.append(records.collect()).map_err(ExchangeError::Log);
-        logged.map_err(RetryFault::Failed)?;
-        for (_, Submission { id, .. }) in &found {
-            self.marks.allow_again(id).map_err(|error| RetryFault::Failed(ExchangeError::Mark(error)))?;
-        }
-        let ids = found.iter().map(|(_, submission)| submission.id.clone()).collect();
-        for (_, submission) in found {
-            self.submit(submission);
-        }
-        Ok(ids)
     }
 
     /// Tells a tenant more about an upload that was refused while it was written, some times a day.

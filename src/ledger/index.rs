@@ -285,8 +285,8 @@ fn deliver(
     let reference = entry.context.protocol.as_ref().or(name.as_ref().map(|name| &name.reference));
     let deliver = "INSERT OR IGNORE INTO deliveries (id, tenant, file, kind, reference, rows, created_at, \
                    created_seq, ciphertext_sha256, answers, test, day, sequence, run, amount_total, size, \
-                   retention_until, certifies) \
-                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+                   retention_until, certifies, fingerprint) \
+                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)";
     let row = params![
         created.delivery_id,
         tenant.as_str(),
@@ -306,6 +306,7 @@ fn deliver(
         integer(created.ciphertext_size),
         created.retention_until.map(|day| day.to_string()),
         created.removals.is_some(),
+        created.fingerprint,
     ];
     database.prepare_cached(deliver)?.execute(row)?;
     if created.removals.is_some() {

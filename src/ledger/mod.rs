@@ -74,6 +74,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError>;
 
+    /// The newest delivery to a tenant of a file of that content that an operator handed over.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn handed_over(&self, tenant: &TenantId, fingerprint: &str) -> Result<Option<DeliveryRow>, LedgerError>;
+
     /// Deliveries that were created and cannot be fetched yet, oldest first.
     ///
     /// # Errors

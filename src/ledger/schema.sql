@@ -59,6 +59,8 @@ CREATE TABLE deliveries (
     retention_until TEXT,
     -- Whether it is a certificate of removals.
     certifies INTEGER NOT NULL,
+    -- By what it is known again, where an operator handed it over.
+    fingerprint TEXT,
     -- 'expired' or 'withdrawn', once its file may be removed.
     gone TEXT
 ) STRICT, WITHOUT ROWID;
@@ -68,6 +70,7 @@ CREATE INDEX deliveries_named ON deliveries (tenant, day, sequence);
 CREATE INDEX deliveries_of ON deliveries (tenant, created_seq);
 CREATE INDEX deliveries_unavailable ON deliveries (created_seq) WHERE available_at IS NULL;
 CREATE INDEX deliveries_kept ON deliveries (retention_until) WHERE available_at IS NOT NULL AND gone IS NULL;
+CREATE INDEX deliveries_content ON deliveries (tenant, fingerprint, created_seq) WHERE fingerprint IS NOT NULL;
 CREATE INDEX deliveries_run ON deliveries (run, created_seq) WHERE run IS NOT NULL;
 CREATE TABLE runs (
     id TEXT PRIMARY KEY,

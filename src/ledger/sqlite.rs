@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 5;
+const SCHEMA_VERSION: i32 = 6;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -144,6 +144,11 @@ impl Ledger for SqliteLedger {
         let query =
             format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2 ORDER BY gone IS NOT NULL, created_seq DESC LIMIT 1");
         Ok(self.rows(&query, [tenant.as_str(), file], delivery)?.into_iter().next())
+    }
+
+    fn handed_over(&self, tenant: &TenantId, fingerprint: &str) -> Result<Option<DeliveryRow>, LedgerError> {
+        let query = format!("{DELIVERIES} WHERE tenant = ?1 AND fingerprint = ?2 ORDER BY created_seq DESC LIMIT 1");
+        Ok(self.rows(&query, [tenant.as_str(), fingerprint], delivery)?.into_iter().next())
     }
 
     fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError> {

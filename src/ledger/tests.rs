@@ -179,6 +179,21 @@ fn a_submission_is_followed_to_its_answer() {
 }
 
 #[test]
+fn a_file_that_was_handed_over_is_known_again() {
+    let exchange = Exchange::start(Place::new());
+    let handed = |byte: u8, content: &str| {
+        let fingerprint = Some(content.to_owned());
+        Event::DeliveryCreated(DeliveryCreated { delivery_id: id(byte), fingerprint, ..delivery() })
+    };
+    exchange.tell(Event::DeliveryCreated(delivery()), about(1));
+    exchange.tell(handed(4, "ab"), about(4));
+    exchange.tell(handed(5, "ab"), about(5));
+    let found = |content: &str| exchange.ledger.handed_over(&bree(), content).unwrap().map(|row| row.id);
+    assert_eq!((found("ab"), found("ac")), (Some(id(5)), None));
+    assert_eq!(exchange.ledger.handed_over(&"gent".parse().unwrap(), "ab").unwrap(), None);
+}
+
+#[test]
 fn what_is_removed_is_told_once() {
     let exchange = Exchange::start(Place::new());
     let ledger = &exchange.ledger;

@@ -9,6 +9,7 @@
 
 mod births;
 mod cell;
+mod encoding;
 mod fault;
 mod header;
 mod problem;

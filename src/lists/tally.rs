@@ -36,6 +36,7 @@ impl Tally {
     }
 
     /// Adds a row that is not blank. Rows above the limit are only counted.
+    #[inline]
     pub fn row(&mut self, line: u32, cell: Cell) {
         self.counts.rows += 1;
         if self.counts.rows > self.limits.rows {

@@ -1,4 +1,4 @@
-//! Lists that are text: encoding, line ends, delimiter, quotes (RFC 4180).
+//! Lists that are text: line ends, delimiter, quotes (RFC 4180).
 //!
 //! Cells are slices of the text, quotes included; nothing is copied for a row. A quote that is not closed within
 //! [`LONGEST_QUOTED`], or is closed where no cell ends, is an ordinary character: otherwise one stray quote would
@@ -6,7 +6,6 @@
 
 use std::thread::{self, ScopedJoinHandle};
 
-use encoding_rs::{Encoding, UTF_16BE, UTF_16LE, WINDOWS_1252};
 use jiff::civil::Date;
 use memchr::{memchr, memchr_iter, memchr2};
 use zeroize::Zeroizing;
@@ -14,9 +13,11 @@ use zeroize::Zeroizing;
 use super::{
     Limits, List, ListFault, Seems,
     cell::{Cell, is_rounded},
+    encoding::{DOS_END, Text},
     header::{Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
     tally::Tally,
 };
+use crate::domain::{Niss, niss::DIGITS};
 
 /// Longest quoted cell, bytes: an address over several lines fits easily.
 const LONGEST_QUOTED: usize = 4096;
@@ -87,7 +88,14 @@ impl Part<'_> {
     fn count(self, tally: &mut Tally) -> Result<bool, ListFault> {
         let Self { shape, layout, .. } = self;
         let mut looks_cut_off = false;
-        for record in shape.records_from(self.text, self.first_line) {
+        let mut records = shape.records_from(self.text, self.first_line);
+        loop {
+            if layout.column == 0 && records.line > self.above {
+                while let Some((line, niss)) = records.leading_number() {
+                    tally.row(line, Cell::Valid { niss, restored: false });
+                }
+            }
+            let Some(record) = records.next() else { break };
             if record.line <= self.above || record.bytes.is_empty() {
                 continue;
             }
@@ -107,75 +115,6 @@ impl Part<'_> {
         }
         Ok(looks_cut_off)
     }
-}
-
-/// The end of a text file in DOS, which old programs still write.
-const DOS_END: char = '\u{1A}';
-
-/// A text, decoded. What had to be copied is wiped.
-enum Text<'a> {
-    Borrowed(&'a str),
-    Decoded(Zeroizing<String>),
-}
-
-impl<'a> Text<'a> {
-    fn decode(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
-        let text = Self::by_encoding(bytes, name)?;
-        // Nothing that writes lists writes other control characters.
-        if holds_control(text.as_str().trim_end_matches(DOS_END).as_bytes()) {
-            return Err(ListFault::NotAList { seems: Seems::by_name(name) });
-        }
-        Ok(text)
-    }
-
-    fn by_encoding(bytes: &'a [u8], name: &str) -> Result<Self, ListFault> {
-        if bytes.starts_with(b"\xFF\xFE\0\0") || bytes.starts_with(b"\0\0\xFE\xFF") {
-            return Err(ListFault::Encoding { what: "UTF-32" });
-        }
-        if let Some(rest) = bytes.strip_prefix(b"\xFF\xFE") {
-            return Self::utf_16(UTF_16LE, rest);
-        }
-        if let Some(rest) = bytes.strip_prefix(b"\xFE\xFF") {
-            return Self::utf_16(UTF_16BE, rest);
-        }
-        if memchr(0, bytes).is_some() {
-            let zeros = |start: usize| bytes.iter().skip(start).step_by(2).take(64).filter(|byte| **byte == 0).count();
-            let half = bytes.len().div_ceil(2).min(64);
-            // Latin text has a zero in every second byte.
-            let wide = zeros(0).max(zeros(1)) * 4 > half * 3 && zeros(0).min(zeros(1)) * 4 < half;
-            return Err(if wide {
-                ListFault::Encoding { what: "UTF-16 without a byte order mark" }
-            } else {
-                ListFault::NotAList { seems: Seems::by_name(name) }
-            });
-        }
-        let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
-        if let Ok(text) = simdutf8::basic::from_utf8(bytes) {
-            return Ok(Self::Borrowed(text));
-        }
-        let (text, _) = WINDOWS_1252.decode_without_bom_handling(bytes);
-        Ok(Self::Decoded(Zeroizing::new(text.into_owned())))
-    }
-
-    fn utf_16(encoding: &'static Encoding, bytes: &[u8]) -> Result<Self, ListFault> {
-        let text = encoding.decode_without_bom_handling_and_without_replacement(bytes);
-        let text = text.ok_or(ListFault::Encoding { what: "damaged UTF-16" })?;
-        Ok(Self::Decoded(Zeroizing::new(text.into_owned())))
-    }
-
-    fn as_str(&self) -> &str {
-        match self {
-            Self::Borrowed(text) => text,
-            Self::Decoded(text) => text,
-        }
-    }
-}
-
-/// Whether bytes hold a control character other than tabs and line ends. Whole chunks are looked at without stopping
-/// in between, which the compiler turns into wide instructions.
-fn holds_control(bytes: &[u8]) -> bool {
-    let control = |byte: u8| byte < b'\t' || (byte > b'\r' && byte < b' ');
-    bytes.chunks(1024).any(|chunk| chunk.iter().fold(false, |found, byte| found | control(*byte)))
 }
 
 /// How a text divides into rows and cells.
@@ -246,7 +185,7 @@ impl Shape {
     }
 
     /// The rows of a part of the text, which begins on that line.
-    fn records_from(self, text: &str, line: u32) -> impl Iterator<Item = Record<'_>> {
+    fn records_from(self, text: &str, line: u32) -> Records<'_> {
         Records { shape: self, rest: text.as_bytes(), line }
     }
 
@@ -322,6 +261,25 @@ struct Records<'a> {
 }
 
 impl Records<'_> {
+    /// The number that the next row begins with, where the row needs no closer look, with its line. Nearly all rows of
+    /// nearly all lists are such.
+    #[inline]
+    fn leading_number(&mut self) -> Option<(u32, Niss)> {
+        let Shape { row_end, delimiter, quotes, .. } = self.shape;
+        let (digits, after) = self.rest.split_first_chunk::<DIGITS>()?;
+        let length = match *after {
+            [end, ..] if end == row_end => 1,
+            [b'\r', end, ..] if end == row_end => 2,
+            [end, ..] if Some(end) == delimiter && !quotes => memchr(row_end, after)? + 1,
+            _ => return None,
+        };
+        let niss = Niss::from_digits(digits).ok()?;
+        self.rest = after.get(length..)?;
+        let line = self.line;
+        self.line = line.saturating_add(1);
+        Some((line, niss))
+    }
+
     /// The length of the next row, line end excluded.
     fn row_length(&self) -> usize {
         let bytes = self.rest;

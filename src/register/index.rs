@@ -5,6 +5,12 @@
 //! take a few megabytes, which a core keeps near, so that a look-up waits for memory once, at the entry. Ranks ascend
 //! with the numbers: looking up a whole list in ascending order reads memory forwards, and waits for none.
 
+use std::{
+    iter,
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
 use zeroize::Zeroizing;
 
 use super::{
@@ -48,6 +54,9 @@ pub(super) struct Entry {
     /// As in the row.
     pub(super) municipality: u16,
 }
+
+/// Entries that several threads put in their places, none of them twice.
+pub(super) struct Entries(Vec<AtomicU64>);
 
 /// Which children there are, while rows still come.
 pub(super) struct Children {
@@ -207,18 +216,14 @@ impl Index {
         self.entries.get(rank as usize).copied()
     }
 
-    /// The children of numbers in ascending order, each at the place of its number; [`Entry::NONE`] for who is none. The
-    /// ranks ascend with the numbers, so that memory is read forwards.
-    pub(super) fn find_ascending(&self, numbers: &[PlacedNiss]) -> Vec<Entry> {
-        let mut found = vec![Entry::NONE; numbers.len()];
+    /// Looks up numbers in ascending order; the ranks ascend with them, so that memory is read forwards.
+    pub(super) fn find_ascending(&self, numbers: &[PlacedNiss], found: &Entries) {
         for number in numbers {
-            let entry =
-                self.children.rank(self.children.bit_at(number.key())).and_then(|rank| self.entries.get(rank as usize));
-            if let (Some(slot), Some(entry)) = (found.get_mut(number.place() as usize), entry) {
-                *slot = *entry;
+            let rank = self.children.rank(self.children.bit_at(number.key()));
+            if let Some(entry) = rank.and_then(|rank| self.entries.get(rank as usize)) {
+                found.set(number.place() as usize, *entry);
             }
         }
-        found
     }
 
     /// The rows of each child with several: its rank among all, and a row.
@@ -236,9 +241,42 @@ impl Index {
     }
 }
 
+impl Entries {
+    /// Room for so many, none of them there.
+    pub(super) fn new(len: usize) -> Self {
+        Self(iter::repeat_with(AtomicU64::default).take(len).collect())
+    }
+
+    fn set(&self, place: usize, entry: Entry) {
+        if let Some(slot) = self.0.get(place) {
+            let Entry { place, sources, municipality } = entry;
+            let packed = u64::from(place) | u64::from(sources) << 32 | u64::from(municipality) << 48;
+            // What is not there is 0, which memory begins with.
+            slot.store(!packed, Ordering::Relaxed);
+        }
+    }
+
+    /// The entries in some places; [`Entry::NONE`] for who is no child.
+    #[expect(clippy::cast_possible_truncation, reason = "what was packed is unpacked")]
+    pub(super) fn at(&self, places: Range<usize>) -> impl Iterator<Item = Entry> {
+        self.0.get(places).unwrap_or_default().iter().map(|slot| match slot.load(Ordering::Relaxed) {
+            0 => Entry::NONE,
+            packed => {
+                let packed = !packed;
+                Entry { place: packed as u32, sources: (packed >> 32) as u16, municipality: (packed >> 48) as u16 }
+            }
+        })
+    }
+}
+
 impl Entry {
     /// No child yet.
     pub(super) const NONE: Self = Self { place: u32::MAX, sources: 0, municipality: 0 };
+
+    /// Its row, where it has one only.
+    pub(super) fn place(self) -> RowAt {
+        self.place
+    }
 
     /// Enters a row of the child with that rank.
     fn add(&mut self, at: RowAt, row: &Row, rank: usize, several: &mut Vec<(u32, RowAt)>) {
@@ -301,7 +339,9 @@ mod tests {
             prop_assert_eq!(index.children(), map.len());
             prop_assert_eq!(index.several().count(), map.values().filter(|places| places.len() > 1).count());
             let ascending: BTreeSet<_> = (0..).zip(&numbers).map(|(place, niss)| PlacedNiss::new(*niss, place)).collect();
-            let found = index.find_ascending(&Vec::from_iter(ascending));
+            let found = Entries::new(numbers.len());
+            index.find_ascending(&Vec::from_iter(ascending), &found);
+            let found: Vec<Entry> = found.at(0..numbers.len()).collect();
             prop_assert_eq!(found.len(), numbers.len());
             for (niss, found) in numbers.iter().zip(found) {
                 let entry = index.find(*niss);

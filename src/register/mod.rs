@@ -12,7 +12,7 @@
 
 use std::{fmt, hint::black_box, io::Read, ops::BitXor};
 
-use crate::domain::{Municipalities, NisCode, Niss, PlacedNiss, SourceCatalogue, SourceId};
+use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue, SourceId};
 
 mod chunks;
 mod cut;
@@ -20,6 +20,7 @@ mod fault;
 mod index;
 mod layout;
 mod load;
+mod many;
 mod month;
 mod row;
 mod select;
@@ -32,9 +33,10 @@ pub mod synth;
 
 pub use fault::{CellProblem, Field, HeaderProblem, LineProblem, RegisterFault};
 pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
+pub use many::Found;
 pub use month::{MonthFault, ReferenceMonth};
 pub use select::{Criterion, Right, Selected, Selection};
-pub use view::{Address, Child, Entitlement, Found, Household, SharesOf};
+pub use view::{Address, Child, Entitlement, Household, SharesOf};
 
 use index::Index;
 use row::Rows;
@@ -106,12 +108,6 @@ impl Register {
     /// The child with that number.
     pub fn find(&self, niss: Niss) -> Option<Child<'_>> {
         self.index.find(niss).map(|entry| Child { register: self, entry })
-    }
-
-    /// Looks up many numbers in ascending order, many times as fast as one after another. Their places are below their
-    /// count.
-    pub fn find_all(&self, ascending: &[PlacedNiss]) -> Found<'_> {
-        Found { register: self, entries: self.index.find_ascending(ascending) }
     }
 
     /// All rows, in the order of the extract.

@@ -1,7 +1,5 @@
 //! Looking at the register: a child, and its rows one beneficiary at a time.
 
-use std::ops::Range;
-
 use jiff::civil::Date;
 use memchr::memchr_iter;
 
@@ -22,12 +20,6 @@ use crate::domain::{Iban, NisCode, Niss, Share, SourceId};
 pub struct Child<'a> {
     pub(super) register: &'a Register,
     pub(super) entry: Entry,
-}
-
-/// What a register has of many numbers, by their places.
-pub struct Found<'a> {
-    pub(super) register: &'a Register,
-    pub(super) entries: Vec<Entry>,
 }
 
 /// One (child, beneficiary) of the register.
@@ -76,15 +68,6 @@ pub struct Entitlement<'a> {
     pub share: Share,
 }
 
-impl<'a> Found<'a> {
-    /// The child at each of some places, if there is one.
-    pub fn at(&self, places: Range<usize>) -> impl Iterator<Item = Option<Child<'a>>> {
-        let register = self.register;
-        let entries = self.entries.get(places).unwrap_or_default().iter();
-        entries.map(move |entry| (*entry != Entry::NONE).then_some(Child { register, entry: *entry }))
-    }
-}
-
 impl<'a> Child<'a> {
     /// The municipality of the domicile.
     pub fn nis_code(self) -> Option<NisCode> {
@@ -98,25 +81,59 @@ impl<'a> Child<'a> {
         rows.map(move |row| Household { register, row })
     }
 
-    /// The beneficiaries that get a source for this child; none when the child does not have it.
-    pub fn entitlements(self, shares: &SharesOf) -> impl Iterator<Item = Entitlement<'a>> {
-        let (several, source) = (self.entry.sources == SEVERAL, shares.source);
-        // What one row says is known without looking at it.
-        let share = shares.by_set.get(usize::from(self.entry.sources)).copied().flatten();
-        let households = (several || share.is_some()).then(|| self.households()).into_iter().flatten();
-        households.filter_map(move |household| {
-            let share = if several { household.share(source) } else { share };
-            share.map(|share| Entitlement { household, share })
-        })
+    /// Adds the beneficiaries that get a source for this child; none when the child does not have it. Tells whether
+    /// there are any.
+    #[inline]
+    pub fn each_entitlement(self, shares: &SharesOf, mut add: impl FnMut(Entitlement<'a>)) -> bool {
+        let register = self.register;
+        if self.entry.sources == SEVERAL {
+            let mut any = false;
+            for household in self.households() {
+                if let Some(share) = household.share(shares.source) {
+                    add(Entitlement { household, share });
+                    any = true;
+                }
+            }
+            return any;
+        }
+        // What the one row says is known without looking at it.
+        let Some(share) = shares.by_set.get(usize::from(self.entry.sources)).copied().flatten() else { return false };
+        let Some(row) = register.rows.row(self.entry.place()) else { return false };
+        add(Entitlement { household: Household { register, row }, share });
+        true
     }
+}
+
+/// Where the first two values of a text end; at its own end for one that is not there.
+fn two_ends(text: &[u8]) -> (usize, usize) {
+    const LOW: u64 = 0x7f7f_7f7f_7f7f_7f7f;
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let Some(beginning) = text.first_chunk::<32>() else { return two_ends_of_few(text) };
+    // A bit for each byte that is a separator: both ends are found without a decision on the way.
+    let mut found = 0_u32;
+    for (at, word) in beginning.as_chunks::<8>().0.iter().enumerate() {
+        let equal = u64::from_le_bytes(*word) ^ u64::from_ne_bytes([SEPARATOR; 8]);
+        let hits = !(((equal & LOW) + LOW) | equal | LOW) >> 7;
+        let [.., bits] = hits.wrapping_mul(GATHER).to_le_bytes();
+        found |= u32::from(bits) << (8 * at);
+    }
+    let last = found.trailing_zeros();
+    let first = (found & found.wrapping_sub(1)).trailing_zeros();
+    if first < u32::BITS { (last as usize, first as usize) } else { two_ends_of_few(text) }
+}
+
+#[cold]
+fn two_ends_of_few(text: &[u8]) -> (usize, usize) {
+    let mut ends = memchr_iter(SEPARATOR, text);
+    (ends.next().unwrap_or(text.len()), ends.next().unwrap_or(text.len()))
 }
 
 impl<'a> Household<'a> {
     /// Brings what is known of many households near, their names included: for who reads many, before reading any.
     pub fn bring_near(households: impl Iterator<Item = Self> + Clone) {
         near(households.clone().map(|household| household.row.dossier));
-        let texts: Vec<&[u8]> =
-            households.map(|household| household.register.texts.from(household.row.household)).collect();
+        let mut texts: Vec<&[u8]> = Vec::with_capacity(households.size_hint().1.unwrap_or_default());
+        texts.extend(households.map(|household| household.register.texts.from(household.row.household)));
         let byte = |text: &[u8], at: usize| text.get(at).copied().unwrap_or(0);
         near(texts.iter().map(|text| byte(text, 0) ^ byte(text, CACHE_LINE_BYTES)));
     }
@@ -179,12 +196,16 @@ impl<'a> Household<'a> {
 
     /// The beneficiary's last and first name; the first may be empty.
     pub fn beneficiary_name(self) -> (&'a str, &'a str) {
-        // Answers ask for hundreds of thousands: only the names are looked at, and once.
+        let [last, first, ..] = self.text_values::<2>();
+        (last, first)
+    }
+
+    /// As [`Household::beneficiary_name`], in UTF-8, which is not looked at again: for who writes hundreds of thousands.
+    pub fn beneficiary_name_bytes(self) -> (&'a [u8], &'a [u8]) {
         let text = self.register.texts.text(self.row.household);
-        let mut ends = memchr_iter(SEPARATOR, text);
-        let (last, first) = (ends.next().unwrap_or(text.len()), ends.next().unwrap_or(text.len()));
-        let names = text.get(..first).and_then(|names| std::str::from_utf8(names).ok()).unwrap_or_default();
-        names.split_at_checked(last).map_or((names, ""), |(last, first)| (last, first.get(1..).unwrap_or_default()))
+        let (last, first) = two_ends(text);
+        let names = text.get(..first).unwrap_or_default();
+        names.split_at_checked(last).map_or((names, &[]), |(last, first)| (last, first.get(1..).unwrap_or_default()))
     }
 
     /// The beneficiary's address.

@@ -243,6 +243,9 @@ pub struct DeliveryCreated {
     /// How many removals it tells its tenant of, where it is a certificate of them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub removals: Option<u64>,
+    /// By what a file is known again that an operator hands over: a keyed hash of its content, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fingerprint: Option<String>,
 }
 
 /// Fields of `assignment.simulated`. Counts are those that were shown; what was withheld is left out.

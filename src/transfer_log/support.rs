@@ -153,6 +153,7 @@ pub(crate) fn delivery() -> DeliveryCreated {
         test: false,
         retention_until: None,
         removals: None,
+        fingerprint: None,
     }
 }
 

@@ -59,6 +59,10 @@ fn nothing_that_is_personal_is_ever_on_disk_in_clear() {
     resume(&daemon, &long, "verbroken.csv");
     daemon.answer("gent", "verbroken.csv");
 
+    // From memory to memory: not even in the spool, where files lie in clear that are moved there.
+    let table = format!("niss;sociale_toeslag\n{};ja\n", children[60..90].join(";ja\n"));
+    daemon.groeikluis_reading(&["deliver", "gent", "OPG-2026-017", "sociale-toeslag"], table.as_bytes()).well();
+
     let mut upload = begin_upload(&daemon, &long, "gestopt.csv");
     watched.store(0, Ordering::SeqCst);
     daemon.kill9();

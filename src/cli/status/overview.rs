@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::Settings,
     daemon::{
-        disks::full_disks, inboxes::KnownInboxes, is_running, needs, refused_files, retention_late_since, waiting_mails,
+        disks::full_disks, inboxes::KnownInboxes, is_running, needs, retention_late_since, spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
@@ -145,9 +145,8 @@ impl Watcher {
                 ),
             );
         }
-        let (directory, refused) = refused_files(&self.settings);
-        if refused > 0 {
-            need(false, format!("files handed over that may not leave: {refused}; why is in {}", directory.display()));
+        for text in self.spooled() {
+            need(false, text);
         }
         if mails_waiting > 0 {
             need(false, format!("mails that the mail server has yet to take: {mails_waiting}"));
@@ -162,6 +161,29 @@ impl Watcher {
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// What lies in the spool.
+    fn spooled(&self) -> Vec<String> {
+        let spooled = spooled_files(&self.settings);
+        let mut found = Vec::new();
+        if spooled.refused > 0 {
+            let directory = spooled.refused_dir.display();
+            found.push(format!("files handed over that may not leave: {}; why is in {directory}", spooled.refused));
+        }
+        if let (1.., Some(oldest)) = (spooled.waiting, spooled.oldest) {
+            let written = moment(oldest);
+            found.push(format!("files handed over that wait: {}, the oldest written {written}", spooled.waiting));
+        }
+        if spooled.taken > 0 {
+            found.push(format!("files handed over that are being delivered, or wait for a start: {}", spooled.taken));
+        }
+        if spooled.passed_over > 0 {
+            let directory = self.settings.spool_dir.display();
+            found
+                .push(format!("passed over in {directory}: {}; the service's messages name them", spooled.passed_over));
+        }
+        found
     }
 
     /// What was refused of late: a line for each tenant and rule, the newest first.

@@ -157,6 +157,7 @@ fn deliver(log: &TransferLog, id: &str, kind: Kind, number: u32, test: bool) {
         run: None,
         retention_until: None,
         removals: None,
+        fingerprint: None,
     };
     let step = DeliveryStep { delivery_id: id.to_owned() };
     for event in [Event::DeliveryCreated(created), Event::DeliveryAvailable(step)] {

@@ -11,7 +11,9 @@ use jiff::{Timestamp, tz::TimeZone};
 
 use super::Watched;
 use crate::{
-    daemon::{inboxes::is_nearly_full, needs::set_aside, opening::log_dir, retention::last_night},
+    daemon::{
+        SpooledFiles, inboxes::is_nearly_full, needs::set_aside, opening::log_dir, retention::last_night, spooled_files,
+    },
     durable,
     ledger::SubmissionRow,
     metrics::Sheet,
@@ -39,7 +41,19 @@ impl Watched {
         self.waiting(&mut sheet);
         self.inboxes(&mut sheet);
         self.retention(&mut sheet);
+        self.spool(&mut sheet);
         sheet
+    }
+
+    fn spool(&self, sheet: &mut Sheet) {
+        let SpooledFiles { waiting, oldest, passed_over, taken, refused, .. } = spooled_files(&self.at_start);
+        sheet.number("spool_waiting", "Files handed over that wait in the spool", waiting as u64);
+        let age = oldest.map_or(0.0, |at| self.age(at));
+        sheet.seconds("spool_oldest_age", "Since the oldest of them was written; 0 when none waits", age);
+        let help = "Files handed over that are being delivered, or wait for a start";
+        sheet.number("spool_taken", help, taken as u64);
+        sheet.number("spool_refused", "Files handed over that may not leave", refused as u64);
+        sheet.number("spool_passed_over", "What lies in the spool and is never delivered", passed_over as u64);
     }
 
     fn connections(&self, sheet: &mut Sheet) {

@@ -80,7 +80,7 @@ impl Commission {
             Ok(clearance) => return Ok(clearance),
             Err(refusal) => refusal,
         };
-        exchange.enter_refusal(refusal.rule, self.context(None))?;
+        exchange.enter_refusal(refusal.rule, self.context(None), None)?;
         Err(AssignmentFault::Gate { kind, tenant: receiver.id.to_string(), rule: refusal.rule })
     }
 

@@ -79,6 +79,7 @@ fn the_units_do_what_they_say_under_a_systemd_that_runs() {
     booted.operators_need_no_more_than_root();
     booted.a_list_is_answered();
     booted.what_ends_by_a_fault_is_started_again();
+    booted.what_lies_in_the_spool_outlasts_a_restart();
     booted.a_reload_with_a_fault_is_told_and_changes_nothing();
     booted.the_day_is_done();
     booted.the_console_answers();
@@ -243,6 +244,31 @@ impl Booted {
         self.run("systemctl stop groeikluis.service").well();
         assert_eq!(self.machine.property("groeikluis.service", "Result"), "success");
         self.sftp("ls outbox\n").well();
+    }
+
+    /// One file that may not leave, and one that is not complete: neither is the service manager's to remove.
+    fn what_lies_in_the_spool_outlasts_a_restart(&self) {
+        let spool = "/run/groeikluis/spool";
+        let hand_over = format!(
+            "runuser -u groeikluis -- sh -c 'cd {spool} && mkdir -p bree/OPG-2026-017/gegevens && \
+             cd bree/OPG-2026-017/gegevens && echo niss >later.csv.part && echo niss >fout.tmp && mv fout.tmp fout.csv'"
+        );
+        self.run(&hand_over).well();
+        let refused = format!("test -f {spool}/.refused/bree~OPG-2026-017~gegevens~fout.csv");
+        wait_until("the refusal", || self.run(&refused).code == Some(0));
+        let before = self.process();
+        self.run("systemctl restart groeikluis.service").well();
+        self.wait_for_another_process(&before);
+        let listed = self.run(&format!("cd {spool} && find . -type f | sort")).well().stdout;
+        let expected = "./.refused/bree~OPG-2026-017~gegevens~fout.csv\n\
+                        ./.refused/bree~OPG-2026-017~gegevens~fout.csv.reason\n\
+                        ./bree/OPG-2026-017/gegevens/later.csv.part\n";
+        assert_eq!(listed, expected);
+        let status = self.run("groeikluis status").well().stdout;
+        assert!(status.contains("files handed over that may not leave: 1"), "{status}");
+        self.run("systemctl stop groeikluis.service").well();
+        assert_eq!(self.run(&format!("cd {spool} && find . -type f | sort")).well().stdout, expected);
+        self.run("systemctl start groeikluis.service").well();
     }
 
     fn a_reload_with_a_fault_is_told_and_changes_nothing(&self) {

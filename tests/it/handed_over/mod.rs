@@ -1,5 +1,8 @@
 //! Tables that another system made: handed over on standard input, or by moving them into the spool.
 
+mod control;
+mod spool;
+
 use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
 
 use serde_json::Value;
@@ -62,6 +65,14 @@ fn a_table_on_standard_input_is_delivered_as_any_other() {
     assert_eq!(created["_sd"].as_array().unwrap().len(), 3, "the digest of the plaintext, the user, and a decoy");
     assert_eq!(daemon.events("protocol.used").len(), 1);
 
+    // A second payment file of the same lines pays twice: whatever its form, it leaves when that is asked for.
+    let repeated = deliver("betaling", &payments(25).replace('\n', "\r\n").replace(".00", ""));
+    assert_eq!(repeated.code, Some(1));
+    assert!(repeated.stderr.contains(&format!("the same content was delivered as {file}")), "{}", repeated.stderr);
+    let arguments = ["deliver", "torhout", PROTOCOL, "betaling", "--again"];
+    daemon.groeikluis_reading(&arguments, payments(25).as_bytes()).well();
+    assert_eq!(daemon.events("delivery.created").len(), 2);
+
     // What is wrong is told, by its place and without its value, and nothing leaves.
     let refused = deliver("betaling", "volgnummer;rekeninghouder;iban;bedrag\n1;x;BE68539007547035;5.00\n");
     assert_eq!(refused.code, Some(1));
@@ -70,8 +81,22 @@ fn a_table_on_standard_input_is_delivered_as_any_other() {
     assert!(refused.stderr.contains("rapport is no table that can be handed over"), "{}", refused.stderr);
     let unknown = daemon.groeikluis_reading(&["deliver", "bree", PROTOCOL, "betaling"], payments(1).as_bytes());
     assert!(unknown.stderr.contains("there is no tenant bree"), "{}", unknown.stderr);
-    assert_eq!(daemon.events("delivery.created").len(), 1);
+    assert_eq!(daemon.events("delivery.created").len(), 2);
     daemon.verify_log().well();
+}
+
+#[test]
+fn only_where_every_child_is_answered_may_a_no_leave() {
+    let tenant = Tenant::municipality("bree", "72004");
+    let tenant = tenant.protocol(Protocol::new("OPG-1")).protocol(Protocol::new("OPG-2").every_child());
+    let daemon = Plan::new().children(200).tenant(tenant).start();
+    let table = "niss;sociale_toeslag;begunstigde_niss\n17073003384;ja;85073003328\n00012556777;nee;\n";
+    let deliver =
+        |protocol: &str| daemon.groeikluis_reading(&["deliver", "bree", protocol, "sociale-toeslag"], table.as_bytes());
+    let refused = deliver("OPG-1");
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("line 3 answers `nee`"), "{}", refused.stderr);
+    deliver("OPG-2").well();
 }
 
 #[test]
@@ -96,67 +121,7 @@ fn the_gate_decides_on_what_is_handed_over() {
     assert!(again.stderr.contains("rule use-left"), "{}", again.stderr);
     let refused: Vec<Value> = daemon.events("policy.refused").iter().map(|entry| entry["rule"].clone()).collect();
     assert_eq!(refused, ["columns-allowed", "kind-allowed", "known-reference", "use-left"]);
+    let with_user = daemon.events("policy.refused").iter().all(|entry| entry["_sd"].as_array().unwrap().len() == 2);
+    assert!(with_user, "the user, and a decoy");
     assert_eq!(daemon.events("delivery.created").len(), 1);
-}
-
-#[test]
-fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
-    let daemon = plan(Protocol::vutg(PROTOCOL)).start();
-    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/uitbetaling.csv", &payments(25));
-    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/fout.csv", "volgnummer;iban;bedrag\n");
-    hand_over(&daemon, "torhout/VUTG-2026-004/onbekend/x.csv", &payments(1));
-    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/jan-17073003384.csv", &payments(3));
-    // Still being written, by its name.
-    hand_over(&daemon, "torhout/VUTG-2026-004/betaling/later.csv.part", &payments(2));
-    wait_until("what was handed over", || spooled(&daemon).iter().filter(|name| !name.starts_with('.')).count() == 1);
-    assert_eq!(
-        spooled(&daemon),
-        [
-            ".refused/torhout~VUTG-2026-004~betaling~fout.csv",
-            ".refused/torhout~VUTG-2026-004~betaling~fout.csv.reason",
-            ".refused/torhout~VUTG-2026-004~betaling~jan-17073003384.csv",
-            ".refused/torhout~VUTG-2026-004~betaling~jan-17073003384.csv.reason",
-            ".refused/torhout~VUTG-2026-004~onbekend~x.csv",
-            ".refused/torhout~VUTG-2026-004~onbekend~x.csv.reason",
-            "torhout/VUTG-2026-004/betaling/later.csv.part",
-        ]
-    );
-    let reason = |name: &str| fs::read_to_string(daemon.path("spool/.refused").join(format!("{name}.reason"))).unwrap();
-    let missing = "the file is not fit to leave: there is no column rekeninghouder\n";
-    assert_eq!(reason("torhout~VUTG-2026-004~betaling~fout.csv"), missing);
-    assert!(reason("torhout~VUTG-2026-004~onbekend~x.csv").starts_with("\"onbekend\" is "));
-    let status = daemon.groeikluis(&["status"]).well().stdout;
-    assert!(status.contains("files handed over that may not leave: 3; why is in "), "{status}");
-    assert!(!daemon.said().contains("17073003384"), "{}", daemon.said());
-    let created = daemon.events("delivery.created");
-    assert_eq!(created.len(), 1);
-    let file = created[0]["file"].as_str().unwrap();
-    assert_eq!(daemon.fetch("torhout", &format!("/outbox/{file}")), payments(25).as_bytes());
-}
-
-#[test]
-fn what_is_in_the_spool_leaves_once_whenever_the_daemon_is_killed() {
-    const FILES: usize = 24;
-    let mut daemon = plan(Protocol::vutg(PROTOCOL)).start();
-    for euros in 1..=FILES {
-        hand_over(&daemon, &format!("torhout/VUTG-2026-004/betaling/{euros:02}.csv"), &payments(euros));
-    }
-    let delivered = |daemon: &TestDaemon| daemon.events("delivery.created").len();
-    // Killed while files leave, at other places each time.
-    for (kill, after) in (1..=3).zip([1_u64, 4, 9]) {
-        wait_until("some of them", || delivered(&daemon) >= kill * FILES / 5);
-        std::thread::sleep(Duration::from_millis(after));
-        daemon.kill9();
-        daemon.start();
-    }
-    wait_until("all of them", || spooled(&daemon).is_empty());
-    let mut amounts = BTreeMap::<String, usize>::new();
-    for created in daemon.events("delivery.created") {
-        *amounts.entry(created["amount_total"].as_str().unwrap().to_owned()).or_default() += 1;
-    }
-    let expected: BTreeMap<_, _> = (1..=FILES).map(|euros| (format!("{euros}.00"), 1)).collect();
-    assert_eq!(amounts, expected);
-    assert_eq!(daemon.events("protocol.used").len(), FILES);
-    assert_eq!(daemon.session("torhout").names("/outbox").unwrap().len(), 2 * FILES);
-    daemon.verify_log().well();
 }

@@ -1,0 +1,70 @@
+//! What an operator does beside the running daemon, entered in its account.
+//!
+//! Only one process writes the log, and one works on drop-boxes. A command that must be in the log, or that delivers,
+//! asks the daemon over a socket in the state directory, which only the daemon's own user and root can reach. When no
+//! daemon runs, a command that only enters opens the log itself. One request a connection, a line of JSON; the answer
+//! is lines of JSON: how far it is, any number of times, and then what came of it. Nothing but the events that
+//! [`server`] lets through can be entered.
+//!
+//! A file that is handed over follows its request, once the daemon has a place for it and says so: what a client sent that
+//! did not hear that is never delivered. From then on the daemon may deliver it, and a client that hears nothing more says
+//! that nobody knows, and by which id the log tells.
+
+mod client;
+mod server;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+pub use client::{deliver, is_running, note, publish};
+pub(super) use {
+    client::{note_alone, order},
+    server::serve,
+};
+
+use super::orders::{HandedFile, Order};
+use crate::{
+    domain::TenantId,
+    transfer_log::{Actor, Context, Disclosed, Event, Record},
+};
+
+/// The socket in the state directory.
+const SOCKET: &str = "control";
+
+/// How long either side waits for the other to say what it says at once: appending takes milliseconds.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Request {
+    /// Enter this in the account.
+    Note { tenant: Option<String>, event: Box<Event> },
+    /// Publish what was entered before.
+    Publish,
+    /// Do this for an assignment.
+    Order(Order),
+    /// Deliver the file that follows.
+    Deliver(HandedFile),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reply {
+    /// The file may follow.
+    GoAhead,
+    /// How far it is.
+    Progress(String),
+    /// The entry's place, the size of the log that is published, or what came of an order.
+    Done(Value),
+    /// Why nothing was done.
+    Refused(String),
+    /// Why nobody knows whether it was done.
+    Unknown(String),
+}
+
+fn record(tenant: Option<TenantId>, event: Event, user: u32) -> Record {
+    let context = Context { tenant, ..Context::of(Actor::Operator) };
+    Record::success(event, context).disclosing([Disclosed { name: "user", value: format!("uid {user}") }])
+}
