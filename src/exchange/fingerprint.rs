@@ -23,6 +23,9 @@ const KEY_FILE: &str = "fingerprint.key.age";
 /// A sealed key of 32 bytes, with a header of some recipients.
 const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
 
+/// Numbers that are hashed together: enough for the hash to go on at full speed.
+const AT_ONCE: usize = 1024;
+
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
 pub enum FingerprintKeyError {
@@ -67,13 +70,14 @@ impl FingerprintKey {
     /// that the same children in another order or file format are the same list. Hexadecimal.
     pub fn of_list(&self, list: &List, protocol: &ProtocolId) -> String {
         let Some(mut mac) = self.mac(protocol) else { return String::new() };
-        let numbers = list.ascending();
-        let mut bytes = Zeroizing::new(Vec::with_capacity(numbers.len() * 4 + 1));
-        bytes.push(0);
-        for number in numbers {
-            bytes.extend_from_slice(&number.key().to_le_bytes());
+        mac.update(&[0]);
+        let mut bytes = Zeroizing::new([0; 4 * AT_ONCE]);
+        for numbers in list.ascending().chunks(AT_ONCE) {
+            for (number, bytes) in numbers.iter().zip(bytes.as_chunks_mut().0) {
+                *bytes = number.key().to_le_bytes();
+            }
+            mac.update(bytes.get(..4 * numbers.len()).unwrap_or_default());
         }
-        mac.update(&bytes);
         hex::encode(mac.finalize().into_bytes())
     }
 

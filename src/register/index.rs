@@ -6,7 +6,6 @@
 //! with the numbers: looking up a whole list in ascending order reads memory forwards, and waits for none.
 
 use std::{
-    iter,
     ops::Range,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -244,7 +243,7 @@ impl Index {
 impl Entries {
     /// Room for so many, none of them there.
     pub(super) fn new(len: usize) -> Self {
-        Self(iter::repeat_with(AtomicU64::default).take(len).collect())
+        Self((0..len).map(|_| AtomicU64::new(0)).collect())
     }
 
     fn set(&self, place: usize, entry: Entry) {

@@ -2,9 +2,7 @@
 
 use std::{
     fmt,
-    fs::File,
     io::{BufRead, BufReader, Cursor, Read, Write},
-    os::unix::fs::FileExt,
 };
 
 use age::{Decryptor, armor::ArmoredReader};
@@ -28,10 +26,7 @@ pub struct Keyring {
 }
 
 /// Room for reading ciphertext: a few chunks of 64 KiB, so that a read from the disk is worth its call.
-const READ_BUFFER_BYTES: usize = 256 * 1024;
-
-/// The largest buffer that is made before its content is there: far above the lists of whole cities.
-const LARGEST_FIRST_BYTES: usize = 64 << 20;
+pub(super) const READ_BUFFER_BYTES: usize = 256 * 1024;
 
 impl Keyring {
     /// Reads an age identity file: a key a line, comments with `#`.
@@ -140,30 +135,8 @@ impl Keyring {
         Ok(Opened { plaintext: Box::new(payload) })
     }
 
-    /// Whether a file that is sealed opens here, and has its end: the header is opened, and the last chunk, whatever the
-    /// length. What lies between may still be damaged. An armored file is not looked at.
-    ///
-    /// # Errors
-    /// As [`Keyring::open`], and [`SealError::Truncated`], [`SealError::Damaged`].
-    pub fn check_end(&self, file: &File) -> Result<(), SealError> {
-        let mut input = BufReader::with_capacity(READ_BUFFER_BYTES, ReadAt { file, offset: 0 });
-        if header::is_armored(input.fill_buf().map_err(SealError::Io)?) {
-            return Ok(());
-        }
-        let (_, header_bytes) = header::read_bounded(&mut input)?;
-        let mut start = vec![0; header_bytes + NONCE_BYTES];
-        file.read_exact_at(&mut start, 0).map_err(SealError::from_reading)?;
-        let length = file.metadata().map_err(SealError::Io)?.len();
-        let begin = start.len() as u64;
-        let (key, offset) = self.payload_key(&start)?.at_last_chunk(length.saturating_sub(begin));
-        let mut last = PayloadReader::new(key, ReadAt { file, offset: begin + offset });
-        let mut content = Zeroizing::new(vec![0; READ_BUFFER_BYTES]);
-        while last.read(&mut content).map_err(SealError::from_reading)? > 0 {}
-        Ok(())
-    }
-
     /// The key to a content, of the header and the nonce before it.
-    fn payload_key(&self, mut start: &[u8]) -> Result<PayloadKey, SealError> {
+    pub(super) fn payload_key(&self, mut start: &[u8]) -> Result<PayloadKey, SealError> {
         let nonce = *start.last_chunk().ok_or(SealError::Truncated)?;
         let decryptor = Decryptor::new_buffered(&mut start).map_err(opening_error)?;
         if decryptor.is_scrypt() {
@@ -176,78 +149,6 @@ impl Keyring {
         let file_key = identities.into_iter().find_map(Listening::heard).filter(|_| start.is_empty());
         PayloadKey::of(&*file_key.ok_or(SealError::Header)?, &nonce).map_err(SealError::Io)
     }
-
-    /// Opens an age file and reads all of it into memory that is wiped when it is dropped.
-    ///
-    /// # Errors
-    /// As [`Keyring::open`], and [`SealError::TooLarge`], [`SealError::Truncated`], [`SealError::Damaged`].
-    pub fn open_whole<R: Read + Send>(&self, input: R, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let opened = self.open(input)?;
-        read_whole(opened, limit_bytes, READ_BUFFER_BYTES)
-    }
-
-    /// As [`Keyring::open_whole`], of a file, whose length tells how much memory is needed.
-    ///
-    /// # Errors
-    /// As [`Keyring::open_whole`].
-    pub fn open_file(&self, file: File, limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
-        let size = file.metadata().map_err(SealError::Io)?.len().min(limit_bytes);
-        let opened = self.open(file)?;
-        // A sealed file is longer than its content. A sparse one may be far longer: beyond this the buffer grows.
-        let expected = usize::try_from(size).unwrap_or(usize::MAX).min(LARGEST_FIRST_BYTES);
-        read_whole(opened, limit_bytes, expected.max(READ_BUFFER_BYTES))
-    }
-}
-
-/// A file from an offset on, whose own position stays.
-struct ReadAt<'a> {
-    file: &'a File,
-    offset: u64,
-}
-
-impl Read for ReadAt<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let read = self.file.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
-    }
-}
-
-/// Reads into segments that double, so that no partly filled buffer is moved and left behind unwiped.
-fn read_whole(mut opened: impl Read, limit_bytes: u64, first_bytes: usize) -> Result<Zeroizing<Vec<u8>>, SealError> {
-    let mut segments: Vec<Zeroizing<Vec<u8>>> = Vec::new();
-    let mut total = 0_u64;
-    loop {
-        let size = first_bytes.max(usize::try_from(total).unwrap_or(usize::MAX).min(LARGEST_FIRST_BYTES));
-        let mut segment = Zeroizing::new(vec![0; size]);
-        let mut filled = 0;
-        while let Some(rest) = segment.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match opened.read(rest) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(SealError::from_reading(error)),
-            }
-        }
-        total += filled as u64;
-        if total > limit_bytes {
-            return Err(SealError::TooLarge { limit_bytes });
-        }
-        let ended = filled < size;
-        segment.truncate(filled);
-        segments.push(segment);
-        if ended {
-            break;
-        }
-    }
-    if segments.len() == 1 {
-        return Ok(segments.swap_remove(0));
-    }
-    let mut whole = Zeroizing::new(Vec::with_capacity(usize::try_from(total).unwrap_or_default()));
-    for segment in &segments {
-        whole.extend_from_slice(segment);
-    }
-    Ok(whole)
 }
 
 fn opening_error(error: age::DecryptError) -> SealError {
@@ -287,36 +188,6 @@ mod tests {
         let mut sealer = StorageSealer::new(&keyring.recipients(), Vec::new()).unwrap();
         sealer.write_all(content).unwrap();
         sealer.finish().unwrap().0
-    }
-
-    #[test]
-    fn the_end_of_a_file_tells_whether_it_is_whole() {
-        const CHUNK: usize = 64 * 1024;
-        let (keyring, other) = (Keyring::generate(), Keyring::generate());
-        let directory = tempfile::tempdir().unwrap();
-        let check = |keyring: &Keyring, sealed: &[u8]| {
-            let path = directory.path().join("x");
-            std::fs::write(&path, sealed).unwrap();
-            keyring.check_end(&File::open(path).unwrap())
-        };
-        for length in [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 7] {
-            let mut sealer = StorageSealer::new(&keyring.recipients(), Vec::new()).unwrap();
-            sealer.write_all(&vec![7; length]).unwrap();
-            let sealed = sealer.finish().unwrap().0;
-            assert!(check(&keyring, &sealed).is_ok(), "{length}");
-            assert!(matches!(check(&other, &sealed), Err(SealError::NoMatchingKey)), "{length}");
-            let begin = sealed.len() - length - 16 * length.div_ceil(CHUNK).max(1);
-            for whole_chunks in 0..length.div_ceil(CHUNK) {
-                let cut = sealed.get(..begin + whole_chunks * (CHUNK + 16)).unwrap();
-                assert!(matches!(check(&keyring, cut), Err(SealError::Truncated)), "{length} {whole_chunks}");
-            }
-            for cut in [1, 10, 20].into_iter().filter(|cut| *cut <= length) {
-                assert!(check(&keyring, sealed.get(..sealed.len() - cut).unwrap()).is_err(), "{length} -{cut}");
-            }
-            assert!(check(&keyring, &[&sealed[..], b"x"].concat()).is_err(), "{length} and more");
-            assert!(matches!(check(&keyring, sealed.get(..begin - 1).unwrap()), Err(SealError::Truncated)), "{length}");
-        }
-        assert!(matches!(check(&keyring, b"niss\n"), Err(SealError::NotAge)));
     }
 
     #[test]

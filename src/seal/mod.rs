@@ -23,6 +23,7 @@ mod record;
 mod sealer;
 #[cfg(test)]
 mod testkit;
+mod whole;
 
 pub use header::{LONGEST_HEADER_BYTES, SNIFF_BYTES, looks_sealed};
 pub use keyring::{Keyring, Opened};

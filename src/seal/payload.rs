@@ -8,13 +8,14 @@
 use std::{
     io::{self, Read, Write},
     ops::Range,
+    sync::Arc,
 };
 
 use aws_lc_rs::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use zeroize::Zeroizing;
 
 /// The content of a chunk, bytes: all but the last have as many.
-const CHUNK_BYTES: usize = 64 * 1024;
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 
 /// What Poly1305 adds to each chunk, bytes.
 const TAG_BYTES: usize = 16;
@@ -29,7 +30,7 @@ pub(super) const NONCE_BYTES: usize = 16;
 
 /// What seals the chunks of one file.
 pub(super) struct PayloadKey {
-    key: LessSafeKey,
+    key: Arc<LessSafeKey>,
     chunks: u64,
 }
 
@@ -43,16 +44,18 @@ impl PayloadKey {
         let expanded = hkdf::Hkdf::<sha2::Sha256>::new(Some(nonce), file_key).expand(b"payload", key.as_mut_slice());
         let key = UnboundKey::new(&CHACHA20_POLY1305, key.as_slice()).ok().filter(|_| expanded.is_ok());
         let key = LessSafeKey::new(key.ok_or_else(|| io::Error::other("no key could be made"))?);
-        Ok(Self { key, chunks: 0 })
+        Ok(Self { key: Arc::new(key), chunks: 0 })
     }
 
-    /// The same key, with so many chunks behind it, and where the chunk after them begins in a content of `length` bytes:
-    /// all but the last one are whole.
-    pub fn at_last_chunk(mut self, length: u64) -> (Self, u64) {
-        const WHOLE: u64 = SEALED_CHUNK_BYTES as u64;
-        self.chunks = length.saturating_sub(1) / WHOLE;
-        let offset = self.chunks * WHOLE;
-        (self, offset)
+    /// A whole chunk of a sealed content, bytes.
+    pub const SEALED_CHUNK_BYTES: u64 = SEALED_CHUNK_BYTES as u64;
+
+    /// What each chunk of a sealed content has beside its own content, bytes.
+    pub const TAG_BYTES: u64 = TAG_BYTES as u64;
+
+    /// The same key, with so many chunks behind it.
+    pub fn behind(&self, chunks: u64) -> Self {
+        Self { key: Arc::clone(&self.key), chunks }
     }
 
     /// The nonce of the chunk under way: its number in 11 bytes, and whether it is the last.
