@@ -9,7 +9,10 @@ use groeikluis::{documents::manifest::Manifest, domain::Kind, durable::Clock};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon, run, wait_for, wait_until};
+use crate::{
+    clients::program::Program,
+    support::{Plan, Protocol, Tenant, TestDaemon, run, wait_for, wait_until},
+};
 
 /// What a list must be answered with.
 #[derive(Deserialize)]
@@ -20,9 +23,6 @@ struct Expected {
     /// Line and problem.
     problems: Vec<(u64, String)>,
 }
-
-/// `EX_UNAVAILABLE`: the script lacks openpyxl.
-const UNAVAILABLE: i32 = 69;
 
 const HEADER: &str = "niss;sociale_toeslag;begunstigde_niss;begunstigde_naam;aandeel";
 
@@ -94,10 +94,10 @@ fn exchange(tenant: &str, nis_code: &str, every_child: bool) {
     assert_eq!(manifests.len(), 2 * lists.len());
 }
 
-/// Runs the script; none when it cannot run here, which is said.
+/// Runs the script; none where its Python is not installed, which is said.
 fn make_lists(daemon: &TestDaemon, nis_code: &str, every_child: bool) -> Option<Vec<Expected>> {
-    let python = std::env::var("GROEIKLUIS_PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let mut command = Command::new(python);
+    let python = Program::installed("lists of another program", "python/bin/python3")?;
+    let mut command = Command::new(python.path());
     command.arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/make_lists.py"));
     command.arg("--out").arg(daemon.path("lists"));
     command.args(["--nis-code", nis_code, "--recipient", &daemon.exchange_recipient()]);
@@ -105,12 +105,7 @@ fn make_lists(daemon: &TestDaemon, nis_code: &str, every_child: bool) -> Option<
     if every_child {
         command.arg("--every-child");
     }
-    let ran = run(&mut command, daemon.extract().text().as_bytes());
-    if ran.code == Some(UNAVAILABLE) {
-        eprintln!("skipped: openpyxl is not installed");
-        return None;
-    }
-    let ran = ran.well();
+    let ran = run(&mut command, daemon.extract().text().as_bytes()).well();
     Some(serde_json::from_str(&ran.stdout).unwrap())
 }
 

@@ -16,10 +16,7 @@ import random
 import subprocess
 import sys
 
-try:
-    import openpyxl
-except ImportError:
-    sys.exit(69)  # EX_UNAVAILABLE of sysexits.h: the caller says what is missing.
+import openpyxl
 
 
 # --- National numbers -------------------------------------------------------------------------------------------------
