@@ -183,7 +183,7 @@ fn read_whole(mut opened: impl Read, limit_bytes: u64, first_bytes: usize) -> Re
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+    use std::io::{Seek, Write};
 
     use super::*;
     use crate::seal::StorageSealer;
@@ -193,6 +193,7 @@ mod tests {
     fn open(keyring: &Keyring, sealed: &[u8], limit_bytes: u64) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(sealed).unwrap();
+        file.rewind().unwrap();
         keyring.open_file(file, limit_bytes)
     }
 
