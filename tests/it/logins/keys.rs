@@ -86,3 +86,13 @@ fn keys_end_and_come_from_where_they_may() {
     with_keys(&daemon, &key(""), &["allow_from: [\"127.0.0.0/8\"]"]);
     let_in(log_in(&daemon, "bree", &[], None));
 }
+
+#[test]
+fn a_client_is_greeted_in_dutch_unless_the_configuration_says_otherwise() {
+    let greeted = |daemon: &TestDaemon| log_in(daemon, "bree", &["LogLevel=INFO"], None).well().stderr;
+    let said = greeted(&daemon(&[]));
+    assert!(said.contains("Gegevensuitwisseling van VUTG en Opgroeien."), "{said}");
+    assert!(said.contains("wat hier gebeurt, wordt bijgehouden"), "{said}");
+    let said = greeted(&super::daemon_with(&[], &["banner: \"\""]));
+    assert!(!said.contains("VUTG"), "{said}");
+}
