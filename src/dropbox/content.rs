@@ -1,6 +1,10 @@
 //! The bytes of an upload while it is written: in memory, or on disk once they have shown to be sealed.
 
-use std::{fs::File, io, os::unix::fs::FileExt};
+use std::{
+    fs::File,
+    io::{self, IoSlice},
+    os::unix::fs::FileExt,
+};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
@@ -173,19 +177,22 @@ impl DiskContent {
         Ok(())
     }
 
-    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+    /// Writes pieces one after the other, from an offset.
+    pub fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<()> {
         if offset == self.length && !self.rewritten {
             // What came before it was sealed for certain, or before it broke off.
             self.digest_rest()?;
         }
-        self.file.write_all_at(bytes, offset)?;
+        let end = write_all_at(&self.file, offset, pieces)?;
         if offset == self.digested && !self.rewritten {
-            self.digest.update(bytes);
-            self.digested += bytes.len() as u64;
+            for piece in pieces {
+                self.digest.update(&**piece);
+            }
+            self.digested = end;
         } else if offset < self.digested {
             self.restart_digest();
         }
-        self.length = self.length.max(offset + bytes.len() as u64);
+        self.length = self.length.max(end);
         Ok(())
     }
 
@@ -217,6 +224,21 @@ impl DiskContent {
         }
         Ok(())
     }
+}
+
+/// Writes all pieces, with one call to the kernel where it takes them; returns where they end.
+fn write_all_at(file: &File, offset: u64, pieces: &[IoSlice<'_>]) -> io::Result<u64> {
+    let mut taken = rustix::io::retry_on_intr(|| rustix::io::pwritev(file, pieces, offset))?;
+    let mut at = offset;
+    for piece in pieces {
+        let left = piece.get(taken.min(piece.len())..).unwrap_or_default();
+        taken = taken.saturating_sub(piece.len());
+        at += piece.len() as u64;
+        if !left.is_empty() {
+            file.write_all_at(left, at - left.len() as u64)?;
+        }
+    }
+    Ok(at)
 }
 
 #[cfg(test)]
@@ -274,7 +296,8 @@ mod tests {
             let mut disk = DiskContent::new(file, 1000);
             for (start, end) in *order {
                 let start = (*start).max(if *start == 0 { 1000 } else { 0 });
-                disk.write(start as u64, &content[start..*end]).unwrap();
+                let pieces: Vec<IoSlice<'_>> = content[start..*end].chunks(32_768).map(IoSlice::new).collect();
+                disk.write(start as u64, &pieces).unwrap();
             }
             assert_eq!(disk.finish_digest().unwrap(), <[u8; 32]>::from(Sha256::digest(&content)), "{order:?}");
         }

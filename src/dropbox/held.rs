@@ -7,7 +7,10 @@
 //! Lock order: a hold before the slots of the inbox. Who opens an upload keeps its own hold locked until the upload is
 //! there, so that whoever finds the hold in a slot waits for it.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    io::IoSlice,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use jiff::Timestamp;
 
@@ -48,8 +51,8 @@ fn taken_over() -> Denied {
 }
 
 impl Upload for HeldUpload {
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
-        self.with(|upload| upload.write(offset, bytes))
+    fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
+        self.with(|upload| upload.write(offset, pieces))
     }
 
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {

@@ -8,7 +8,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read},
+    io::{self, IoSlice, Read},
     os::unix::fs::FileExt,
     sync::Arc,
     time::Instant,
@@ -191,28 +191,33 @@ impl Writing {
         }
     }
 
-    fn write_checked(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
+    fn write_checked(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
         let offset = if self.rules.append { self.length() } else { offset };
         let limit_bytes = self.rules.limit_bytes;
-        if offset.checked_add(bytes.len() as u64).is_none_or(|end| end > limit_bytes) {
+        let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
+        let Some(end) = offset.checked_add(length).filter(|end| *end <= limit_bytes) else {
             self.shared.host.refused_upload(self.refusal(UploadFault::TooLarge { limit_bytes }));
             return Err(too_large(limit_bytes));
-        }
-        if bytes.is_empty() {
+        };
+        if length == 0 {
             // As in POSIX: nothing written is nothing changed, wherever it was to go.
             return Ok(());
         }
-        self.make_room(offset.saturating_add(bytes.len() as u64))?;
+        self.make_room(end)?;
         (self.changed, self.written) = (true, true);
         match &mut self.content {
             Content::Memory(memory) => {
-                memory.write(offset, bytes).map_err(|_| no_memory())?;
+                let mut at = offset;
+                for piece in pieces {
+                    memory.write(at, piece).map_err(|_| no_memory())?;
+                    at += piece.len() as u64;
+                }
                 if offset < seal::SNIFF_BYTES as u64 && memory.looks_sealed() == Some(true) {
                     self.move_to_disk()?;
                 }
                 Ok(())
             }
-            Content::Disk(disk) => disk.write(offset, bytes).map_err(|source| self.fault("write", source)),
+            Content::Disk(disk) => disk.write(offset, pieces).map_err(|source| self.fault("write", source)),
         }
     }
 
@@ -368,11 +373,11 @@ impl Writing {
 
 /// What a session asks of it, through its hold; the meanings are those of [`super::view::Upload`].
 impl Writing {
-    pub fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
+    pub fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
         if let Some(fault) = &self.void {
             return Err(fault.clone());
         }
-        let written = self.write_checked(offset, bytes);
+        let written = self.write_checked(offset, pieces);
         match &written {
             Ok(()) => self.inbox.progress(&self.record, self.length(), self.shared.clock.now()),
             Err(fault) => self.void = Some(fault.clone()),
@@ -498,7 +503,7 @@ pub(super) struct Settled {
 }
 
 impl Upload for Settled {
-    fn write(&mut self, _offset: u64, _bytes: &[u8]) -> Result<(), Denied> {
+    fn write(&mut self, _offset: u64, _pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
         Err(Denied::Forbidden("dit bestand is al ontvangen; stuur een wijziging onder een andere naam"))
     }
 

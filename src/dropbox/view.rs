@@ -3,7 +3,7 @@
 //! Every call may block on the disk or on the transfer log: call it from a thread that may wait. A call that
 //! succeeds is durable and in the log; a call that fails changed nothing.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{io::IoSlice, net::SocketAddr, sync::Arc};
 
 use jiff::Timestamp;
 
@@ -114,11 +114,11 @@ pub trait Download: Send + Sync {
 /// A file being written. Dropping it without [`Upload::finish`] leaves what came as an unfinished file. When a newer
 /// session of the tenant opens the same file to write, this one is over: each further call fails.
 pub trait Upload: Send {
-    /// Writes at an offset.
+    /// Writes pieces one after the other, from an offset.
     ///
     /// # Errors
     /// [`Denied`]: above a limit, or the disk's fault; the upload is then void and each further write fails.
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied>;
+    fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied>;
 
     /// Reads back what was written, for clients that open for both.
     ///

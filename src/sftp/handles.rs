@@ -124,6 +124,16 @@ impl Handles {
         self.open.values().map(|(file, _)| file).filter(directory).count()
     }
 
+    /// Of what waits for uploads, leaves the WRITEs up to the first other request.
+    pub(super) fn only_write(&mut self) {
+        for (file, _) in self.open.values_mut() {
+            if let OpenFile::Writer(Writer { waiting, .. }) = file {
+                let writes = waiting.iter().take_while(|(_, work)| matches!(work, UploadWork::Write(_))).count();
+                waiting.truncate(writes);
+            }
+        }
+    }
+
     /// The place in the order of the first request to an upload that is not done.
     pub(super) fn first_unwritten(&self) -> Option<u64> {
         let first = |file: &OpenFile| match file {

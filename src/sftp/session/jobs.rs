@@ -28,12 +28,10 @@ impl Session {
         writer.running = Some(first);
         let count = writer.waiting.len().min(WORK_PER_JOB);
         let batch: Vec<UploadWork> = writer.waiting.drain(..count).map(|(_, work)| work).collect();
+        self.gathering.take_if(|gathering| gathering.is_for(handle));
         self.jobs.spawn_blocking(move || {
-            let (mut replies, mut cost) = (Vec::new(), 0);
-            for work in batch {
-                cost += work_cost(&work);
-                file.perform(work, &mut replies);
-            }
+            let (mut replies, cost) = (Vec::new(), batch.iter().map(work_cost).sum());
+            file.perform(batch, &mut replies);
             Done::Written { handle, file, replies, cost }
         });
     }
@@ -123,9 +121,10 @@ impl Session {
         writer.running = None;
         let closed = !file.is_open();
         writer.file = Some(file);
-        if !closed || !writer.waiting.is_empty() {
-            return self.start_writer(handle);
+        if closed && writer.waiting.is_empty() {
+            self.handles.remove(handle);
+        } else {
+            self.go_on_writing(handle);
         }
-        self.handles.remove(handle);
     }
 }

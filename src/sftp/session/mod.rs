@@ -42,12 +42,14 @@ use super::{
 use crate::dropbox::view::{Denied, Login};
 
 mod checks;
+mod gathering;
 mod jobs;
 mod reading;
 mod requests;
 
 use checks::{CheckOf, Checks};
 pub(super) use checks::{Hashing, check_request};
+use gathering::Gathering;
 
 /// Above this nothing more is read from the client, unless replies wait for it: two megabytes keep a disk busy.
 const QUEUE_PAUSE: usize = 2 << 20;
@@ -132,6 +134,7 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         queued: 0,
         memory: connection.queued(),
         writing: None,
+        gathering: None,
         begun: false,
         busy: false,
     };
@@ -177,6 +180,7 @@ struct Session {
     memory: Queued,
     /// The WRITE whose payload is coming: id, handle, and the offset of the next piece.
     writing: Option<(u32, u64, u64)>,
+    gathering: Option<Gathering>,
     begun: bool,
     busy: bool,
 }
@@ -203,6 +207,9 @@ impl Session {
             // While replies wait for the client, its bytes must be taken: see above.
             let load = self.load();
             let pressed = !self.memory.follow(load, idle);
+            if pressed || all_asked {
+                self.stop_gathering();
+            }
             let receiving = !pressed && (self.outbox.is_sending() || load < QUEUE_PAUSE);
             let event = tokio::select! {
                 message = channel.wait(), if receiving => Event::Message(message),
@@ -263,6 +270,7 @@ impl Session {
                 }
             }
         }
+        self.go_on_gathering();
         if self.load() > MOST_QUEUED {
             return Err(Some(Ending::Violation(ASKS_ON)));
         }
@@ -306,13 +314,19 @@ impl Session {
         }
     }
 
-    /// Lets go of everything: jobs end, uploads that were not closed stay unfinished.
+    /// Lets go of everything: what came of uploads is written, and those that were not closed stay unfinished.
     async fn close(mut self, regular: bool) {
         self.show_busy(false);
         self.checks.stop();
+        self.handles.only_write();
+        self.stop_gathering();
+        self.gathering = None;
         let mut done = Vec::new();
         while let Some(job) = self.jobs.join_next().await {
-            done.push(job);
+            match job {
+                Ok(Done::Written { handle, file, .. }) => self.take_back(handle, file),
+                other => done.push(other),
+            }
         }
         let Self { scene, outbox, handles, checks, .. } = self;
         let closing = tokio::task::spawn_blocking(move || {

@@ -9,7 +9,7 @@ use crate::{
         handles::{Ask, OpenFile},
         operations::{refuse, wrong_handle},
         status::text,
-        upload::UploadWork,
+        upload::{Piece, UploadAsk, UploadWork},
         wire::{Request, SetAttributes},
     },
 };
@@ -17,13 +17,13 @@ use crate::{
 impl Session {
     pub(super) fn request(&mut self, id: u32, request: Request) {
         match request {
-            Request::Close { handle } => self.ask_either(handle, Ask::Close { id }, UploadWork::Close { id }),
+            Request::Close { handle } => self.ask_either(handle, Ask::Close { id }, UploadAsk::Close { id }),
             Request::Read { handle, offset, length } => {
-                let work = UploadWork::Read { id, offset, length };
+                let work = UploadAsk::Read { id, offset, length };
                 self.ask_either(handle, Ask::Read { id, offset, length }, work);
             }
             Request::HandleAttributes { handle } => {
-                self.ask_either(handle, Ask::Attributes { id }, UploadWork::Attributes { id });
+                self.ask_either(handle, Ask::Attributes { id }, UploadAsk::Attributes { id });
             }
             Request::ReadDirectory { handle } => match self.handles.get_mut(handle) {
                 Some(OpenFile::Reader(_)) => self.ask(handle, Ask::Entries { id }),
@@ -34,7 +34,7 @@ impl Session {
             },
             Request::SetHandleAttributes { handle, attributes } => self.set_by_handle(id, handle, attributes),
             Request::Sync { handle } => match self.handles.get_mut(handle) {
-                Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::Sync { id }),
+                Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::Ask(UploadAsk::Sync { id })),
                 Some(OpenFile::Reader(_)) => self.outbox.reply().ok(id),
                 None => wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE),
             },
@@ -62,7 +62,9 @@ impl Session {
 
     pub(super) fn set_by_handle(&mut self, id: u32, handle: u64, attributes: SetAttributes) {
         match self.handles.get_mut(handle) {
-            Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::SetAttributes { id, attributes }),
+            Some(OpenFile::Writer(_)) => {
+                self.work(handle, UploadWork::Ask(UploadAsk::SetAttributes { id, attributes }));
+            }
             Some(OpenFile::Reader(_)) => refuse(&mut self.outbox.reply(), id, &Denied::Forbidden(text::NOT_YOURS)),
             None => wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE),
         }
@@ -73,7 +75,7 @@ impl Session {
         let next = offset.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
         self.writing = (!last).then_some((id, handle, next));
         match self.handles.get_mut(handle) {
-            Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::Write { id, offset, bytes, last }),
+            Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::Write(Piece { id, offset, bytes, last })),
             Some(OpenFile::Reader(_)) if last => {
                 refuse(&mut self.outbox.reply(), id, &Denied::Forbidden(text::WRONG_HANDLE));
             }
@@ -83,10 +85,10 @@ impl Session {
     }
 
     /// Puts a request to whatever the handle is.
-    pub(super) fn ask_either(&mut self, handle: u64, ask: Ask, work: UploadWork) {
+    pub(super) fn ask_either(&mut self, handle: u64, ask: Ask, of_upload: UploadAsk) {
         match self.handles.get_mut(handle) {
             Some(OpenFile::Reader(_)) => self.ask(handle, ask),
-            Some(OpenFile::Writer(_)) => self.work(handle, work),
+            Some(OpenFile::Writer(_)) => self.work(handle, UploadWork::Ask(of_upload)),
             None => wrong_handle(&mut self.outbox.reply(), ask.id(), text::UNKNOWN_HANDLE),
         }
     }
@@ -105,8 +107,12 @@ impl Session {
         if let Some(writer) = self.handles.writer(handle) {
             self.place += 1;
             self.queued += work_cost(&work);
+            let piece = if let UploadWork::Write(piece) = &work { Some((piece.bytes.len(), piece.last)) } else { None };
             writer.waiting.push_back((self.place, work));
-            self.start_writer(handle);
+            match piece {
+                Some((bytes, last)) => self.gather(handle, bytes, last),
+                None => self.start_writer(handle),
+            }
         }
     }
 }
@@ -133,5 +139,5 @@ pub(super) fn cost(request: &Request) -> usize {
 }
 
 pub(super) fn work_cost(work: &UploadWork) -> usize {
-    REQUEST_COST + if let UploadWork::Write { bytes, .. } = work { bytes.len() } else { 0 }
+    REQUEST_COST + if let UploadWork::Write(piece) = work { piece.bytes.len() } else { 0 }
 }

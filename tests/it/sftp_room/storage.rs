@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io,
+    io::{self, IoSlice},
     os::unix::fs::FileExt,
     path::PathBuf,
     sync::{
@@ -233,12 +233,16 @@ struct WrittenFile {
 }
 
 impl Upload for WrittenFile {
-    fn write(&mut self, offset: u64, bytes: &[u8]) -> Result<(), Denied> {
-        let offset = if self.append { self.file.metadata().unwrap().len() } else { offset };
-        if offset + bytes.len() as u64 > 256 << 20 {
-            return Err(Denied::Limit("groter dan 256 MiB".to_owned()));
+    fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
+        let mut at = if self.append { self.file.metadata().unwrap().len() } else { offset };
+        for piece in pieces {
+            if at + piece.len() as u64 > 256 << 20 {
+                return Err(Denied::Limit("groter dan 256 MiB".to_owned()));
+            }
+            self.file.write_all_at(piece, at).map_err(|error| denied(&error))?;
+            at += piece.len() as u64;
         }
-        self.file.write_all_at(bytes, offset).map_err(|error| denied(&error))
+        Ok(())
     }
 
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {
