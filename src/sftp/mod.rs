@@ -3,9 +3,10 @@
 //! Owns logins (which key may, from where, until when), limits on connections, and the SFTP session over a drop-box
 //! ([`crate::dropbox::view`]). Refuses whatever is not SFTP: shells, commands, forwarding.
 //!
-//! Where to begin reading: [`Server`] accepts; `connection` lives for one connection; `handler` answers the SSH
-//! transport, and `gate` judges logins with `auth`, `certificate` and `password`; `session` is the SFTP loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what
-//! is done) and `outbox` (replies). A test client stands in [`client`].
+//! Where to begin reading: [`Server`] accepts; `connection` lives for one connection, on a thread of `shards`; `handler`
+//! answers the SSH transport, and `gate` judges logins with `auth`, `certificate` and `password`; `session` is the SFTP
+//! loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what is done) and `outbox` (replies).
+//! A test client stands in [`client`].
 
 mod auth;
 mod certificate;
@@ -29,6 +30,7 @@ mod server;
 mod session;
 mod sessions;
 mod settings;
+mod shards;
 mod status;
 mod transport;
 mod upload;
@@ -53,4 +55,7 @@ pub enum SftpError {
     /// There is no key to prove the server with.
     #[error("no host key is configured")]
     NoHostKey,
+    /// The system has no more threads, or no more files for them.
+    #[error("cannot start the threads of the SFTP server")]
+    Threads(#[source] std::io::Error),
 }

@@ -6,6 +6,7 @@
 
 use std::{
     future::Future,
+    io,
     net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -28,6 +29,7 @@ use super::{
     penalties::{PenaltyBox, Source, WAITING_CONNECTIONS},
     queue::QueueMemory,
     sessions::Sessions,
+    shards::Shards,
     transport,
 };
 use crate::dropbox::view::{DropBoxes, Login};
@@ -57,7 +59,7 @@ impl Server {
     /// Prepares a server.
     ///
     /// # Errors
-    /// [`SftpError::NoHostKey`].
+    /// [`SftpError::NoHostKey`], [`SftpError::Threads`].
     pub fn new(
         settings: ServerSettings,
         directory: Arc<dyn Directory>,
@@ -80,6 +82,7 @@ impl Server {
             shutdown: watch::Sender::new(false),
             live: Mutex::default(),
             hashing: Arc::new(Semaphore::new(hashing_at_once())),
+            shards: Shards::start().map_err(SftpError::Threads)?,
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -130,6 +133,7 @@ pub(super) struct Shared {
     hashing: Arc<Semaphore>,
     passwords: PasswordChecks,
     queues: QueueMemory,
+    shards: Shards,
 }
 
 /// A connection's place among the live ones; it is given back when this is dropped.
@@ -299,6 +303,11 @@ impl Shared {
     }
 }
 
+/// A stream that was accepted by another runtime.
+fn moved_here(stream: TcpStream) -> io::Result<TcpStream> {
+    TcpStream::from_std(stream.into_std()?)
+}
+
 /// Ends a connection that waits for a login, so that its place is free at once; nobody waits: no place.
 fn displace(live: &mut Live, number: Option<u64>) -> Result<(), &'static [u8]> {
     let displaced = number.and_then(|number| live.remove(number)).ok_or(FULL)?;
@@ -329,8 +338,11 @@ fn welcome(shared: &Arc<Shared>, stream: TcpStream, peer: SocketAddr, alive: mps
     match shared.place(&connection) {
         Ok(place) => {
             let server = Arc::clone(shared);
-            tokio::spawn(async move {
-                connection::attend(server, connection, stream).await;
+            shared.shards.spawn(async move {
+                match moved_here(stream) {
+                    Ok(stream) => connection::attend(server, connection, stream).await,
+                    Err(error) => tracing::warn!(%peer, %error, "a connection could not be served"),
+                }
                 drop((place, alive));
             });
         }
