@@ -80,6 +80,14 @@ pub enum ListFault {
 }
 
 impl ListFault {
+    /// The same fault of a text that has so many lines above the one in which it was found.
+    pub(super) fn below(self, lines: u32) -> Self {
+        match self {
+            Self::CutOff { line } => Self::CutOff { line: line.saturating_add(lines) },
+            fault => fault,
+        }
+    }
+
     /// The reason in the transfer log: part of its closed set.
     pub fn code(&self) -> &'static str {
         match self {

@@ -72,15 +72,17 @@ impl Tally {
         self.remarks.push(Remark { line, column: self.column, problem });
     }
 
-    /// Adds what was gathered from the rows that follow.
-    pub fn add(&mut self, mut following: Self) {
+    /// Adds what was gathered from the rows that follow, whose lines were counted from below so many.
+    pub fn add(&mut self, following: Self, lines_before: u32) {
         let Counts { rows, valid, repaired, invalid, .. } = following.counts;
         self.counts.rows += rows;
         self.counts.valid += valid;
         self.counts.repaired += repaired;
         self.counts.invalid += invalid;
-        self.children.extend_from_slice(&following.children);
-        self.remarks.append(&mut following.remarks);
+        let below = |line: u32| line.saturating_add(lines_before);
+        self.children.extend(following.children.iter().map(|child| Line { line: below(child.line), ..*child }));
+        let remarks = following.remarks.into_iter();
+        self.remarks.extend(remarks.map(|remark| Remark { line: below(remark.line), ..remark }));
     }
 
     /// The list, when its limits are kept.

@@ -45,29 +45,28 @@ pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<Li
     let layout = shape.sample(text).layout()?;
     let new_tally = |text: &str| Tally::new(layout, text.len() / SHORTEST_ROW + 1, limits, today);
     let above = layout.header_line.max(u32::from(shape.declared));
-    let part = |text, first_line| Part { shape, layout, text, first_line, above };
-    let Some((first, second)) = shape.halves(text) else {
+    let Some((first, second)) = shape.halves(text, above) else {
         let mut tally = new_tally(text);
-        let looks_cut_off = part(text, 1).count(&mut tally)?;
-        return tally.finish(looks_cut_off, 0);
+        let counted = Part { shape, layout, text, above }.count(&mut tally)?;
+        return tally.finish(counted.looks_cut_off, 0);
     };
     let (mut one, mut other) = (new_tally(text), new_tally(second));
-    let lines = memchr_iter(shape.row_end, first.as_bytes()).count();
-    let second = part(second, u32::try_from(lines).unwrap_or(u32::MAX).saturating_add(1));
+    let first = Part { shape, layout, text: first, above };
+    // Its lines are counted from its own beginning until it is known how many come before it.
+    let second = Part { shape, layout, text: second, above: 0 };
     let (in_first, in_second) = thread::scope(|scope| {
         let on_other_core = thread::Builder::new().spawn_scoped(scope, || second.count(&mut other));
-        let in_first = part(first, 1).count(&mut one);
+        let in_first = first.count(&mut one);
         (in_first, on_other_core.map(ScopedJoinHandle::join))
     });
-    in_first?;
-    let looks_cut_off = if let Ok(Ok(counted)) = in_second {
-        counted?
-    } else {
+    let lines_before = in_first?.lines;
+    let in_second = in_second.ok().and_then(Result::ok).unwrap_or_else(|| {
         // No thread was to be had, or it stopped half-way.
         other = new_tally(second.text);
-        second.count(&mut other)?
-    };
-    one.add(other);
+        second.count(&mut other)
+    });
+    let looks_cut_off = in_second.map_err(|fault| fault.below(lines_before))?.looks_cut_off;
+    one.add(other, lines_before);
     one.finish(looks_cut_off, 0)
 }
 
@@ -77,18 +76,23 @@ struct Part<'a> {
     shape: Shape,
     layout: Layout,
     text: &'a str,
-    /// The line on which it begins, from 1.
-    first_line: u32,
-    /// Lines of the whole text up to and with the header.
+    /// Its lines up to and with the header.
     above: u32,
 }
 
+/// What was found in some of a text's rows, beside what went to the tally.
+struct Counted {
+    /// Its lines; the last may have no end.
+    lines: u32,
+    looks_cut_off: bool,
+}
+
 impl Part<'_> {
-    /// Adds its rows; returns whether its end looks cut off.
-    fn count(self, tally: &mut Tally) -> Result<bool, ListFault> {
+    /// Adds its rows.
+    fn count(self, tally: &mut Tally) -> Result<Counted, ListFault> {
         let Self { shape, layout, .. } = self;
         let mut looks_cut_off = false;
-        let mut records = shape.records_from(self.text, self.first_line);
+        let mut records = shape.records_from(self.text);
         loop {
             if layout.column == 0 && records.line > self.above {
                 while let Some((line, niss)) = records.leading_number() {
@@ -113,7 +117,7 @@ impl Part<'_> {
             }
             tally.row(record.line, cell);
         }
-        Ok(looks_cut_off)
+        Ok(Counted { lines: records.line.saturating_sub(1), looks_cut_off })
     }
 }
 
@@ -181,23 +185,25 @@ impl Shape {
 
     /// The rows.
     fn records(self, text: &str) -> impl Iterator<Item = Record<'_>> {
-        self.records_from(text, 1).skip(usize::from(self.declared))
+        self.records_from(text).skip(usize::from(self.declared))
     }
 
-    /// The rows of a part of the text, which begins on that line.
-    fn records_from(self, text: &str, line: u32) -> Records<'_> {
-        Records { shape: self, rest: text.as_bytes(), line }
+    /// The rows of a part of the text, which begins at a line's beginning.
+    fn records_from(self, text: &str) -> Records<'_> {
+        Records { shape: self, rest: text.as_bytes(), line: 1 }
     }
 
-    /// A long text in two parts of about the same length, the first with its line end. Where there are quotes, a line
-    /// end in the middle may stand inside a cell.
-    fn halves(self, text: &str) -> Option<(&str, &str)> {
+    /// A long text in two parts of about the same length, the first with its line end and with the lines above the
+    /// rows. Where there are quotes, a line end in the middle may stand inside a cell.
+    fn halves(self, text: &str, above: u32) -> Option<(&str, &str)> {
         if self.quotes || text.len() < LONG_BYTES {
             return None;
         }
         let middle = text.len() / 2;
         let end = memchr(self.row_end, text.as_bytes().get(middle..)?)?;
-        text.split_at_checked(middle + end + 1)
+        let (first, second) = text.split_at_checked(middle + end + 1)?;
+        let ends = memchr_iter(self.row_end, first.as_bytes()).take(above as usize).count();
+        (ends == above as usize).then_some((first, second))
     }
 
     fn sample(self, text: &str) -> Sample {

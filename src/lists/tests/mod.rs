@@ -177,6 +177,24 @@ fn an_unfinished_last_row_is_told_apart_from_a_total() {
     assert!(not_last.looks_cut_off);
 }
 
+/// From 256 KiB on two threads read a text; what each finds has the lines of the whole.
+#[test]
+fn a_long_list_has_the_lines_of_a_short_one() {
+    let numbers = format!("{};naam\n", NUMBERS[2]).repeat(20_000);
+    let list = |title: &str, end: &str| format!("{title}rijksregisternummer;naam\n{}\n{numbers}x\n{end}", NUMBERS[1]);
+    let last = 20_004;
+    for (title, above) in [(String::new(), 0), ("titel\n".repeat(3), 3), (format!("{}\n", "t".repeat(400_000)), 1)] {
+        let read = read_bytes(list(&title, NUMBERS[0]).as_bytes()).unwrap();
+        let lines: Vec<u32> = read.children.iter().map(|child| child.line).collect();
+        assert_eq!(lines, [2 + above, 3 + above, last + above], "{above}");
+        assert_eq!((read.counts.rows, read.counts.duplicate, read.counts.invalid), (20_003, 19_999, 1));
+        let wrong = read.remarks.iter().filter(|remark| remark.problem == Problem::Format);
+        assert_eq!(wrong.map(|remark| remark.line).collect::<Vec<_>>(), [last - 1 + above]);
+        let fault = read_bytes(list(&title, "170730").as_bytes()).unwrap_err();
+        assert_eq!(fault, ListFault::CutOff { line: last + above });
+    }
+}
+
 #[test]
 fn limits_hold() {
     let limits = Limits { rows: 3, max_invalid_percent: 10 };
