@@ -12,7 +12,7 @@ use std::{
 };
 
 use jiff::{Timestamp, civil::Date};
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row, config::DbConfig};
 
 use super::{
     AnsweredList, DeliveryRow, Ledger, LedgerError, MergerRow, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
@@ -287,6 +287,9 @@ fn connect(path: &Path) -> Result<Connection, LedgerError> {
         // Nothing is ever written outside of the state directory, and the sandbox lets nothing be.
         database.pragma_update(None, "temp_store", "MEMORY")?;
         database.pragma_update(None, "synchronous", "NORMAL")?;
+        // Else a statement is compiled anew each time that it gets other values, since those could make an index of
+        // some rows fit; there is none of that kind here.
+        database.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
         Ok(database)
     });
     opened.map_err(|source| LedgerError::Open { path: path.to_owned(), source: Arc::new(source) })
