@@ -8,7 +8,8 @@ use crate::{
     dropbox::view::Login,
     sftp::{self, AcceptedLogin, FailedNegotiation, RefusedLogin, Unavailable},
     transfer_log::{
-        Actor, Context, Disclosed, Event, Login as LoginFields, LoginMethod, LoginRefused, Logout, Record, TransferLog,
+        Actor, Context, Disclosed, Event, LogError, Login as LoginFields, LoginMethod, LoginRefused, Logout, Record,
+        TransferLog,
     },
 };
 
@@ -109,8 +110,11 @@ impl sftp::Witness for LoginAccount {
             bytes_sent: bytes_out,
             regular,
         });
-        if let Err(error) = self.log.append(vec![Record::success(event, Self::context(login))]) {
-            tracing::error!(error = &error as &dyn std::error::Error, "a logout is not in the transfer log");
+        let not_entered = |error: &LogError| {
+            tracing::error!(error = error as &dyn std::error::Error, "a logout is not in the transfer log");
+        };
+        if let Err(error) = self.log.append_soon(vec![Record::success(event, Self::context(login))], not_entered) {
+            not_entered(&error);
         }
     }
 }

@@ -9,8 +9,8 @@ use super::{
     view::Login,
 };
 use crate::transfer_log::{
-    Actor, AuditRead, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, FileList, Outcome,
-    Record as LogRecord, Rename, TransferLog, Upload,
+    Actor, AuditRead, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, FileList,
+    LogError, Outcome, Record as LogRecord, Rename, TransferLog, Upload,
 };
 
 /// The log, and who the session is.
@@ -76,8 +76,8 @@ impl Account {
         self.append(vec![self.record(event, fetched.delivery_id.as_deref(), &fetched.path)])
     }
 
-    /// A download was closed; a delivery of which every byte left counts as fetched.
-    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, lasted: Duration) -> Result<(), DropBoxError> {
+    /// A download was closed; a delivery of which every byte left counts as fetched. It waits for nothing.
+    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, lasted: Duration) {
         let id = fetched.delivery_id.clone();
         let end = Event::DownloadEnd(DownloadEnd {
             size: fetched.size,
@@ -92,7 +92,9 @@ impl Account {
             let event = Event::DeliveryFetched(DeliveryStep { delivery_id: delivery_id.clone() });
             records.push(self.record(event, Some(&delivery_id), &fetched.path));
         }
-        self.append(records)
+        if let Err(error) = self.log.append_soon(records, not_entered) {
+            not_entered(&error);
+        }
     }
 
     fn record(&self, event: Event, correlation: Option<&str>, path: &str) -> LogRecord {
@@ -119,6 +121,10 @@ impl Account {
     fn append(&self, records: Vec<LogRecord>) -> Result<(), DropBoxError> {
         self.log.append(records).map(|_| ()).map_err(DropBoxError::Log)
     }
+}
+
+fn not_entered(error: &LogError) {
+    tracing::error!(error = error as &dyn std::error::Error, "a download's end is not in the log");
 }
 
 fn milliseconds(lasted: Duration) -> u64 {

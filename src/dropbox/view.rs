@@ -89,7 +89,7 @@ pub trait DropBox: Send + Sync {
     fn ended(&self, regular: bool);
 }
 
-/// A file being read. Dropping it closes it.
+/// A file being read. Dropping it closes it, and waits for nothing.
 pub trait Download: Send + Sync {
     /// The length, bytes.
     fn length(&self) -> u64;

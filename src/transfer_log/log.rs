@@ -149,8 +149,27 @@ impl TransferLog {
     /// [`LogError`].
     pub fn append(&self, records: Vec<Record>) -> Result<Vec<Appended>, LogError> {
         let (sender, receiver) = mpsc::sync_channel(1);
-        self.push(records, Box::new(move |places| drop(sender.send(places))))?;
+        self.push(records, true, Box::new(move |places| drop(sender.send(places))))?;
         receiver.recv().unwrap_or(Err(LogError::Failed))
+    }
+
+    /// Has a group of entries written within a fifth of a second, with others where there are any, and waits for
+    /// nothing: for what is over, such as the end of a download. A crash may lose it, as it may lose what was never
+    /// called. `failed` is told when it could not be written, on the log's own thread.
+    ///
+    /// # Errors
+    /// [`LogError`], where it is not even taken.
+    pub fn append_soon(
+        &self,
+        records: Vec<Record>,
+        failed: impl FnOnce(&LogError) + Send + 'static,
+    ) -> Result<(), LogError> {
+        let reply = |written: Result<_, LogError>| {
+            if let Err(error) = written {
+                failed(&error);
+            }
+        };
+        self.push(records, false, Box::new(reply))
     }
 
     /// As [`TransferLog::append`], for tasks. Should the task end while it waits, the entries are written all the same.
@@ -159,13 +178,13 @@ impl TransferLog {
     /// [`LogError`].
     pub async fn append_async(&self, records: Vec<Record>) -> Result<Vec<Appended>, LogError> {
         let (sender, receiver) = oneshot::channel();
-        self.push(records, Box::new(move |places| drop(sender.send(places))))?;
+        self.push(records, true, Box::new(move |places| drop(sender.send(places))))?;
         receiver.await.unwrap_or(Err(LogError::Failed))
     }
 
-    fn push(&self, records: Vec<Record>, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
+    fn push(&self, records: Vec<Record>, awaited: bool, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
         let records = prepare(records)?;
-        self.0.queue.push(Group { records, reply })
+        self.0.queue.push(Group { records, reply, awaited })
     }
 
     /// Publishes a checkpoint over everything appended before, and waits for it.

@@ -18,13 +18,20 @@ const MAX_UNPUBLISHED: u64 = 65_536;
 /// How long a batch that could not be written says that the next one cannot be either.
 const FAULT_STANDS: Duration = Duration::from_secs(30);
 
+/// How long entries that nobody waits for wait for others: as long as somebody who looks at the log hardly notices. Half
+/// of what is written at a busy hour says that something ended; a disk that is to keep two things at once has half the
+/// work.
+const SOON: Duration = Duration::from_millis(200);
+
 /// Tells one caller how it went.
 pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
 
-/// Records that are written together or not at all, and who waits for them.
+/// Records that are written together or not at all, and who is told.
 pub(super) struct Group {
     pub records: Vec<Prepared>,
     pub reply: Reply<Vec<Appended>>,
+    /// Whether somebody waits for the reply.
+    pub awaited: bool,
 }
 
 /// What the committer does next.
@@ -53,7 +60,14 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct State {
     groups: VecDeque<Group>,
+    /// Records in them.
     waiting: usize,
+    /// How many of them somebody waits for.
+    awaited: usize,
+    /// When the others are to be written at the latest.
+    soon: Option<Instant>,
+    /// When the committer looks at all this at the latest; none while only a call wakes it.
+    looks: Option<Instant>,
     checkpoints: Vec<Reply<Checkpoint>>,
     close: Option<Reply<()>>,
     abandoned: bool,
@@ -93,8 +107,17 @@ impl Queue {
             return Err(LogError::Busy);
         }
         state.waiting += group.records.len();
+        let wakes = if group.awaited {
+            state.awaited += 1;
+            true
+        } else {
+            let soon = *state.soon.get_or_insert_with(|| Instant::now() + SOON);
+            state.looks.is_none_or(|looks| looks > soon)
+        };
         state.groups.push_back(group);
-        self.changed.notify_one();
+        if wakes {
+            self.changed.notify_one();
+        }
         Ok(())
     }
 
@@ -139,7 +162,8 @@ impl Queue {
             if due.is_some_and(|due| due <= now) {
                 return Work::Publish(std::mem::take(&mut state.checkpoints));
             }
-            if !state.groups.is_empty() && (idle || !self.is_far_ahead()) {
+            let write = state.write_at(now).filter(|_| idle || !self.is_far_ahead());
+            if write.is_some_and(|write| write <= now) {
                 return Work::Write(state.take_batch());
             }
             if !state.checkpoints.is_empty() && idle {
@@ -150,13 +174,16 @@ impl Queue {
             {
                 return Work::Close(reply);
             }
-            state = match due {
+            let looks = due.into_iter().chain(write).min();
+            state.looks = looks;
+            state = match looks {
                 None => self.changed.wait(state).unwrap_or_else(PoisonError::into_inner),
-                Some(due) => {
-                    let waited = self.changed.wait_timeout(state, due - now);
+                Some(looks) => {
+                    let waited = self.changed.wait_timeout(state, looks - now);
                     waited.unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            state.looks = Some(now);
         }
     }
 
@@ -272,6 +299,19 @@ impl State {
         self.ended.clone().map_or(Ok(()), Err)
     }
 
+    /// When what waits is to be written; none when nothing does.
+    fn write_at(&self, now: Instant) -> Option<Instant> {
+        let at_once =
+            self.awaited > 0 || self.close.is_some() || !self.checkpoints.is_empty() || self.waiting >= MAX_BATCH;
+        if self.groups.is_empty() {
+            None
+        } else if at_once {
+            Some(now)
+        } else {
+            self.soon
+        }
+    }
+
     /// As many groups as one batch takes, at least one.
     fn take_batch(&mut self) -> Vec<Group> {
         let (mut batch, mut records) = (Vec::new(), 0);
@@ -282,9 +322,11 @@ impl State {
             }
             if let Some(group) = self.groups.pop_front() {
                 self.waiting -= group.records.len();
+                self.awaited -= usize::from(group.awaited);
                 batch.push(group);
             }
         }
+        self.soon = self.soon.filter(|_| !self.groups.is_empty());
         batch
     }
 }

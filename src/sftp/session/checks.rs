@@ -191,7 +191,7 @@ impl Session {
     }
 }
 
-/// Hashes turn by turn. The file is let go of where blocking is allowed: closing it may write to the transfer log.
+/// Hashes turn by turn.
 async fn hash(mut hashing: Hashing, turns: Arc<Semaphore>, mut stop: watch::Receiver<bool>) -> Result<Vec<u8>, Denied> {
     loop {
         let turn = tokio::select! {
@@ -199,11 +199,10 @@ async fn hash(mut hashing: Hashing, turns: Arc<Semaphore>, mut stop: watch::Rece
             _ = stop.wait_for(|stop| *stop) => None,
             turn = Arc::clone(&turns).acquire_owned() => turn.ok(),
         };
+        // The session is over: nobody reads this.
+        let Some(turn) = turn else { return Err(Denied::Unavailable) };
         let done = tokio::task::spawn_blocking(move || {
-            let Some(_held_meanwhile) = turn else {
-                drop(hashing);
-                return Err(io::ErrorKind::Interrupted.into());
-            };
+            let _held_meanwhile = turn;
             hashing.turn()
         });
         match done.await {

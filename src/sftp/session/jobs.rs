@@ -95,7 +95,6 @@ impl Session {
                 self.outbox.append(&replies);
                 self.take_back(handle, file);
             }
-            Done::Closed => {}
             Done::Fetched { handle, offset, bytes } => self.fetched(handle, offset, bytes)?,
             Done::Checked { id, of, hashes } => self.checked(id, &of, hashes),
         }

@@ -98,7 +98,6 @@ type Broken = Option<Ending>;
 enum Done {
     Paths { outcomes: Vec<Outcome>, places: Vec<FilePlace>, cost: usize },
     Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
-    Closed,
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
     Checked { id: u32, of: CheckOf, hashes: Result<Vec<u8>, Denied> },
 }
@@ -298,19 +297,11 @@ impl Session {
     /// A batch is with the transport.
     fn handed_over(&mut self, bytes: usize, handed: Vec<Handed>) {
         self.connection.sent(bytes);
-        let mut closed = Vec::new();
         for piece in handed {
             match piece {
                 Handed::Piece { file, offset, length } => file.sent(offset, length),
-                Handed::Closed(file) => closed.push(file),
+                Handed::Closed(file) => drop(file),
             }
-        }
-        if !closed.is_empty() {
-            // Closing a file may write to the transfer log.
-            self.jobs.spawn_blocking(move || {
-                drop(closed);
-                Done::Closed
-            });
         }
     }
 

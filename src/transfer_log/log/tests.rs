@@ -54,6 +54,28 @@ fn a_log_goes_on_where_it_was_closed() {
 }
 
 #[test]
+fn what_nobody_waits_for_is_written_with_the_next_or_soon_or_at_the_close() {
+    let place = Place::new();
+    let mut settings = place.settings();
+    settings.checkpoint_every = Duration::from_millis(5);
+    let log = TransferLog::open(settings, clock(), Box::new(Follower::default())).unwrap();
+    let soon = |count| log.append_soon(vec![any_record(); count], |error| panic!("{error}")).unwrap();
+    soon(2);
+    let next = log.append(vec![any_record()]).unwrap();
+    assert_eq!(next.iter().map(|appended| appended.seq).collect::<Vec<_>>(), [3]);
+    // By itself, and while the log is at rest.
+    assert!(log.wait_published(3) >= Some(4));
+    soon(1);
+    assert!(log.wait_published(4) >= Some(5));
+    soon(3);
+    assert_eq!(log.checkpoint_now().unwrap().size, 8);
+    soon(1);
+    log.clone().close().unwrap();
+    assert_eq!(place.verify().unwrap().checkpoint.size, 10);
+    assert!(matches!(log.append_soon(vec![any_record()], |_| ()), Err(LogError::Closed)));
+}
+
+#[test]
 fn a_log_that_was_not_closed_is_recovered() {
     let place = Place::new();
     let log = place.open();
