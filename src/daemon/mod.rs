@@ -75,6 +75,9 @@ pub enum DaemonError {
     /// The configuration, or a secret that it names, is at fault.
     #[error("the configuration has {} fault(s)", .0.len())]
     Configuration(Vec<Fault>),
+    /// The SFTP server could not be made.
+    #[error("the SFTP server cannot start")]
+    Sftp(#[source] crate::sftp::SftpError),
     /// A secret could not be read.
     #[error("a secret cannot be used")]
     Secret(#[source] SecretError),

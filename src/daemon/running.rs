@@ -134,9 +134,8 @@ impl Daemon {
         let notes = LoginNotes::new(files.clone());
         let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
         let server_settings = server_settings(&settings, secrets.host_keys);
-        // The configuration has at least one host key.
-        let server = Server::new(server_settings, live.clone(), Arc::new(boxes.clone()), witness)
-            .map_err(|_| DaemonError::Configuration(Vec::new()))?;
+        let server =
+            Server::new(server_settings, live.clone(), Arc::new(boxes.clone()), witness).map_err(DaemonError::Sftp)?;
         let (listeners, addresses) = listeners::open(&settings.listen)?;
         live.listens(&addresses);
         let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();

@@ -205,20 +205,25 @@ impl Writing {
         }
         self.make_room(end)?;
         (self.changed, self.written) = (true, true);
-        match &mut self.content {
-            Content::Memory(memory) => {
-                let mut at = offset;
-                for piece in pieces {
-                    memory.write(at, piece).map_err(|_| no_memory())?;
-                    at += piece.len() as u64;
-                }
-                if offset < seal::SNIFF_BYTES as u64 && memory.looks_sealed() == Some(true) {
-                    self.move_to_disk()?;
-                }
-                Ok(())
+        self.place(offset, pieces)
+    }
+
+    /// Where what came belongs: in memory, and from the piece on that shows that it is sealed, on disk.
+    fn place(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
+        let memory = match &mut self.content {
+            Content::Memory(memory) => memory,
+            Content::Disk(disk) => return disk.write(offset, pieces).map_err(|source| self.fault("write", source)),
+        };
+        let (mut at, mut left) = (offset, pieces.iter());
+        while let Some(piece) = left.next() {
+            memory.write(at, piece).map_err(|_| no_memory())?;
+            at += piece.len() as u64;
+            if offset < seal::SNIFF_BYTES as u64 && memory.looks_sealed() == Some(true) {
+                self.move_to_disk()?;
+                return if left.as_slice().is_empty() { Ok(()) } else { self.place(at, left.as_slice()) };
             }
-            Content::Disk(disk) => disk.write(offset, pieces).map_err(|source| self.fault("write", source)),
         }
+        Ok(())
     }
 
     fn move_to_disk(&mut self) -> Result<(), Denied> {

@@ -4,7 +4,7 @@
 //! may wake another processor, which finds nothing to do; that cost a tenth of a transfer. A connection goes to the
 //! thread that has the fewest.
 //!
-//! Invariant: nothing here waits for a disk. What may has threads of its own, [`BLOCKING_THREADS`] in all.
+//! Invariant: nothing here waits for a disk. What may has threads of its own, which each of these has some of.
 
 use std::{
     future::Future,
@@ -21,8 +21,11 @@ use tokio::{
     sync::oneshot,
 };
 
-/// Threads that may wait for disks: what the runtime has by itself. They are made when they are needed.
+/// Threads that may wait for disks, for all together: what a runtime has by itself. They are made when they are needed.
 const BLOCKING_THREADS: usize = 512;
+
+/// For one thread's connections at least: where syncs get stuck, others still log in.
+const FEWEST_BLOCKING: usize = 64;
 
 /// The threads. They end after the last task of each, once this is dropped.
 pub(super) struct Shards {
@@ -52,7 +55,8 @@ impl Shards {
     /// The system's, where it has no more threads or files.
     pub(super) fn start() -> io::Result<Self> {
         let count = thread::available_parallelism().map_or(1, usize::from);
-        let shards = (0..count).map(|_| Shard::start(BLOCKING_THREADS.div_ceil(count))).collect::<io::Result<_>>()?;
+        let blocking = BLOCKING_THREADS.div_ceil(count).max(FEWEST_BLOCKING);
+        let shards = (0..count).map(|_| Shard::start(blocking)).collect::<io::Result<_>>()?;
         Ok(Self { shards })
     }
 

@@ -4,12 +4,14 @@
 //! kept back for as long as more of a WRITE is certain to come, at most [`GATHERED_BYTES`]; and a WRITE that is whole no
 //! longer than [`PATIENCE`], or else a client on a slow line would wait for its replies.
 //!
-//! Invariant: what is kept back belongs to one handle, the one that was written to last; any other request to it, and a
-//! lack of memory, ends the gathering.
+//! Invariant: what is kept back belongs to one handle, the one that was written to last; any other request to it, and
+//! whatever keeps the session from taking more, ends the gathering.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use super::Session;
+use tokio::time::Instant;
+
+use super::{Session, WORK_PER_JOB};
 
 /// What one job writes at once: its own cost is below a tenth then. Well below
 /// [`QUEUE_PAUSE`](super::QUEUE_PAUSE), so that the next half is gathered meanwhile.
@@ -35,7 +37,7 @@ impl Gathering {
 
     /// Whether it should wait for more, of which there is some on its way.
     fn waits(&self) -> bool {
-        self.bytes < GATHERED_BYTES && !(self.whole && self.began.elapsed() >= PATIENCE)
+        self.bytes < GATHERED_BYTES && self.pieces < WORK_PER_JOB && !(self.whole && self.began.elapsed() >= PATIENCE)
     }
 }
 
@@ -59,6 +61,12 @@ impl Session {
         if !self.gathering.as_ref().is_some_and(|gathering| more_comes && gathering.waits()) {
             self.stop_gathering();
         }
+    }
+
+    /// When what is kept back must not wait any longer, unless a job has the upload.
+    pub(super) fn gathers_until(&mut self) -> Option<Instant> {
+        let Gathering { handle, began, .. } = *self.gathering.as_ref().filter(|gathering| gathering.whole)?;
+        self.handles.writer(handle)?.file.is_some().then_some(began + PATIENCE)
     }
 
     /// Has what was kept back written now, or after what a job has at hand.

@@ -24,7 +24,7 @@ use russh::{
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::sleep,
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -189,6 +189,8 @@ enum Event {
     Message(Option<ChannelMsg>),
     Sent(Option<(usize, Vec<Handed>)>),
     Done(Result<Done, JoinError>),
+    /// What is kept back has waited long enough.
+    Patience,
 }
 
 impl Session {
@@ -206,14 +208,18 @@ impl Session {
             // While replies wait for the client, its bytes must be taken: see above.
             let load = self.load();
             let pressed = !self.memory.follow(load, idle);
-            if pressed || all_asked {
+            let receiving = !pressed && (self.outbox.is_sending() || load < QUEUE_PAUSE);
+            if !receiving || all_asked {
                 self.stop_gathering();
             }
-            let receiving = !pressed && (self.outbox.is_sending() || load < QUEUE_PAUSE);
+            let gathers_until = self.gathers_until();
             let event = tokio::select! {
                 message = channel.wait(), if receiving => Event::Message(message),
                 sent = self.outbox.sent(), if self.outbox.is_sending() => Event::Sent(sent),
                 Some(done) = self.jobs.join_next() => Event::Done(done),
+                () = async { sleep_until(gathers_until.unwrap_or_else(Instant::now)).await }, if gathers_until.is_some() => {
+                    Event::Patience
+                }
                 () = async { sleep(PRESSED).await }, if pressed && self.outbox.is_sending() => {
                     return Err(Some(Ending::Violation(ASKS_ON)));
                 }
@@ -231,6 +237,7 @@ impl Session {
                 }
                 Event::Message(None) | Event::Sent(None) => return Err(None),
                 Event::Sent(Some((bytes, handed))) => self.handed_over(bytes, handed),
+                Event::Patience => self.stop_gathering(),
                 Event::Done(Ok(done)) => self.job_done(done)?,
                 Event::Done(Err(error)) => {
                     tracing::error!(%error, "a job of an SFTP session failed");
