@@ -88,11 +88,15 @@ impl Account {
             delivery_id: id.clone(),
         });
         let mut records = vec![self.record(end, id.as_deref(), &fetched.path)];
-        if let Some(delivery_id) = id.filter(|_| sent.complete && fetched.is_content) {
+        let handed_in = if let Some(delivery_id) = id.filter(|_| sent.complete && fetched.is_content) {
+            // Whoever withdraws it a moment later is to know.
             let event = Event::DeliveryFetched(DeliveryStep { delivery_id: delivery_id.clone() });
             records.push(self.record(event, Some(&delivery_id), &fetched.path));
-        }
-        if let Err(error) = self.log.append_soon(records, not_entered) {
+            self.log.append_unwatched(records, not_entered)
+        } else {
+            self.log.append_soon(records, not_entered)
+        };
+        if let Err(error) = handed_in {
             not_entered(&error);
         }
     }

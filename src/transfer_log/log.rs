@@ -153,9 +153,21 @@ impl TransferLog {
         receiver.recv().unwrap_or(Err(LogError::Failed))
     }
 
-    /// Has a group of entries written within a fifth of a second, with others where there are any, and waits for
-    /// nothing: for what is over, such as the end of a download. A crash may lose it, as it may lose what was never
-    /// called. `failed` is told when it could not be written, on the log's own thread.
+    /// Has a group of entries written now, and waits for nothing. `failed` is told when it could not be, on the log's own
+    /// thread.
+    ///
+    /// # Errors
+    /// [`LogError`], where it is not even taken.
+    pub fn append_unwatched(
+        &self,
+        records: Vec<Record>,
+        failed: impl FnOnce(&LogError) + Send + 'static,
+    ) -> Result<(), LogError> {
+        self.push(records, true, told(failed))
+    }
+
+    /// As [`TransferLog::append_unwatched`], within a fifth of a second, with others where there are any: for what is
+    /// over and decides nothing, such as the end of a session. A crash may lose it, as it may lose what was never called.
     ///
     /// # Errors
     /// [`LogError`], where it is not even taken.
@@ -164,12 +176,7 @@ impl TransferLog {
         records: Vec<Record>,
         failed: impl FnOnce(&LogError) + Send + 'static,
     ) -> Result<(), LogError> {
-        let reply = |written: Result<_, LogError>| {
-            if let Err(error) = written {
-                failed(&error);
-            }
-        };
-        self.push(records, false, Box::new(reply))
+        self.push(records, false, told(failed))
     }
 
     /// As [`TransferLog::append`], for tasks. Should the task end while it waits, the entries are written all the same.
@@ -182,9 +189,9 @@ impl TransferLog {
         receiver.await.unwrap_or(Err(LogError::Failed))
     }
 
-    fn push(&self, records: Vec<Record>, awaited: bool, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
+    fn push(&self, records: Vec<Record>, urgent: bool, reply: Reply<Vec<Appended>>) -> Result<(), LogError> {
         let records = prepare(records)?;
-        self.0.queue.push(Group { records, reply, awaited })
+        self.0.queue.push(Group { records, reply, urgent })
     }
 
     /// Publishes a checkpoint over everything appended before, and waits for it.
@@ -260,6 +267,15 @@ impl Drop for Handle {
             let _ = thread.join();
         }
     }
+}
+
+/// A reply that tells of a fault only.
+fn told(failed: impl FnOnce(&LogError) + Send + 'static) -> Reply<Vec<Appended>> {
+    Box::new(move |written| {
+        if let Err(error) = written {
+            failed(&error);
+        }
+    })
 }
 
 /// Makes records ready to be written, with a note behind each that the guard changed.

@@ -18,7 +18,7 @@ const MAX_UNPUBLISHED: u64 = 65_536;
 /// How long a batch that could not be written says that the next one cannot be either.
 const FAULT_STANDS: Duration = Duration::from_secs(30);
 
-/// How long entries that nobody waits for wait for others: as long as somebody who looks at the log hardly notices. Half
+/// How long entries that are not urgent wait for others: as long as somebody who looks at the log hardly notices. Half
 /// of what is written at a busy hour says that something ended; a disk that is to keep two things at once has half the
 /// work.
 const SOON: Duration = Duration::from_millis(200);
@@ -30,8 +30,8 @@ pub(super) type Reply<T> = Box<dyn FnOnce(Result<T, LogError>) + Send>;
 pub(super) struct Group {
     pub records: Vec<Prepared>,
     pub reply: Reply<Vec<Appended>>,
-    /// Whether somebody waits for the reply.
-    pub awaited: bool,
+    /// Whether somebody waits for the reply, or may look for what it says.
+    pub urgent: bool,
 }
 
 /// What the committer does next.
@@ -62,8 +62,8 @@ struct State {
     groups: VecDeque<Group>,
     /// Records in them.
     waiting: usize,
-    /// How many of them somebody waits for.
-    awaited: usize,
+    /// How many of them are to be written at once.
+    urgent: usize,
     /// When the others are to be written at the latest.
     soon: Option<Instant>,
     /// When the committer looks at all this at the latest; none while only a call wakes it.
@@ -107,8 +107,8 @@ impl Queue {
             return Err(LogError::Busy);
         }
         state.waiting += group.records.len();
-        let wakes = if group.awaited {
-            state.awaited += 1;
+        let wakes = if group.urgent {
+            state.urgent += 1;
             true
         } else {
             let soon = *state.soon.get_or_insert_with(|| Instant::now() + SOON);
@@ -160,7 +160,9 @@ impl Queue {
             // First what is due, or a busy log would never publish; then what waits; then what wants a checkpoint
             // over it.
             if due.is_some_and(|due| due <= now) {
-                return Work::Publish(std::mem::take(&mut state.checkpoints));
+                // Who wants a checkpoint wants it over what waits.
+                let wanted = if state.groups.is_empty() { std::mem::take(&mut state.checkpoints) } else { Vec::new() };
+                return Work::Publish(wanted);
             }
             let write = state.write_at(now).filter(|_| idle || !self.is_far_ahead());
             if write.is_some_and(|write| write <= now) {
@@ -302,7 +304,7 @@ impl State {
     /// When what waits is to be written; none when nothing does.
     fn write_at(&self, now: Instant) -> Option<Instant> {
         let at_once =
-            self.awaited > 0 || self.close.is_some() || !self.checkpoints.is_empty() || self.waiting >= MAX_BATCH;
+            self.urgent > 0 || self.close.is_some() || !self.checkpoints.is_empty() || self.waiting >= MAX_BATCH;
         if self.groups.is_empty() {
             None
         } else if at_once {
@@ -322,7 +324,7 @@ impl State {
             }
             if let Some(group) = self.groups.pop_front() {
                 self.waiting -= group.records.len();
-                self.awaited -= usize::from(group.awaited);
+                self.urgent -= usize::from(group.urgent);
                 batch.push(group);
             }
         }
