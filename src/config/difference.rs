@@ -222,6 +222,7 @@ fn other_keys(old: &Tenant, new: &Tenant) -> Vec<&'static str> {
 /// What is not the same apart from tenants. What holds at once is what the daemon asks of the settings each time.
 fn settings_difference(old: &Settings, new: &Settings) -> Vec<SettingChange> {
     let at_once = [
+        ("public_address", old.public_address != new.public_address),
         ("tenants", old.tenants_dir != new.tenants_dir),
         ("log.listings", old.log.listings != new.log.listings),
         ("limits.list_rows", old.limits.list_rows != new.limits.list_rows),

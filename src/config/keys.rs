@@ -113,6 +113,11 @@ pub(super) const MAIN: Keys = Keys {
             "Only a demo accepts the keys of keys-example/; left out: production.",
         ),
         optional("listen", TEXTS, "Addresses with a port; port 0 takes a free one."),
+        optional(
+            "public_address",
+            Shape::Text,
+            "The server's name for tenants, with a port where it is not the one of listen.",
+        ),
         optional("tenants", Shape::Text, "The directory of tenants' files; left out: tenants/."),
         optional("assignments", Shape::Text, "The directory of assignments' files; left out: assignments/."),
         optional("sources", Shape::Text, "The file of the Groeipakket's sources; left out: sources.yaml."),

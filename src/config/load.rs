@@ -169,6 +169,7 @@ fn assemble(
     Some(Settings {
         environment: main.environment,
         listen: main.listen,
+        public_address: main.public_address,
         state_dir: main.state_dir?,
         high_water_dir: main.high_water_dir?,
         spool_dir: main.spool_dir?,

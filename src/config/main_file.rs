@@ -10,7 +10,7 @@ use super::{
     keys, mail_section,
     tree::Node,
 };
-use crate::domain::ByteSize;
+use crate::domain::{ByteSize, ServerAddress};
 
 /// Where clients connect where the file says nothing: every address, and a port that needs no privilege.
 const LISTEN: [&str; 2] = ["0.0.0.0:2222", "[::]:2222"];
@@ -32,6 +32,7 @@ const LONGEST_BANNER: usize = 2000;
 pub(super) struct MainFile {
     pub environment: Environment,
     pub listen: Vec<SocketAddr>,
+    pub public_address: Option<ServerAddress>,
     pub state_dir: Option<PathBuf>,
     pub high_water_dir: Option<PathBuf>,
     pub spool_dir: Option<PathBuf>,
@@ -63,6 +64,7 @@ pub(super) fn read(root: &Node, faults: &Faults) -> Option<MainFile> {
     Some(MainFile {
         environment,
         listen: listen(&fields),
+        public_address: fields.parsed("public_address"),
         state_dir: fields.path("state_dir"),
         high_water_dir: fields.path("high_water_dir"),
         spool_dir: fields.path("spool_dir"),

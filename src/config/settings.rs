@@ -14,7 +14,9 @@ use super::{
     SecretFile,
     files::{self, Texts},
 };
-use crate::domain::{Assignment, AssignmentId, Costs, Municipalities, ProtocolId, SourceCatalogue, Tenant, TenantId};
+use crate::domain::{
+    Assignment, AssignmentId, Costs, Municipalities, ProtocolId, ServerAddress, SourceCatalogue, Tenant, TenantId,
+};
 
 /// Everything that the configuration says. It is read whole and replaced whole.
 #[derive(Debug, Clone)]
@@ -23,6 +25,8 @@ pub struct Settings {
     pub environment: Environment,
     /// The addresses to listen on, at least one; port 0 takes a free one.
     pub listen: Vec<SocketAddr>,
+    /// Where tenants reach it, for their guide; none: it does not say.
+    pub public_address: Option<ServerAddress>,
     /// Drop-boxes, transfer log and ledger.
     pub state_dir: PathBuf,
     /// The newest checkpoint of the transfer log, on another file system where there is one.

@@ -2,6 +2,7 @@
 
 use std::{
     net::SocketAddr,
+    num::NonZeroU16,
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
@@ -41,7 +42,7 @@ pub(super) struct Facts {
     pub exchange_recipients: Vec<String>,
 }
 
-/// What the guide calls this server: the name that a tenant uses for it is not known here.
+/// What the guide calls this server where the settings do not name it.
 const HOST_IN_GUIDE: &str = "<server>";
 
 /// The port in the guide before anything is listened on.
@@ -151,10 +152,13 @@ impl Host for Live {
     }
 
     fn guide(&self, tenant: &Tenant) -> String {
+        let settings = self.settings();
+        let address = settings.public_address.as_ref();
+        let listened = || self.port.get().copied().unwrap_or(DEFAULT_PORT);
         let guide = Guide {
             tenant,
-            host: HOST_IN_GUIDE,
-            port: self.port.get().copied().unwrap_or(DEFAULT_PORT),
+            host: address.map_or(HOST_IN_GUIDE, |address| &address.host),
+            port: address.and_then(|address| address.port).map_or_else(listened, NonZeroU16::get),
             host_key_fingerprint: &self.facts.host_fingerprint,
             next_host_keys: &self.facts.next_host_keys,
             exchange_recipients: &self.facts.exchange_recipients,

@@ -90,7 +90,9 @@ impl Guide<'_> {
         }
         line(out, "- OpenSSH:");
         let identity = if key { "-i sleutel " } else { "" };
-        line(out, &format!("    sftp {identity}-P {port} {user}@{host}"));
+        // An address of IPv6 has colons, as what follows a host has.
+        let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+        line(out, &format!("    sftp {identity}-P {port} {user}@{open}{host}{close}"));
         line(out, "- rclone:");
         line(out, "    rclone config create groeikluis sftp \\");
         line(out, &format!("      host {host} port {port} \\"));
