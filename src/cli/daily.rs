@@ -8,6 +8,7 @@ use jiff::civil::Date;
 use super::{ConfigArgument, audit, load, output::say};
 use crate::{
     daemon,
+    dropbox::REPORTS,
     durable::{Clock, Directory, refuse_root_in},
 };
 
@@ -15,7 +16,7 @@ use crate::{
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
-    /// Where the reports go; left out: `reports` in the state directory.
+    /// Where the reports go; left out: `reports` in the state directory, which auditors see as `/reports`.
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
 }
@@ -42,7 +43,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let (files, uploads) = (report.removed.deliveries.len(), report.removed.uploads.len());
         say(&format!("{files} files of outboxes and {uploads} uploads removed"));
     }
-    let place = arguments.out.clone().unwrap_or_else(|| settings.state_dir.join("reports"));
+    let place = arguments.out.clone().unwrap_or_else(|| settings.state_dir.join(REPORTS));
     let yesterday = Clock::system().today().yesterday().context("there is no yesterday")?;
     let directory = Directory::create(&place)?;
     let path = place.join(name_of(yesterday));

@@ -1,16 +1,22 @@
 //! What the transfer log is told of a session's files.
 
-use std::time::Duration;
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
 
 use super::{
     DropBoxError,
-    download::Sent,
+    download::{FileDownload, Sent},
     record::{Record, Stored},
-    view::Login,
+    view::{Attributes, Download, Login},
 };
-use crate::transfer_log::{
-    Actor, AuditRead, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, FileList,
-    LogError, Outcome, Record as LogRecord, Rename, TransferLog, Upload,
+use crate::{
+    domain::VirtualPath,
+    transfer_log::{
+        Actor, AuditRead, Context, DeliveryStep, Disclosed, DownloadEnd, DownloadStart, Event, FileKind, FileList,
+        LogError, Outcome, Record as LogRecord, Rename, TransferLog, Upload,
+    },
 };
 
 /// The log, and who the session is.
@@ -20,14 +26,20 @@ pub(super) struct Account {
     pub login: Login,
 }
 
-/// A file of an outbox, for the account of its download.
+/// A delivery's file, for the account of its download.
 #[derive(Debug, Clone)]
-pub(super) struct Fetched {
-    pub path: String,
-    pub size: u64,
-    pub delivery_id: Option<String>,
+pub(super) struct OfDelivery {
+    pub id: String,
     /// Whether this is the delivery itself, and not its manifest.
     pub is_content: bool,
+}
+
+/// A file for the account of its download.
+#[derive(Debug)]
+struct Fetched {
+    path: String,
+    size: u64,
+    delivery: Option<OfDelivery>,
 }
 
 impl Account {
@@ -69,16 +81,25 @@ impl Account {
         self.append(vec![self.record(Event::Delete {}, id, path)])
     }
 
-    /// A download is about to begin; returns when that is on disk.
-    pub fn download_began(&self, fetched: &Fetched) -> Result<(), DropBoxError> {
-        let event =
-            Event::DownloadStart(DownloadStart { size: fetched.size, delivery_id: fetched.delivery_id.clone() });
-        self.append(vec![self.record(event, fetched.delivery_id.as_deref(), &fetched.path)])
+    /// A file of which the download's beginning is on disk now, and the end will be.
+    pub fn download(
+        &self,
+        (file, attributes): (File, Attributes),
+        delivery: Option<OfDelivery>,
+        path: &VirtualPath,
+    ) -> Result<Box<dyn Download>, DropBoxError> {
+        let fetched = Fetched { path: path.to_string(), size: attributes.size, delivery };
+        let id = fetched.delivery.as_ref().map(|delivery| delivery.id.clone());
+        let start = Event::DownloadStart(DownloadStart { size: fetched.size, delivery_id: id.clone() });
+        self.append(vec![self.record(start, id.as_deref(), &fetched.path)])?;
+        let (account, began) = (self.clone(), Instant::now());
+        let ended = move |sent| account.download_ended(&fetched, sent, began.elapsed());
+        Ok(Box::new(FileDownload::new(file, attributes, ended)))
     }
 
     /// A download was closed; a delivery of which every byte left counts as fetched. It waits for nothing.
-    pub fn download_ended(&self, fetched: &Fetched, sent: Sent, lasted: Duration) {
-        let id = fetched.delivery_id.clone();
+    fn download_ended(&self, fetched: &Fetched, sent: Sent, lasted: Duration) {
+        let id = fetched.delivery.as_ref().map(|delivery| delivery.id.clone());
         let end = Event::DownloadEnd(DownloadEnd {
             size: fetched.size,
             offset: sent.offset,
@@ -88,10 +109,11 @@ impl Account {
             delivery_id: id.clone(),
         });
         let mut records = vec![self.record(end, id.as_deref(), &fetched.path)];
-        let handed_in = if let Some(delivery_id) = id.filter(|_| sent.complete && fetched.is_content) {
+        let whole = fetched.delivery.as_ref().filter(|delivery| sent.complete && delivery.is_content);
+        let handed_in = if let Some(OfDelivery { id, .. }) = whole {
             // Whoever withdraws it a moment later is to know.
-            let event = Event::DeliveryFetched(DeliveryStep { delivery_id: delivery_id.clone() });
-            records.push(self.record(event, Some(&delivery_id), &fetched.path));
+            let event = Event::DeliveryFetched(DeliveryStep { delivery_id: id.clone() });
+            records.push(self.record(event, Some(id), &fetched.path));
             self.log.append_unwatched(records, not_entered)
         } else {
             self.log.append_soon(records, not_entered)

@@ -23,6 +23,7 @@ mod received;
 mod record;
 mod removal;
 mod session;
+mod shelf;
 mod store;
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
 pub use received::{Received, Submission};
 pub use removal::StaleUpload;
-pub use store::{Boxes, BoxesSettings, Host, RefusedUpload, UploadFault, owners};
+pub use store::{Boxes, BoxesSettings, Host, REPORTS, RefusedUpload, UploadFault, owners};
 pub use usage::uploads_bytes;
 
 use crate::{durable::DurableError, ledger::LedgerError, seal::SealError, transfer_log::LogError};

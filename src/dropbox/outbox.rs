@@ -6,11 +6,10 @@ use std::{
     io::{self, Write},
 };
 
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DropBoxError,
+    DropBoxError, shelf,
     view::{Attributes, Entry},
 };
 use crate::{documents::manifest::Manifest, domain::TenantId, durable::Directory, seal::Sealed};
@@ -46,27 +45,12 @@ impl Outbox {
     }
 
     pub(super) fn list(&self, area: Area, may_delete: bool) -> Result<Vec<Entry>, DropBoxError> {
-        let directory = self.directory(area);
-        let mut names = directory.names().map_err(DropBoxError::Storage)?;
-        names.retain(|name| !name.starts_with('.'));
-        names.sort_unstable();
-        let mut entries = Vec::with_capacity(names.len());
-        for name in names {
-            // A file that retention removed since the names were read is simply no longer there.
-            if let Some((_, attributes)) = self.open_file(area, &name, may_delete) {
-                entries.push(Entry { name, attributes });
-            }
-        }
-        Ok(entries)
+        shelf::list(self.directory(area), may_delete)
     }
 
     /// A published file with its attributes; none when there is none of that name.
     pub(super) fn open_file(&self, area: Area, name: &str, may_delete: bool) -> Option<(File, Attributes)> {
-        let file =
-            Some(name).filter(|name| !name.starts_with('.')).and_then(|name| self.directory(area).open(name).ok())?;
-        let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
-        Some((file, Attributes { directory: false, size: metadata.len(), modified, writable: may_delete }))
+        shelf::open(self.directory(area), name, may_delete)
     }
 
     /// The sealed files there, also those of which only the manifest is left.

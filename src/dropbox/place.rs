@@ -36,6 +36,8 @@ pub(super) enum Place {
     WholeLog(String),
     /// An auditor's `/reports`.
     Reports,
+    /// One of them.
+    Report(String),
 }
 
 /// The name of the guide.
@@ -89,6 +91,7 @@ pub(super) fn find(kind: TenantKind, path: &VirtualPath) -> Option<Place> {
             ["log", LOG_KEY] => Some(Place::LogKey),
             ["log", below @ ..] if is_public_log_path(below) => Some(Place::WholeLog(below.join("/"))),
             ["reports"] => Some(Place::Reports),
+            ["reports", name] => Some(Place::Report((*name).to_owned())),
             _ => None,
         },
     }

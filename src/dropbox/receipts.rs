@@ -2,10 +2,8 @@
 
 use std::fs::File;
 
-use jiff::Timestamp;
-
 use super::{
-    DropBoxError,
+    DropBoxError, shelf,
     view::{Attributes, Entry},
 };
 use crate::durable::Directory;
@@ -29,16 +27,10 @@ impl Receipts {
     }
 
     pub fn list(&self) -> Result<Vec<Entry>, DropBoxError> {
-        let mut names = self.0.names().map_err(DropBoxError::Storage)?;
-        names.sort_unstable();
-        let entry = |name: String| self.open_file(&name).map(|(_, attributes)| Entry { name, attributes });
-        Ok(names.into_iter().filter_map(entry).collect())
+        shelf::list(&self.0, false)
     }
 
     pub fn open_file(&self, name: &str) -> Option<(File, Attributes)> {
-        let file = Some(name).filter(|name| !name.starts_with('.')).and_then(|name| self.0.open(name).ok())?;
-        let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
-        let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
-        Some((file, Attributes { directory: false, size: metadata.len(), modified, writable: false }))
+        shelf::open(&self.0, name, false)
     }
 }

@@ -1,12 +1,12 @@
 //! One session's view of a tenant's tree.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::{
     Area, DropBoxError, ListName, RefusedUpload, UploadFault,
-    account::{Account, Fetched},
+    account::{Account, OfDelivery},
     download::{FileDownload, TextDownload},
     held::{HeldUpload, Hold},
     inbox::{Beginning, Opener, unavailable},
@@ -14,6 +14,7 @@ use super::{
     outbox::described_file,
     place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPT_DICTIONARY, RECEIPTS},
     record::Record,
+    shelf,
     store::{Shared, TenantBoxes},
     upload::{Rules, Settled, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
@@ -128,15 +129,8 @@ impl TenantView {
             tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
             Denied::Unavailable
         })?;
-        let delivery_id = row.map(|row| row.id);
-        let fetched = Fetched { path: path.to_string(), size: attributes.size, delivery_id, is_content };
-        self.account.download_began(&fetched).map_err(unavailable)?;
-        let account = self.account.clone();
-        let began = Instant::now();
-        let download = FileDownload::new(file, attributes, move |sent| {
-            account.download_ended(&fetched, sent, began.elapsed());
-        });
-        Ok(Box::new(download))
+        let delivery = row.map(|row| OfDelivery { id: row.id, is_content });
+        self.account.download((file, attributes), delivery, path).map_err(unavailable)
     }
 
     fn entries(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
@@ -168,11 +162,12 @@ impl TenantView {
                 let names = self.whole_log.names(below)?;
                 Ok(names.iter().filter_map(|name| self.fixed_entry(path, name)).collect())
             }
-            Place::Reports => Ok(Vec::new()),
+            Place::Reports => shelf::list(&self.shared.reports_dir, false).map_err(unavailable),
             Place::Guide
             | Place::Upload(..)
             | Place::Delivery(..)
             | Place::Receipt(_)
+            | Place::Report(_)
             | Place::ExampleList
             | Place::Checkpoint
             | Place::LogKey
@@ -196,6 +191,10 @@ impl DropBox for TenantView {
             Place::Fixed(_) | Place::Log | Place::Receipts | Place::Reports => Ok(self.directory(false)),
             Place::Receipt(name) => {
                 self.boxes.receipts.open_file(name).map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
+            }
+            Place::Report(name) => {
+                let opened = shelf::open(&self.shared.reports_dir, name, false);
+                opened.map(|(_, attributes)| attributes).ok_or(Denied::NotFound)
             }
             Place::Inbox(_) => Ok(self.directory(true)),
             Place::Outbox(_) => Ok(self.directory(self.tenant.may_delete)),
@@ -224,6 +223,10 @@ impl DropBox for TenantView {
         match &place {
             Place::Delivery(area, name) => self.open_delivery(*area, name, path),
             Place::WholeLog(below) if !below.is_empty() => self.whole_log.open(below),
+            Place::Report(name) => {
+                let opened = shelf::open(&self.shared.reports_dir, name, false).ok_or(Denied::NotFound)?;
+                self.account.download(opened, None, path).map_err(unavailable)
+            }
             Place::Receipt(name) => {
                 let (file, attributes) = self.boxes.receipts.open_file(name).ok_or(Denied::NotFound)?;
                 Ok(Box::new(FileDownload::new(file, attributes, |_| {})))

@@ -150,6 +150,8 @@ pub(super) struct Shared {
     pub log_dir: Directory,
     /// Logs of earlier years.
     pub archive_dir: Directory,
+    /// What auditors are reported.
+    pub reports_dir: Directory,
     pub log_keys: String,
 }
 
@@ -160,6 +162,9 @@ pub(super) struct TenantBoxes {
     pub outbox: Outbox,
     pub receipts: Receipts,
 }
+
+/// The directory of reports for auditors, below the state directory.
+pub const REPORTS: &str = "reports";
 
 /// The directory of outboxes, one for each tenant, below the state directory.
 const OUTBOXES: &str = "boxes";
@@ -223,6 +228,7 @@ impl Boxes {
             host,
             log_dir: Directory::create(&settings.log_dir).map_err(DropBoxError::Storage)?,
             archive_dir: Directory::create(&settings.archive_dir).map_err(DropBoxError::Storage)?,
+            reports_dir: open(REPORTS)?,
             log_keys: settings.log_keys,
         };
         let boxes = Self {

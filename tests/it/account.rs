@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use groeikluis::{domain::Kind, transfer_log::key_id};
+use groeikluis::{domain::Kind, durable::Clock, transfer_log::key_id};
 use serde_json::Value;
 
 use crate::support::{Plan, Protocol, Tenant, TestDaemon, wait_for};
@@ -134,4 +134,25 @@ fn an_auditors_reading_is_an_entry_for_each_session() {
     assert_eq!(daemon.events("audit.read").len(), 1);
     daemon.session("toezicht").download("/log/checkpoint").unwrap();
     assert_eq!(daemon.events("audit.read").len(), 2);
+}
+
+#[test]
+fn the_daily_reports_are_an_auditors_to_read_and_each_reading_is_in_the_log() {
+    let daemon = Plan::new().tenant(bree()).tenant(Tenant::auditor("toezicht")).start();
+    let session = daemon.session("toezicht");
+    assert!(session.names("/reports").unwrap().is_empty());
+    daemon.groeikluis(&["daily"]).well();
+    fs::write(daemon.path("state/reports/.half"), "nog niet klaar").unwrap();
+    let names = session.names("/reports").unwrap();
+    let yesterday = Clock::system().today().yesterday().unwrap();
+    assert_eq!(names, [format!("auditverslag-{yesterday}.html")]);
+    let path = format!("/reports/{}", names[0]);
+    let page = session.download(&path).unwrap();
+    assert_eq!(page, fs::read(daemon.path(format!("state{path}"))).unwrap());
+    assert!(session.download("/reports/.half").is_err() && session.download("/reports/../groeikluis.db").is_err());
+    session.close();
+    let read = wait_for("the end of the download", || daemon.events("file.download.end").into_iter().next());
+    assert_eq!((&read["tenant"], &read["complete"]), (&Value::from("toezicht"), &Value::from(true)));
+    assert!(daemon.events("delivery.fetched").is_empty());
+    assert!(daemon.session("bree").names("/reports").is_err());
 }
