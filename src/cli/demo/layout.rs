@@ -12,6 +12,7 @@ use jiff::{ToSpan, civil::Date};
 use super::{
     super::{keys::write_secret, output::say, register::write_to},
     assignment_files,
+    commands::Commands,
 };
 use crate::{
     domain::{NisCode, SshPublicKey},
@@ -230,28 +231,10 @@ impl Layout {
     }
 
     /// Commands to try, ready to paste.
-    pub fn commands(&self, address: SocketAddr) -> String {
-        let directory = self.directory.display();
-        let (ip, port) = (address.ip(), address.port());
+    pub fn commands(&self, address: SocketAddr) -> anyhow::Result<String> {
+        let (directory, tenant, host_key) = (self.directory.as_path(), LOKEREN.party.id, &self.host_key()?);
         let year = Clock::system().today().year();
-        let id = LOKEREN.party.id;
-        let ssh = format!("-i {directory}/keys/{id}_ed25519 -o UserKnownHostsFile={directory}/known_hosts");
-        format!(
-            "\nThe demo stays up; Ctrl-C ends it. To try, in another terminal:\n\n\
-             \x20 sftp -P {port} {ssh} {id}@{ip}\n\
-             \x20 lftp -e 'set sftp:connect-program \"ssh -a -x {ssh}\"; open -u {id}, sftp://{ip}:{port}; ls'\n\
-             \x20 rclone lsl ':sftp,host={ip},port={port},user={id},key_file={directory}/keys/{id}_ed25519,shell_type=none:'\n\
-             \x20 psftp -P {port} -i {directory}/keys/{id}.ppk {id}@{ip}     (after: puttygen {directory}/keys/{id}_ed25519 -o {directory}/keys/{id}.ppk)\n\n\
-             In /test/outbox stands voorbeeldlijst.csv: put it in /test/inbox, and fetch the answer from /test/outbox.\n\
-             Open an answer with stock age:\n\n\
-             \x20 age -d -i {directory}/keys/{id}.agekey FILE.csv.age\n\n\
-             As the agency:\n\n\
-             \x20 groeikluis status --config {directory}/groeikluis.yaml\n\
-             \x20 groeikluis assignment simulate torhout-schoolpremie --config {directory}/groeikluis.yaml\n\
-             \x20 groeikluis assignment bill --year {year} --config {directory}/groeikluis.yaml\n\
-             \x20 groeikluis audit show --config {directory}/groeikluis.yaml --last 20\n\
-             \x20 groeikluis audit verify --log {directory}/state/log --key {directory}/keys/log.vkey\n"
-        )
+        Ok(Commands { directory, address, tenant, host_key, year }.text())
     }
 }
 
@@ -260,9 +243,11 @@ fn recipient_lines(keyring: &Keyring) -> String {
 }
 
 fn main_file(listen: SocketAddr) -> String {
+    let ip = listen.ip();
     format!(
         "environment: demo\n\
          listen: [\"{listen}\"]\n\
+         public_address: \"{ip}\"\n\
          state_dir: state\n\
          high_water_dir: high-water\n\
          spool_dir: spool\n\

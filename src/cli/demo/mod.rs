@@ -5,6 +5,7 @@
 
 mod assignment;
 mod assignment_files;
+mod commands;
 mod layout;
 mod route;
 
@@ -75,7 +76,7 @@ async fn demo(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let outcome = outcome.await;
     if outcome.is_ok() && !arguments.exit {
-        say(&layout.commands(address));
+        say(&layout.commands(address)?);
         tokio::signal::ctrl_c().await.context("cannot wait for Ctrl-C")?;
     }
     // The daemon may have ended by itself.

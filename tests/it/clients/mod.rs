@@ -8,6 +8,7 @@ mod cut;
 mod filezilla;
 mod lftp;
 mod openssh;
+mod printed;
 pub mod program;
 mod putty;
 mod rclone;
