@@ -9,9 +9,10 @@ use std::{
 
 use anyhow::{Context, bail};
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::output::say;
+use super::output::{print_json, say};
 use crate::{seal::Keyring, sftp, transfer_log::NoteKey};
 
 #[derive(clap::Subcommand)]
@@ -24,7 +25,7 @@ pub(super) enum Command {
     ///
     /// The password is asked for on a terminal, and read as one line from anything else; never as an argument, which
     /// other users of the machine can see.
-    Password,
+    Password(NewPassword),
 }
 
 #[derive(clap::Args)]
@@ -41,6 +42,16 @@ pub(super) struct New {
     /// Make a post-quantum hybrid age key (ML-KEM-768 with X25519). Senders need age 1.3 or newer.
     #[arg(long)]
     post_quantum: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(clap::Args)]
+pub(super) struct NewPassword {
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -56,10 +67,10 @@ pub(super) enum Kind {
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
-    let New { kind, out, origin, post_quantum } = match command {
+    let New { kind, out, origin, post_quantum, json } = match command {
         Command::New(new) => new,
         Command::Rotate(arguments) => return super::rotate::run(arguments),
-        Command::Password => return password(),
+        Command::Password(arguments) => return password(arguments),
     };
     if *post_quantum && !matches!(kind, Kind::Exchange | Kind::Register) {
         bail!("--post-quantum is for the keys of age: exchange and register");
@@ -84,12 +95,15 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         }
     };
     write_secret(out, &secret)?;
+    if *json {
+        return Ok(print_json(&json!({ "file": out, "public": public.lines().collect::<Vec<_>>() }))?);
+    }
     say(&public);
     Ok(())
 }
 
 /// Asks for a new password and prints its hash.
-fn password() -> anyhow::Result<()> {
+fn password(arguments: &NewPassword) -> anyhow::Result<()> {
     let input = io::stdin();
     let password = if input.is_terminal() {
         let first = ask("New password: ")?;
@@ -102,6 +116,9 @@ fn password() -> anyhow::Result<()> {
         read_line(&mut input.lock())?
     };
     let hash = sftp::hash_password(&password)?;
+    if arguments.json {
+        return Ok(print_json(&json!({ "argon2id": hash.to_string() }))?);
+    }
     say(&hash.to_string());
     Ok(())
 }

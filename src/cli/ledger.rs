@@ -1,6 +1,11 @@
 //! `groeikluis ledger`: the index of the transfer log, which can be made again from it.
 
-use super::{ConfigArgument, load, output::say};
+use serde_json::json;
+
+use super::{
+    ConfigArgument, load,
+    output::{print_json, say},
+};
 use crate::{
     daemon::{archive_dir, log_dir},
     ledger,
@@ -9,14 +14,26 @@ use crate::{
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Delete the ledger and make it again from the transfer log. The daemon must be stopped.
-    Rebuild(ConfigArgument),
+    Rebuild(Arguments),
+}
+
+#[derive(clap::Args)]
+pub(super) struct Arguments {
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
-    let Command::Rebuild(config) = command;
+    let Command::Rebuild(Arguments { config, json }) = command;
     let settings = load(config)?;
     let entries =
         ledger::rebuild(&log_dir(&settings), &archive_dir(&settings), &settings.state_dir.join("ledger.sqlite"))?;
+    if *json {
+        return Ok(print_json(&json!({ "entries": entries }))?);
+    }
     say(&format!("ledger made from {entries} entries"));
     Ok(())
 }

@@ -5,12 +5,13 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use serde_json::json;
 
 use super::{
     ConfigArgument, UsageFault,
     keys::{Kind, write_secret},
     load,
-    output::say,
+    output::{print_json, say},
 };
 use crate::{
     config::{SecretFile, Settings},
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// Make a post-quantum hybrid age key (ML-KEM-768 with X25519). Senders need age 1.3 or newer.
     #[arg(long)]
     post_quantum: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What the configuration writes before the name of a credential.
@@ -71,6 +75,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         rotation.steps.insert(0, hand_over(name, &out, arguments.kind));
     }
     write_secret(&out, &rotation.secret)?;
+    if arguments.json {
+        let Rotation { public, steps, .. } = &rotation;
+        let public: Vec<&str> = public.lines().collect();
+        return Ok(print_json(&json!({ "file": out, "public": public, "steps": steps }))?);
+    }
     say(&format!("made {}; its public part:", out.display()));
     say(&rotation.public);
     say("");

@@ -8,6 +8,7 @@ use std::{
 };
 
 use groeikluis::{seal::Keyring, sftp};
+use serde_json::Value;
 
 use crate::support::{Plan, Ran, Tenant, TestDaemon, run, wait_for};
 
@@ -147,4 +148,31 @@ fn a_tenant_is_added_from_answers() {
         assert!(text.contains(part), "{part}: {text}");
     }
     daemon.groeikluis(&["check"]).well();
+}
+
+/// A program that adds tenants and keys reads what was made, not sentences.
+#[test]
+fn what_is_made_is_told_as_json_too() {
+    let daemon = TestDaemon::over(Plan::new().line("public_address: \"sftp.example.be:22\"").lay_out());
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&daemon.groeikluis(&[arguments, &["--json"]].concat()).well().stdout).unwrap()
+    };
+    let options = ["tenant", "add", "drukkerij", "--kind", "print-partner", "--name", "Drukkerij"];
+    let (path, planned) = (file(&daemon, "drukkerij"), json(&[&options[..], &["--dry-run"]].concat()));
+    assert_eq!((planned["written"].as_bool(), path.exists()), (Some(false), false));
+    let added = json(&options);
+    assert_eq!((added["file"].as_str(), added["written"].as_bool()), (path.to_str(), Some(true)));
+    assert_eq!(planned["text"].as_str().unwrap(), fs::read_to_string(&path).unwrap());
+    assert!(added["next"][1].as_str().unwrap().contains("sftp -P 22 drukkerij@sftp.example.be"), "{added}");
+
+    let out = daemon.path("keys/nieuw.agekey");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+    let key = run(command.args(["keys", "new", "exchange", "--json", "--out"]).arg(&out), b"").well().stdout;
+    let key: Value = serde_json::from_str(&key).unwrap();
+    let recipient = Keyring::parse(&fs::read_to_string(&out).unwrap()).unwrap().recipients()[0].to_string();
+    assert_eq!((key["file"].as_str(), &key["public"]), (out.to_str(), &Value::from(vec![recipient])));
+    let rotated = json(&["keys", "rotate", "host"]);
+    assert!(Path::new(rotated["file"].as_str().unwrap()).exists(), "{rotated}");
+    assert!(rotated["public"][0].as_str().unwrap().starts_with("ssh-ed25519 "), "{rotated}");
+    assert_eq!(rotated["steps"].as_array().unwrap().len(), 5);
 }

@@ -83,7 +83,8 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     assert!(session.download(&format!("{below}/journal")).is_err());
     session.close();
     daemon.terminate();
-    daemon.groeikluis(&["ledger", "rebuild"]).well();
+    let rebuilt = daemon.groeikluis(&["ledger", "rebuild", "--json"]).well().stdout;
+    assert!(rebuilt.starts_with("{\n  \"entries\": "), "{rebuilt}");
     daemon.start();
     daemon.put("bree", "nog-eens.csv", list.as_bytes());
     assert!(daemon.rejection("bree", "nog-eens.csv").text.contains("duplicate"));

@@ -7,12 +7,17 @@ mod questions;
 
 use std::{
     io::{self, IsTerminal},
+    num::NonZeroU16,
     path::Path,
 };
 
 use anyhow::{Context, bail};
+use serde_json::json;
 
-use super::super::{ConfigArgument, ConfigFaults, load, output::say};
+use super::super::{
+    ConfigArgument, ConfigFaults, load,
+    output::{print_json, say},
+};
 use crate::{
     config::{self, Settings},
     domain::{TenantId, TenantKind, protocol::Route},
@@ -59,6 +64,9 @@ pub(in crate::cli) struct Arguments {
     /// Print the file instead of writing it.
     #[arg(long)]
     dry_run: bool,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -110,6 +118,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // With everything else, as the daemon will read it: another tenant may have the same key.
     config::load_with(&arguments.config.config, (&path, &text)).map_err(ConfigFaults)?;
     if arguments.dry_run {
+        if arguments.json {
+            return Ok(print_json(&json!({ "file": path, "written": false, "text": text }))?);
+        }
         say(text.trim_end());
         return Ok(());
     }
@@ -117,25 +128,32 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     directory
         .write_new_for_group(&name, text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    say(&next_steps(&path, &answers.id, answers.kind, &settings, &arguments.config.config));
+    let steps = next_steps(&answers.id, answers.kind, &settings, &arguments.config.config);
+    if arguments.json {
+        return Ok(print_json(&json!({ "file": path, "written": true, "next": steps }))?);
+    }
+    say(&format!("written: {}\n\nNext:", path.display()));
+    for step in steps {
+        say(&format!("  - {step}"));
+    }
     Ok(())
 }
 
 /// What is to be done for the tenant to get something.
-fn next_steps(path: &Path, id: &TenantId, kind: TenantKind, settings: &Settings, main: &Path) -> String {
+fn next_steps(id: &TenantId, kind: TenantKind, settings: &Settings, main: &Path) -> Vec<String> {
     let main = main.display();
-    let port = settings.listen.first().map_or(22, std::net::SocketAddr::port);
+    let address = settings.public_address.as_ref();
+    let host = address.map_or("SERVER", |address| &address.host);
+    let listened = settings.listen.first().map_or(22, std::net::SocketAddr::port);
+    let port = address.and_then(|address| address.port).map_or(listened, NonZeroU16::get);
     let mut steps = vec![
-        format!("written: {}", path.display()),
-        String::new(),
-        "Next:".to_owned(),
-        "  - a running daemon takes it at once; its log says so, or what is wrong".to_owned(),
-        format!("  - tell the tenant: sftp -P {port} {id}@SERVER, and the fingerprint of the host key"),
-        format!("  - when it cannot log in: groeikluis tenant why {id} --config {main}"),
+        "a running daemon takes it at once; its log says so, or what is wrong".to_owned(),
+        format!("tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key"),
+        format!("when it cannot log in: groeikluis tenant why {id} --config {main}"),
     ];
     if kind.uploads() {
-        steps.push("  - after each onboarding test, put its day under `onboarding`".to_owned());
-        steps.push("  - put its protocol under `protocols`; each change: groeikluis plan".to_owned());
+        steps.push("after each onboarding test, put its day under `onboarding`".to_owned());
+        steps.push("put its protocol under `protocols`; each change: groeikluis plan".to_owned());
     }
-    steps.join("\n")
+    steps
 }
