@@ -34,7 +34,7 @@ pub enum IbanFault {
 }
 
 /// Lengths per SEPA country (SWIFT IBAN registry, European Payments Council list EPC409-09).
-const LENGTHS: [(&str, usize); 41] = [
+const LENGTHS: [(&str, usize); 42] = [
     ("AD", 24),
     ("AL", 28),
     ("AT", 20),
@@ -76,6 +76,7 @@ const LENGTHS: [(&str, usize); 41] = [
     ("SI", 19),
     ("SK", 24),
     ("SM", 27),
+    ("VA", 22),
 ];
 
 /// The longest IBAN of ISO 13616.

@@ -123,7 +123,8 @@ impl Niss {
     /// Only 8 to 10 digits are taken: births of 2000 to 2009 lose one to three zeros, and a number of the 1900s
     /// cannot start with a zero and belong to a child.
     pub fn restore_zeros(digits: &[u8]) -> Option<Self> {
-        if !(8..=10).contains(&digits.len()) {
+        // A spreadsheet takes all leading zeros: who still has one lost another digit.
+        if !(8..=10).contains(&digits.len()) || digits.first() == Some(&b'0') {
             return None;
         }
         let mut padded = [b'0'; DIGITS];
@@ -227,11 +228,18 @@ impl Niss {
     /// Whether the person has had the birthday of `limit_years` on `today`. Who was born on 29 February has it on
     /// 1 March of a common year (article 2261 of the Civil Code counts to the day before).
     pub fn age_check(self, limit_years: i16, today: Date) -> AgeCheck {
-        let (year, first, last) = match self.birth() {
-            Birth::Day(date) => (date.year(), (date.month(), date.day()), (date.month(), date.day())),
-            Birth::Month(year, month) => (year, (month, 1), (month, 31)),
-            Birth::Year(year) => (year, (1, 1), (12, 31)),
-            Birth::Unknown => return AgeCheck::Undecided,
+        self.birth().age_check(limit_years, today)
+    }
+}
+
+impl Birth {
+    /// As [`Niss::age_check`], for who was born then.
+    pub fn age_check(self, limit_years: i16, today: Date) -> AgeCheck {
+        let (year, first, last) = match self {
+            Self::Day(date) => (date.year(), (date.month(), date.day()), (date.month(), date.day())),
+            Self::Month(year, month) => (year, (month, 1), (month, 31)),
+            Self::Year(year) => (year, (1, 1), (12, 31)),
+            Self::Unknown => return AgeCheck::Undecided,
         };
         let now = (today.year(), (today.month(), today.day()));
         let birthday = year.saturating_add(limit_years);
@@ -408,6 +416,8 @@ mod tests {
         assert_eq!(Niss::restore_zeros(b"30400126"), Some(niss("00030400126")));
         assert_eq!(Niss::restore_zeros(b"5060700262"), None);
         assert_eq!(Niss::restore_zeros(b"0400126"), None);
+        // 05010308662 without its ninth digit: with a zero before it, another person's number.
+        assert_eq!((Niss::restore_zeros(b"0501030862"), niss("00501030862").is_2000s()), (None, true));
         assert_eq!(Niss::restore_zeros(b"85073003328"), None);
     }
 
