@@ -106,8 +106,13 @@ fn answer_once(
     black_box(fingerprint);
     lap(2);
     let source = register.catalogue().id("sociale_toeslag").ok_or("no such source")?;
-    let terms =
-        Terms { reply: Reply::EntitledOnly, outside_municipality: Outside::Answer, nis_code: nis_code()?, source };
+    let terms = Terms {
+        reply: Reply::EntitledOnly,
+        outside_municipality: Outside::Answer,
+        nis_code: nis_code()?,
+        source,
+        today: TODAY,
+    };
     let columns = clearance.columns().to_vec();
     let mut sealer = TenantSealer::new(clearance, recipients, File::create(output)?)?;
     let answer_rows = write_answer(&mut sealer, &columns, &matched, terms)?.rows;

@@ -22,7 +22,7 @@ use crate::{
         source::SOCIALE_TOESLAG,
     },
     dropbox::{Area, ListName, Received},
-    lists,
+    lists::{self, Counts, Problem},
     register::Register,
     seal::{Keyring, SealError},
     transfer_log::{Actor, Context, Event, ListAnswered, ListReceived, ProtocolUsed, Record},
@@ -187,8 +187,13 @@ impl Exchange {
             Matched::of(read(Some(&protocol.id))?, register, |list| fingerprints.of_list(list, &protocol.id));
         self.refuse_repetition(case, &protocol.id, &fingerprint, register)?;
         self.refuse_without_room(case, Some(&protocol.id))?;
-        let terms =
-            Terms { reply: protocol.reply, outside_municipality: protocol.outside_municipality, nis_code, source };
+        let terms = Terms {
+            reply: protocol.reply,
+            outside_municipality: protocol.outside_municipality,
+            nis_code,
+            source,
+            today: case.today,
+        };
         Ok(Checked { matched, size, clearance, terms, fingerprint })
     }
 
@@ -256,8 +261,10 @@ impl Exchange {
             Ok(answered.rows)
         })?;
         let mut remarks = list.remarks.clone();
-        remarks.extend_from_slice(&answered.outside);
+        remarks.extend_from_slice(&answered.unanswered);
         remarks.sort_by_key(|remark| remark.line);
+        let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
+        let counts = Counts { outside_age, ..list.counts };
         let text = verslag(
             &Report {
                 tenant: &case.tenant.name,
@@ -265,7 +272,7 @@ impl Exchange {
                 protocol: (area == Area::Live).then_some(&reference),
                 register_month: &register_month,
                 day: case.today,
-                counts: list.counts,
+                counts,
                 answer_rows: answer.staged.manifest.rows,
                 entitled: usize::try_from(answered.entitled).unwrap_or(usize::MAX),
             },
@@ -273,7 +280,6 @@ impl Exchange {
         );
         let report = self.stage(outgoing(notice, sequence + 1), |output| write_text(output, &text))?;
         let context = case.context((area == Area::Live).then_some(&reference));
-        let counts = &list.counts;
         let mut records = vec![
             Record::success(Event::ListReceived(ListReceived { rows: counts.rows as u64, size }), context.clone()),
             Record::success(
@@ -285,7 +291,7 @@ impl Exchange {
                     invalid: counts.invalid as u64,
                     duplicate: counts.duplicate as u64,
                     outside_age: counts.outside_age as u64,
-                    outside_municipality: answered.outside.len() as u64,
+                    outside_municipality: answered.unanswered_for(Problem::OtherMunicipality) as u64,
                     unknown_date: counts.unknown_date as u64,
                     matched: answered.matched,
                     entitled: answered.entitled,
@@ -339,6 +345,7 @@ fn trial(case: &Case<'_>, nis_code: NisCode, source: SourceId) -> Result<(Cleara
         outside_municipality: protocol.map_or(Outside::Withhold, |protocol| protocol.outside_municipality),
         nis_code,
         source,
+        today: case.today,
     };
     Ok((clearance, terms))
 }

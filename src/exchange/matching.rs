@@ -13,15 +13,16 @@ use std::{
     thread,
 };
 
+use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use crate::{
     documents::{AnswerRow, Beneficiary, answer::Layout},
     domain::{
-        Column, NisCode, Niss, SourceId,
+        AgeCheck, Birth, Column, NisCode, Niss, SourceId,
         protocol::{Outside, Reply},
     },
-    lists::{Line, List, Problem, Remark},
+    lists::{AGE_LIMIT_YEARS, Line, List, Problem, Remark},
     register::{Child, Entitlement, Found, Household, Register, SharesOf},
 };
 
@@ -36,6 +37,8 @@ pub struct Terms {
     pub nis_code: NisCode,
     /// The allowance that is asked about.
     pub source: SourceId,
+    /// The day in Brussels.
+    pub today: Date,
 }
 
 /// Children whose beneficiaries are read together. Those lie anywhere in the register's memory: asking for a block
@@ -90,8 +93,8 @@ pub struct Answered {
     pub matched: u64,
     /// Children who have the allowance, of those that are answered.
     pub entitled: u64,
-    /// Lines of children who live elsewhere and are not answered.
-    pub outside: Vec<Remark>,
+    /// Lines of children who get no answer by what the register knows of them.
+    pub unanswered: Vec<Remark>,
 }
 
 /// Some of a list's children, answered.
@@ -163,7 +166,12 @@ impl Answered {
         self.rows += next.rows;
         self.matched += next.matched;
         self.entitled += next.entitled;
-        self.outside.append(&mut next.outside);
+        self.unanswered.append(&mut next.unanswered);
+    }
+
+    /// Children who get no answer for that reason.
+    pub fn unanswered_for(&self, problem: Problem) -> usize {
+        self.unanswered.iter().filter(|remark| remark.problem == problem).count()
     }
 }
 
@@ -224,14 +232,9 @@ impl<'matched, 'register> Matching<'matched, 'register> {
         let mut entitled = false;
         if let Some(child) = child {
             self.answered.matched += 1;
-            let withhold = self.terms.outside_municipality == Outside::Withhold;
-            if withhold && child.nis_code() != Some(self.terms.nis_code) {
-                let problem = Problem::OtherMunicipality;
-                return self.answered.outside.push(Remark {
-                    line: line.line,
-                    column: self.matched.list.column,
-                    problem,
-                });
+            if let Some(problem) = self.unanswerable(line, child) {
+                let column = self.matched.list.column;
+                return self.answered.unanswered.push(Remark { line: line.line, column, problem });
             }
             let entitlements = &mut self.entitlements;
             entitled = child.each_entitlement(&self.shares, |found| entitlements.push((line.niss, Some(found))));
@@ -244,6 +247,20 @@ impl<'matched, 'register> Matching<'matched, 'register> {
     }
 }
 
+impl Matching<'_, '_> {
+    /// Why a child of the register gets no answer, when it gets none.
+    fn unanswerable(&self, line: &Line, child: Child<'_>) -> Option<Problem> {
+        let withhold = self.terms.outside_municipality == Outside::Withhold;
+        if withhold && child.nis_code() != Some(self.terms.nis_code) {
+            return Some(Problem::OtherMunicipality);
+        }
+        // The number does not tell the age; the register may.
+        let birth = child.birth_date().filter(|_| line.age == AgeCheck::Undecided)?;
+        let age = Birth::Day(birth).age_check(AGE_LIMIT_YEARS, self.terms.today);
+        (age == AgeCheck::Reached).then_some(Problem::OutsideAge)
+    }
+}
+
 fn row(niss: Niss, entitlement: Option<Entitlement<'_>>) -> AnswerRow<'_> {
     AnswerRow {
         niss,
@@ -252,5 +269,58 @@ fn row(niss: Niss, entitlement: Option<Entitlement<'_>>) -> AnswerRow<'_> {
             let (last_name, first_name) = household.beneficiary_name_bytes();
             Beneficiary { niss: household.beneficiary(), last_name, first_name, share }
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::{Kind, Municipalities, SourceCatalogue, source::Source},
+        lists::{self, Limits},
+    };
+    use jiff::civil::date;
+
+    const HEADER: &str = "reference_month;dossier;child_niss;child_last_name;child_first_name;birth_date;child_nis_code;\
+        child_postcode;rank;family_size;single_parent;beneficiary_niss;beneficiary_last_name;beneficiary_first_name;street;\
+        house_number;box;postcode;municipality;country;account_holder;iban;sources";
+
+    /// The answer to a list of one number that tells no birth date, with that date in the register.
+    fn answer(birth: &str, today: Date) -> (String, Answered) {
+        let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
+        let catalogue = SourceCatalogue::new(vec![source]).unwrap();
+        let municipalities = Municipalities::parse(include_str!("../../config/municipalities.csv")).unwrap();
+        let extract = format!(
+            "{HEADER}\n2026-11;D1;00000100195;Peeters;Jan;{birth};72004;3960;1;1;0;85073003328;Peeters;An;Kerkstraat;1;;3960;\
+             Bree;BE;;;sociale_toeslag=1\n"
+        );
+        let register = Register::read(extract.as_bytes(), &catalogue, &municipalities).unwrap();
+        let list = lists::read(b"niss\n00000100195\n", "lijst.csv", &Limits::default(), today).unwrap();
+        let terms = Terms {
+            reply: Reply::EntitledOnly,
+            outside_municipality: Outside::Withhold,
+            nis_code: "72004".parse().unwrap(),
+            source: catalogue.id("sociale_toeslag").unwrap(),
+            today,
+        };
+        let (matched, ()) = Matched::of(list, &register, |_| ());
+        let mut out = Vec::new();
+        let answered = write_answer(&mut out, Kind::SocialeToeslag.columns(), &matched, terms).unwrap();
+        (String::from_utf8(out).unwrap(), answered)
+    }
+
+    /// FORMATS.md, section 2.1: who is 25 on the day of the answer is not answered.
+    #[test]
+    fn the_register_tells_the_age_that_a_number_does_not() {
+        for (birth, today, rows) in [
+            ("2001-11-22", date(2026, 11, 21), 1),
+            ("2001-11-22", date(2026, 11, 22), 0),
+            ("1999-05-01", date(2026, 11, 21), 0),
+            ("", date(2026, 11, 21), 1),
+        ] {
+            let (text, answered) = answer(birth, today);
+            assert_eq!((text.lines().count(), answered.rows), (1 + rows, rows as u64), "{birth} on {today}: {text}");
+            assert_eq!(answered.unanswered_for(Problem::OutsideAge), 1 - rows, "{birth} on {today}");
+        }
     }
 }

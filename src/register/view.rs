@@ -74,6 +74,11 @@ impl<'a> Child<'a> {
         self.register.municipalities.get(usize::from(self.entry.municipality)).copied()
     }
 
+    /// The birth date, where it is known.
+    pub fn birth_date(self) -> Option<Date> {
+        self.households().next()?.child_birth_date()
+    }
+
     /// The child's rows, one per beneficiary, in the order of the extract.
     pub fn households(self) -> impl Iterator<Item = Household<'a>> {
         let Self { register, entry } = self;
