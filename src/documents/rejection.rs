@@ -274,6 +274,7 @@ mod tests {
             Reason::List(ListFault::EncryptedWorkbook),
             Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
+            Reason::List(ListFault::HiddenRows { rows: 12 }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
             Reason::List(ListFault::TooManyInvalid { invalid: 6, rows: 16, percent: 10, remarks }),
             Reason::List(ListFault::CutOff { line: 17 }),

@@ -1,6 +1,6 @@
 //! Reading one cell as an identification number, in the ways that people and spreadsheets write it.
 
-use crate::domain::{Niss, niss::DIGITS};
+use crate::domain::{Niss, NissFault, niss::DIGITS};
 
 use super::problem::Problem;
 
@@ -47,11 +47,10 @@ impl Cell {
         }
         let text = without_zero_fraction(text);
         if text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return match Niss::from_digits(text.as_bytes()) {
-                Ok(niss) => Self::Valid { niss, restored: false },
-                Err(fault) => Niss::restore_zeros(text.as_bytes())
-                    .map_or(Self::Invalid(fault.into()), |niss| Self::Valid { niss, restored: true }),
-            };
+            return Self::read_digits(text.as_bytes());
+        }
+        if let Some((digits, length)) = whole_digits(text).or_else(|| grouped_digits(text)) {
+            return Self::read_digits(digits.get(..length).unwrap_or_default());
         }
         if is_rounded(text) {
             return Self::Invalid(Problem::Unrecoverable);
@@ -64,6 +63,21 @@ impl Cell {
             },
             None => Self::Invalid(Problem::Format),
         }
+    }
+
+    /// Reads bare digits, from which a spreadsheet may have taken leading zeros, or the last digits.
+    fn read_digits(digits: &[u8]) -> Self {
+        match Niss::from_digits(digits) {
+            Ok(niss) => Self::Valid { niss, restored: false },
+            Err(NissFault::CheckDigits) if digits.ends_with(ROUNDED_END) => Self::Invalid(Problem::Unrecoverable),
+            Err(fault) => Niss::restore_zeros(digits)
+                .map_or(Self::Invalid(fault.into()), |niss| Self::Valid { niss, restored: true }),
+        }
+    }
+
+    /// Whether the cell is a number with a fault in it, or one that a spreadsheet rounded: not merely a few digits.
+    pub fn is_number_at_fault(cell: &[u8]) -> bool {
+        matches!(Self::read(cell), Self::Invalid(problem) if problem != Problem::Format)
     }
 
     /// Whether the cell was meant as a number: a valid one, one with a fault in it, or one that a spreadsheet damaged.
@@ -88,6 +102,9 @@ impl Cell {
         only && (1..DIGITS).contains(&digits) && !matches!(Self::read(cell), Self::Valid { .. })
     }
 }
+
+/// The end of a number of eleven digits that a spreadsheet showed as `1,70730E+10`, and then stored as that.
+const ROUNDED_END: &[u8] = b"00000";
 
 /// White space, invisible characters, quotes and apostrophes around a number.
 fn is_wrapping(character: char) -> bool {
@@ -126,6 +143,43 @@ pub fn is_rounded(text: &str) -> bool {
     let exponent = exponent.strip_prefix('+').unwrap_or(exponent);
     let (whole, decimals) = mantissa.split_once(['.', ',']).unwrap_or((mantissa, "0"));
     [whole, decimals, exponent].iter().all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Some digits of a number, and how many.
+type SomeDigits = ([u8; DIGITS], usize);
+
+fn collect_digits(bytes: impl Iterator<Item = u8>) -> Option<SomeDigits> {
+    let (mut digits, mut length) = ([0; DIGITS], 0);
+    for byte in bytes {
+        *digits.get_mut(length)? = byte;
+        length += 1;
+    }
+    Some((digits, length))
+}
+
+/// The digits of a number in scientific notation that lost none: `1.7073003384E10`.
+fn whole_digits(text: &str) -> Option<SomeDigits> {
+    if !is_rounded(text) {
+        return None;
+    }
+    let (mantissa, exponent) = text.split_once(['E', 'e'])?;
+    let (whole, decimals) = mantissa.split_once(['.', ','])?;
+    let exponent: usize = exponent.trim_start_matches('+').parse().ok()?;
+    (whole.len() == 1 && decimals.len() == exponent).then(|| collect_digits(whole.bytes().chain(decimals.bytes())))?
+}
+
+/// The digits of a number with separators between its thousands: `5.060.700.261`.
+fn grouped_digits(text: &str) -> Option<SomeDigits> {
+    let separator = text.chars().find(|character| !character.is_ascii_digit())?;
+    if !is_separator(separator) && !matches!(separator, ',' | '\'' | '\u{2019}') {
+        return None;
+    }
+    let is_group = |group: &str, lengths: std::ops::RangeInclusive<usize>| {
+        lengths.contains(&group.len()) && group.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let (first, rest) = text.split_once(separator)?;
+    let is_grouped = is_group(first, 1..=3) && rest.split(separator).all(|group| is_group(group, 3..=3));
+    is_grouped.then(|| collect_digits(text.bytes().filter(u8::is_ascii_digit)))?
 }
 
 /// Eleven digits with separators between them, never before the first or after the last.
@@ -188,7 +242,10 @@ mod tests {
         ] {
             valid(text, "00012556777", false);
         }
-        for text in ["5060700261", "5060700261.0", "'5060700261", " 5060700261"] {
+        for text in ["17.073.003.384", "17 073 003 384", "17,073,003,384", "1.7073003384E10", "1,7073003384e+10"] {
+            valid(text, "17073003384", false);
+        }
+        for text in ["5060700261", "5060700261.0", "'5060700261", " 5060700261", "5.060.700.261", "5.060700261E9"] {
             valid(text, "05060700261", true);
         }
         valid("30400126", "00030400126", true);
@@ -205,6 +262,11 @@ mod tests {
             ("1.7073E+10", Problem::Unrecoverable),
             ("1.7073e10", Problem::Unrecoverable),
             ("2E+10", Problem::Unrecoverable),
+            ("17073000000", Problem::Unrecoverable),
+            ("1.7073003385E10", Problem::CheckDigits),
+            ("5.060.700.26", Problem::Format),
+            ("5.060.700,261", Problem::Format),
+            ("0.501.030.862", Problem::Format),
             ("0400126", Problem::Format),
             ("5060700262", Problem::Format),
             ("850730033281", Problem::Format),

@@ -51,6 +51,12 @@ pub enum ListFault {
         /// How much is allowed: bytes, entries, strings or cells.
         limit: u64,
     },
+    /// Rows of a workbook that its sender does not see: a filter hides them.
+    #[error("{rows} rows are hidden")]
+    HiddenRows {
+        /// How many of them hold something.
+        rows: usize,
+    },
     /// More rows than are allowed.
     #[error("{rows} rows, above the limit of {limit}")]
     TooManyRows {
@@ -71,8 +77,8 @@ pub enum ListFault {
         /// The rows at fault and the other remarks, in the order of the list.
         remarks: Vec<Remark>,
     },
-    /// The list ends within a number: its upload was probably broken off.
-    #[error("the list ends within a number on line {line}")]
+    /// The list ends within or before a number: it was probably broken off on its way.
+    #[error("the list ends in the middle of line {line}")]
     CutOff {
         /// The last line.
         line: u32,
@@ -99,6 +105,7 @@ impl ListFault {
             Self::EncryptedWorkbook => "list-encrypted-workbook",
             Self::Workbook { .. } => "list-workbook",
             Self::WorkbookTooLarge { .. } => "list-workbook-too-large",
+            Self::HiddenRows { .. } => "list-hidden-rows",
             Self::TooManyRows { .. } => "list-too-many-rows",
             Self::TooManyInvalid { .. } => "list-too-many-invalid",
             Self::CutOff { .. } => "list-cut-off",
@@ -140,6 +147,12 @@ impl ListFault {
                 Kopieer alleen de kolom met de nummers naar een nieuw rekenblad, of bewaar de lijst als CSV, en stuur \
                 ze opnieuw."
                 .to_owned(),
+            Self::HiddenRows { rows } => format!(
+                "In het rekenblad {} verborgen, bijvoorbeeld door een filter. Niet te zien is of die kinderen bij de \
+                lijst horen.\n\
+                Toon alle rijen, of kopieer de zichtbare rijen naar een nieuw rekenblad, en stuur de lijst opnieuw.",
+                if *rows == 1 { "is 1 rij".to_owned() } else { format!("zijn {rows} rijen") }
+            ),
             Self::TooManyRows { rows, limit } => format!(
                 "De lijst telt {rows} regels, meer dan de {limit} die per lijst toegelaten zijn.\n\
                 Controleer of de lijst alleen kinderen en jongeren tot 25 jaar van uw gemeente bevat. Hebt u meer \
@@ -152,7 +165,7 @@ impl ListFault {
                 voordat u er nummers in plakt: anders verdwijnen voorloopnullen en worden lange nummers afgerond."
             ),
             Self::CutOff { line } => format!(
-                "De lijst stopt midden in een nummer, op regel {line}: de verzending is wellicht onderbroken.\n\
+                "De lijst stopt midden in regel {line}: de verzending is wellicht onderbroken.\n\
                 Stuur de volledige lijst opnieuw."
             ),
         }

@@ -43,7 +43,10 @@ const LONGEST_HEADER: usize = 40;
 /// Names of the number, as one word without accents, spaces and punctuation.
 const NAMES: &str = "niss insz rrn rr rrnr ssin inss rijksregisternummer rijksregisternr rijksregisternummers rijksregister \
     rijksreg rijksregnr rijksregnummer bisnummer bisnr nissnummer nissnr insznummer insznr rrnummer \
-    nationaalnummer rijksregisterbisnummer identificatienummersocialezekerheid";
+    nationaalnummer nationaalnr rijksregisterbisnummer identificatienummersocialezekerheid";
+
+/// Names that also are an address's, as in "huisnummer; bisnummer": any other name is believed before them.
+const WEAK_NAMES: &str = "bisnummer bisnr";
 
 /// Words that say whose number it is: the child's.
 const CHILD: &str = "kind kinderen kinds leerling jongere jongeren rechtgevend enfant child zoonofdochter";
@@ -60,6 +63,8 @@ const FILLERS: &str =
 /// How well a header names the child's number; the best wins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rank {
+    /// A name that may be something else's.
+    Weak,
     /// The name with words beside it.
     Loose,
     /// The name alone.
@@ -77,40 +82,82 @@ impl Sample {
         if self.rows.is_empty() {
             return Err(ListFault::Empty);
         }
-        let holds_number =
-            |row: &&SampleRow| row.cells.iter().any(|cell| matches!(Cell::read(cell.as_bytes()), Cell::Valid { .. }));
-        // The last one above the numbers: a title may name the number too.
-        let above = self.rows.iter().take(HEADER_SEARCH).take_while(|row| !holds_number(row));
-        match above.filter_map(Header::read).last() {
-            Some(header) => {
+        match self.header()? {
+            Some((header, column)) => {
                 let (columns, header_line) = (header.row.cells.len(), header.row.line);
-                Ok(Layout { column: header.column()?, columns, header_line })
+                Ok(Layout { column, columns, header_line })
             }
             None => self.layout_by_values(),
         }
     }
 
+    /// Whether one of these columns, from 0, holds a valid number.
+    pub fn holds_number(&self, mut columns: impl Iterator<Item = usize>) -> bool {
+        columns.any(|column| self.holds_number_below(0, column))
+    }
+
+    fn holds_number_below(&self, line: u32, column: usize) -> bool {
+        let below = self.rows.iter().filter(|row| row.line > line);
+        below.filter_map(|row| row.cells.get(column)).any(|cell| is_valid(cell))
+    }
+
+    /// The row that names the number, and the column that it chooses.
+    ///
+    /// Above it a title may name the number too, and below it a remark in a row whose number is missing. So a row whose
+    /// column holds numbers goes before one whose column holds none, and a name alone before one with words beside it;
+    /// of equals the last is the header. A title is believed only where no other row names the number, and its column
+    /// holds some.
+    fn header(&self) -> Result<Option<(Header<'_>, usize)>, ListFault> {
+        let above = self.rows.iter().take(HEADER_SEARCH).take_while(|row| !row.cells.iter().any(|cell| is_valid(cell)));
+        let (titles, headers): (Vec<_>, Vec<_>) =
+            above.filter_map(Header::read).partition(|header| self.is_title(header.row));
+        let others: Vec<usize> = headers.iter().flat_map(|header| &header.others).copied().collect();
+        let holds =
+            |header: &Header<'_>| header.best().iter().any(|column| self.holds_number_below(header.row.line, *column));
+        let candidates: Vec<_> =
+            if headers.is_empty() { titles.into_iter().filter(|title| holds(title)).collect() } else { headers };
+        let worth = |header: &Header<'_>| (holds(header), header.best_rank().map(|rank| rank.min(Rank::Exact)));
+        let Some(header) = candidates.into_iter().max_by_key(worth) else { return Ok(None) };
+        match header.column()? {
+            column if others.contains(&column) => Err(ListFault::NoNissColumn),
+            column => Ok(Some((header, column))),
+        }
+    }
+
+    /// Whether a row has one cell, and a later one several.
+    fn is_title(&self, row: &SampleRow) -> bool {
+        row.filled() == 1 && self.rows.iter().any(|other| other.line > row.line && other.filled() > 1)
+    }
+
     /// The one column whose values are numbers.
     fn layout_by_values(&self) -> Result<Layout, ListFault> {
-        let header_line = self.rows.first().filter(|row| is_unknown_header(row)).map_or(0, |row| row.line);
+        let above = self.rows.iter().take(HEADER_SEARCH);
+        let titles = above.clone().take_while(|row| is_unknown_header(row) && self.is_title(row)).count();
+        let header = above.skip(titles).take(1).find(|row| is_unknown_header(row));
+        let header_line =
+            header.or(titles.checked_sub(1).and_then(|last| self.rows.get(last))).map_or(0, |row| row.line);
         let data = || self.rows.iter().filter(|row| row.line > header_line);
         let columns = data().map(|row| row.cells.len()).max().unwrap_or(0);
-        let mut valid = Vec::new();
-        let mut alike = Vec::new();
+        let (mut valid, mut at_fault, mut alike) = (Vec::new(), Vec::new(), Vec::new());
         for column in 0..columns {
             let cells = || data().filter_map(|row| row.cells.get(column)).map(|cell| cell.as_bytes());
             let filled = cells().filter(|cell| Cell::read(cell) != Cell::Empty).count();
             let good = cells().filter(|cell| matches!(Cell::read(cell), Cell::Valid { .. })).count();
+            let faulty = cells().filter(|cell| Cell::is_number_at_fault(cell)).count();
             let like = cells().filter(|cell| Cell::looks_like_number(cell)).count();
             // Two in a hundred numbers of eleven digits pass by chance: a column of numbers does so mostly.
             if good > 0 && good * 2 >= filled {
                 valid.push(column);
             }
+            // Rounded, or with wrong check digits: that is nothing else's, as dates and telephones may be.
+            if faulty > 0 && (good + faulty) * 2 >= filled {
+                at_fault.push(column);
+            }
             if like > 0 && like * 2 >= filled {
                 alike.push(column);
             }
         }
-        let candidates = if valid.is_empty() { alike } else { valid };
+        let candidates = [valid, at_fault, alike].into_iter().find(|columns| !columns.is_empty()).unwrap_or_default();
         match candidates.as_slice() {
             [] => Err(ListFault::NoNissColumn),
             [column] => Ok(Layout { column: *column, columns, header_line }),
@@ -122,6 +169,17 @@ impl Sample {
     }
 }
 
+impl SampleRow {
+    /// Cells that hold something.
+    fn filled(&self) -> usize {
+        self.cells.iter().filter(|cell| Cell::read(cell.as_bytes()) != Cell::Empty).count()
+    }
+}
+
+fn is_valid(cell: &str) -> bool {
+    matches!(Cell::read(cell.as_bytes()), Cell::Valid { .. })
+}
+
 /// Whether a header names the child's number, for choosing the delimiter.
 pub fn names_number(cell: &str) -> bool {
     rank(cell).is_some() || is_other(cell)
@@ -131,20 +189,32 @@ pub fn names_number(cell: &str) -> bool {
 struct Header<'a> {
     row: &'a SampleRow,
     ranks: Vec<(usize, Rank)>,
+    /// The columns of other persons' numbers.
+    others: Vec<usize>,
 }
 
 impl<'a> Header<'a> {
     fn read(row: &'a SampleRow) -> Option<Self> {
         let ranks: Vec<_> =
             row.cells.iter().enumerate().filter_map(|(at, cell)| rank(cell).map(|rank| (at, rank))).collect();
-        let named = !ranks.is_empty() || row.cells.iter().any(|cell| is_other(cell));
-        named.then_some(Self { row, ranks })
+        let others: Vec<_> =
+            row.cells.iter().enumerate().filter_map(|(at, cell)| is_other(cell).then_some(at)).collect();
+        (!ranks.is_empty() || !others.is_empty()).then_some(Self { row, ranks, others })
+    }
+
+    fn best_rank(&self) -> Option<Rank> {
+        self.ranks.iter().map(|(_, rank)| *rank).max()
+    }
+
+    /// The columns of the best rank.
+    fn best(&self) -> Vec<usize> {
+        let best = self.best_rank();
+        self.ranks.iter().filter(|(_, rank)| Some(*rank) == best).map(|(at, _)| *at).collect()
     }
 
     fn column(&self) -> Result<usize, ListFault> {
-        let best = self.ranks.iter().map(|(_, rank)| *rank).max().ok_or(ListFault::NoNissColumn)?;
-        let chosen: Vec<usize> = self.ranks.iter().filter(|(_, rank)| *rank == best).map(|(at, _)| *at).collect();
-        match chosen.as_slice() {
+        match self.best().as_slice() {
+            [] => Err(ListFault::NoNissColumn),
             [column] => Ok(*column),
             several => Err(ListFault::AmbiguousColumns {
                 columns: several.iter().map(|column| place(*column)).collect(),
@@ -213,9 +283,17 @@ fn words(header: &str) -> Vec<String> {
 
 /// Whether words, or neighbours among them joined, are a name of the number: `rijksregister nr.`, `R.R.N.`.
 fn has_name(words: &[String]) -> bool {
+    has(words, |name| among(NAMES, name))
+}
+
+/// Whether one of these names is nothing else's.
+fn has_strong_name(words: &[String]) -> bool {
+    has(words, |name| among(NAMES, name) && !among(WEAK_NAMES, name))
+}
+
+fn has(words: &[String], is_name: impl Fn(&str) -> bool) -> bool {
     (0..words.len()).any(|from| {
-        (from + 1..=words.len().min(from + 4))
-            .any(|to| words.get(from..to).is_some_and(|part| among(NAMES, &part.concat())))
+        (from + 1..=words.len().min(from + 4)).any(|to| words.get(from..to).is_some_and(|part| is_name(&part.concat())))
     })
 }
 
@@ -247,6 +325,9 @@ fn rank(header: &str) -> Option<Rank> {
     }
     if words.iter().any(|word| among(CHILD, word)) {
         return Some(Rank::Child);
+    }
+    if !has_strong_name(&words) {
+        return Some(Rank::Weak);
     }
     let plain = words.iter().all(|word| among(NAMES, word) || among(FILLERS, word) || word.len() == 1);
     Some(if plain { Rank::Exact } else { Rank::Loose })
@@ -341,6 +422,53 @@ mod tests {
     }
 
     #[test]
+    fn a_title_that_names_the_number_is_no_header() {
+        for (rows, column, header_line) in [
+            (
+                &[
+                    &["Rijksregisternummers kinderen Bree", "", ""][..],
+                    &["Naam", "Voornaam", "RN"],
+                    &["A", "J", "00012556777"],
+                ][..],
+                2,
+                2,
+            ),
+            (&[&["Rijksregisternummers ouders en kinderen", ""], &["Naam", "Nummer"], &["Jan", "00012556777"]], 1, 2),
+            (&[&["Rijksregisternummers", ""], &["Jan", "00012556777"]], 1, 1),
+            (&[&["INSZ", ""], &["00012556777", "Jan"]], 0, 1),
+            (&[&["Rijksregisternummers"], &["INSZ"], &["00012556777"]], 0, 2),
+            (&[&["Naam", "Nationaal nr"], &["Jan", "00012556777"]], 1, 1),
+        ] {
+            let layout = sample(rows).layout().map(|layout| (layout.column, layout.header_line));
+            assert_eq!(layout, Ok((column, header_line)), "{rows:?}");
+        }
+    }
+
+    #[test]
+    fn a_remark_in_a_row_without_a_number_is_no_header() {
+        let (jan, an) = (["Jan", "", "rijksregisternummer aangevraagd"], ["An", "17073003384", ""]);
+        for remark in [jan, ["Jan", "niss aangevraagd", ""], ["Jan", "", "NISS moeder onbekend"]] {
+            let layout = sample(&[&["Naam", "INSZ", "Opmerking"], &remark, &an]).layout();
+            assert_eq!(layout, Ok(Layout { column: 1, columns: 3, header_line: 1 }), "{remark:?}");
+        }
+        // Parents' numbers are never taken for the children's, whatever a row says.
+        let parents = sample(&[&["Naam", "NISS moeder"], &["Jan", "niss onbekend"], &["An", "17073003384"]]).layout();
+        assert_eq!(parents, Err(ListFault::NoNissColumn));
+    }
+
+    #[test]
+    fn a_name_that_an_address_has_too_gives_way() {
+        for (header, column) in [
+            (&["Naam", "Bisnummer", "Rijksregisternummer"][..], 2),
+            (&["Naam", "bis nr", "Rijksregisternummer burger"], 2),
+            (&["Naam", "Bisnummer", "x"], 1),
+        ] {
+            assert_eq!(sample(&[header]).layout().map(|layout| layout.column), Ok(column), "{header:?}");
+        }
+        assert_eq!(rank("Rijksregister- of bisnummer"), Some(Rank::Exact));
+    }
+
+    #[test]
     fn without_a_name_the_values_decide() {
         for (rows, expected) in [
             (&[&["00012556777"][..]][..], Ok((0, 0))),
@@ -348,6 +476,7 @@ mod tests {
             (&[&["voornaam", "getal"], &["Jan", "00012556777"]], Ok((1, 1))),
             (&[&["1,70730E+10"]], Ok((0, 0))),
             (&[&["12345678901"]], Ok((0, 0))),
+            (&[&["Naam", "Nummer", "Geboren"], &["Jan", "1,70730E+10", "30/07/2017"]], Ok((1, 1))),
             (&[&["Jan", "An"]], Err(ListFault::NoNissColumn)),
             (&[], Err(ListFault::Empty)),
             (

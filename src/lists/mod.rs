@@ -112,9 +112,6 @@ pub struct List {
     pub counts: Counts,
     /// The column of the numbers, from 1.
     pub column: u32,
-    /// Whether a text has no line end after its last row and that row holds no valid number. A list that ends inside
-    /// a number is refused ([`ListFault::CutOff`]); here the last row is something else, such as a total.
-    pub looks_cut_off: bool,
 }
 
 impl List {

@@ -116,6 +116,8 @@ impl Strings {
                         if strings.ends.len() == MOST_STRINGS {
                             return Err(ListFault::WorkbookTooLarge { what: "strings", limit: MOST_STRINGS as u64 });
                         }
+                        let start = strings.ends.last().copied().unwrap_or(0);
+                        unescape(&mut strings.text, start);
                         strings.ends.push(strings.text.len());
                     }
                     _ => {}
@@ -140,6 +142,8 @@ impl Strings {
 pub struct Row {
     /// Its number, from 1.
     pub line: u32,
+    /// Whether people do not see it.
+    pub hidden: bool,
     text: Zeroizing<String>,
     cells: Vec<(usize, std::ops::Range<usize>)>,
 }
@@ -162,6 +166,7 @@ impl Row {
     }
 
     fn clear(&mut self) {
+        self.hidden = false;
         self.text.clear();
         self.cells.clear();
     }
@@ -193,11 +198,16 @@ impl<'a> Rows<'a> {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "row" => {
                         row.clear();
-                        let given = self.xml.attribute(&element, "r")?;
-                        self.line = match given {
-                            Some(line) => line.parse().map_err(|_| damaged(SHEET, "a row's number"))?,
-                            None => self.line.saturating_add(1),
-                        };
+                        self.line = self.line.saturating_add(1);
+                        for attribute in element.attributes().with_checks(false) {
+                            let attribute = attribute.map_err(|_| damaged(SHEET, "not well-formed XML"))?;
+                            let value = &attribute.value;
+                            match attribute.key.as_ref() {
+                                "r" => self.line = value.parse().map_err(|_| damaged(SHEET, "a row's number"))?,
+                                "hidden" => row.hidden = matches!(&**value, "1" | "true"),
+                                _ => {}
+                            }
+                        }
                         column = 0;
                     }
                     "c" => {
@@ -303,10 +313,32 @@ impl<'a> Rows<'a> {
                 row.text.truncate(start);
                 row.text.push_str("ja/nee");
             }
-            Kind::Text | Kind::Inline => {}
+            Kind::Text | Kind::Inline => unescape(&mut row.text, start),
         }
         Ok(())
     }
+}
+
+/// Puts characters in the place of their escapes `_x000D_`, which stand for what XML cannot hold, from `start` on
+/// (`ST_Xstring`, section 22.9.2.19). The text only becomes shorter, and stays where it is.
+fn unescape(text: &mut String, start: usize) {
+    let Some(escaped) =
+        text.get(start..).filter(|text| text.contains("_x")).map(|text| Zeroizing::new(text.to_owned()))
+    else {
+        return;
+    };
+    text.truncate(start);
+    let mut rest = escaped.as_str();
+    while let Some(at) = rest.find("_x") {
+        let (before, from) = rest.split_at(at);
+        text.push_str(before);
+        let character = from.get(2..6).filter(|_| from.as_bytes().get(6) == Some(&b'_'));
+        let character = character.and_then(|code| u32::from_str_radix(code, 16).ok()).and_then(char::from_u32);
+        let (shown, length) = character.map_or_else(|| ('_', 1), |character| (character, 7));
+        text.push(shown);
+        rest = from.get(length..).unwrap_or_default();
+    }
+    text.push_str(rest);
 }
 
 /// How a cell's value is stored (`ST_CellType`, section 18.18.11).
@@ -362,6 +394,26 @@ mod tests {
             read.push((row.line, (0..row.width()).map(|at| row.cell(at).to_owned()).collect()));
         }
         Ok(read)
+    }
+
+    #[test]
+    fn escapes_of_what_xml_cannot_hold_are_read() {
+        for (escaped, text) in [
+            ("17073003384_x000D_", "17073003384\r"),
+            ("_x005F_x000D_", "_x000D_"),
+            ("a_x0041__x0042_", "aAB"),
+            ("_x00_x12345_é_x", "_x00_x12345_é_x"),
+            ("_xD800_", "_xD800_"),
+        ] {
+            let mut read = format!("_x0041_{escaped}");
+            unescape(&mut read, 7);
+            assert_eq!(read, format!("_x0041_{text}"));
+        }
+        let (strings, sheet) = (
+            "<sst><si><t>a_x0041_</t></si><si><t>_x0042_</t></si></sst>",
+            "<worksheet><row><c t='s'><v>1</v></c><c t='inlineStr'><is><t>_x0043_</t></is></c></row></worksheet>",
+        );
+        assert_eq!(rows(sheet, strings).unwrap(), [(1, vec!["B".to_owned(), "C".to_owned()])]);
     }
 
     #[test]

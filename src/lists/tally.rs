@@ -86,7 +86,7 @@ impl Tally {
     }
 
     /// The list, when its limits are kept.
-    pub fn finish(mut self, looks_cut_off: bool, ignored_sheets: usize) -> Result<List, ListFault> {
+    pub fn finish(mut self, ignored_sheets: usize) -> Result<List, ListFault> {
         let Counts { rows, invalid, .. } = self.counts;
         if rows == 0 {
             return Err(ListFault::Empty);
@@ -103,7 +103,7 @@ impl Tally {
         self.remarks.sort_by_key(|remark| remark.line);
         let counts = Counts { ignored_sheets, distinct: self.children.len(), ..self.counts };
         let Self { children, remarks, column, .. } = self;
-        Ok(List { children, ascending, remarks, counts, column, looks_cut_off })
+        Ok(List { children, ascending, remarks, counts, column })
     }
 
     /// Keeps each number at its first place, and gives them in order.
@@ -166,7 +166,7 @@ mod tests {
         for (line, cell) in (1..).zip(cells) {
             tally.row(line, Cell::read(cell.as_bytes()));
         }
-        tally.finish(false, 0)
+        tally.finish(0)
     }
 
     #[test]

@@ -22,8 +22,11 @@ use crate::domain::{Niss, niss::DIGITS};
 /// Longest quoted cell, bytes: an address over several lines fits easily.
 const LONGEST_QUOTED: usize = 4096;
 
-/// Delimiters, in the order in which they are believed: a comma also stands inside names and amounts.
-const DELIMITERS: [u8; 4] = [b';', b'\t', b'|', b','];
+/// Delimiters that stand for nothing else, in the order in which they are believed.
+const DELIMITERS: [u8; 3] = [b';', b'\t', b'|'];
+
+/// A delimiter that also stands inside titles, names and amounts.
+const COMMA: u8 = b',';
 
 /// Rows looked at to find the delimiter.
 const DELIMITER_ROWS: usize = 64;
@@ -47,8 +50,8 @@ pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<Li
     let above = layout.header_line.max(u32::from(shape.declared));
     let Some((first, second)) = shape.halves(text, above) else {
         let mut tally = new_tally(text);
-        let counted = Part { shape, layout, text, above }.count(&mut tally)?;
-        return tally.finish(counted.looks_cut_off, 0);
+        Part { shape, layout, text, above }.count(&mut tally)?;
+        return tally.finish(0);
     };
     let (mut one, mut other) = (new_tally(text), new_tally(second));
     let first = Part { shape, layout, text: first, above };
@@ -59,15 +62,15 @@ pub fn read(bytes: &[u8], name: &str, limits: &Limits, today: Date) -> Result<Li
         let in_first = first.count(&mut one);
         (in_first, on_other_core.map(ScopedJoinHandle::join))
     });
-    let lines_before = in_first?.lines;
+    let lines_before = in_first?;
     let in_second = in_second.ok().and_then(Result::ok).unwrap_or_else(|| {
         // No thread was to be had, or it stopped half-way.
         other = new_tally(second.text);
         second.count(&mut other)
     });
-    let looks_cut_off = in_second.map_err(|fault| fault.below(lines_before))?.looks_cut_off;
+    in_second.map_err(|fault| fault.below(lines_before))?;
     one.add(other, lines_before);
-    one.finish(looks_cut_off, 0)
+    one.finish(0)
 }
 
 /// Some of a text's rows, one after the other.
@@ -80,18 +83,10 @@ struct Part<'a> {
     above: u32,
 }
 
-/// What was found in some of a text's rows, beside what went to the tally.
-struct Counted {
-    /// Its lines; the last may have no end.
-    lines: u32,
-    looks_cut_off: bool,
-}
-
 impl Part<'_> {
-    /// Adds its rows.
-    fn count(self, tally: &mut Tally) -> Result<Counted, ListFault> {
+    /// Adds its rows, and says how many lines it has; the last may have no end.
+    fn count(self, tally: &mut Tally) -> Result<u32, ListFault> {
         let Self { shape, layout, .. } = self;
-        let mut looks_cut_off = false;
         let mut records = shape.records_from(self.text);
         loop {
             if layout.column == 0 && records.line > self.above {
@@ -109,15 +104,15 @@ impl Part<'_> {
                 continue;
             }
             if !record.ended && !matches!(cell, Cell::Valid { .. }) {
-                let is_last = shape.cells(record.bytes).count() == layout.column + 1;
-                if is_last && Cell::is_fragment(raw) {
+                // It stops before its number, or within it; a total or the like has as many cells as the rows above.
+                let cells = shape.cells(record.bytes).count();
+                if cells <= layout.column || (cells == layout.column + 1 && Cell::is_fragment(raw)) {
                     return Err(ListFault::CutOff { line: record.line });
                 }
-                looks_cut_off = true;
             }
             tally.row(record.line, cell);
         }
-        Ok(Counted { lines: records.line.saturating_sub(1), looks_cut_off })
+        Ok(records.line.saturating_sub(1))
     }
 }
 
@@ -169,13 +164,18 @@ impl Shape {
             })
         };
         let stands_in_most = |delimiter: u8| {
-            let with = rows().filter(|row| memchr(delimiter, row).is_some() && !is_decimal(row)).count();
-            with > 0 && with * 2 >= rows().count()
+            let with = || rows().filter(|row| memchr(delimiter, row).is_some());
+            // One row with another comma is a title.
+            let decimals = with().filter(|row| is_decimal(row)).count();
+            let is_decimals = delimiter == COMMA && decimals > 0 && with().count() <= decimals + 1;
+            !is_decimals && with().count() * 2 >= rows().count().max(1)
         };
-        DELIMITERS
-            .into_iter()
-            .find(|delimiter| cuts_out_name(*delimiter))
-            .or_else(|| DELIMITERS.into_iter().find(|delimiter| stands_in_most(*delimiter)))
+        let strong = |is_it: &dyn Fn(u8) -> bool| DELIMITERS.into_iter().find(|delimiter| is_it(*delimiter));
+        let comma = |is_it: bool| is_it.then_some(COMMA);
+        strong(&cuts_out_name)
+            .or_else(|| comma(cuts_out_name(COMMA) && stands_in_most(COMMA)))
+            .or_else(|| strong(&stands_in_most))
+            .or_else(|| comma(cuts_out_name(COMMA) || stands_in_most(COMMA)))
     }
 
     /// The lines as they are, quotes or not.
@@ -256,7 +256,8 @@ fn is_decimal(row: &[u8]) -> bool {
     let text = text.trim();
     is_rounded(text)
         || text.split_once(',').is_some_and(|(whole, zeros)| {
-            whole.bytes().all(|byte| byte.is_ascii_digit()) && zeros.bytes().all(|byte| byte == b'0')
+            let is_whole = whole.bytes().all(|byte| byte.is_ascii_digit());
+            is_whole && !zeros.is_empty() && zeros.bytes().all(|byte| byte == b'0')
         })
 }
 

@@ -1,12 +1,13 @@
 //! Lists that are workbooks (`.xlsx`), opened within bounds.
 //!
-//! A workbook is a ZIP file, and sizes declared in it can lie. Every entry is inflated through a counting reader
-//! first, with a limit of its own and one for all; only then is XML looked at, from memory that is wiped afterwards.
+//! A workbook is a ZIP file, and sizes declared in it can lie. A part that is needed is inflated through a counting
+//! reader first, with a limit of its own and one for all; only then is XML looked at, from memory that is wiped
+//! afterwards. Parts that no list needs (pictures, styles, pivot tables) are left as they are.
 //! A ready-made reader was not used: those at hand reserve what a file declares, multiply styles by the cells that use
 //! them, and leave the text of cells behind in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::HashMap,
     io::{Cursor, Read},
 };
 
@@ -22,20 +23,21 @@ use super::{
     tally::Tally,
 };
 
-/// Entries of the ZIP file: a workbook has four and then a few for each sheet.
-pub const MOST_ENTRIES: usize = 64;
+/// Entries of the ZIP file: a workbook has ten, and up to seven for each sheet with tables, remarks and a printer.
+pub const MOST_ENTRIES: usize = 256;
 
-/// One sheet, inflated: half a million rows of one column are some 25 MiB.
-pub const SHEET_BYTES: usize = 64 << 20;
+/// One sheet, inflated: half a million rows of one column are some 25 MiB, the largest city's children with twelve columns
+/// some 75.
+pub const SHEET_BYTES: usize = 128 << 20;
 
 /// The strings that cells share, inflated.
 pub const STRINGS_BYTES: usize = 32 << 20;
 
-/// Any other entry, inflated: styles, themes, a logo.
+/// Any other part, inflated: which sheets there are, and where.
 pub const OTHER_BYTES: usize = 8 << 20;
 
-/// All entries together, inflated: a sheet and its strings at their largest, and a rest.
-pub const TOTAL_BYTES: usize = 128 << 20;
+/// All parts that are looked at, inflated: a sheet and its strings at their largest, and a rest.
+pub const TOTAL_BYTES: usize = 192 << 20;
 
 /// Inflated at a time.
 const CHUNK_BYTES: usize = 64 << 10;
@@ -45,27 +47,39 @@ pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-/// Reads a list that is a workbook: its first visible sheet that has a column of numbers, or its only sheet.
+/// Reads a list that is a workbook: its first visible sheet with a column that holds numbers. Where none does, the first
+/// that has a column for them tells what is wrong with it.
 pub fn read(bytes: &[u8], limits: &Limits, today: Date) -> Result<List, ListFault> {
-    let parts = Parts::inflate(bytes)?;
-    let (sheets, strings) = parts.sheets()?;
+    let mut parts = Parts::open(bytes)?;
+    let Sheets { paths, strings } = parts.sheets()?;
+    let (mut chosen, mut spare) = (None, None);
     let mut fault = ListFault::Empty;
-    let mut chosen = None;
-    let mut ignored = 0;
-    for bytes in sheets {
-        match (&chosen, sample(bytes, &strings)?.layout()) {
-            (None, Ok(layout)) => chosen = Some((bytes, layout)),
-            (_, Err(ListFault::Empty)) => {}
-            (Some(_), _) => ignored += 1,
-            (None, Err(refusal @ ListFault::AmbiguousColumns { .. })) => return Err(refusal),
-            (None, Err(refusal)) => {
+    let mut filled = 0;
+    for path in paths {
+        let missing = ListFault::Workbook { part: "worksheet", what: "it is missing" };
+        let bytes = parts.part(&path, SHEET)?.ok_or(missing)?;
+        let sample = sample(&bytes, &strings)?;
+        let layout = sample.layout();
+        filled += usize::from(layout != Err(ListFault::Empty));
+        if chosen.is_some() {
+            continue;
+        }
+        match layout {
+            Ok(layout) if sample.holds_number([layout.column].into_iter()) => chosen = Some((bytes, layout)),
+            Ok(layout) if spare.is_none() => spare = Some((bytes, layout)),
+            Ok(_) | Err(ListFault::Empty) => {}
+            Err(refusal) => {
+                if let ListFault::AmbiguousColumns { columns, .. } = &refusal
+                    && sample.holds_number(columns.iter().map(|column| (*column as usize).saturating_sub(1)))
+                {
+                    return Err(refusal);
+                }
                 fault = refusal;
-                ignored += 1;
             }
         }
     }
-    let (bytes, layout) = chosen.ok_or(fault)?;
-    tally(bytes, &strings, layout, limits, today)?.finish(false, ignored)
+    let (bytes, layout) = chosen.or(spare).ok_or(fault)?;
+    tally(&bytes, &strings, layout, limits, today)?.finish(filled.saturating_sub(1))
 }
 
 fn sample(bytes: &[u8], strings: &Strings) -> Result<Sample, ListFault> {
@@ -85,26 +99,51 @@ fn tally(bytes: &[u8], strings: &Strings, layout: Layout, limits: &Limits, today
     let mut rows = Rows::new(bytes, strings)?;
     let mut row = Row::default();
     let mut tally = Tally::new(layout, 0, limits, today);
+    let mut hidden = 0;
     while rows.read(&mut row)? {
         if row.line > layout.header_line && !row.is_blank() {
+            hidden += usize::from(row.hidden);
             tally.row(row.line, Cell::read(row.cell(layout.column).as_bytes()));
         }
     }
-    Ok(tally)
+    if hidden == 0 { Ok(tally) } else { Err(ListFault::HiddenRows { rows: hidden }) }
 }
 
-/// The XML parts of a workbook, inflated, by their paths in lower case.
-struct Parts(BTreeMap<String, Zeroizing<Vec<u8>>>);
+/// How large a part may be when it is inflated, and what it is.
+#[derive(Clone, Copy)]
+struct Size {
+    most: usize,
+    what: &'static str,
+}
 
-impl Parts {
-    fn inflate(bytes: &[u8]) -> Result<Self, ListFault> {
+const SHEET: Size = Size { most: SHEET_BYTES, what: "bytes of a sheet" };
+const STRINGS: Size = Size { most: STRINGS_BYTES, what: "bytes of strings" };
+const OTHER: Size = Size { most: OTHER_BYTES, what: "bytes of another part" };
+
+/// The parts of a workbook, inflated when they are asked for.
+struct Parts<'a> {
+    archive: ZipArchive<Cursor<&'a [u8]>>,
+    /// Their places, by their paths in lower case.
+    places: HashMap<String, usize>,
+    /// Bytes that may still be inflated.
+    left: usize,
+}
+
+/// The sheets to look at, in their order, and the strings that they share.
+struct Sheets {
+    paths: Vec<String>,
+    strings: Strings,
+}
+
+impl<'a> Parts<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, ListFault> {
         let too_many = ListFault::WorkbookTooLarge { what: "entries", limit: MOST_ENTRIES as u64 };
         // Before anything is built for them: each entry has this mark, and compressed data hardly ever holds it.
         if memchr::memmem::find_iter(bytes, b"PK\x01\x02").nth(2 * MOST_ENTRIES).is_some() {
             return Err(too_many);
         }
-        let damaged = |what| ListFault::Workbook { part: "zip", what };
-        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| damaged("no complete ZIP file"))?;
+        let damaged = ListFault::Workbook { part: "zip", what: "no complete ZIP file" };
+        let mut archive = ZipArchive::new(Cursor::new(bytes)).map_err(|_| damaged)?;
         let names: Vec<String> = archive.file_names_raw().map(path).collect();
         if let Some(seems) = other_than_workbook(&names, &mut archive) {
             return Err(ListFault::NotAList { seems });
@@ -112,64 +151,65 @@ impl Parts {
         if names.len() > MOST_ENTRIES {
             return Err(too_many);
         }
-        let mut parts = BTreeMap::new();
-        let mut left = TOTAL_BYTES;
-        for at in 0..names.len() {
-            let entry = archive.by_index(at).map_err(|_| damaged("an entry is encrypted or of an unknown method"))?;
-            let name = path(entry.name_raw());
-            let content = inflate(entry, &name, left)?;
-            left = left.saturating_sub(content.length);
-            if let Some(kept) = content.kept {
-                parts.entry(name).or_insert(kept);
-            }
+        let mut places = HashMap::new();
+        for (place, name) in names.into_iter().enumerate() {
+            // Of two with one name the first counts.
+            places.entry(name).or_insert(place);
         }
-        Ok(Self(parts))
+        Ok(Self { archive, places, left: TOTAL_BYTES })
     }
 
-    /// The sheets to look at, in their order, and the strings that they share.
-    fn sheets(&self) -> Result<(Vec<&[u8]>, Strings), ListFault> {
-        let workbook = self.workbook()?;
+    fn sheets(&mut self) -> Result<Sheets, ListFault> {
+        let (workbook, content) = self.workbook()?;
         let folder = workbook.rsplit_once('/').map_or("", |(folder, _)| folder);
         let file = workbook.rsplit('/').next().unwrap_or_default();
-        let relationships = match self.part(&format!("{folder}/_rels/{file}.rels")) {
-            Some(bytes) => sheet::relationships(bytes)?,
+        let relationships = match self.part(&format!("{folder}/_rels/{file}.rels"), OTHER)? {
+            Some(bytes) => sheet::relationships(&bytes)?,
             None => return Err(ListFault::Workbook { part: "workbook.xml.rels", what: "it is missing" }),
         };
-        let listed = sheet::sheets(self.part(&workbook).unwrap_or_default())?;
+        let listed = sheet::sheets(&content)?;
         let alone = listed.len() == 1;
-        let (mut paths, mut sheets) = (Vec::new(), Vec::new());
+        let mut paths = Vec::new();
         for entry in listed.iter().filter(|entry| entry.visible || alone) {
             let relationship = relationships.iter().find(|relationship| relationship.id == entry.relationship);
             // Charts and dialogues are sheets too.
             if let Some(worksheet) = relationship.filter(|relationship| relationship.kind == "worksheet") {
                 let path = resolve(folder, &worksheet.target);
-                let bytes = self.part(&path).ok_or(ListFault::Workbook { part: "worksheet", what: "it is missing" })?;
                 // Listed sixty times, one large sheet would be read sixty times.
                 if !paths.contains(&path) {
                     paths.push(path);
-                    sheets.push(bytes);
                 }
             }
         }
         let strings = relationships.iter().find(|relationship| relationship.kind == "sharedStrings");
-        let strings = strings.and_then(|strings| self.part(&resolve(folder, &strings.target)));
-        Ok((sheets, strings.map_or_else(|| Ok(Strings::default()), Strings::read)?))
+        let strings = match strings {
+            Some(strings) => self.part(&resolve(folder, &strings.target), STRINGS)?,
+            None => None,
+        };
+        Ok(Sheets { paths, strings: strings.map_or_else(|| Ok(Strings::default()), |bytes| Strings::read(&bytes))? })
     }
 
-    fn part(&self, path: &str) -> Option<&[u8]> {
-        self.0.get(path.trim_start_matches('/')).map(|bytes| bytes.as_slice())
+    /// A part, inflated within its size; none when there is none of that path.
+    fn part(&mut self, path: &str, size: Size) -> Result<Option<Zeroizing<Vec<u8>>>, ListFault> {
+        let Some(place) = self.places.get(path.trim_start_matches('/')) else { return Ok(None) };
+        let damaged = ListFault::Workbook { part: "zip", what: "an entry is encrypted or of an unknown method" };
+        let entry = self.archive.by_index(*place).map_err(|_| damaged)?;
+        let content = inflate(entry, size, self.left)?;
+        self.left = self.left.saturating_sub(content.len());
+        Ok(Some(content))
     }
 
-    /// The path of the workbook's main part.
-    fn workbook(&self) -> Result<String, ListFault> {
+    /// The workbook's main part, with its path.
+    fn workbook(&mut self) -> Result<(String, Zeroizing<Vec<u8>>), ListFault> {
         let missing = ListFault::Workbook { part: "workbook.xml", what: "it is missing" };
-        let named = match self.part("_rels/.rels") {
-            Some(bytes) => sheet::relationships(bytes)?,
+        let named = match self.part("_rels/.rels", OTHER)? {
+            Some(bytes) => sheet::relationships(&bytes)?,
             None => Vec::new(),
         };
         let named = named.iter().find(|relationship| relationship.kind == "officeDocument");
         let path = named.map_or_else(|| "xl/workbook.xml".to_owned(), |named| resolve("", &named.target));
-        if self.part(&path).is_some() { Ok(path) } else { Err(missing) }
+        let content = self.part(&path, OTHER)?.ok_or(missing)?;
+        Ok((path, content))
     }
 }
 
@@ -216,46 +256,26 @@ fn other_than_workbook(names: &[String], archive: &mut ZipArchive<Cursor<&[u8]>>
     (!workbook).then_some(Seems::Archive)
 }
 
-/// An entry after it was inflated.
-struct Content {
-    length: usize,
-    /// The bytes of XML parts; pictures and the like are only counted.
-    kept: Option<Zeroizing<Vec<u8>>>,
-}
-
-fn inflate(mut entry: ZipFile<'_, Cursor<&[u8]>>, name: &str, left: usize) -> Result<Content, ListFault> {
-    let file = name.rsplit('/').next().unwrap_or_default();
-    let (own, what) = if name.contains("/worksheets/") && !name.contains("/_rels/") {
-        (SHEET_BYTES, "bytes of a sheet")
-    } else if file == "sharedstrings.xml" {
-        (STRINGS_BYTES, "bytes of strings")
-    } else {
-        (OTHER_BYTES, "bytes of another part")
-    };
-    let (limit, what) = if left < own { (left, "bytes of the workbook") } else { (own, what) };
-    let keep = matches!(file.rsplit('.').next(), Some("xml" | "rels"));
+fn inflate(mut entry: ZipFile<'_, Cursor<&[u8]>>, size: Size, left: usize) -> Result<Zeroizing<Vec<u8>>, ListFault> {
+    let (most, what, limit) =
+        if left < size.most { (left, "bytes of the workbook", TOTAL_BYTES) } else { (size.most, size.what, size.most) };
     // A buffer that moved would leave a copy behind, so it gets its whole size first, within the limit.
-    let declared = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(limit);
-    let mut kept = Zeroizing::new(Vec::with_capacity(if keep { declared } else { 0 }));
+    let declared = usize::try_from(entry.size()).unwrap_or(usize::MAX).min(most);
+    let mut content = Zeroizing::new(Vec::with_capacity(declared));
     let mut chunk = Zeroizing::new(vec![0_u8; CHUNK_BYTES]);
-    let mut length = 0_usize;
     loop {
         let fault = |_| ListFault::Workbook { part: "zip", what: "an entry does not inflate" };
         let read = entry.read(&mut chunk).map_err(fault)?;
         if read == 0 {
-            break;
+            return Ok(content);
         }
-        length += read;
-        if length > limit {
-            let limit = if limit == left { TOTAL_BYTES } else { limit };
+        let length = content.len() + read;
+        if length > most {
             return Err(ListFault::WorkbookTooLarge { what, limit: limit as u64 });
         }
-        if keep && length > declared {
+        if length > declared {
             return Err(ListFault::Workbook { part: "zip", what: "an entry is longer than it declares" });
         }
-        if keep {
-            kept.extend_from_slice(chunk.get(..read).unwrap_or_default());
-        }
+        content.extend_from_slice(chunk.get(..read).unwrap_or_default());
     }
-    Ok(Content { length, kept: keep.then_some(kept) })
 }

@@ -16,7 +16,12 @@ pub fn damaged(part: &'static str, what: &'static str) -> ListFault {
 pub struct Xml<'a> {
     reader: Reader<&'a [u8]>,
     part: &'static str,
+    /// Elements that are open.
+    depth: usize,
 }
+
+/// Elements within one another, at most: workbooks have some ten. The reader keeps the name of each.
+const DEEPEST: usize = 64;
 
 impl<'a> Xml<'a> {
     /// A stream over a part, which must be UTF-8.
@@ -27,12 +32,19 @@ impl<'a> Xml<'a> {
         // Pairs are checked below where they matter; names are compared without their namespace's prefix.
         config.check_end_names = false;
         config.expand_empty_elements = true;
-        Ok(Self { reader, part })
+        Ok(Self { reader, part, depth: 0 })
     }
 
     /// The next event; the end of the part is one.
     pub fn next(&mut self) -> Result<Event<'a>, ListFault> {
-        self.reader.read_event().map_err(|_| damaged(self.part, "not well-formed XML"))
+        let event = self.reader.read_event().map_err(|_| damaged(self.part, "not well-formed XML"))?;
+        match event {
+            Event::Start(_) if self.depth == DEEPEST => return Err(damaged(self.part, "elements too deep in others")),
+            Event::Start(_) => self.depth += 1,
+            Event::End(_) => self.depth = self.depth.saturating_sub(1),
+            _ => {}
+        }
+        Ok(event)
     }
 
     /// The value of an attribute, by its name without prefix.

@@ -24,6 +24,7 @@ fn list_reason(code: &str) -> Option<&'static str> {
         "list-encrypted-workbook" => "rekenblad met wachtwoord",
         "list-workbook" => "onleesbaar rekenblad",
         "list-workbook-too-large" => "te groot rekenblad",
+        "list-hidden-rows" => "verborgen rijen",
         "list-too-many-rows" => "te veel rijen",
         "list-too-many-invalid" => "te veel ongeldige nummers",
         "list-cut-off" => "de lijst is afgebroken",

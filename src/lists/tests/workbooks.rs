@@ -45,6 +45,23 @@ fn by_hand(rows: &str, strings: &str) -> Vec<u8> {
     ])
 }
 
+/// The entries of a workbook with these rows, a sheet each.
+fn with_sheets_entries(sheets: &[String]) -> Vec<(String, String)> {
+    let of_each = |text: fn(usize) -> String| (0..sheets.len()).map(text).collect::<Vec<_>>().concat();
+    let listed = of_each(|at| format!("<sheet name='s{at}' r:id='r{at}'/>"));
+    let related = of_each(|at| format!("<Relationship Id='r{at}' Type='x/worksheet' Target='worksheets/s{at}.xml'/>"));
+    let sheet = |(at, rows)| (format!("xl/worksheets/s{at}.xml"), format!("<worksheet>{rows}</worksheet>"));
+    let mut entries: Vec<(String, String)> = sheets.iter().enumerate().map(sheet).collect();
+    entries.push(("xl/workbook.xml".to_owned(), format!("<workbook>{listed}</workbook>")));
+    entries.push(("xl/_rels/workbook.xml.rels".to_owned(), format!("<Relationships>{related}</Relationships>")));
+    entries
+}
+
+fn with_sheets(sheets: &[String]) -> Vec<u8> {
+    let entries = with_sheets_entries(sheets);
+    zipped(&entries.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect::<Vec<_>>())
+}
+
 fn zipped(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     for (name, content) in entries {
@@ -94,6 +111,49 @@ fn the_first_visible_sheet_with_numbers_is_read() {
     });
     let list = read_bytes(&bytes).unwrap();
     assert_eq!((numbers(&list), list.counts.ignored_sheets), (vec!["17073003384".to_owned()], 2));
+}
+
+#[test]
+fn a_sheet_of_explanations_is_passed_over() {
+    let list = |column: u16| {
+        workbook(|workbook| {
+            let notes = workbook.add_worksheet();
+            notes.write(0, 0, "Kolom")?.write(0, 1, "Betekenis")?;
+            notes.write(1, 0, "Rijksregisternummer")?.write(1, 1, "nummer van het kind")?;
+            let telephones = workbook.add_worksheet();
+            telephones.write(0, 0, "089 84 84 00")?.write(0, 1, "21/11/2026")?;
+            let sheet = workbook.add_worksheet();
+            sheet.write(0, column, "INSZ")?.write(1, column, "17073003384")?;
+            Ok(())
+        })
+    };
+    for column in [0, 3] {
+        let list = read_bytes(&list(column)).unwrap();
+        assert_eq!((numbers(&list), list.counts.ignored_sheets), (vec!["17073003384".to_owned()], 2));
+    }
+    // With no valid number anywhere, the sheet with a column for them says what is wrong.
+    let bytes = workbook(|workbook| {
+        workbook.add_worksheet().write(0, 0, "Uitleg")?;
+        workbook.add_worksheet().write(0, 0, "INSZ")?.write(1, 0, "1,70730E+10")?;
+        Ok(())
+    });
+    assert_eq!(read_bytes(&bytes).unwrap_err().code(), "list-too-many-invalid");
+}
+
+#[test]
+fn rows_that_a_filter_hides_are_neither_answered_nor_passed_over() {
+    let bytes = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        sheet.write(0, 0, "INSZ")?;
+        for (row, number) in (1..).zip(["17073003384", "19081300193", "23012300221"]) {
+            sheet.write(row, 0, number)?;
+        }
+        sheet.set_row_hidden(2)?.set_row_hidden(7)?;
+        Ok(())
+    });
+    let fault = read_bytes(&bytes).unwrap_err();
+    assert_eq!(fault, ListFault::HiddenRows { rows: 1 });
+    assert!(fault.explanation_nl().contains("is 1 rij verborgen"), "{}", fault.explanation_nl());
 }
 
 #[test]
@@ -152,7 +212,7 @@ fn bombs_are_refused_before_they_unpack() {
     for (what, bytes) in [
         ("bytes of a sheet", by_hand(&large(SHEET_BYTES + 1), "<sst/>")),
         ("bytes of strings", by_hand(cell, &large(STRINGS_BYTES + 1))),
-        ("bytes of another part", zipped(&[("xl/workbook.xml", ""), ("xl/media/a.png", &large(OTHER_BYTES + 1))])),
+        ("bytes of another part", zipped(&[("xl/workbook.xml", &large(OTHER_BYTES + 1))])),
         ("strings", by_hand(cell, &"<si/>".repeat(1_500_001))),
         ("cells", by_hand(&"<c/>".repeat(5_000_001), "<sst/>")),
         ("bytes of a row", {
@@ -177,11 +237,22 @@ fn bombs_are_refused_before_they_unpack() {
         let fault = read_bytes(&bytes).unwrap_err();
         assert!(matches!(fault, ListFault::WorkbookTooLarge { what: found, .. } if found == what), "{what}: {fault}");
     }
-    let sheets: Vec<String> = (0..5).map(|at| format!("xl/worksheets/sheet{at}.xml")).collect();
-    let content = large(30 << 20);
-    let many = zipped(&sheets.iter().map(|name| (name.as_str(), content.as_str())).collect::<Vec<_>>());
     let fault = ListFault::WorkbookTooLarge { what: "bytes of the workbook", limit: TOTAL_BYTES as u64 };
-    assert_eq!(read_bytes(&many), Err(fault));
+    assert_eq!(read_bytes(&with_sheets(&vec![large(50 << 20); 4])), Err(fault));
+    // A tag within a tag, and so on: the reader keeps the name of each.
+    let deep = ListFault::Workbook { part: "worksheet", what: "elements too deep in others" };
+    assert_eq!(read_bytes(&by_hand(&"<a>".repeat(1 << 20), "<sst/>")), Err(deep));
+}
+
+#[test]
+fn what_no_list_needs_is_not_unpacked() {
+    let sheet = "<row><c><v>17073003384</v></c></row>".to_owned();
+    let mut entries = with_sheets_entries(&[sheet]);
+    let pivot = " ".repeat(TOTAL_BYTES + 1);
+    entries.push(("xl/pivotCache/pivotCacheRecords1.xml".to_owned(), pivot));
+    entries.extend((0..200).map(|at| (format!("xl/printerSettings/printerSettings{at}.bin"), String::new())));
+    let entries: Vec<_> = entries.iter().map(|(name, content)| (name.as_str(), content.as_str())).collect();
+    assert_eq!(numbers(&read_bytes(&zipped(&entries)).unwrap()), ["17073003384"]);
 }
 
 #[test]
