@@ -3,9 +3,11 @@
 use std::{
     fs::File,
     io::{self, IoSlice},
+    num::NonZeroU64,
     os::unix::fs::FileExt,
 };
 
+use rustix::fs::Advice;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroize;
 
@@ -144,6 +146,11 @@ impl Drop for MemoryContent {
     }
 }
 
+/// What was written is given to the disk each time there is so much of it: at the end there is little left to wait for,
+/// and other files' synchronisations, those of the log above all, do not wait behind gigabytes. Large enough for a disk to
+/// write at its full speed.
+const WRITE_BACK_BYTES: u64 = 8 << 20;
+
 /// A sealed upload on disk, digested on the way as long as it comes in order.
 pub(super) struct DiskContent {
     file: File,
@@ -153,11 +160,13 @@ pub(super) struct DiskContent {
     /// Something was written again: from then on it is digested at the end only, or else two bytes now and then would
     /// have all of it read each time.
     rewritten: bool,
+    /// Up to here it was given to the disk, as long as it comes in order.
+    written_back: u64,
 }
 
 impl DiskContent {
     pub fn new(file: File, length: u64) -> Self {
-        Self { file, length, digest: Sha256::new(), digested: 0, rewritten: false }
+        Self { file, length, digest: Sha256::new(), digested: 0, rewritten: false, written_back: length }
     }
 
     pub fn file(&self) -> &File {
@@ -170,7 +179,7 @@ impl DiskContent {
 
     pub fn set_length(&mut self, length: u64) -> io::Result<()> {
         self.file.set_len(length)?;
-        self.length = length;
+        (self.length, self.written_back) = (length, self.written_back.min(length));
         if length < self.digested {
             self.restart_digest();
         }
@@ -193,7 +202,19 @@ impl DiskContent {
             self.restart_digest();
         }
         self.length = self.length.max(end);
+        self.write_back(end);
         Ok(())
+    }
+
+    /// Has the disk begin with what was written up to there, when it is enough.
+    fn write_back(&mut self, end: u64) {
+        let length = end.checked_sub(self.written_back).and_then(NonZeroU64::new);
+        if let Some(length) = length.filter(|length| length.get() >= WRITE_BACK_BYTES) {
+            // Linux writes what is dirty and keeps it meanwhile (posix_fadvise(2)). Only a hint: the upload's end waits for
+            // all of it.
+            let _ = rustix::fs::fadvise(&self.file, self.written_back, Some(length), Advice::DontNeed);
+            self.written_back = end;
+        }
     }
 
     /// The digest no longer follows the file.
@@ -301,6 +322,23 @@ mod tests {
             }
             assert_eq!(disk.finish_digest().unwrap(), <[u8; 32]>::from(Sha256::digest(&content)), "{order:?}");
         }
+    }
+
+    /// What was given to the disk stays what it was, and what is cut off and written anew is given to it again.
+    #[test]
+    fn a_long_upload_is_given_to_the_disk_as_it_comes() {
+        let mut disk = DiskContent::new(tempfile::tempfile().unwrap(), 0);
+        let piece = vec![7_u8; 3 << 20];
+        let write = |disk: &mut DiskContent| {
+            let offset = disk.length();
+            disk.write(offset, &[IoSlice::new(&piece)]).unwrap();
+            disk.written_back
+        };
+        let given: Vec<u64> = (0..5).map(|_| write(&mut disk) >> 20).collect();
+        assert_eq!(given, [0, 0, 9, 9, 9]);
+        disk.set_length(4 << 20).unwrap();
+        assert_eq!([write(&mut disk) >> 20, write(&mut disk) >> 20, write(&mut disk) >> 20], [4, 4, 13]);
+        assert_eq!(disk.finish_digest().unwrap(), <[u8; 32]>::from(Sha256::digest(vec![7_u8; 13 << 20])));
     }
 
     proptest! {
