@@ -69,22 +69,12 @@ fn text(item: &Item<'_>, sources: Option<&SourceCatalogue>) -> Option<String> {
     if niss::find_in(&text).is_some() {
         item.fault("`remittance` has a number that could be a person's", Some("leave it out"));
     }
-    let bare = letters(&text);
-    let named = sources.and_then(|sources| {
-        let mut all = sources.iter().map(|(_, source)| source);
-        all.find(|source| [&source.code, &source.name].iter().any(|name| bare.contains(&letters(name))))
-    });
+    let named = sources.and_then(|sources| sources.named_in(&text));
     if let Some(source) = named {
         let problem = format!("`remittance` {} names an allowance, {}", shown(&given), source.code);
         item.fault(problem, Some("a bank must not learn of it: name the premium instead"));
     }
     Some(text)
-}
-
-/// The letters of a text, in lower case and without accents: `Sociale  Toeslag` and `sociale_toeslag` are one.
-fn letters(text: &str) -> String {
-    let text = sepa::transliterated(text);
-    text.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 fn debtor(fields: &Fields<'_>) -> Option<Debtor> {

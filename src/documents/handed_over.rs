@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 
 use super::{csv, table::Wiped};
 use crate::{
-    domain::{Amount, Column, Iban, Kind, Niss, Share},
+    domain::{Amount, Column, Iban, Kind, Niss, Share, SourceCatalogue, StructuredCommunication, niss},
     register::ReferenceMonth,
 };
 
@@ -97,6 +97,9 @@ pub enum HandedFault {
         /// What it should be.
         problem: &'static str,
     },
+    /// Amounts that no municipality pays together.
+    #[error("the amounts add up to {0} euros: are they in cents?")]
+    Total(Amount),
     /// A row that is too long, as one is after a quote that is not closed.
     #[error("line {line} is longer than {MOST_ROW_BYTES} bytes: is a quote not closed?")]
     TooLong {
@@ -115,11 +118,11 @@ pub enum HandedFault {
 }
 
 impl<'a> HandedTable<'a> {
-    /// Checks a whole table, separated by `;`.
+    /// Checks a whole table, separated by `;`. No text for a bank names one of the sources.
     ///
     /// # Errors
     /// [`HandedFault`], the first that is met.
-    pub fn read(kind: Kind, content: &'a [u8]) -> Result<Self, HandedFault> {
+    pub fn read(kind: Kind, content: &'a [u8], sources: &SourceCatalogue) -> Result<Self, HandedFault> {
         if kind.columns().is_empty() {
             let tables = Kind::ALL.into_iter().filter(|kind| !kind.columns().is_empty());
             return Err(HandedFault::Kind(kind, tables.map(Kind::name).collect::<Vec<_>>().join(", ")));
@@ -136,7 +139,10 @@ impl<'a> HandedTable<'a> {
             for (at, column) in columns.iter().enumerate() {
                 let column = *column;
                 let value = records.text(at)?;
-                let read = Value::read(column, value);
+                let read = Value::read(column, value).and_then(|read| {
+                    let is_for_banks = matches!(column.name(), REMITTANCE | END_TO_END_ID);
+                    if is_for_banks { for_banks(value, sources) } else { Ok(()) }.map(|()| read)
+                });
                 let read = read.map_err(|problem| HandedFault::Value { line, column, problem })?;
                 if let Value::Amount(amount) = read {
                     amount_total = Some(amount_total.unwrap_or(Amount::ZERO) + amount);
@@ -156,6 +162,9 @@ impl<'a> HandedTable<'a> {
         }
         if rows == 0 {
             return Err(HandedFault::Empty);
+        }
+        if let Some(total) = amount_total.filter(|total| total.is_beyond_a_payment()) {
+            return Err(HandedFault::Total(total));
         }
         Ok(Self { content, columns, rows, amount_total, first_without_allowance })
     }
@@ -206,6 +215,18 @@ const BENEFICIARY_NISS: &str = "begunstigde_niss";
 const BENEFICIARY_NAME: &str = "begunstigde_naam";
 const SHARE: &str = "aandeel";
 
+/// The columns that banks and statements of account show.
+const REMITTANCE: &str = "mededeling";
+const END_TO_END_ID: &str = "eind_tot_eind_id";
+
+/// Nothing about a person or an allowance (FORMATS.md, section 2.4).
+fn for_banks(value: &str, sources: &SourceCatalogue) -> Result<(), &'static str> {
+    if niss::find_in(value).is_some() {
+        return Err("a number that could be a person's, which a bank must not learn");
+    }
+    sources.named_in(value).map_or(Ok(()), |_| Err("it names an allowance, of which a bank must not learn"))
+}
+
 fn header(kind: Kind, records: &Records<'_>) -> Result<Vec<Column>, HandedFault> {
     let names = || kind.columns().iter().map(|column| column.name()).collect::<Vec<_>>().join(";");
     let mut columns: Vec<Column> = Vec::new();
@@ -227,6 +248,7 @@ enum Value {
     Amount(Amount),
     Iban(Iban),
     Share(Share),
+    Communication(StructuredCommunication),
     /// It leaves as it came.
     Text,
 }
@@ -248,6 +270,10 @@ impl Value {
             "rechtsmaand" => {
                 text(value.is_empty() || value.parse::<ReferenceMonth>().is_ok(), "no month such as 2026-11")
             }
+            REMITTANCE if value.starts_with("+++") || value.starts_with("***") => {
+                let problem = "no structured communication such as +++202/6000/04236+++";
+                value.parse().map(Self::Communication).map_err(|_| problem)
+            }
             SHARE if !value.is_empty() => value.parse().map(Self::Share).map_err(|_| "no share such as 0.5"),
             _ => Ok(Self::Text),
         }
@@ -259,6 +285,8 @@ impl Value {
             Self::Amount(amount) => out.extend_from_slice(amount.to_string().as_bytes()),
             Self::Iban(iban) => iban.push_electronic(out),
             Self::Share(share) => out.extend_from_slice(share.to_string().as_bytes()),
+            // As it is: an apostrophe before it, against spreadsheets, would make another communication of it.
+            Self::Communication(communication) => out.extend_from_slice(communication.to_string().as_bytes()),
             Self::Text => csv::text(out, cell),
         }
     }
@@ -340,12 +368,19 @@ impl<'a> Records<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::source::Source;
     use proptest::prelude::*;
+    use std::sync::LazyLock;
+
+    static SOURCES: LazyLock<SourceCatalogue> = LazyLock::new(|| {
+        let source = Source { code: "sociale_toeslag".to_owned(), name: "Sociale toeslag".to_owned() };
+        SourceCatalogue::new(vec![source]).unwrap()
+    });
 
     const HEADER: &str = "volgnummer;rekeninghouder;iban;bedrag\n";
 
     fn read(kind: Kind, text: &str) -> Result<(u64, Option<Amount>, String), HandedFault> {
-        let table = HandedTable::read(kind, text.as_bytes())?;
+        let table = HandedTable::read(kind, text.as_bytes(), &SOURCES)?;
         let mut out = Vec::new();
         assert_eq!(table.write(&mut out).unwrap(), table.rows);
         Ok((table.rows, table.amount_total, String::from_utf8(out).unwrap()))
@@ -393,7 +428,7 @@ mod tests {
         assert_eq!(betaling("1;x;BE68539007547035;5.00\n"), "line 2, column iban: no IBAN");
         assert!(betaling(&format!("1;\"{}", "x\n".repeat(20_000))).starts_with("line 2 is longer than 32768 bytes"));
         let latin = [HEADER.as_bytes(), b"1;Ren\xe9;BE68539007547034;5.00\n"].concat();
-        assert_eq!(HandedTable::read(Kind::Betaling, &latin), Err(HandedFault::Encoding { line: 2 }));
+        assert_eq!(HandedTable::read(Kind::Betaling, &latin, &SOURCES), Err(HandedFault::Encoding { line: 2 }));
         let many = format!("volgnummer{}\n", ";x".repeat(MOST_COLUMNS));
         assert_eq!(fault(Kind::Betaling, &many), "line 1 has more than 64 cells");
         let time = "kind_niss;geboortedatum;bron\n17073003384;2024-06-19T15:22:45-04[America/New_York];x\n";
@@ -403,10 +438,38 @@ mod tests {
     }
 
     #[test]
+    fn what_banks_see_tells_nothing_of_persons_and_allowances() {
+        let read = |remittance: &str, id: &str| {
+            let header = "volgnummer;rekeninghouder;iban;bedrag;mededeling;eind_tot_eind_id";
+            read(Kind::Betaling, &format!("{header}\n1;x;BE68539007547034;5.00;{remittance};{id}\n"))
+        };
+        let (_, _, written) = read("+++202/6000/04236+++", "VUTG-1").unwrap();
+        assert!(written.ends_with(";5.00;+++202/6000/04236+++;VUTG-1\n"), "{written}");
+        assert!(read("***202/6000/04236***", "").unwrap().2.contains(";+++202/6000/04236+++;"));
+        assert!(read("Premie 2026", "").is_ok());
+        for (remittance, id, problem) in [
+            ("+++202/6000/04237+++", "", "no structured communication such as +++202/6000/04236+++"),
+            ("premie 17.07.30-033.84", "", "a number that could be a person's, which a bank must not learn"),
+            ("premie", "17073003384", "a number that could be a person's, which a bank must not learn"),
+            ("uw sociale  toeslag", "", "it names an allowance, of which a bank must not learn"),
+        ] {
+            let fault = read(remittance, id).unwrap_err().to_string();
+            assert!(fault.ends_with(problem), "{fault}");
+        }
+    }
+
+    #[test]
+    fn cents_taken_for_euros_are_seen_in_the_sum() {
+        let row = "1;x;BE68539007547034;750000000\n";
+        let fault = read(Kind::Betaling, &format!("{HEADER}{row}{row}")).unwrap_err().to_string();
+        assert_eq!(fault, "the amounts add up to 1500000000.00 euros: are they in cents?");
+    }
+
+    #[test]
     fn lines_are_counted_however_they_end() {
         for end in ["\n", "\r\n", "\r"] {
             let lines = |rows: &str| format!("{HEADER}{rows}").replace('\n', end);
-            let line = |rows: &str| match HandedTable::read(Kind::Betaling, lines(rows).as_bytes()) {
+            let line = |rows: &str| match HandedTable::read(Kind::Betaling, lines(rows).as_bytes(), &SOURCES) {
                 Err(HandedFault::Value { line, .. } | HandedFault::Cells { line, .. }) => line,
                 other => panic!("{other:?}"),
             };
@@ -422,7 +485,8 @@ mod tests {
     fn a_child_without_the_allowance_has_no_beneficiary() {
         let first = |rows: &str| {
             let text = format!("niss;sociale_toeslag;begunstigde_niss;aandeel\n{rows}");
-            HandedTable::read(Kind::SocialeToeslag, text.as_bytes()).map(|table| table.first_without_allowance)
+            HandedTable::read(Kind::SocialeToeslag, text.as_bytes(), &SOURCES)
+                .map(|table| table.first_without_allowance)
         };
         let yes = "17073003384;ja;85073003328;1\n";
         assert_eq!(first(yes), Ok(None));
@@ -437,8 +501,8 @@ mod tests {
         #[test]
         fn any_bytes_are_read_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
             for kind in Kind::ALL {
-                let _ = HandedTable::read(kind, &bytes);
-                let _ = HandedTable::read(Kind::Betaling, &[HEADER.as_bytes(), &bytes].concat());
+                let _ = HandedTable::read(kind, &bytes, &SOURCES);
+                let _ = HandedTable::read(Kind::Betaling, &[HEADER.as_bytes(), &bytes].concat(), &SOURCES);
             }
         }
 

@@ -25,6 +25,22 @@ impl Amount {
         Self(cents)
     }
 
+    /// Reads a sum of amounts as it is written: unlike an amount that is paid, it may be nothing, or more than banks take
+    /// at once.
+    pub fn of_sum(text: &str) -> Option<Self> {
+        let (euros, cents) = text.split_once('.')?;
+        let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        if cents.len() != 2 || !is_number(euros) || !is_number(cents) {
+            return None;
+        }
+        format!("{euros}{cents}").parse().ok().map(Self)
+    }
+
+    /// Whether it is more than one payment may be; a whole file of payments for one municipality is far less.
+    pub const fn is_beyond_a_payment(self) -> bool {
+        self.0 > HIGHEST_CENTS
+    }
+
     /// The cents.
     pub const fn cents(self) -> u64 {
         self.0
@@ -133,6 +149,17 @@ mod tests {
         for text in ["", "0", "0.00", "75.5", "75,00", "-1.00", "+1.00", "1.000", "1000000000", ".50", "1.", "1e3"] {
             assert_eq!(text.parse::<Amount>(), Err(AmountFault), "{text}");
         }
+    }
+
+    #[test]
+    fn a_sum_is_read_as_it_was_written() {
+        for cents in [0, 1, 7_500, HIGHEST_CENTS, HIGHEST_CENTS + 1, u64::MAX] {
+            assert_eq!(Amount::of_sum(&Amount(cents).to_string()), Some(Amount(cents)));
+        }
+        for text in ["", "5", ".50", "1.5", "1,50", "-1.00", "1.+5", "184467440737095516.16"] {
+            assert_eq!(Amount::of_sum(text), None, "{text}");
+        }
+        assert_eq!([HIGHEST_CENTS, HIGHEST_CENTS + 1].map(|cents| Amount(cents).is_beyond_a_payment()), [false, true]);
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::sepa;
+
 /// The place of a source in the catalogue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SourceId(u8);
@@ -84,10 +86,25 @@ impl SourceCatalogue {
         self.0.get(usize::from(id.0))
     }
 
+    /// The source that a text names by its code or its name, however it is spaced, accented or capitalised.
+    pub fn named_in(&self, text: &str) -> Option<&Source> {
+        let bare = letters(text);
+        self.0.iter().find(|source| {
+            let mut names = [&source.code, &source.name].into_iter().map(|name| letters(name));
+            names.any(|name| !name.is_empty() && bare.contains(&name))
+        })
+    }
+
     /// The sources with their places, in order.
     pub fn iter(&self) -> impl Iterator<Item = (SourceId, &Source)> {
         (0_u8..).map(SourceId).zip(&self.0)
     }
+}
+
+/// The letters of a text, in lower case and without accents: `Sociale  Toeslag` and `sociale_toeslag` are one.
+fn letters(text: &str) -> String {
+    let text = sepa::transliterated(text);
+    text.chars().filter(char::is_ascii_alphabetic).map(|letter| letter.to_ascii_lowercase()).collect()
 }
 
 impl fmt::Display for Source {

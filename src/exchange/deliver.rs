@@ -119,11 +119,13 @@ impl Exchange {
         if self.parts.tenants.tenant(id).is_none() {
             return Err(DeliverFault::UnknownTenant(id.to_string()));
         }
-        let table = HandedTable::read(kind, content).map_err(DeliverFault::Unfit)?;
-        let tenant = self.onboarded(id).map_err(DeliverFault::Failed)?;
+        let sources = self.parts.registers.catalogue();
+        let table = HandedTable::read(kind, content, sources).map_err(DeliverFault::Unfit)?;
         // No run beside it, which draws file numbers for several tenants; and nobody else works for the tenant.
         let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(id).ok_or(DeliverFault::Failed(ExchangeError::Stopping))?;
+        // Now, and not before the wait: its protocol may have ended since, or a recipient's key.
+        let tenant = self.onboarded(id).map_err(DeliverFault::Failed)?;
         let known = self.parts.ledger.delivery(delivery.as_str());
         if let Some(row) = known.map_err(|error| DeliverFault::Failed(ExchangeError::Ledger(error)))? {
             return Err(DeliverFault::Known(row.file));

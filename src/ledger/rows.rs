@@ -4,6 +4,7 @@ use jiff::{Timestamp, civil::Date};
 use rusqlite::Row;
 
 use super::{DeliveryRow, LedgerError, RemovalCause, RemovalRow, SubmissionRow, SubmissionState};
+use crate::domain::Amount;
 
 /// The columns of [`delivery`].
 pub(super) const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
@@ -73,7 +74,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
         fetched_at: fetched_at.map(timestamp).transpose()?,
         answers: column(row, 11)?,
         test: column(row, 12)?,
-        amount_total: amount_total.as_deref().map(parse).transpose()?,
+        amount_total: amount_total.as_deref().map(sum).transpose()?,
         retention_until: optional_day(row, 14)?,
         gone: column(row, 15)?,
     })
@@ -92,6 +93,11 @@ pub(super) fn text<T: std::str::FromStr>(row: &Row<'_>, at: usize) -> Result<T, 
 /// A text that means something.
 pub(super) fn parse<T: std::str::FromStr>(text: &str) -> Result<T, LedgerError> {
     text.parse().map_err(|_| LedgerError::Value { what: "name" })
+}
+
+/// A text that is a sum of amounts.
+fn sum(text: &str) -> Result<Amount, LedgerError> {
+    Amount::of_sum(text).ok_or(LedgerError::Value { what: "amount" })
 }
 
 /// A column that holds JSON.

@@ -1,6 +1,9 @@
 //! Making the files of a run: each is sealed and on disk when it is made, where nobody sees it yet.
 
-use std::io::{self, Write};
+use std::{
+    borrow::Cow,
+    io::{self, Write},
+};
 
 use jiff::{Timestamp, civil::Date};
 
@@ -25,7 +28,7 @@ use crate::{
         Exchange, ExchangeError,
         delivery::{Origin, Outgoing, Prepared},
     },
-    register::{Register, Right},
+    register::{Household, Register, Right},
 };
 
 /// The files of a run, as far as they are made.
@@ -244,7 +247,7 @@ pub(super) struct Numbers {
 
 /// A payment with what it owns.
 pub(super) struct Line<'a> {
-    holder: &'a str,
+    holder: Cow<'a, str>,
     iban: Iban,
     amount: Amount,
     end_to_end_id: String,
@@ -255,6 +258,17 @@ impl Line<'_> {
     pub fn payment(&self) -> Payment<'_> {
         let Self { holder, iban, amount, end_to_end_id, remittance } = self;
         Payment { holder, iban, amount: *amount, end_to_end_id, remittance: *remittance }
+    }
+}
+
+/// Whose account it is: the beneficiary's where the register does not say. Banks compare it with the account.
+fn holder(household: Household<'_>) -> Cow<'_, str> {
+    match household.account_holder() {
+        "" => {
+            let (last_name, first_name) = household.beneficiary_name();
+            Cow::Owned(format!("{last_name} {first_name}").trim().to_owned())
+        }
+        named => Cow::Borrowed(named),
     }
 }
 
@@ -275,7 +289,7 @@ pub(super) fn lines<'a>(
             }
         };
         Some(Line {
-            holder: payout.household.account_holder(),
+            holder: holder(payout.household),
             iban,
             amount: payout.amount,
             end_to_end_id: format!("{day}-{sequence:04}-{at:06}"),

@@ -77,7 +77,7 @@ impl Commission {
         (manifest.tenant == self.tenant.id).then(|| Told {
             file: manifest.file.clone(),
             rows: is_table(manifest.kind).then_some(manifest.rows),
-            amount: manifest.amount_total.as_deref().and_then(|amount| amount.parse().ok()),
+            amount: manifest.amount_total.as_deref().and_then(Amount::of_sum),
             delivered: self.today,
             fetched: None,
         })
