@@ -168,6 +168,11 @@ impl<R: Read> PayloadReader<R> {
         Self { key, input, sealed, waiting: 0..0, content, unread: 0..0, state: State::Reading }
     }
 
+    /// Whether the last chunk was opened, or something is wrong behind it.
+    pub fn is_at_end(&self) -> bool {
+        matches!(self.state, State::Ended | State::Changed)
+    }
+
     /// Reads until a chunk waits and the byte after it, or the input ends.
     fn fill(&mut self) -> io::Result<()> {
         if self.waiting.len() > SEALED_CHUNK_BYTES {

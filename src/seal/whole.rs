@@ -118,6 +118,10 @@ impl<'a> Content<'a> {
             let in_second = from_middle.read_exact(second).and_then(|()| ended(&mut from_middle));
             on_other_core.join().map_err(|_| io::Error::other("a thread stopped"))?.and(in_second)
         })?;
+        if from_start.is_at_end() {
+            // A chunk in the middle says that it is the last.
+            return Err(io::ErrorKind::InvalidData.into());
+        }
         Ok(opened)
     }
 }
@@ -186,7 +190,7 @@ mod tests {
     use std::io::{Seek, Write};
 
     use super::*;
-    use crate::seal::StorageSealer;
+    use crate::seal::{StorageSealer, payload::PayloadWriter};
 
     const SEALED: usize = CHUNK_BYTES + 16;
 
@@ -246,6 +250,17 @@ mod tests {
                 let mut changed = sealed.clone();
                 changed[begin + chunk * SEALED] ^= 1;
                 changed
+            }));
+            // Sealed as the last one, in the middle.
+            let mut file = tempfile::tempfile().unwrap();
+            file.write_all(&sealed).unwrap();
+            let key = Content::of(&keyring, &file).unwrap().unwrap().key;
+            faults.extend((0..length.div_ceil(CHUNK_BYTES) - 1).map(|chunk| {
+                let mut last = PayloadWriter::new(key.behind(chunk as u64), Vec::new());
+                last.write_all(&content[chunk * CHUNK_BYTES..][..CHUNK_BYTES]).unwrap();
+                let mut ends_here = sealed.clone();
+                ends_here[begin + chunk * SEALED..][..SEALED].copy_from_slice(&last.finish().unwrap());
+                ends_here
             }));
             for fault in faults {
                 let by_stream = keyring.open_whole(&fault[..], limit).unwrap_err().to_string();
