@@ -159,14 +159,24 @@ fn everywhere() -> Vec<ipnet::IpNet> {
     vec![ipnet::Ipv4Net::default().into(), ipnet::Ipv6Net::default().into()]
 }
 
-/// Reads a mail address: something, an @ and a domain; a mail server judges the rest.
+/// Reads a mail address as it is sent (RFC 5321, section 4.1.2, without quoted names and addresses of machines): one at
+/// fault would keep a mail from all others that it is for.
 pub(super) fn mail_address(item: &Item<'_>) -> Option<String> {
     let text = item.text()?;
+    let is_atom = |atom: &str| {
+        !atom.is_empty()
+            && atom.chars().all(|letter| letter.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(letter))
+    };
+    let is_label = |label: &str| {
+        let inner = label.chars().all(|letter| letter.is_alphanumeric() || letter == '-');
+        !label.is_empty() && inner && !label.starts_with('-') && !label.ends_with('-')
+    };
     let shaped = text.split_once('@').is_some_and(|(name, domain)| {
-        !name.is_empty() && domain.contains('.') && !domain.contains('@') && !domain.starts_with('.')
+        name.split('.').all(is_atom) && domain.contains('.') && domain.split('.').all(is_label)
     });
-    if !shaped || text.contains(|c: char| c.is_whitespace() || c.is_control()) {
-        item.fault(format!("`{}` {} is not a mail address", item.key, shown(&text)), None);
+    if !shaped {
+        let hint = "write it bare, as ict@bree.example";
+        item.fault(format!("`{}` {} is not a mail address", item.key, shown(&text)), Some(hint));
     }
     Some(text)
 }
