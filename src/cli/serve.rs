@@ -46,10 +46,11 @@ pub(super) fn runtime() -> anyhow::Result<Runtime> {
 
 async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     let options = DaemonOptions { config: arguments.config.config.clone(), clock: Clock::system() };
+    // Before the start, which takes a while: it would end the process until then.
+    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let daemon = Daemon::start(options)?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
-    let mut hang_up = signal(SignalKind::hangup()).context("cannot wait for SIGHUP")?;
     let (reload, reload_requests) = mpsc::channel(1);
     tokio::spawn(async move {
         while hang_up.recv().await.is_some() {

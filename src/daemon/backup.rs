@@ -105,6 +105,9 @@ pub enum BackupError {
     /// Another backup is being made.
     #[error("another backup is being made from {0}")]
     InUse(PathBuf),
+    /// It would be part of the next one.
+    #[error("a backup in the state directory {0} would be taken into each one after it: choose a place outside")]
+    Within(PathBuf),
     /// Nothing ever ran with that state directory.
     #[error("there is nothing in {0} to back up")]
     Nothing(PathBuf),
@@ -134,6 +137,17 @@ pub fn back_up(
     if !log_dir(settings).exists() {
         return Err(BackupError::Nothing(state.clone()));
     }
+    let place = if to.is_dir() {
+        Some(to)
+    } else {
+        to.parent().map(|parent| if parent == "" { Path::new(".") } else { parent })
+    };
+    let real = |path: &Path| fs::canonicalize(path).ok();
+    if let (Some(place), Some(state_there)) = (place.and_then(real), real(state))
+        && place.starts_with(state_there)
+    {
+        return Err(BackupError::Within(state.clone()));
+    }
     let links = Links::begin(state, skipped(settings))?;
     let recipient_ids = recipients.iter().map(|recipient| key_id(&recipient.to_string())).collect();
     let noted = control::note(settings, None, Event::BackupMade(BackupMade { recipients: recipient_ids }));
@@ -159,6 +173,22 @@ pub fn back_up(
         to.to_owned()
     };
     Archive::write(&path, recipients, &head, settings, &links.path, progress)
+}
+
+/// Removes the links of a backup that was broken off: what is removed elsewhere would live on in them. Those of one that
+/// is being made stay.
+pub(super) fn remove_left_links(state: &Path) {
+    if !state.join(LINKS).exists() {
+        return;
+    }
+    match Links::begin(state, Vec::new()) {
+        // They go with it.
+        Ok(_) | Err(BackupError::InUse(_)) => {}
+        Err(error) => {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "links of a backup that was broken off are left");
+        }
+    }
 }
 
 /// Links to what is backed up, in a directory of their own that goes when this is dropped.

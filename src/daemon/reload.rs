@@ -35,6 +35,14 @@ impl Reloader {
         self.live.counts().reloaded(self.put_in_force());
     }
 
+    /// The same, and not a word where nothing has changed.
+    pub fn reload_if_changed(&self) {
+        let same = |new: &Settings| self.live.settings().fingerprint() == new.fingerprint();
+        if !config::load(&self.config).is_ok_and(|new| same(&new)) {
+            self.reload();
+        }
+    }
+
     fn put_in_force(&self) -> Reload {
         let new = match config::load(&self.config) {
             Ok(settings) => settings,

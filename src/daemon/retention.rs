@@ -18,7 +18,7 @@ use std::{
 use jiff::{Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
-use super::live::Live;
+use super::{backup::remove_left_links, live::Live};
 use crate::{
     domain::in_brussels,
     durable::{Clock, Directory, DurableError},
@@ -157,6 +157,7 @@ impl Retention {
                     "disclosures stay sealed to a replaced key"
                 ),
             }
+            remove_left_links(self.parts.state.path());
             match self.parts.exchange.finish_removals() {
                 Ok(0) => {}
                 Ok(files) => tracing::info!(files, "removed what a stop had left"),
@@ -167,6 +168,7 @@ impl Retention {
                 match self.is_due() {
                     Due::Later => {}
                     Due::Now => {
+                        remove_left_links(self.parts.state.path());
                         if let Err(error) = self.run(false, &|_| ()) {
                             warn(&error);
                         }

@@ -235,6 +235,9 @@ impl Daemon {
             Arc::new(Reloader { config, live, log, state, sessions, clock, at_start, turn: Mutex::default() })
         };
         let _config_watch = watch_config(&config, &live, &reloader);
+        // What changed since it was read, before anybody watched.
+        let since_start = reloader.clone();
+        let since_start = tokio::task::spawn_blocking(move || since_start.reload_if_changed());
         let on_request = tokio::spawn(async move {
             while reload_requests.recv().await.is_some() {
                 let reloader = reloader.clone();
@@ -252,6 +255,10 @@ impl Daemon {
         let (failed, failing) = tokio::sync::watch::channel(false);
         let health = tokio::spawn(watch_health(log.clone(), failed));
         let watching = metrics.map(|listener| tokio::spawn(watching::serve(listener, watched.clone())));
+        // Nobody is let in by what was in force before.
+        if since_start.await.is_err() {
+            tracing::error!("reading the configuration panicked");
+        }
         ready();
         let (mut failing_too, closes) = (failing.clone(), exchange.clone());
         let ended = async {
@@ -362,11 +369,9 @@ fn watch_config(config: &Path, live: &Arc<Live>, reloader: &Arc<Reloader>) -> Op
         let named = [directory.clone(), settings.tenants_dir.clone(), settings.assignments_dir.clone()];
         named.into_iter().chain(files).collect()
     };
-    let concerns = |path: &Path| {
-        path.extension().is_some_and(|extension| extension == "yaml")
-            || path.file_name().is_some_and(|name| name == config::MUNICIPALITIES)
-    };
-    DirectoryWatch::start(directories, concerns, move || reloader.reload())
+    // Whatever it is called: files may be links, put in place by a change of another name (as Kubernetes does it), and
+    // assignments name texts and logos. What changes nothing is seen as such.
+    DirectoryWatch::start(directories, |_: &Path| true, move || reloader.reload_if_changed())
         .inspect_err(|error| tracing::error!(%error, "changes of the configuration will not be noticed"))
         .ok()
 }

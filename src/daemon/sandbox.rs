@@ -11,8 +11,8 @@ use std::{
 };
 
 use landlock::{
-    ABI, Access, AccessFs, BitFlags, PathBeneath, PathFd, RestrictionStatus, Ruleset, RulesetAttr, RulesetCreatedAttr,
-    RulesetError, RulesetStatus,
+    ABI, Access, AccessFs, BitFlags, CompatLevel, Compatible, PathBeneath, PathFd, RestrictionStatus, Ruleset,
+    RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus,
 };
 
 use super::DaemonError;
@@ -90,7 +90,11 @@ fn restrict(writable: Vec<PathBuf>, readable: Vec<PathBuf>) -> Result<Restrictio
     let null = (PathBuf::from("/dev/null"), AccessFs::ReadFile | AccessFs::WriteFile);
     let rules = writable.into_iter().map(|path| (path, write)).chain(readable.into_iter().map(|path| (path, read)));
     let rules = rules.chain([null]).filter_map(|(path, rights)| rule(&path, rights)).map(Ok::<_, RulesetError>);
-    Ruleset::default().handle_access(AccessFs::from_all(RIGHTS))?.create()?.add_rules(rules)?.restrict_self()
+    // A kernel that does not know this right (Linux 5.13 to 5.18) refuses each rename into another directory, by which
+    // everything is published: there, nothing at all is better.
+    let ruleset = Ruleset::default().set_compatibility(CompatLevel::SoftRequirement).handle_access(AccessFs::Refer)?;
+    let ruleset = ruleset.set_compatibility(CompatLevel::BestEffort).handle_access(AccessFs::from_all(RIGHTS))?;
+    ruleset.create()?.add_rules(rules)?.restrict_self()
 }
 
 /// A rule for what is there; a file has rights of files only.
@@ -105,7 +109,7 @@ fn readable(config: &Path, settings: &Settings) -> Vec<PathBuf> {
     let mail = settings.mail.as_ref();
     let files = [config, &settings.sources_file, &settings.costs_file, &settings.register.path].map(Path::to_owned);
     let files = files.into_iter().chain(settings.secrets().filter_map(SecretFile::path));
-    let files = files.chain(mail.and_then(|mail| mail.ca.clone()));
+    let files = files.chain(mail.and_then(|mail| mail.ca.clone())).chain(settings.files().map(Path::to_owned));
     let files: Vec<PathBuf> = files.flat_map(|file| [file.canonicalize().ok(), Some(file)]).flatten().collect();
     let beside = files.iter().filter_map(|file| std::path::absolute(file).ok()?.parent().map(Path::to_owned));
     let credentials = env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);

@@ -41,9 +41,10 @@ impl DirectoryWatch {
         let of_ours = watched.clone();
         let watcher = notify::recommended_watcher(move |event: Result<notify::Event, notify::Error>| {
             let relevant = match event {
+                // Events were lost: something may have changed.
+                Ok(event) if event.need_rescan() => true,
                 Ok(event) if event.kind.is_access() => false,
                 Ok(event) => event.paths.iter().any(|path| concerns(path) || is_of(&of_ours, path)),
-                // Events were lost: something may have changed.
                 Err(_) => true,
             };
             if relevant {

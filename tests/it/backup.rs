@@ -268,3 +268,23 @@ fn a_backup_at_fault_leaves_nothing_behind() {
     assert_eq!(fs::read_to_string(daemon.path("state/form")).unwrap(), "1\n");
     daemon.groeikluis(&["status"]).well();
 }
+
+/// What is removed must not live on in the links of a backup that was broken off, nor backups in one another.
+#[test]
+fn nothing_of_a_backup_stays_in_the_state_directory() {
+    let mut daemon = plan().start();
+    let recipient = backup_key(&daemon);
+    let within = daemon.path("state/backups");
+    fs::create_dir(&within).unwrap();
+    for to in [within.clone(), within.join("x.tar.age"), daemon.path("state")] {
+        let refused = daemon.groeikluis(&["backup", "--to", to.to_str().unwrap(), "--recipient", &recipient]);
+        assert!(refused.code == Some(1) && refused.stderr.contains("choose a place outside"), "{refused:?}");
+    }
+    back_up(&daemon, "well.tar.age", &recipient);
+    daemon.terminate();
+    let left = daemon.path("state/.backup/disclosures/bree");
+    fs::create_dir_all(&left).unwrap();
+    fs::write(left.join("2026-01.key"), "x").unwrap();
+    daemon.start();
+    wait_until("the links are gone", || !left.exists());
+}

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::fs::{MetadataExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     process::Stdio,
     sync::{
         Arc,
@@ -296,4 +296,25 @@ fn a_register_that_is_put_in_place_can_be_read_by_its_group() {
     daemon.groeikluis(&["register", "load", incoming.to_str().unwrap()]).well();
     let (file, directory) = (fs::metadata(&register).unwrap(), fs::metadata(daemon.path("register")).unwrap());
     assert_eq!((file.mode() & 0o7777, file.gid()), (0o640, directory.gid()));
+}
+
+/// As Kubernetes puts files in place: a link to a directory beside them is changed for another.
+#[test]
+fn files_that_are_links_are_read_again_when_what_they_lead_to_is_changed() {
+    let daemon = Plan::new().tenant(tenant("bree", "72004")).start();
+    let tenants = daemon.path("tenants");
+    let put = |version: &str, text: &str| {
+        fs::create_dir(tenants.join(version)).unwrap();
+        fs::write(tenants.join(version).join("bree.yaml"), text).unwrap();
+        symlink(version, tenants.join("..data_tmp")).unwrap();
+        fs::rename(tenants.join("..data_tmp"), tenants.join("..data")).unwrap();
+    };
+    let text = fs::read_to_string(tenants.join("bree.yaml")).unwrap();
+    put("..one", &text);
+    fs::remove_file(tenants.join("bree.yaml")).unwrap();
+    symlink("..data/bree.yaml", tenants.join("bree.yaml")).unwrap();
+    let session = daemon.session("bree");
+    put("..two", &text.replace(ANYWHERE, "allow_from: [\"192.0.2.0/24\"]"));
+    wait_until("the end of the session", || session.list("/").is_err());
+    assert!(daemon.try_session("bree", "bree").is_err());
 }

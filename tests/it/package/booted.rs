@@ -292,7 +292,11 @@ impl Booted {
         assert!(self.run("groeikluis plan").well().stdout.contains(OWNER));
         let printed = self.run(&format!("ssh-keygen -lf {CLIENT}/login")).well().stdout;
         let fingerprint = printed.split_whitespace().find(|word| word.starts_with("SHA256:")).unwrap().to_owned();
-        let reloads = || self.machine.journal("groeikluis").matches("configuration read again").count();
+        let reloads = || {
+            let journal = self.machine.journal("groeikluis");
+            let said = ["configuration read again", "configuration changed"];
+            said.map(|said| journal.matches(said).count()).iter().sum::<usize>()
+        };
         let earlier = reloads();
         self.run("systemctl reload groeikluis.service").well();
         wait_until("the reload", || reloads() > earlier);
