@@ -108,7 +108,7 @@ impl Committer {
     /// Writes groups and answers them. An error here concerns all of them, and was told to all.
     fn write(&mut self, groups: Vec<Group>) -> Result<(), LogError> {
         let records: Vec<&[Prepared]> = groups.iter().map(|group| group.records.as_slice()).collect();
-        match self.commit(&records) {
+        match self.queue.may_write().and_then(|()| self.commit(&records)) {
             Ok(mut places) => {
                 for group in groups {
                     let rest = places.split_off(group.records.len());
@@ -130,9 +130,9 @@ impl Committer {
         }
     }
 
-    /// Makes groups durable: each of them whole, or none.
+    /// Makes groups durable: each of them whole, or none. However much is unpublished: a start and an end are told
+    /// also of a log that takes nothing else, or neither could come to publishing it.
     pub fn commit(&mut self, groups: &[&[Prepared]]) -> Result<Vec<Appended>, LogError> {
-        self.queue.may_write()?;
         let at = whole_microseconds(self.parts.clock.now());
         let (mut batch, mut stored, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
         let mut seq = self.parts.edge.size();
@@ -223,12 +223,16 @@ impl Committer {
         rotated
     }
 
-    /// The last entry and the last checkpoint.
+    /// The last entry and the last checkpoint; this one also where the entry cannot be written.
     fn close(&mut self) -> Result<(), LogError> {
         let stopped = Event::LogStopped(LogStopped { size: self.parts.edge.size() });
         let stopped = Prepared::new(Record::success(stopped, Context::daemon()))?;
-        self.commit(&[&[stopped]])?;
-        self.publish()
+        let written = self.commit(&[&[stopped]]).map(drop);
+        if written.as_ref().is_err_and(LogError::is_fatal) {
+            return written;
+        }
+        let published = self.publish();
+        written.and(published)
     }
 
     /// Publishes everything, and waits for it.

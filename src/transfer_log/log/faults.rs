@@ -1,7 +1,7 @@
 //! Every call that changes the log's files fails once, lost and done but reported lost: nothing that was answered is
 //! lost, nothing is invented, and the log verifies.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fs};
 
 use rustix::io::Errno;
 
@@ -140,4 +140,43 @@ fn a_checkpoint_that_could_not_be_published_leaves_nothing_that_does_not_verify(
             place.verify().unwrap_or_else(|faults| panic!("call {at} of {calls}, {failure:?}, later: {faults:?}"));
         }
     }
+}
+
+/// More than may be unpublished, while the high-water mark cannot be raised.
+#[test]
+fn a_log_that_could_not_publish_ends_and_begins_and_then_publishes() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    let log = place.open();
+    let (marks, aside) = (place.high_water_dir(), place.path("aside"));
+    fs::rename(&marks, &aside).unwrap();
+    fs::write(&marks, "in the way").unwrap();
+    let refused = std::iter::repeat_with(|| log.append(vec![any_record(); MAX_GROUP])).find_map(Result::err);
+    assert!(matches!(refused, Some(LogError::File { .. } | LogError::Busy)), "{refused:?}");
+    let size = log.size();
+    assert!(size - log.published() > 65_536);
+    assert!(log.close().is_err());
+    fs::remove_file(&marks).unwrap();
+    fs::rename(&aside, &marks).unwrap();
+    let log = place.open();
+    assert_eq!(log.append(vec![any_record()]).unwrap()[0].seq, size + 3);
+    log.close().unwrap();
+    let started = Event::LogStarted(LogStarted { size: size + 1, previous_checkpoint: None });
+    let found = entries(&place.dir()).unwrap().find(|entry| entry.as_ref().unwrap().event == started);
+    assert_eq!(found.unwrap().unwrap().seq, size + 2);
+    assert_eq!(place.verify().unwrap().unsigned, 0);
+}
+
+#[test]
+fn an_end_that_cannot_be_noted_publishes_all_the_same() {
+    let place = Place::new();
+    let log = place.open();
+    let seq = log.append(vec![any_record()]).unwrap()[0].seq;
+    faults::plan(&place.path(""), Some((0, Failure::Lost(Errno::NOSPC))));
+    assert!(matches!(log.close(), Err(LogError::File { action: "write", .. })));
+    faults::end(&place.path(""));
+    assert_eq!(place.verify().unwrap().checkpoint.size, seq + 1);
+    place.open().close().unwrap();
+    let next = entries(&place.dir()).unwrap().nth(2).unwrap().unwrap();
+    assert!(matches!(next.event, Event::LogStarted(_)), "nothing had to be recovered: {next:?}");
 }
