@@ -172,6 +172,8 @@ struct Snapshot {
     tiles: Vec<Option<Vec<u8>>>,
     bundle: Option<Vec<u8>>,
     unsigned: u64,
+    /// Whether the journal begins behind the checkpoint.
+    lacks_entries: bool,
     journal_faults: Vec<VerifyFault>,
 }
 
@@ -182,6 +184,8 @@ impl Snapshot {
             match Self::try_read(directory, key) {
                 // A newer checkpoint took the place of the one just read.
                 Err(VerifyFault::Unreadable(error)) if error.is_not_found() && retries < MAX_RETRIES => retries += 1,
+                // So does what it covers in the journal, which goes.
+                Ok(read) if read.lacks_entries && retries < MAX_RETRIES && read.is_outdated(directory) => retries += 1,
                 read => return read,
             }
         }
@@ -207,9 +211,16 @@ impl Snapshot {
             .map(|(path, _)| files::read(&directory.join(path), tile::MAX_BUNDLE_BYTES))
             .transpose()
             .map_err(VerifyFault::Unreadable)?;
-        let mut snapshot = Self { checkpoint, tiles, bundle, unsigned: 0, journal_faults: Vec::new() };
+        let mut snapshot =
+            Self { checkpoint, tiles, bundle, unsigned: 0, lacks_entries: false, journal_faults: Vec::new() };
         snapshot.read_journal(directory).map_err(VerifyFault::Unreadable)?;
         Ok(snapshot)
+    }
+
+    /// Whether another checkpoint was published since.
+    fn is_outdated(&self, directory: &Path) -> bool {
+        let note = files::read(&directory.join(CHECKPOINT), MAX_CHECKPOINT_BYTES);
+        note.is_ok_and(|note| note != self.checkpoint.note.as_bytes())
     }
 
     /// Counts and checks what the journal adds. Its torn end is no fault: nobody was told of it.
@@ -217,6 +228,12 @@ impl Snapshot {
         let size = self.checkpoint.size;
         let mut seq = 0;
         for (at, (first, path)) in journal::list_from(directory, size)?.into_iter().enumerate() {
+            if at == 0 && first > size {
+                let problem = "the journal lacks what is between the checkpoint and its first file".to_owned();
+                self.journal_faults.push(VerifyFault::Entry { seq: size, problem });
+                self.lacks_entries = true;
+                break;
+            }
             if at == 0 {
                 seq = first;
             } else if seq != first {
@@ -515,5 +532,18 @@ mod tests {
         batch.extend_from_slice(b"torn");
         fs::write(&journal, batch).unwrap();
         assert_eq!(faults(&place), ["entry 605 is at fault: it says that it is entry 9"]);
+    }
+
+    #[test]
+    fn entries_that_the_journal_lacks_before_its_first_file_are_missed() {
+        let place = log();
+        let log = place.open();
+        log.append(vec![any_record(); 2]).unwrap();
+        drop(log);
+        let (first, journal) = journal::list(&place.dir()).unwrap().pop().unwrap();
+        assert_eq!(first, 603);
+        fs::rename(&journal, journal.with_file_name(format!("{:020}", 604))).unwrap();
+        let lacks = "entry 603 is at fault: the journal lacks what is between the checkpoint and its first file";
+        assert_eq!(faults(&place), [lacks]);
     }
 }
