@@ -11,7 +11,7 @@ use crate::domain::{DeliveryName, niss};
 const REDACTED: &str = "[***]";
 
 /// Disclosed values that a person or a program of theirs typed; the others are digests and addresses.
-const TYPED: [&str; 4] = ["user", "banner", "path", "path_before"];
+const TYPED: [&str; 6] = ["user", "banner", "path", "path_before", "certificate_id", "certificate_serial"];
 
 /// Takes the numbers out of a record's texts, and counts them.
 pub(super) fn redact(record: &mut Record) -> u32 {
@@ -47,6 +47,7 @@ fn redact_text(text: &mut String) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transfer_log::{Disclosed, support::any_record};
 
     #[test]
     fn numbers_are_taken_out() {
@@ -64,6 +65,16 @@ mod tests {
             assert_eq!(redact_text(&mut typed), count, "{text}");
             assert_eq!(typed, left);
         }
+    }
+
+    #[test]
+    fn numbers_in_what_somebody_typed_are_taken_out_and_digests_stay() {
+        let disclosed = |name| Disclosed { name, value: "85073003328".to_owned() };
+        for name in ["user", "banner", "path", "path_before", "certificate_id", "certificate_serial"] {
+            let mut record = any_record().disclosing([disclosed(name)]);
+            assert_eq!((redact(&mut record), record.disclosed[0].value.as_str()), (1, REDACTED), "{name}");
+        }
+        assert_eq!(redact(&mut any_record().disclosing([disclosed("fingerprint")])), 0);
     }
 
     #[test]
