@@ -70,21 +70,32 @@ impl Slots {
         self.by_name.values_mut().chain(&mut self.nameless)
     }
 
-    /// Puts an upload in its place by what its record and the log say of it. What is settled or removed has none.
+    /// Puts an upload in its place by what its record and the log say of it; what they differ in, the log decides, since
+    /// nothing was confirmed that it does not have. What is settled or removed has no place.
     fn find_place(
         &mut self,
         mut record: Record,
         directory: &Directory,
-        known: &impl Fn(&str) -> Known,
+        known: &impl Fn(&str) -> Result<Known, DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let mut state = State::Kept;
-        if record.closed && !is_temporary(&record.name) {
-            match known(&record.id) {
-                Known::Settled => return Ok(()),
-                Known::Removed => return record.delete(directory),
-                Known::Waiting => state = State::Waiting,
-                // Its close was never confirmed: it counts as broken off.
-                Known::Nothing => record.closed = false,
+        match known(&record.id)? {
+            Known::Settled => return Ok(()),
+            Known::Removed => {
+                erase(&record, directory);
+                return Ok(());
+            }
+            _ if !record.closed => {}
+            // Its close was never confirmed: it counts as broken off.
+            Known::Nothing => record.closed = false,
+            Known::Unfinished => {
+                record.closed = is_temporary(&record.name) || record.undo_rename(directory, is_temporary)?;
+            }
+            Known::Waiting => {
+                if is_temporary(&record.name) {
+                    record.undo_rename(directory, |before| !is_temporary(before))?;
+                }
+                state = State::Waiting;
             }
         }
         let key = (record.area, record.name.clone());
@@ -111,6 +122,8 @@ impl Slots {
 pub(super) enum Known {
     /// Nothing: its close was never confirmed.
     Nothing,
+    /// It was closed under a temporary name, or has one again.
+    Unfinished,
     /// It waits for its answer.
     Waiting,
     /// It was answered or refused.
@@ -151,7 +164,11 @@ const MOST_ENTRIES: usize = 1000;
 
 impl Inbox {
     /// Opens the inboxes of a tenant. `known` tells what the log knows of a finished submission.
-    pub fn open(tenant: TenantId, directory: Directory, known: impl Fn(&str) -> Known) -> Result<Self, DropBoxError> {
+    pub fn open(
+        tenant: TenantId,
+        directory: Directory,
+        known: impl Fn(&str) -> Result<Known, DropBoxError>,
+    ) -> Result<Self, DropBoxError> {
         let mut slots = Slots::default();
         for record in record::load_all(&directory)? {
             slots.find_place(record, &directory, &known)?;
@@ -161,7 +178,11 @@ impl Inbox {
     }
 
     /// Takes in uploads of another tenant whose files were moved here. Gives those that wait.
-    pub fn adopt(&self, ids: &[String], known: impl Fn(&str) -> Known) -> Result<Vec<Submission>, DropBoxError> {
+    pub fn adopt(
+        &self,
+        ids: &[String],
+        known: impl Fn(&str) -> Result<Known, DropBoxError>,
+    ) -> Result<Vec<Submission>, DropBoxError> {
         let mut slots = self.lock();
         for id in ids {
             if let Some(record) = record::load_one(&self.directory, id)? {
@@ -325,9 +346,7 @@ impl Inbox {
     /// waits for and nobody has. Once it is in the log it is gone, whatever the disk says.
     fn discard(&self, record: &Record, account: impl Fn(&Record) -> Result<(), DropBoxError>) -> Result<(), Denied> {
         account(record).map_err(unavailable)?;
-        if let Err(error) = record.delete(&self.directory) {
-            tracing::error!(error = &error as &dyn std::error::Error, "a removed upload is still on disk");
-        }
+        erase(record, &self.directory);
         self.usage.measure(&record.id);
         Ok(())
     }
@@ -370,10 +389,12 @@ impl Inbox {
             slots.take_name(&new);
         }
         let mut slot = slots.by_name.remove(&old).ok_or(Denied::NotFound)?;
-        let previous = std::mem::replace(&mut slot.record.name, to.to_owned());
+        let before = slot.record.clone();
+        to.clone_into(&mut slot.record.name);
         if !listing_only {
+            slot.record.renamed_from = Some(before.name.clone());
             if let Err(error) = slot.record.save(&self.directory) {
-                slot.record.name = previous;
+                slot.record = before;
                 slots.by_name.insert(old, slot);
                 return Err(unavailable(error));
             }
@@ -397,11 +418,12 @@ impl Inbox {
         let is_free = !slots.by_name.contains_key(&old);
         let Some(mut slot) = slots.by_name.remove(&new) else { return false };
         before.clone_into(&mut slot.record.name);
+        slot.record.renamed_from = None;
         let is_back = is_free && slot.record.save(&self.directory).is_ok();
         let waits = is_back && slot.record.closed && !is_temporary(before);
         slot.state = if waits { State::Waiting } else { State::Kept };
         if !is_back {
-            (slot.record.name, slot.record.closed) = (record.name.clone(), false);
+            slot.record = Record { closed: false, ..record.clone() };
         }
         slots.by_name.insert(if is_back { old } else { new }, slot);
         waits
@@ -504,6 +526,13 @@ impl Inbox {
         let Slots { by_name, nameless, live_sessions, .. } = &mut *slots;
         nameless.retain(|slot| slot.state != State::Done);
         by_name.retain(|_, slot| slot.state != State::Done || live_sessions.contains_key(&slot.session));
+    }
+}
+
+/// Removes what the log says is gone; the next start does it where the disk fails.
+fn erase(record: &Record, directory: &Directory) {
+    if let Err(error) = record.delete(directory) {
+        tracing::error!(error = &error as &dyn std::error::Error, "a removed upload is still on disk");
     }
 }
 

@@ -23,6 +23,7 @@ mod received;
 mod record;
 mod removal;
 mod session;
+mod settled;
 mod shelf;
 mod store;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! What is kept about an upload, beside its content.
 
+use std::collections::HashSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +38,9 @@ pub(super) struct Record {
     pub closed: bool,
     /// SHA-256 of what is on disk, hexadecimal.
     pub stored_sha256: String,
+    /// Its name before the last rename: a stop may have come before the log had that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
 }
 
 /// A record's bound: a path of 4 KiB in JSON and a few fields.
@@ -60,6 +65,13 @@ impl Record {
         let name = format!("{}{RECORD_ENDING}", self.id);
         let bytes = serde_json::to_vec(self).map_err(|source| DropBoxError::Record { name: name.clone(), source })?;
         directory.write(&name, &bytes).map_err(DropBoxError::Storage)
+    }
+
+    /// Gives it the name before its last rename again, durably, where that is such a name. Says whether it has it.
+    pub fn undo_rename(&mut self, directory: &Directory, is_such: impl Fn(&str) -> bool) -> Result<bool, DropBoxError> {
+        let Some(before) = self.renamed_from.take_if(|before| is_such(before)) else { return Ok(false) };
+        self.name = before;
+        self.save(directory).map(|()| true)
     }
 
     /// Removes record and content, durably.
@@ -111,18 +123,28 @@ fn load(directory: &Directory, name: &str) -> Result<Option<Record>, DropBoxErro
     bytes.map(|bytes| serde_json::from_slice(&bytes).map_err(fault)).transpose()
 }
 
-/// Reads all records of a directory, and removes content that no record names: it was never accepted.
+/// Reads all records of a directory, and removes content that no record names: it was never accepted. A record that cannot
+/// be read is passed over, so that one damaged file keeps nobody from the others.
 pub(super) fn load_all(directory: &Directory) -> Result<Vec<Record>, DropBoxError> {
     let names = directory.names().map_err(DropBoxError::Storage)?;
-    let mut records = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
     for name in names.iter().filter(|name| name.ends_with(RECORD_ENDING) && !name.starts_with('.')) {
-        records.extend(load(directory, name)?);
+        match load(directory, name) {
+            Ok(record) => records.extend(record),
+            Err(error) => {
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, path = %directory.path().display(), "an upload is set aside");
+            }
+        }
     }
-    for name in names {
-        let known = name.ends_with(RECORD_ENDING) && !name.starts_with('.')
-            || records.iter().any(|record: &Record| record.content_file() == name);
+    // Also that of a record which could not be read: somebody may mend it.
+    let of_records = || names.iter().filter(|name| !name.starts_with('.'));
+    let contents: HashSet<String> =
+        of_records().filter_map(|name| name.strip_suffix(RECORD_ENDING)).map(content_file).collect();
+    for name in &names {
+        let known = name.ends_with(RECORD_ENDING) && !name.starts_with('.') || contents.contains(name);
         if !known {
-            directory.remove_if_there(&name).map_err(DropBoxError::Storage)?;
+            directory.remove_if_there(name).map_err(DropBoxError::Storage)?;
         }
     }
     Ok(records)

@@ -1,5 +1,7 @@
 //! One session's view of a tenant's tree.
 
+mod renaming;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,9 +16,10 @@ use super::{
     outbox::described_file,
     place::{self, CHECKPOINT, EXAMPLE_LIST, LOG_KEY, Place, RECEIPT_DICTIONARY, RECEIPTS},
     record::Record,
+    settled::Settled,
     shelf,
     store::{Shared, TenantBoxes},
-    upload::{Rules, Settled, Writing, fresh_record, write_only},
+    upload::{Rules, Writing, fresh_record, write_only},
     view::{Attributes, Denied, Download, DropBox, Entry, Login, Space, Upload, UploadMode},
     whole_log::WholeLog,
 };
@@ -115,6 +118,14 @@ impl TenantView {
             tracing::info!(tenant = %self.tenant.id, "an upload goes to a newer session");
             older.break_off();
         }
+    }
+
+    /// Tells more of a refusal than a status says.
+    fn refused(&self, record: &Record, fault: UploadFault) -> Denied {
+        let submission = self.boxes.inbox.submission(&record.id);
+        let (area, name) = (record.area, record.name.clone());
+        self.shared.host.refused_upload(RefusedUpload { submission, area, name, fault });
+        fault.denied()
     }
 
     fn open_delivery(&self, area: Area, name: &str, path: &VirtualPath) -> Result<Box<dyn Download>, Denied> {
@@ -263,10 +274,7 @@ impl DropBox for TenantView {
             && let Some(fault) = self.fault_of_name(area, &name)
         {
             // Before anything is sent: several clients show nothing of a close that fails.
-            let submission = inbox.submission(&fresh.id);
-            let denied = fault.denied();
-            self.shared.host.refused_upload(RefusedUpload { submission, area, name, fault });
-            return Err(denied);
+            return Err(self.refused(&fresh, fault));
         }
         if !mode.exclusive {
             self.take_over(area, &name);
@@ -283,9 +291,8 @@ impl DropBox for TenantView {
             Beginning::Resumed(record) => Writing::resumed(shared, inbox, account, record, rules)?,
             Beginning::Settled(record) => {
                 let Record { size, modified, .. } = record;
-                return Ok(Box::new(Settled {
-                    attributes: Attributes { directory: false, size, modified, writable: true },
-                }));
+                let attributes = Attributes { directory: false, size, modified, writable: true };
+                return Ok(Box::new(Settled { attributes }));
             }
         });
         drop(held);
@@ -293,42 +300,7 @@ impl DropBox for TenantView {
     }
 
     fn rename(&self, from: &VirtualPath, to: &VirtualPath, replace: bool) -> Result<(), Denied> {
-        let source = self.place(from)?;
-        let target = place::find(self.tenant.kind, to);
-        let (Place::Upload(area, old), Some(Place::Upload(new_area, new))) = (source, target) else {
-            return Err(FIXED_TREE);
-        };
-        if area != new_area {
-            return Err(Denied::Forbidden("tussen /inbox en /test/inbox kan niets verplaatst worden"));
-        }
-        Self::check_upload_name(&new)?;
-        let inbox = &self.boxes.inbox;
-        let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), to.as_str());
-        let Some(record) = inbox.rename(area, &old, &new, replace, gone)? else { return Ok(()) };
-        let complete = !is_temporary(&new);
-        let of_content = || super::upload::name_fault(&record, self.tenant.uploads, inbox, &self.shared.keyring);
-        if complete && let Some(fault) = self.fault_of_name(area, &new).or_else(of_content) {
-            // Its refusal is what the log gets.
-            inbox.refuse(&record);
-            self.shared.host.refused_upload(RefusedUpload {
-                submission: inbox.submission(&record.id),
-                area,
-                name: new,
-                fault,
-            });
-            return Err(fault.denied());
-        }
-        if let Err(error) = self.account.renamed(&record, &old, complete) {
-            // Not in the log, so not done: the client finds it under its old name.
-            if inbox.rename_back(&record, &old) {
-                self.shared.host.submitted(inbox.submission(&record.id));
-            }
-            return Err(unavailable(error));
-        }
-        if inbox.settle(&record) {
-            self.shared.host.submitted(inbox.submission(&record.id));
-        }
-        Ok(())
+        self.rename_upload(from, to, replace)
     }
 
     fn remove(&self, path: &VirtualPath) -> Result<(), Denied> {

@@ -257,21 +257,16 @@ impl Boxes {
         Ok(boxes)
     }
 
-    /// What the log knows of a finished submission. When it cannot be asked, the submission counts as waiting, and
-    /// the exchange, which asks again, waits as well.
-    pub(super) fn known(&self, id: &str) -> Known {
-        match self.shared.ledger.submission(id) {
-            Ok(row) => match row.map(|row| row.state) {
-                None | Some(SubmissionState::Unfinished) => Known::Nothing,
-                Some(SubmissionState::Waiting) => Known::Waiting,
-                Some(SubmissionState::Answered | SubmissionState::Refused) => Known::Settled,
-                Some(SubmissionState::Removed) => Known::Removed,
-            },
-            Err(error) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
-                Known::Waiting
-            }
-        }
+    /// What the log knows of a submission.
+    pub(super) fn known(&self, id: &str) -> Result<Known, DropBoxError> {
+        let row = self.shared.ledger.submission(id).map_err(DropBoxError::Ledger)?;
+        Ok(match row.map(|row| row.state) {
+            None => Known::Nothing,
+            Some(SubmissionState::Unfinished) => Known::Unfinished,
+            Some(SubmissionState::Waiting) => Known::Waiting,
+            Some(SubmissionState::Answered | SubmissionState::Refused) => Known::Settled,
+            Some(SubmissionState::Removed) => Known::Removed,
+        })
     }
 
     /// Finished submissions of a tenant that the exchange has not begun.

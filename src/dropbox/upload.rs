@@ -25,7 +25,7 @@ use super::{
     record::{Record, Stored},
     store::{RefusedUpload, Shared, UploadFault},
     usage::NoRoom,
-    view::{Attributes, Denied, Upload},
+    view::{Attributes, Denied},
 };
 use crate::{
     domain::tenant::UploadRule,
@@ -142,6 +142,8 @@ impl Writing {
         match self.record.stored {
             Stored::AsItCame => {
                 let file = directory.open_to_write(&name).map_err(storage)?;
+                let length = file.metadata().map_err(|source| self.fault("look at", source))?.len();
+                self.go_by_content(length.min(self.record.size));
                 // Bytes beyond what the record knows were written by a session that a crash ended.
                 file.set_len(self.record.size).map_err(|source| self.fault("resize", source))?;
                 self.content = Content::Disk(DiskContent::new(file, self.record.size));
@@ -161,10 +163,19 @@ impl Writing {
                     }
                     memory.write(memory.length(), bytes).map_err(|_| no_memory())?;
                 }
+                self.go_by_content(memory.length());
                 self.content = Content::Memory(memory);
             }
         }
         Ok(())
+    }
+
+    /// Where a stop or a fault came between content and record, the content is what is there, and it is not known to be
+    /// whole.
+    fn go_by_content(&mut self, found_bytes: u64) {
+        if self.record.size != found_bytes {
+            (self.record.size, self.record.closed) = (found_bytes, false);
+        }
     }
 
     fn empty_memory(&self) -> MemoryContent {
@@ -204,7 +215,8 @@ impl Writing {
             return Ok(());
         }
         self.make_room(end)?;
-        (self.changed, self.written) = (true, true);
+        self.begin_change()?;
+        self.written = true;
         self.place(offset, pieces)
     }
 
@@ -283,13 +295,13 @@ impl Writing {
         let directory = self.inbox.directory();
         let storage = |error| unavailable(DropBoxError::Storage(error));
         self.check_disk()?;
-        self.record.size = self.length();
-        self.record.closed = closed;
+        // The upload's own once the content is in place: until then it tells of what was there before.
+        let mut record = Record { size: self.length(), closed, ..self.record.clone() };
         match &mut self.content {
             Content::Disk(disk) => {
                 let stored = disk.finish_digest().and_then(|digest| disk.file().sync_all().map(|()| digest));
-                self.record.stored = Stored::AsItCame;
-                self.record.stored_sha256 = match stored {
+                record.stored = Stored::AsItCame;
+                record.stored_sha256 = match stored {
                     Ok(digest) => hex::encode(digest),
                     Err(source) => return Err(self.fault("store", source)),
                 };
@@ -310,16 +322,37 @@ impl Writing {
                     unavailable(DropBoxError::File { action: "sync", name: target.clone(), source })
                 })?;
                 directory.rename(&beside, directory, &target).map_err(storage)?;
-                self.record.stored = Stored::SealedHere;
-                self.record.stored_sha256 = hex::encode(digests.ciphertext_sha256);
+                record.stored = Stored::SealedHere;
+                record.stored_sha256 = hex::encode(digests.ciphertext_sha256);
             }
         }
+        self.record = record;
         self.record.save(directory).map_err(unavailable)
     }
 
-    /// The upload is refused or void: nothing of it stays.
+    /// What was closed before and gets other content now is not closed any more, on disk before the first byte of it is:
+    /// a stop must not leave a part of it that counts as the whole.
+    fn begin_change(&mut self) -> Result<(), Denied> {
+        if !self.changed && self.record.closed {
+            let open = Record { closed: false, ..self.record.clone() };
+            open.save(self.inbox.directory()).map_err(unavailable)?;
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    /// The upload is refused or void: nothing of it stays. What was kept before goes once the log has that.
     fn discard(&mut self) {
         self.settled = true;
+        if self.origin == Origin::Resumed
+            && let Err(error) = self.account.deleted(Some(&self.record.id), &self.record.name)
+        {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, "an upload that is refused stays, since the log cannot be told");
+            self.record.closed = false;
+            self.inbox.settle(&self.record);
+            return;
+        }
         self.inbox.refuse(&self.record);
     }
 
@@ -413,7 +446,9 @@ impl Writing {
             return Err(too_large(self.rules.limit_bytes));
         }
         self.make_room(length)?;
-        self.changed |= length != self.length();
+        if length != self.length() {
+            self.begin_change()?;
+        }
         match &mut self.content {
             Content::Memory(memory) => memory.set_length(length),
             Content::Disk(disk) => {
@@ -451,6 +486,7 @@ impl Drop for Writing {
         self.settled = true;
         // Where the disk has no room for what came since, what was kept before stays as it is.
         if !self.changed || (self.origin == Origin::Resumed && self.check_disk().is_err()) {
+            self.record.closed &= !self.changed;
             self.inbox.settle(&self.record);
             return;
         }
@@ -502,41 +538,6 @@ pub(super) fn name_fault(
     })
 }
 
-/// A finished upload that a client opens again to look at: a resume that has nothing left to send.
-pub(super) struct Settled {
-    pub attributes: Attributes,
-}
-
-impl Upload for Settled {
-    fn write(&mut self, _offset: u64, _pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
-        Err(Denied::Forbidden("dit bestand is al ontvangen; stuur een wijziging onder een andere naam"))
-    }
-
-    fn read(&mut self, _offset: u64, _buffer: &mut [u8]) -> Result<usize, Denied> {
-        Err(write_only())
-    }
-
-    fn attributes(&self) -> Result<Attributes, Denied> {
-        Ok(self.attributes.clone())
-    }
-
-    fn set_length(&mut self, length: u64) -> Result<(), Denied> {
-        if length == self.attributes.size { Ok(()) } else { self.write(0, &[]) }
-    }
-
-    fn set_modified(&mut self, _modified: Timestamp) -> Result<(), Denied> {
-        Ok(())
-    }
-
-    fn sync(&mut self) -> Result<(), Denied> {
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> Result<(), Denied> {
-        Ok(())
-    }
-}
-
 /// Lists can be sent but not read back: whoever steals a key gets no list with it.
 pub(super) fn write_only() -> Denied {
     Denied::Forbidden("uit de inbox kan niets teruggelezen worden")
@@ -561,6 +562,7 @@ pub(super) fn fresh_record(area: Area, name: &str, now: Timestamp) -> Record {
         stored: Stored::SealedHere,
         closed: false,
         stored_sha256: String::new(),
+        renamed_from: None,
     }
 }
 

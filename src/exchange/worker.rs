@@ -313,8 +313,13 @@ impl Exchange {
         };
         let parts = &self.parts;
         let row = parts.ledger.submission(&submission.id).map_err(ExchangeError::Ledger)?;
-        let is_waiting = row.as_ref().is_some_and(|row| row.state == SubmissionState::Waiting);
-        if is_waiting || row.is_none() {
+        let state = row.map(|row| row.state);
+        let is_waiting = state == Some(SubmissionState::Waiting);
+        if state == Some(SubmissionState::Unfinished) {
+            // Its tenant gave it a temporary name again, and has it: it comes back once it is finished.
+            return Ok(());
+        }
+        if is_waiting || state.is_none() {
             let Some(received) = parts.boxes.take(submission).map_err(ExchangeError::DropBox)? else {
                 // Of one that waits, its tenant is renaming the file: it comes back under its new name.
                 if !is_waiting {

@@ -60,6 +60,8 @@ mod refusals;
 #[cfg(test)]
 mod reload;
 #[cfg(test)]
+mod renames;
+#[cfg(test)]
 mod report;
 #[cfg(test)]
 mod restart;

@@ -15,11 +15,12 @@ fn record(id: &str) -> Record {
         stored: Stored::SealedHere,
         closed: true,
         stored_sha256: String::new(),
+        renamed_from: None,
     }
 }
 
 fn inbox(directory: &Directory, known: impl Fn(&str) -> Known) -> Inbox {
-    Inbox::open("bree".parse().unwrap(), directory.clone(), known).unwrap()
+    Inbox::open("bree".parse().unwrap(), directory.clone(), |id| Ok(known(id))).unwrap()
 }
 
 fn begin(inbox: &Inbox, session: &str, mode: UploadMode, record: Record) -> Result<Beginning, Denied> {
@@ -134,6 +135,67 @@ fn after_a_stop_two_of_one_name_are_both_known_and_removed_ones_are_erased() {
     let kept = begin(&inbox, "s", UploadMode::default(), record("6"));
     assert!(matches!(kept, Ok(Beginning::Resumed(record)) if record.id == "5" && !record.closed));
     assert!(directory.contains("3.json") && !directory.contains("4.json"));
+}
+
+fn names(inbox: &Inbox) -> Vec<String> {
+    inbox.list(Area::Live).into_iter().map(|entry| entry.name).collect()
+}
+
+#[test]
+fn after_a_stop_the_log_is_asked_of_temporary_names_as_well() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let temporary = |id: &str| Record { name: format!("{id}.csv.part"), ..record(id) };
+    for id in ["nothing", "unfinished", "waiting", "removed"] {
+        temporary(id).save(&directory).unwrap();
+    }
+    // Removed once it was written again and broke off.
+    Record { closed: false, ..temporary("again") }.save(&directory).unwrap();
+    let inbox = inbox(&directory, |id| match id {
+        "nothing" => Known::Nothing,
+        "unfinished" => Known::Unfinished,
+        "waiting" => Known::Waiting,
+        _ => Known::Removed,
+    });
+    assert_eq!(names(&inbox), ["nothing.csv.part", "unfinished.csv.part", "waiting.csv.part"]);
+    assert!(!directory.contains("removed.json") && !directory.contains("again.json"));
+    let finished =
+        |id: &str| rename(&inbox, &format!("{id}.csv.part"), &format!("{id}.csv")).map(|record| record.is_some());
+    assert!(matches!(finished("nothing"), Err(Denied::Refused(_))), "its close was never confirmed");
+    assert_eq!(finished("unfinished"), Ok(true));
+    assert_eq!(waiting(&inbox), ["waiting"]);
+}
+
+#[test]
+fn a_rename_that_a_stop_kept_from_the_log_is_undone() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let begun = self::inbox(&directory, |_| Known::Nothing);
+    finish(&begun, "1");
+    rename(&begun, "x.csv", "x.csv.part").unwrap().unwrap();
+    // The log has it as it was accepted.
+    let after = self::inbox(&directory, |_| Known::Waiting);
+    assert_eq!((names(&after), waiting(&after)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
+    // The rename is in the log, the one back is not.
+    let renamed = rename(&after, "x.csv", "x.csv.part").unwrap().unwrap();
+    assert!(!after.settle(&renamed));
+    rename(&after, "x.csv.part", "y.csv").unwrap().unwrap();
+    let last = inbox(&directory, |_| Known::Unfinished);
+    assert_eq!((names(&last), waiting(&last).len()), (vec!["x.csv.part".to_owned()], 0));
+    assert!(rename(&last, "x.csv.part", "y.csv").unwrap().unwrap().closed);
+}
+
+#[test]
+fn a_record_that_cannot_be_read_keeps_nobody_from_the_others() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    record("1").save(&directory).unwrap();
+    directory.write("2.json", b"\0\0\0\0").unwrap();
+    directory.write("2.data", b"sealed").unwrap();
+    directory.write("3.data", b"of no record").unwrap();
+    let inbox = inbox(&directory, |_| Known::Waiting);
+    assert_eq!(waiting(&inbox), ["1"]);
+    assert!(directory.contains("2.data") && !directory.contains("3.data"), "somebody may mend it");
 }
 
 #[test]
