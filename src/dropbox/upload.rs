@@ -341,7 +341,8 @@ impl Writing {
         Ok(())
     }
 
-    /// The upload is refused or void: nothing of it stays. What was kept before goes once the log has that.
+    /// The upload is refused or void: nothing of it stays. What was kept before goes once the log has that; where it cannot
+    /// be told, nobody goes on with it before the next start, which asks what the log has.
     fn discard(&mut self) {
         self.settled = true;
         if self.origin == Origin::Resumed
@@ -349,8 +350,7 @@ impl Writing {
         {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "an upload that is refused stays, since the log cannot be told");
-            self.record.closed = false;
-            self.inbox.settle(&self.record);
+            self.inbox.forget(&self.record);
             return;
         }
         self.inbox.refuse(&self.record);
