@@ -94,6 +94,7 @@ impl Place {
             archive_dir: self.dir.join("archive"),
             keys: self.key.clone().into(),
             checkpoint_every: Duration::from_secs(1),
+            goes_on_from_older: false,
         };
         let keeper = DisclosureKeeper::new(self.dir.join("disclosures"), Keyring::generate());
         Ok((TransferLog::open_keeping(settings, Clock::system(), index, keeper.clone())?, keeper))

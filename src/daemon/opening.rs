@@ -83,13 +83,15 @@ pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureK
     DisclosureKeeper::new(settings.state_dir.join("disclosures"), exchange)
 }
 
-/// Opens the transfer log and its index, with what counts beside it; the state directory must be locked.
+/// Opens the transfer log and its index, with what counts beside it; the state directory must be locked. For
+/// `goes_on_from_older` see [`LogSettings`].
 pub(super) fn open_log(
     settings: &Settings,
     keeper: DisclosureKeeper,
     keys: SigningKeys,
     clock: Clock,
     counts: &Arc<Counts>,
+    goes_on_from_older: bool,
 ) -> Result<(TransferLog, Arc<dyn Ledger>), DaemonError> {
     let ledger = settings.state_dir.join("ledger.sqlite");
     let (ledger, index) = SqliteLedger::open(&ledger).map_err(DaemonError::Ledger)?;
@@ -100,6 +102,7 @@ pub(super) fn open_log(
         archive_dir: archive_dir(settings),
         keys,
         checkpoint_every: CHECKPOINT_EVERY,
+        goes_on_from_older,
     };
     let index = Box::new(CountingIndex::new(index, Arc::clone(counts)));
     let log = TransferLog::open_keeping(log_settings, clock, index, keeper).map_err(DaemonError::Log)?;

@@ -101,7 +101,7 @@ impl Daemon {
         let (verifier, log_keys) = (secrets.log.first.verifier().clone(), secrets.log.to_vkeys());
         let keeper = disclosures(&settings, secrets.exchange.clone());
         let counts = Arc::new(Counts::default());
-        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone(), &counts)?;
+        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone(), &counts, false)?;
         in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
         last_configuration::keep_at_start(&state, &settings, clock.now());
         let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));

@@ -1,7 +1,8 @@
 //! Logs of earlier years: each is a log of its own, with its own origin and key, that the next one goes on from.
 //!
 //! A log is put by when a log of another origin is opened in its place, and only when it was closed in order: then
-//! everything in it is under its last checkpoint, which is the first thing that the next one says.
+//! everything in it is under its last checkpoint, which is the first thing that the next one says. It must be the log of
+//! its high-water mark, as when it is opened: a new origin hides no older copy.
 
 use std::{
     fs,
@@ -9,11 +10,12 @@ use std::{
 };
 
 use super::{
-    LogError,
+    Checkpoint, LogError,
     checkpoint::MAX_CHECKPOINT_BYTES,
     entries_from, files,
     journal::{self, Groups},
-    recovery::{CHECKPOINT, plain_name},
+    recovery::{CHECKPOINT, check_mark, plain_name},
+    snapshot::{high_water, own_key},
 };
 
 /// The file with the log's public keys, beside its checkpoint.
@@ -39,8 +41,9 @@ pub fn archived(archive: &Path) -> Result<Vec<PathBuf>, LogError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
-/// Puts the log in `directory` by, when it is of another origin than the one to be opened.
-pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str) -> Result<(), LogError> {
+/// Puts the log in `directory` by, when it is of another origin than the one to be opened. Its mark is looked for in
+/// `marks`; without that, it is known to be older, and the next log says so.
+pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str, marks: Option<&Path>) -> Result<(), LogError> {
     let path = directory.join(CHECKPOINT);
     let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok(()) };
     let (found, size) = head(&note).ok_or(LogError::Damaged { path, problem: "it is no checkpoint" })?;
@@ -53,6 +56,13 @@ pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str) -> Result<(
         if groups.next_place() > size {
             return Err(LogError::NotClosed { origin: found.to_owned() });
         }
+    }
+    if let Some(marks) = marks {
+        let key = own_key(directory)?;
+        let (mark, path) = high_water(marks, &key)?;
+        let checkpoint = Checkpoint::parse(&note, &key);
+        let checkpoint = checkpoint.map_err(|source| LogError::Note { path: directory.join(CHECKPOINT), source })?;
+        check_mark(directory, &checkpoint, &mark.ok_or(LogError::HighWaterMissing { path })?)?;
     }
     files::make_directory(archive)?;
     let target = archive.join(plain_name(found));
@@ -77,4 +87,57 @@ pub(super) fn last_checkpoint(archive: &Path) -> Result<Option<String>, LogError
 pub(super) fn head(note: &[u8]) -> Option<(&str, u64)> {
     let mut lines = std::str::from_utf8(note).ok()?.lines();
     Some((lines.next()?, lines.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transfer_log::{
+        LogSettings, NoteKey, TransferLog,
+        support::{Nothing, Place, any_record, clock, copy},
+    };
+
+    #[test]
+    fn an_older_copy_or_another_log_is_not_put_by_unless_the_next_log_says_so() {
+        let place = Place::new();
+        place.open().close().unwrap();
+        copy(&place.dir(), &place.path("old"));
+        let log = place.open();
+        log.append(vec![any_record(); 300]).unwrap();
+        log.close().unwrap();
+        let (size, mark) = (place.verify().unwrap().checkpoint.size, fs::read(place.high_water()).unwrap());
+        let next = NoteKey::generate("groeikluis.example/2027").unwrap();
+        let open = |goes_on_from_older| {
+            let (origin, keys) = (next.name().to_owned(), next.clone().into());
+            let settings = LogSettings { origin, keys, goes_on_from_older, ..place.settings() };
+            TransferLog::open(settings, clock(), Box::new(Nothing))
+        };
+        copy(&place.dir(), &place.path("newest"));
+        let put_back = |name: &str| {
+            fs::remove_dir_all(place.dir()).unwrap();
+            copy(&place.path(name), &place.dir());
+        };
+        put_back("old");
+        assert!(matches!(open(false), Err(LogError::Rollback { size: 2, high_water }) if high_water == size));
+        fs::remove_file(place.high_water()).unwrap();
+        assert!(matches!(open(false), Err(LogError::HighWaterMissing { .. })));
+        // As long as the mark, and written again.
+        fs::remove_dir_all(place.dir()).unwrap();
+        let log = place.open();
+        log.append(vec![any_record(); 302]).unwrap();
+        log.close().unwrap();
+        fs::write(place.high_water(), &mark).unwrap();
+        assert!(matches!(open(false), Err(LogError::Fork { .. })));
+        assert!(archived(&place.path("archive")).unwrap().is_empty());
+        put_back("newest");
+        open(false).unwrap().close().unwrap();
+        // A backup that was restored, and of which the next log tells.
+        fs::remove_dir_all(place.path("archive")).unwrap();
+        fs::remove_dir_all(place.high_water_dir()).unwrap();
+        fs::create_dir(place.high_water_dir()).unwrap();
+        fs::write(place.high_water(), &mark).unwrap();
+        put_back("old");
+        open(true).unwrap().close().unwrap();
+        assert_eq!(archived(&place.path("archive")).unwrap().len(), 1);
+    }
 }

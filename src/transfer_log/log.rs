@@ -46,6 +46,9 @@ pub struct LogSettings {
     pub keys: SigningKeys,
     /// How long an entry waits for a checkpoint over it, at most (1 s).
     pub checkpoint_every: Duration,
+    /// Whether a log of another name in its place may be older than its high-water mark: a backup was restored, and the
+    /// first entries of this log say so.
+    pub goes_on_from_older: bool,
 }
 
 /// Where an entry stands.
@@ -86,11 +89,12 @@ impl TransferLog {
         mut index: Box<dyn Index + Send>,
         keeper: impl Into<Option<DisclosureKeeper>>,
     ) -> Result<Self, LogError> {
-        let LogSettings { dir: directory, high_water_dir, archive_dir, origin, keys, checkpoint_every } = settings;
+        let LogSettings { dir: directory, high_water_dir, archive_dir, origin, keys, checkpoint_every, .. } = settings;
+        let marks = (!settings.goes_on_from_older).then_some(high_water_dir.as_path());
         if !keys.are_of(&origin) {
             return Err(LogError::Note { path: directory, source: NoteFault::Origin });
         }
-        archive::put_by(&directory, &archive_dir, &origin)?;
+        archive::put_by(&directory, &archive_dir, &origin, marks)?;
         files::make_directory(&directory)?;
         let lock = DirectoryLock::acquire(&directory).map_err(|source| {
             if source.kind() == std::io::ErrorKind::WouldBlock {

@@ -90,13 +90,28 @@ pub(super) fn recover(directory: &Path, keys: &SigningKeys, high_water: &HighWat
         }
     }
     if let Some(mark) = mark {
-        match marked {
-            None => return Err(LogError::Rollback { size: edge.size(), high_water: mark.size }),
-            Some(root) if root != mark.root => return Err(LogError::Fork { size: mark.size }),
-            Some(_) => {}
-        }
+        compare(&edge, &mark, marked)?;
     }
     Ok(Recovered { edge, checkpoint, entries, tail, sealed, full, journal, torn_bytes })
+}
+
+/// Checks that a log which was closed is the one of its high-water mark.
+pub(super) fn check_mark(directory: &Path, checkpoint: &Checkpoint, mark: &Checkpoint) -> Result<(), LogError> {
+    let edge = read_edge(directory, checkpoint.size, checkpoint.size)?;
+    if checkpoint.root != edge.root() {
+        return Err(damaged(directory.join("tile"), "the right edge has not the checkpoint's root"));
+    }
+    let marked = root_at(directory, &edge, Some(mark))?;
+    compare(&edge, mark, marked)
+}
+
+/// Compares a log with its high-water mark, at whose size it has the root `marked`, if it is that long.
+fn compare(edge: &Edge, mark: &Checkpoint, marked: Option<Hash>) -> Result<(), LogError> {
+    match marked {
+        None => Err(LogError::Rollback { size: edge.size(), high_water: mark.size }),
+        Some(root) if root != mark.root => Err(LogError::Fork { size: mark.size }),
+        Some(_) => Ok(()),
+    }
 }
 
 fn read_checkpoint(path: &Path, keys: &SigningKeys) -> Result<Option<Checkpoint>, LogError> {

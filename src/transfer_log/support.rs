@@ -57,6 +57,7 @@ impl Place {
             archive_dir: self.path("archive"),
             keys: self.key.clone().into(),
             checkpoint_every: Duration::from_hours(1),
+            goes_on_from_older: false,
         }
     }
 
@@ -103,6 +104,23 @@ impl Index for Follower {
 
     fn reset(&mut self) -> Result<(), IndexError> {
         self.0 = Position::default();
+        Ok(())
+    }
+}
+
+/// An index of nothing.
+pub(crate) struct Nothing;
+
+impl Index for Nothing {
+    fn position(&self) -> Result<Position, IndexError> {
+        Ok(Position::default())
+    }
+
+    fn apply(&mut self, _: &[StoredEntry]) -> Result<(), IndexError> {
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), IndexError> {
         Ok(())
     }
 }

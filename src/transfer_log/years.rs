@@ -220,26 +220,9 @@ fn unreadable(action: &'static str, path: &Path, source: std::io::Error) -> Year
 mod tests {
     use super::*;
     use crate::transfer_log::{
-        Index, IndexError, LogSettings, NoteKey, Position, TransferLog,
-        support::{Place, any_record, clock, copy},
+        LogSettings, NoteKey, TransferLog,
+        support::{Nothing, Place, any_record, clock, copy},
     };
-
-    /// An index of nothing.
-    struct Nothing;
-
-    impl Index for Nothing {
-        fn position(&self) -> Result<Position, IndexError> {
-            Ok(Position::default())
-        }
-
-        fn apply(&mut self, _: &[StoredEntry]) -> Result<(), IndexError> {
-            Ok(())
-        }
-
-        fn reset(&mut self) -> Result<(), IndexError> {
-            Ok(())
-        }
-    }
 
     /// Three years, each with the key that signs it.
     struct Kept {

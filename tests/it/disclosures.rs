@@ -119,6 +119,7 @@ fn earlier_login(root: &Path) {
         origin: key.name().to_owned(),
         keys: key.into(),
         checkpoint_every: Duration::from_secs(1),
+        goes_on_from_older: false,
     };
     let keeper = DisclosureKeeper::new(root.join("state/disclosures"), exchange);
     let clock = Clock::fixed("2026-04-07T09:00:00Z".parse().unwrap());

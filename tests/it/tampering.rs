@@ -235,6 +235,7 @@ fn write_fork(daemon: &TestDaemon, directory: &Path) {
         origin: key.name().to_owned(),
         keys: key.into(),
         checkpoint_every: std::time::Duration::from_secs(1),
+        goes_on_from_older: false,
     };
     let log = TransferLog::open(settings, Clock::system(), Box::new(index)).unwrap();
     let record = Record::success(Event::ListReceived(ListReceived { rows: 1, size: 2 }), Context::daemon());

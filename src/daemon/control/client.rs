@@ -191,7 +191,8 @@ pub(in crate::daemon) fn note_alone(
 ) -> Result<u64, DaemonError> {
     let _lock = lock(&settings.state_dir)?;
     let keeper = disclosures(settings, exchange);
-    let (log, _) = open_log(settings, keeper, keys, Clock::system(), &Arc::default())?;
+    let restored = matches!(event, Event::BackupRestored(_));
+    let (log, _) = open_log(settings, keeper, keys, Clock::system(), &Arc::default(), restored)?;
     let record = record(tenant.cloned(), event, rustix::process::getuid().as_raw());
     let appended = log.append(vec![record]).map_err(DaemonError::Log)?;
     log.close().map_err(DaemonError::Log)?;

@@ -84,6 +84,7 @@ impl Place {
             archive_dir: state.path().join("archive"),
             keys: SigningKeys { first: self.key.clone(), others: Vec::new() },
             checkpoint_every: Duration::from_secs(1),
+            goes_on_from_older: false,
         };
         let log = TransferLog::open(log_settings, self.clock.clone(), Box::new(index)).unwrap();
         let ledger = Arc::new(ledger);
