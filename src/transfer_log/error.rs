@@ -14,7 +14,8 @@ pub enum LogError {
     /// The log failed for good: the process has to end, and start again.
     #[error("the transfer log failed earlier and takes nothing more")]
     Failed,
-    /// A synchronisation failed: what is on disk is no longer known. The log has failed for good.
+    /// A synchronisation failed, or what a failed write left could not be cut: what is on disk is no longer known. The log
+    /// has failed for good.
     #[error("could not bring {path} to disk")]
     Sync {
         /// The file or directory.

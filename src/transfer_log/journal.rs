@@ -31,8 +31,6 @@ pub(super) struct Journal {
     path: PathBuf,
     /// Bytes that are on disk and count.
     length: u64,
-    /// Whether a failed write may have left something behind them.
-    dirty: bool,
 }
 
 /// Adds a frame with an entry to a batch.
@@ -67,7 +65,7 @@ impl Journal {
         let path = directory.join(format!("{first:020}"));
         let file = files::create(&path)?;
         files::sync_directory(&directory)?;
-        Ok(Self { file, path, length: 0, dirty: false })
+        Ok(Self { file, path, length: 0 })
     }
 
     /// Goes on with a file after its first `length` bytes; what is behind them is cut.
@@ -76,14 +74,15 @@ impl Journal {
         let file = file.map_err(|source| LogError::file("open", &path, source))?;
         disk::set_len(&file, &path, length).map_err(|source| LogError::file("cut", &path, source))?;
         disk::sync_all(&file, &path).map_err(|source| LogError::sync(&path, source))?;
-        Ok(Self { file, path, length, dirty: false })
+        Ok(Self { file, path, length })
     }
 
-    /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts.
+    /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts: what came of it is
+    /// cut. Where that fails as well the log has failed for good, since the next start might find whole groups of it.
     pub fn append(&mut self, batch: &[u8]) -> Result<(), LogError> {
-        self.cut()?;
         if let Err(source) = disk::write_all_at(&self.file, &self.path, batch, self.length) {
-            self.dirty = disk::set_len(&self.file, &self.path, self.length).is_err();
+            let cut = disk::set_len(&self.file, &self.path, self.length);
+            cut.map_err(|source| LogError::sync(&self.path, source))?;
             return Err(LogError::file("write", &self.path, source));
         }
         disk::sync_data(&self.file, &self.path).map_err(|source| LogError::sync(&self.path, source))?;
@@ -91,19 +90,8 @@ impl Journal {
         Ok(())
     }
 
-    fn cut(&mut self) -> Result<(), LogError> {
-        if self.dirty {
-            disk::set_len(&self.file, &self.path, self.length)
-                .map_err(|source| LogError::file("cut", &self.path, source))?;
-            self.dirty = false;
-        }
-        Ok(())
-    }
-
     /// Goes on in a new file, unless this one is empty.
     pub fn rotate(&mut self, log: &Path, first: u64) -> Result<(), LogError> {
-        // What a failed write left must not be taken for entries.
-        self.cut()?;
         if self.length > 0 {
             *self = Self::create(log, first)?;
         }
@@ -237,7 +225,9 @@ fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(Vec<u8>, u32)>> 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::durable::disk::faults::{self, Failure};
     use proptest::prelude::*;
+    use rustix::io::Errno;
 
     fn read_all(bytes: &[u8]) -> (Vec<Vec<Vec<u8>>>, u64) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -275,21 +265,25 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_and_what_was_written_of_a_batch_is_cut() {
+    fn what_was_written_of_a_batch_is_cut_or_the_log_has_failed() {
+        // A device that can neither be written nor cut.
         let full = Path::new("/dev/full");
         let file = File::options().write(true).open(full).unwrap();
-        let mut journal = Journal { file, path: full.to_owned(), length: 0, dirty: false };
-        let fault = journal.append(b"batch").unwrap_err();
-        assert!(matches!(&fault, LogError::File { action: "write", .. }) && !fault.is_fatal());
-        // The device cannot be cut either, and until that is done nothing is written.
-        assert!(journal.dirty);
-        assert!(matches!(journal.append(b"batch").unwrap_err(), LogError::File { action: "cut", .. }));
-        let place = tempfile::NamedTempFile::new().unwrap();
-        fs::write(place.path(), b"onetw").unwrap();
-        let file = File::options().write(true).open(place.path()).unwrap();
-        let mut journal = Journal { file, path: place.path().to_owned(), length: 3, dirty: true };
+        let fault = Journal { file, path: full.to_owned(), length: 0 }.append(b"batch").unwrap_err();
+        assert!(fault.is_fatal(), "{fault:?}");
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("journal");
+        fs::write(&path, b"one").unwrap();
+        let file = File::options().write(true).open(&path).unwrap();
+        let mut journal = Journal { file, path: path.clone(), length: 3 };
+        // All of it was written, and reported as failed.
+        faults::plan(directory.path(), Some((0, Failure::DoneButReportedLost(Errno::NOSPC))));
+        let fault = journal.append(b"two").unwrap_err();
+        faults::end(directory.path());
+        assert!(matches!(&fault, LogError::File { action: "write", .. }) && !fault.is_fatal(), "{fault:?}");
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         journal.append(b"2").unwrap();
-        assert_eq!(fs::read(place.path()).unwrap(), b"one2");
+        assert_eq!(fs::read(&path).unwrap(), b"one2");
     }
 
     proptest! {
