@@ -61,6 +61,14 @@ impl Boxes {
         Ok(files)
     }
 
+    /// Whether that file is in a tenant's outbox.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn has_file(&self, tenant: &TenantId, area: Area, file: &str) -> Result<bool, DropBoxError> {
+        Ok(self.boxes_of(tenant)?.outbox.directory(area).contains(file))
+    }
+
     /// Removes a file of an outbox with its manifest, durably; that it is not there is fine. A download of it that is
     /// under way goes on to its end.
     ///
@@ -82,7 +90,7 @@ impl Boxes {
     /// Removes those of them that nobody goes on with now; `account` enters each in the log before it goes.
     ///
     /// # Errors
-    /// [`DropBoxError`]; the log's is among them.
+    /// [`DropBoxError`], the first that came; the log's is among them. The others are removed all the same.
     pub fn remove_stale_uploads(
         &self,
         tenant: &TenantId,
@@ -90,10 +98,12 @@ impl Boxes {
         account: impl Fn(&StaleUpload) -> Result<(), DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let inbox = self.boxes_of(tenant)?.inbox;
+        let mut removed = Ok(());
         for record in inbox.stale(before.into()) {
-            inbox.remove_stale(&record, |record| account(&StaleUpload::of(record, &inbox)))?;
+            let one = inbox.remove_stale(&record, |record| account(&StaleUpload::of(record, &inbox)));
+            removed = removed.and(one);
         }
-        Ok(())
+        removed
     }
 
     /// The ids of uploads of which something is kept.

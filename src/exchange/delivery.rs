@@ -18,6 +18,7 @@ use crate::{
         delivery_name::{DeliveryName, LAST_SEQUENCE},
     },
     dropbox::{Area, Staged, Staging},
+    ledger::DeliveryRow,
     seal::{Recipient, SealError, TenantSealer},
     transfer_log::{Actor, Context, DeliveryCreated, DeliveryStep, Disclosed, Event, Record, key_id},
 };
@@ -234,6 +235,12 @@ impl Exchange {
             let published = self.parts.boxes.publish(id, *seq, &unshown.tenant).map_err(ExchangeError::DropBox)?;
             if published.is_none() {
                 // It was published before, and a stop or a fault came before the entry below: only that is missing.
+                let row = self.parts.ledger.delivery(id).map_err(ExchangeError::Ledger)?;
+                let is_there = row.map(|row| self.parts.boxes.has_file(&unshown.tenant, area_of(&row), &row.file));
+                if !is_there.transpose().map_err(ExchangeError::DropBox)?.unwrap_or_default() {
+                    tracing::error!(delivery = id, tenant = %unshown.tenant, "a delivery is neither staged nor in its outbox");
+                    continue;
+                }
                 tracing::info!(delivery = id, "was published already");
             }
             let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
@@ -333,6 +340,11 @@ fn created_record(
     let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);
     let disclosed = [Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }];
     Record::success(event, context).disclosing(disclosed.into_iter().chain(user))
+}
+
+/// The area that a delivery is in.
+pub(super) fn area_of(row: &DeliveryRow) -> Area {
+    if row.test { Area::Test } else { Area::Live }
 }
 
 /// Who did something on this machine, for the log.

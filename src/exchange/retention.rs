@@ -1,7 +1,8 @@
 //! What is removed when its time is over, what is withdrawn, and the certificate that tells its tenant.
 //!
-//! The log comes first: an entry that something is removed is durable before its file goes. A stop in between leaves a
-//! file that the log says is gone; [`Exchange::finish_removals`] takes it away at the next start. The certificate of a
+//! The log comes first: an entry that something is removed is durable before its file goes. A stop or a fault of the disk
+//! in between leaves a file that the log says is gone; [`Exchange::finish_removals`] takes it away at the next start, and
+//! each run does so before its own part. Nothing is certified to a tenant while such a file is left. The certificate of a
 //! tenant tells of each removal that no certificate tells of yet, so that none is left out and none told twice,
 //! whenever a stop comes. It is a delivery like any other; its own removal, one day, needs no certificate.
 //!
@@ -16,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Exchange, ExchangeError,
-    delivery::{Origin, Outgoing, write_text},
+    delivery::{Origin, Outgoing, area_of, write_text},
 };
 use crate::{
     documents::removal::{RemovalCertificate, Removed, RemovedWhat, verwijderingsbewijs},
@@ -185,27 +186,43 @@ impl Exchange {
     /// # Errors
     /// [`ExchangeError`].
     pub fn finish_removals(&self) -> Result<u64, ExchangeError> {
-        let (boxes, ledger) = (&self.parts.boxes, &self.parts.ledger);
-        let mut finished = 0;
-        for tenant in boxes.owners().map_err(ExchangeError::DropBox)? {
-            for (area, file) in boxes.files_on_disk(&tenant).map_err(ExchangeError::DropBox)? {
-                let row = ledger.delivery_of_file(&tenant, &file).map_err(ExchangeError::Ledger)?;
-                if row.is_some_and(|row| row.gone) {
-                    boxes.remove_file(&tenant, area, &file).map_err(ExchangeError::DropBox)?;
-                    finished += 1;
-                }
-            }
-            for id in boxes.uploads_on_disk(&tenant).map_err(ExchangeError::DropBox)? {
-                if ledger.submission(&id).map_err(ExchangeError::Ledger)?.is_some_and(|row| row.gone) {
-                    boxes.remove_upload(&tenant, &id).map_err(ExchangeError::DropBox)?;
-                    finished += 1;
-                }
+        let (mut finished, mut first_fault) = (0, None);
+        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
+            match self.finish_removals_of(&tenant) {
+                Ok(count) => finished += count,
+                Err(error) => keep_first(&mut first_fault, &tenant, error),
             }
         }
-        Ok(finished)
+        first_fault.map_or(Ok(finished), Err)
     }
 
-    /// Takes a delivery back, for the reason that an operator gives. Its tenant finds it in the next certificate.
+    fn finish_removals_of(&self, tenant: &TenantId) -> Result<u64, ExchangeError> {
+        let (boxes, ledger) = (&self.parts.boxes, &self.parts.ledger);
+        let mut gone = Vec::new();
+        for (area, file) in boxes.files_on_disk(tenant).map_err(ExchangeError::DropBox)? {
+            let row = ledger.delivery_of_file(tenant, &file).map_err(ExchangeError::Ledger)?;
+            gone.extend(row.filter(|row| row.gone).map(|_| Target::Delivery(area, file)));
+        }
+        for id in boxes.uploads_on_disk(tenant).map_err(ExchangeError::DropBox)? {
+            let row = ledger.submission(&id).map_err(ExchangeError::Ledger)?;
+            gone.extend(row.filter(|row| row.gone).map(|_| Target::Upload(id)));
+        }
+        let (count, mut first_fault) = (gone.len() as u64, None);
+        self.remove_all(tenant, gone, &mut first_fault);
+        first_fault.map_or(Ok(count), Err)
+    }
+
+    /// Removes what it can, and keeps the first fault.
+    fn remove_all(&self, tenant: &TenantId, targets: Vec<Target>, first_fault: &mut Option<ExchangeError>) {
+        for target in targets {
+            if let Err(error) = self.remove(tenant, target) {
+                keep_first(first_fault, tenant, error);
+            }
+        }
+    }
+
+    /// Takes a delivery back, for the reason that an operator gives. Its tenant finds it in the next certificate. Where the
+    /// log has it and the disk failed, a second time removes the file.
     ///
     /// # Errors
     /// [`WithdrawalFault`].
@@ -220,10 +237,11 @@ impl Exchange {
         let row = row.map_err(|error| failed(ExchangeError::Ledger(error)))?;
         let unknown = || WithdrawalFault::Unknown { tenant: tenant.to_string(), file: file.to_owned() };
         let row = row.filter(|row| row.available).ok_or_else(unknown)?;
-        if row.gone {
-            return Err(WithdrawalFault::Gone(row.file));
-        }
         let fetched = row.fetched_at.is_some();
+        if row.gone {
+            let seq = self.finish_withdrawal(&row).map_err(failed)?;
+            return seq.map_or(Err(WithdrawalFault::Gone(row.file)), |seq| Ok(WithdrawnFile { seq, fetched }));
+        }
         let event = Event::DeliveryWithdrawn(DeliveryWithdrawn {
             delivery_id: row.id.clone(),
             kind: row.kind,
@@ -233,9 +251,23 @@ impl Exchange {
         });
         let record = Record::success(event, Context { actor: Actor::Operator, ..context(&row) });
         let appended = self.parts.log.append(vec![record]).map_err(|error| failed(ExchangeError::Log(error)))?;
-        let removed = self.parts.boxes.remove_file(tenant, area(&row), &row.file);
+        let removed = self.parts.boxes.remove_file(tenant, area_of(&row), &row.file);
         removed.map_err(|error| failed(ExchangeError::DropBox(error)))?;
         Ok(WithdrawnFile { seq: appended.first().map(|appended| appended.seq).unwrap_or_default(), fetched })
+    }
+
+    /// Removes a file that the log says is gone and that is still there. Gives the place of that entry where it was
+    /// withdrawn, and no certificate tells of it yet.
+    fn finish_withdrawal(&self, row: &DeliveryRow) -> Result<Option<u64>, ExchangeError> {
+        let boxes = &self.parts.boxes;
+        if !boxes.has_file(&row.tenant, area_of(row), &row.file).map_err(ExchangeError::DropBox)? {
+            return Ok(None);
+        }
+        boxes.remove_file(&row.tenant, area_of(row), &row.file).map_err(ExchangeError::DropBox)?;
+        let untold = self.parts.ledger.untold_removals(&row.tenant).map_err(ExchangeError::Ledger)?;
+        let is_this =
+            |removal: &&RemovalRow| removal.id == row.id && matches!(removal.cause, RemovalCause::Withdrawn { .. });
+        Ok(untold.iter().find(is_this).map(|removal| removal.seq))
     }
 
     /// Uploads from before this moment were kept long enough.
@@ -272,6 +304,7 @@ impl Exchange {
         // A run of an assignment draws numbers of a printer's files, beside the queue.
         let _run = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(tenant).ok_or(ExchangeError::Stopping)?;
+        let mut first_fault = self.finish_removals_of(tenant).err();
         let mut removals: Vec<(Record, Target)> = Vec::new();
         for (row, until) in due.deliveries {
             let event = Event::DeliveryExpired(DeliveryExpired {
@@ -281,7 +314,7 @@ impl Exchange {
                 retention_until: until,
                 fetched: row.fetched_at.is_some(),
             });
-            removals.push((Record::success(event, context(&row)), Target::Delivery(area(&row), row.file)));
+            removals.push((Record::success(event, context(&row)), Target::Delivery(area_of(&row), row.file)));
         }
         for row in due.uploads {
             let reason = (row.state == SubmissionState::Waiting).then_some(TENANT_GONE);
@@ -295,9 +328,7 @@ impl Exchange {
             let rest = removals.split_off(removals.len().min(GROUP));
             let (records, targets): (Vec<_>, Vec<_>) = std::mem::replace(&mut removals, rest).into_iter().unzip();
             self.parts.log.append(records).map_err(ExchangeError::Log)?;
-            for target in targets {
-                self.remove(tenant, target)?;
-            }
+            self.remove_all(tenant, targets, &mut first_fault);
         }
         // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here.
         let removed = self.parts.boxes.remove_stale_uploads(tenant, self.kept_since(), |stale| {
@@ -315,7 +346,7 @@ impl Exchange {
             self.parts.log.append(vec![record]).map(|_| ()).map_err(DropBoxError::Log)
         });
         removed.map_err(ExchangeError::DropBox)?;
-        self.certify(tenant)
+        first_fault.map_or_else(|| self.certify(tenant), Err)
     }
 
     fn remove(&self, tenant: &TenantId, target: Target) -> Result<(), ExchangeError> {
@@ -391,10 +422,6 @@ fn context(row: &DeliveryRow) -> Context {
         correlation: Some(row.id.clone()),
         ..Context::of(Actor::Daemon)
     }
-}
-
-fn area(row: &DeliveryRow) -> Area {
-    if row.test { Area::Test } else { Area::Live }
 }
 
 fn expired_file(row: &DeliveryRow, until: Date) -> ExpiredFile {

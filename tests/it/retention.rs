@@ -236,6 +236,11 @@ fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
     let said = withdraw(&file, reason).well().stdout;
     assert!(said.contains("it was fetched before"), "{said}");
     assert!(withdraw(&file, reason).stderr.contains("gone already"));
+    // As a fault of the disk leaves it: a second time removes the file.
+    let left = daemon.path(format!("state/boxes/bree/outbox/{file}"));
+    fs::write(&left, "what the log says is gone").unwrap();
+    assert!(withdraw(&file, reason).well().stdout.contains("it was fetched before"));
+    assert!(!left.exists() && withdraw(&file, reason).stderr.contains("gone already"));
     let session = daemon.session("bree");
     assert!(session.download(&format!("/outbox/{file}")).is_err());
     assert!(session.names("/outbox").unwrap().iter().all(|name| !name.starts_with("sociale-toeslag")));
@@ -265,13 +270,19 @@ fn a_fault_with_one_tenant_keeps_nothing_of_another() {
     assert!(failed.code == Some(1) && failed.stderr.contains(file), "{failed:?}");
     let (uploads, files) = on_disk(&daemon, "lokeren");
     assert_eq!((uploads, files.len()), (0, 2 * LISTS + 2));
+    // Nor anything else of the same tenant, which is told nothing of it yet.
+    assert_eq!(on_disk(&daemon, "bree"), (0, vec![file.clone()]));
     // The night is not finished, and that is said when it goes on.
     let last = Clock::system().today().saturating_sub(5.days());
     fs::write(daemon.path("state/retention.day"), format!("{last}\n")).unwrap();
     let status = daemon.groeikluis(&["status"]).well().stdout;
     assert!(status.contains(&format!("retention was last finished in the night of {last}")), "{status}");
     fs::remove_dir(&path).unwrap();
-    retention(&daemon, &[]);
+    fs::write(&path, "what the log says is gone").unwrap();
+    let certificates = retention(&daemon, &[])["removed"]["certificates"].clone();
+    let certificate = certificates["bree"].as_str().unwrap().to_owned();
+    let manifest = certificate.replace(".age", ".manifest.json");
+    assert_eq!(on_disk(&daemon, "bree"), (0, vec![certificate, manifest]));
     assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("retention was last finished"));
 }
 
