@@ -2,12 +2,17 @@
 //!
 //! A thread follows the published checkpoints and writes a receipt for each delivery and each upload that they cover.
 //! How far it has come is kept in the state directory; after a stop it goes on from there, and what it writes a second
-//! time is as good as the first.
+//! time is as good as the first. A receipt that a tenant's drop-box does not take is set aside, and tried again with each
+//! checkpoint: it keeps nobody else from theirs.
 
-use std::{collections::HashMap, path::PathBuf};
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::PathBuf,
+};
 
 use super::DaemonError;
 use crate::{
+    domain::TenantId,
     dropbox::{Boxes, DropBoxError},
     durable::{Directory, DurableError},
     transfer_log::{
@@ -24,6 +29,9 @@ const LONGEST_POSITION_BYTES: u64 = 512;
 
 /// Entries after which the position is kept while much is to be made again.
 const KEEP_EVERY: u64 = 1_024;
+
+/// Receipts that are set aside, at most: beyond it the disk itself is at fault, and all wait.
+const MOST_ASIDE: usize = 1_024;
 
 /// What the thread works with.
 pub(super) struct Receipts {
@@ -56,10 +64,12 @@ impl Receipts {
     fn follow(self) {
         let mut position = self.position();
         let (mut seen, mut is_failing) = (position, false);
+        // The places of their entries.
+        let mut aside = BTreeSet::new();
         while let Some(published) = self.log.wait_published(seen) {
             // Also after a fault: a disk that is full is asked again with the next checkpoint, and no sooner.
             seen = published;
-            match self.make(position, published) {
+            match self.make_aside(&mut aside).and_then(|()| self.make(position, published, &mut aside)) {
                 Ok(()) => (position, is_failing) = (published, false),
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
@@ -69,6 +79,19 @@ impl Receipts {
                 }
             }
         }
+    }
+
+    /// Makes those that were set aside.
+    fn make_aside(&self, aside: &mut BTreeSet<u64>) -> Result<(), ReceiptsError> {
+        let mut months = HashMap::new();
+        for seq in aside.clone() {
+            let entry = entries_from(&self.log_dir, seq).map_err(ReceiptsError::Log)?.next().transpose();
+            let Some(entry) = entry.map_err(ReceiptsError::Log)? else { continue };
+            if self.make_one(&entry, &mut months).is_ok() {
+                aside.remove(&seq);
+            }
+        }
+        Ok(())
     }
 
     /// Where an earlier run stopped; from the start when that is not known, or was another log.
@@ -85,26 +108,35 @@ impl Receipts {
         self.state.write(POSITION_FILE, text.as_bytes()).map_err(ReceiptsError::Position)
     }
 
-    fn make(&self, from: u64, to: u64) -> Result<(), ReceiptsError> {
+    fn make(&self, from: u64, to: u64, aside: &mut BTreeSet<u64>) -> Result<(), ReceiptsError> {
         let mut months = HashMap::new();
         let mut made = false;
         let count = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
         for entry in entries_from(&self.log_dir, from).map_err(ReceiptsError::Log)?.take(count) {
             let entry = entry.map_err(ReceiptsError::Log)?;
-            if let Some(name) = name(&entry)
-                && let Some(tenant) = &entry.context.tenant
-            {
-                let disclosures = self.disclosures(&entry, &mut months)?;
-                let made = receipt(&self.log_dir, &self.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
-                self.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)?;
+            match self.make_one(&entry, &mut months) {
+                Err(error @ ReceiptsError::Box(_)) if aside.len() < MOST_ASIDE => {
+                    let (tenant, error): (_, &dyn std::error::Error) = (entry.context.tenant.as_ref(), &error);
+                    if aside.insert(entry.seq) {
+                        tracing::error!(error, tenant = tenant.map(TenantId::as_str), "a receipt is set aside");
+                    }
+                }
+                outcome => outcome?,
             }
             made |= entry.event.is_receipted();
             if entry.seq % KEEP_EVERY == KEEP_EVERY - 1 {
-                self.keep_position(entry.seq + 1)?;
+                self.keep_position(aside.first().copied().unwrap_or(entry.seq + 1))?;
             }
         }
         // Where no receipt was made, going over the entries again costs nothing worth a synchronisation.
-        if made { self.keep_position(to) } else { Ok(()) }
+        if made { self.keep_position(aside.first().copied().unwrap_or(to)) } else { Ok(()) }
+    }
+
+    fn make_one(&self, entry: &StoredEntry, months: &mut HashMap<String, OpenedMonth>) -> Result<(), ReceiptsError> {
+        let Some((name, tenant)) = name(entry).zip(entry.context.tenant.as_ref()) else { return Ok(()) };
+        let disclosures = self.disclosures(entry, months)?;
+        let made = receipt(&self.log_dir, &self.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
+        self.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)
     }
 
     fn disclosures(

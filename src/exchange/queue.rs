@@ -20,7 +20,11 @@ pub(super) enum Job {
         submission: Submission,
         /// Whether no other list or run is under way meanwhile: the process may die of it.
         alone: bool,
+        /// Whether it was set aside, since the disk does not give it back: its tenant's others go before it.
+        aside: bool,
     },
+    /// Take up what waits in a drop-box that could not be opened.
+    TakeUp(TenantId),
     /// Tell a tenant more about an upload that was refused while it was written.
     Explain(RefusedUpload),
     /// Show deliveries that the log has.
@@ -43,6 +47,7 @@ impl Job {
             Self::Answer { submission, .. } => &submission.tenant,
             Self::Explain(refused) => &refused.submission.tenant,
             Self::Show(unshown) => &unshown.tenant,
+            Self::TakeUp(tenant) => tenant,
         }
     }
 
@@ -52,6 +57,7 @@ impl Job {
             Self::Answer { submission, .. } => &submission.id,
             Self::Explain(refused) => &refused.submission.id,
             Self::Show(unshown) => unshown.deliveries.first().map_or("", |(id, _)| id),
+            Self::TakeUp(tenant) => tenant.as_str(),
         }
     }
 
@@ -61,13 +67,22 @@ impl Job {
             Self::Answer { .. } => "upload",
             Self::Explain(_) => "explanation",
             Self::Show(_) => "delivery",
+            Self::TakeUp(_) => "drop-box",
         }
     }
 
     /// Whether it waits for what stands before it in its tenant's line, and is waited for. What the log has already is
-    /// shown as soon as it can be, and holds nobody up.
+    /// shown as soon as it can be, and holds nobody up; nor does what the disk does not give back.
     fn is_in_line(&self) -> bool {
-        !matches!(self, Self::Show(_))
+        !matches!(self, Self::Show(_) | Self::TakeUp(_) | Self::Answer { aside: true, .. })
+    }
+
+    /// The same, to be tried without its tenant's others waiting for it.
+    pub fn set_aside(self) -> Self {
+        match self {
+            Self::Answer { submission, alone, .. } => Self::Answer { submission, alone, aside: true },
+            other => other,
+        }
     }
 
     /// Whether no other list or run may be under way meanwhile; of lists, the queue sees to it.
@@ -113,9 +128,9 @@ struct State {
 /// How long a job that could not be done for a fault of this side waits for its next try.
 pub(super) const RETRY_AFTER: Duration = Duration::from_secs(5);
 
-/// How long one waits whose tenant is in the configuration no more: a line in the journal now and then, and soon enough
-/// when the tenant comes back.
-pub(super) const RETRY_GONE_AFTER: Duration = Duration::from_mins(10);
+/// How long one waits whose tenant is in the configuration no more, or that the disk does not give back: a line in the
+/// journal now and then, and soon enough when somebody has seen to it.
+pub(super) const RETRY_SELDOM_AFTER: Duration = Duration::from_mins(10);
 
 impl State {
     /// The place of the job that is to be done next; none when nothing may be begun now.
@@ -199,7 +214,10 @@ impl Queue {
     /// forgotten, and for whoever finds it in the drop-box to take up.
     pub fn hand_over(&self, former: &TenantId, into: &TenantId) {
         let mut state = self.lock();
-        state.waiting.retain(|(job, _)| !matches!(job, Job::Answer { submission, .. } if submission.tenant == *former));
+        state.waiting.retain(|(job, _)| match job {
+            Job::Answer { .. } | Job::TakeUp(_) => job.tenant() != former,
+            Job::Explain(_) | Job::Show(_) => true,
+        });
         for (job, _) in &mut state.waiting {
             match job {
                 Job::Explain(RefusedUpload { submission: Submission { tenant, .. }, .. })
@@ -208,7 +226,7 @@ impl Queue {
                 {
                     *tenant = into.clone();
                 }
-                Job::Explain(_) | Job::Show(_) | Job::Answer { .. } => {}
+                Job::Explain(_) | Job::Show(_) | Job::Answer { .. } | Job::TakeUp(_) => {}
             }
         }
         state.turns.remove(former);
@@ -255,12 +273,13 @@ mod tests {
     use super::*;
 
     fn answer(tenant: &str, id: &str) -> Job {
-        Job::Answer { submission: Submission { tenant: tenant.parse().unwrap(), id: id.to_owned() }, alone: false }
+        let submission = Submission { tenant: tenant.parse().unwrap(), id: id.to_owned() };
+        Job::Answer { submission, alone: false, aside: false }
     }
 
     fn suspect(tenant: &str, id: &str) -> Job {
         match answer(tenant, id) {
-            Job::Answer { submission, .. } => Job::Answer { submission, alone: true },
+            Job::Answer { submission, aside, .. } => Job::Answer { submission, alone: true, aside },
             other => other,
         }
     }
@@ -286,6 +305,20 @@ mod tests {
         assert_eq!(next_id(&queue), "2");
         queue.close();
         assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn what_was_set_aside_waits_for_its_next_try_and_its_tenants_others_do_not() {
+        let queue = Queue::default();
+        queue.push(answer("bree", "1"));
+        queue.push(answer("bree", "2"));
+        let first = queue.next().unwrap();
+        queue.push_later(first.set_aside(), RETRY_SELDOM_AFTER);
+        queue.finished(&"bree".parse().unwrap());
+        assert_eq!(next_id(&queue), "2");
+        queue.finished(&"bree".parse().unwrap());
+        queue.retry_now();
+        assert_eq!(next_id(&queue), "1");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The threads that answer, and what they do after a stop.
 
 use std::{
+    collections::HashSet,
     sync::{Arc, Mutex, PoisonError, TryLockError},
     thread::JoinHandle,
 };
@@ -8,7 +9,7 @@ use std::{
 use super::{
     ExchangeError, FingerprintKey, Registers,
     marks::{Marks, Standing},
-    queue::{Job, Queue, RETRY_AFTER, RETRY_GONE_AFTER, Unshown},
+    queue::{Job, Queue, RETRY_AFTER, RETRY_SELDOM_AFTER, Unshown},
     refuse::Explanations,
 };
 use crate::{
@@ -121,19 +122,46 @@ impl Exchange {
         }
     }
 
-    /// Publishes what the log knows and nobody sees yet, removes what it does not know, and takes up what waits.
+    /// Publishes what the log knows and nobody sees yet, removes what it does not know, and takes up what waits. A fault
+    /// with one drop-box keeps nothing of another: it is tried again later.
     fn recover(&self) -> Result<(), ExchangeError> {
         let parts = &self.parts;
+        let mut unshown = HashSet::new();
         for delivery in parts.ledger.unavailable_deliveries().map_err(ExchangeError::Ledger)? {
-            let deliveries = vec![(delivery.id, delivery.created_seq)];
-            self.publish(&Unshown { tenant: delivery.tenant, deliveries })?;
+            let job =
+                Unshown { tenant: delivery.tenant, deliveries: vec![(delivery.id.clone(), delivery.created_seq)] };
+            if self.or_later(self.publish(&job), Job::Show(job.clone()))?.is_none() {
+                unshown.insert(delivery.id);
+            }
         }
         self.forget_settled()?;
-        parts.boxes.discard_staged(|_| false).map_err(ExchangeError::DropBox)?;
+        if let Err(error) = parts.boxes.discard_staged(|id| unshown.contains(id)) {
+            tracing::error!(error = &error as &dyn std::error::Error, "what was staged in vain is still on disk");
+        }
         for tenant in parts.tenants.all().iter().filter(|tenant| tenant.kind.uploads()) {
-            for submission in parts.boxes.waiting(&tenant.id).map_err(ExchangeError::DropBox)? {
-                self.submit(submission);
+            self.or_later(self.take_up(&tenant.id), Job::TakeUp(tenant.id.clone()))?;
+        }
+        Ok(())
+    }
+
+    /// Sets a job aside where a drop-box failed, to be tried again; any other fault is of everybody.
+    fn or_later(&self, outcome: Result<(), ExchangeError>, job: Job) -> Result<Option<()>, ExchangeError> {
+        match outcome {
+            Err(error @ ExchangeError::DropBox(_)) => {
+                let (tenant, about) = (job.tenant(), job.about());
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(error, %tenant, about, "{} waits", job.what());
+                self.queue.push_later(job, RETRY_AFTER);
+                Ok(None)
             }
+            outcome => outcome.map(Some),
+        }
+    }
+
+    /// Takes up the finished uploads that wait in a drop-box.
+    fn take_up(&self, tenant: &TenantId) -> Result<(), ExchangeError> {
+        for submission in self.parts.boxes.waiting(tenant).map_err(ExchangeError::DropBox)? {
+            self.submit(submission);
         }
         Ok(())
     }
@@ -183,8 +211,8 @@ impl Exchange {
             tracing::error!(error, %tenant, submission = id, "what is known against a list could not be kept");
         }
         match standing {
-            Standing::Clear => self.queue.push(Job::Answer { submission, alone: false }),
-            Standing::Suspect => self.queue.push(Job::Answer { submission, alone: true }),
+            Standing::Clear => self.queue.push(Job::Answer { submission, alone: false, aside: false }),
+            Standing::Suspect => self.queue.push(Job::Answer { submission, alone: true, aside: false }),
             Standing::SetAside | Standing::Parked => {}
         }
     }
@@ -259,12 +287,12 @@ impl Exchange {
         while let Some(job) = self.queue.next() {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
             let (tenant, about) = (job.tenant(), job.about());
-            let mut retry_after = RETRY_AFTER;
+            let (mut retry_after, mut is_aside) = (RETRY_AFTER, false);
             let done = match outcome {
                 Ok(Ok(())) => true,
                 Ok(Err(error @ ExchangeError::TenantGone(_))) => {
                     // Its tenant may come back; until then there is nothing to try, and retention removes it one day.
-                    retry_after = RETRY_GONE_AFTER;
+                    retry_after = RETRY_SELDOM_AFTER;
                     tracing::warn!(%error, about, "upload waits");
                     false
                 }
@@ -274,6 +302,12 @@ impl Exchange {
                 }
                 Ok(Err(error @ ExchangeError::NoRegister)) => {
                     tracing::warn!(%error, %tenant, about, "upload waits");
+                    false
+                }
+                Ok(Err(error @ ExchangeError::Stored(_))) => {
+                    (retry_after, is_aside) = (RETRY_SELDOM_AFTER, true);
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, %tenant, about, "upload is set aside: what is stored of it is damaged");
                     false
                 }
                 Ok(Err(error)) => {
@@ -292,7 +326,8 @@ impl Exchange {
                 {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
                 }
-                self.queue.push_later(job.clone(), retry_after);
+                let again = if is_aside { job.clone().set_aside() } else { job.clone() };
+                self.queue.push_later(again, retry_after);
             }
             self.queue.finished(job.tenant());
         }
@@ -302,6 +337,7 @@ impl Exchange {
         let submission = match job {
             Job::Explain(refused) => return self.refuse_upload(refused),
             Job::Show(unshown) => return self.publish(unshown),
+            Job::TakeUp(tenant) => return self.take_up(tenant),
             Job::Answer { submission, .. } => submission,
         };
         // Without waiting for it: a run waits for the tenants that it is for, and this may be one.

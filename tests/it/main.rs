@@ -22,6 +22,8 @@ mod console;
 #[cfg(test)]
 mod crowd;
 #[cfg(test)]
+mod damage;
+#[cfg(test)]
 mod disclosures;
 #[cfg(test)]
 mod exactly_once;
