@@ -2,7 +2,8 @@
 //!
 //! It owns `<directory>-archive`, with the same files in it: what is rarely asked for, so that it can lie on a file system
 //! of its own. Nothing is opened or changed on the way. Of each month the records go first and the key after them;
-//! whoever reads looks in both places.
+//! whoever reads a month, or adds to it since the clock was set back, looks in both places. What is there already is never
+//! replaced.
 
 use std::{
     fs,
@@ -15,9 +16,9 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     DisclosureKeeper, LogError, files,
-    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, month_of, names},
+    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, month_of, names, open_to_append},
 };
-use crate::seal::RecordKey;
+use crate::{durable::disk, seal::RecordKey};
 
 /// The month (`yyyy-mm`, UTC) that is so many months before the one at that instant.
 pub fn month_before(at: Timestamp, months: u32) -> String {
@@ -101,15 +102,43 @@ impl DisclosureKeeper {
                 files::make_directory(&target)?;
                 files::sync_directory(&archive)?;
             }
-            self.0.forget_length(file);
-            for ending in ["sealed", "key"] {
-                let name = format!("{file}.{ending}");
-                move_file(&self.0.directory.join(&name), &archive.join(&name))?;
-            }
+            // Held so that nothing is added meanwhile.
+            let mut lengths = self.0.lengths();
+            lengths.remove(file);
+            let [records, key] = ["sealed", "key"].map(|ending| format!("{file}.{ending}"));
+            move_records(&self.0.directory.join(&records), &archive.join(&records))?;
+            move_key(&self.0.directory.join(&key), &archive.join(&key))?;
+            drop(lengths);
             files::sync_directory(&target)?;
             files::sync_directory(&source)?;
         }
         Ok(cold)
+    }
+}
+
+/// Moves the records of a month, behind those that are there: that one stands there twice is no harm to readers.
+fn move_records(from: &Path, to: &Path) -> Result<(), LogError> {
+    if !from.exists() || !to.exists() {
+        return move_file(from, to);
+    }
+    let records = fs::read(from).map_err(|source| LogError::file("read", from, source))?;
+    let (file, length) = open_to_append(to, None)?;
+    disk::write_all_at(&file, to, &records, length).map_err(|source| LogError::file("write", to, source))?;
+    disk::sync_all(&file, to).map_err(|source| LogError::sync(to, source))?;
+    disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
+}
+
+/// Moves the key of a month; one that is there must be the same.
+fn move_key(from: &Path, to: &Path) -> Result<(), LogError> {
+    let read = |path: &Path| files::read_if_there(path, LONGEST_KEY_FILE_BYTES);
+    match (read(from)?, read(to)?) {
+        (Some(moved), Some(there)) if moved == there => {
+            disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
+        }
+        (Some(_), Some(_)) => {
+            Err(LogError::Damaged { path: from.to_owned(), problem: "the archive has another key of that month" })
+        }
+        _ => move_file(from, to),
     }
 }
 
@@ -158,6 +187,21 @@ mod tests {
         let kept = keeper.months().unwrap();
         assert!(kept.len() == 1 && kept[0].key_id.is_some(), "{kept:?}");
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
+        // The clock was set back, and forth again.
+        let opened = |keeper: &DisclosureKeeper| keeper.open_month(Some(&bree), &month).unwrap().disclosures;
+        keeper.file(&[keeper.seal(Some(&bree), 8, now, &["two".to_owned()]).unwrap()]).unwrap();
+        assert_eq!(opened(&keeper).keys().copied().collect::<Vec<_>>(), [7, 8]);
+        // Beside it, as a stop leaves it between two file systems, or an earlier program left it.
+        let [hot, cold] = ["disclosures", "disclosures-archive"].map(|name| root.path().join(name).join("bree"));
+        fs::copy(cold.join(format!("{month}.sealed")), hot.join(format!("{month}.sealed"))).unwrap();
+        fs::copy(cold.join(format!("{month}.key")), hot.join(format!("{month}.key"))).unwrap();
+        keeper.file(&[keeper.seal(Some(&bree), 9, now, &["three".to_owned()]).unwrap()]).unwrap();
+        assert_eq!(keeper.put_by(&next).unwrap(), [format!("bree/{month}")]);
+        assert_eq!(opened(&keeper).keys().copied().collect::<Vec<_>>(), [7, 8, 9]);
+        assert!(fs::read_dir(&hot).unwrap().next().is_none());
+        fs::write(hot.join(format!("{month}.key")), "another").unwrap();
+        assert!(matches!(keeper.put_by(&next), Err(LogError::Damaged { .. })));
+        fs::remove_file(hot.join(format!("{month}.key"))).unwrap();
         // The identity is replaced, and then the old one goes.
         let new = Keyring::generate();
         let directory = root.path().join("disclosures");
@@ -166,6 +210,6 @@ mod tests {
         let alone = DisclosureKeeper::new(directory, new);
         assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         keeper.erase(Some(&bree), &month).unwrap();
-        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 1);
+        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 3);
     }
 }

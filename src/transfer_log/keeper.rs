@@ -16,7 +16,7 @@ use std::{
     fs::{self, File},
     io::{Read, Write},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use jiff::{Timestamp, tz::TimeZone};
@@ -101,9 +101,9 @@ pub struct KeptMonth {
 }
 
 impl Keeper {
-    /// A file is to be looked at again before something is added to it.
-    pub(super) fn forget_length(&self, file: &str) {
-        self.lengths.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
+    /// How far the files are whole, by name; nothing is added to any while this is held.
+    pub(super) fn lengths(&self) -> MutexGuard<'_, HashMap<String, u64>> {
+        self.lengths.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -189,9 +189,9 @@ impl DisclosureKeeper {
         for record in records {
             record.frame(by_file.entry(&record.file).or_default());
         }
-        let mut lengths = self.0.lengths.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lengths = self.0.lengths();
         for (name, frames) in by_file {
-            let path = self.0.directory.join(format!("{name}.sealed"));
+            let path = self.find(&format!("{name}.sealed"));
             // Forgotten until it is written: after a fault the file is looked at again.
             let known = lengths.remove(name);
             let (file, length) = open_to_append(&path, known)?;
@@ -363,7 +363,7 @@ fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(u64, Vec<u8>)>> 
 }
 
 /// A file to write at its end, cut to where it is whole; `known` says where that is.
-fn open_to_append(path: &Path, known: Option<u64>) -> Result<(File, u64), LogError> {
+pub(super) fn open_to_append(path: &Path, known: Option<u64>) -> Result<(File, u64), LogError> {
     let file = files::open_or_create(path)?;
     let length = if let Some(length) = known {
         length
