@@ -1,7 +1,7 @@
 //! Replies on their way out of one session: gathered into batches, handed to the transport one batch at a time.
 //!
-//! While a batch is with the transport the next one fills up to [`BATCH_BYTES`]; then no more is read from files. The
-//! replies of jobs come on top, which the session bounds. The head of a DATA reply promises its length, so nothing may
+//! While a batch is with the transport the next one fills up to [`BATCH_BYTES`]; then no more is read from files, and no
+//! job begins whose replies are long. Those of the jobs that run come on top, which the session bounds. The head of a DATA reply promises its length, so nothing may
 //! come between its pieces: replies that are ready meanwhile wait behind it.
 //!
 //! No more is handed over than the client's window has room for. What the transport itself would keep back until the
@@ -139,6 +139,11 @@ impl Outbox {
     /// Bytes that wait here.
     pub(super) fn waiting(&self) -> usize {
         self.batch.len() + self.behind.len()
+    }
+
+    /// Whether work may begin whose replies are longer than what asked for them.
+    pub(super) fn has_room(&self) -> bool {
+        self.waiting() < BATCH_BYTES
     }
 
     /// Whether a batch is with the transport, which may be waiting for the client.

@@ -22,6 +22,16 @@ pub(super) enum UploadWork {
     Ask(UploadAsk),
 }
 
+impl UploadWork {
+    /// Bytes of the file that the reply has at most.
+    pub(super) fn reads(&self) -> usize {
+        match self {
+            Self::Ask(UploadAsk::Read { length, .. }) => usize::try_from(*length.min(&LONGEST_PAYLOAD)).unwrap_or(0),
+            Self::Ask(_) | Self::Write(_) => 0,
+        }
+    }
+}
+
 /// A piece of the WRITE with this id.
 #[derive(Debug)]
 pub(super) struct Piece {

@@ -158,8 +158,9 @@ impl Session {
         self.start_check();
     }
 
-    fn start_check(&mut self) {
-        if self.checks.running {
+    /// Begins with the next file. Not while replies wait: hashes of small blocks are much longer than their request.
+    pub(super) fn start_check(&mut self) {
+        if self.checks.running || !self.outbox.has_room() {
             return;
         }
         let Some(ToCheck { id, hashing, of }) = self.checks.waiting.pop_front() else { return };
@@ -187,7 +188,6 @@ impl Session {
             }
             CheckOf::Name { .. } => self.queued -= REQUEST_COST,
         }
-        self.start_check();
     }
 }
 

@@ -1,9 +1,9 @@
 //! What a session gives to threads that may block, and what comes back.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Broken, Done, MOST_DIRECTORIES, Session, WORK_PER_JOB,
+    Broken, Done, FETCH_BYTES, MOST_DIRECTORIES, Session, WORK_PER_JOB,
     checks::{CheckOf, ToCheck},
     requests::{cost, work_cost},
 };
@@ -20,25 +20,48 @@ use crate::{
 };
 
 impl Session {
-    /// Lends an upload to a job, with what waits for it.
+    /// Lends an upload to a job, with what waits for it. Where a READ is next, it may have to wait for room.
     pub(super) fn start_writer(&mut self, handle: u64) {
+        let may_read = self.may_read_back();
         let Some(writer) = self.handles.writer(handle) else { return };
         let Some(first) = writer.waiting.front().map(|(place, _)| *place) else { return };
         let Some(mut file) = writer.file.take() else { return };
-        writer.running = Some(first);
-        let count = writer.waiting.len().min(WORK_PER_JOB);
-        let batch: Vec<UploadWork> = writer.waiting.drain(..count).map(|(_, work)| work).collect();
         self.gathering.take_if(|gathering| gathering.is_for(handle));
+        let (count, reads) = next_batch(&writer.waiting, may_read);
+        if count == 0 {
+            writer.file = Some(file);
+            if !self.held.contains(&handle) {
+                self.held.push_back(handle);
+            }
+            return;
+        }
+        writer.running = Some(first);
+        let batch: Vec<UploadWork> = writer.waiting.drain(..count).map(|(_, work)| work).collect();
+        self.reading_back += reads;
         self.jobs.spawn_blocking(move || {
             let (mut replies, cost) = (Vec::new(), batch.iter().map(work_cost).sum());
             file.perform(batch, &mut replies);
-            Done::Written { handle, file, replies, cost }
+            Done::Written { handle, file, replies, cost, reads }
         });
+    }
+
+    /// Goes on with uploads of which a READ waits for room.
+    pub(super) fn read_back(&mut self) {
+        while self.may_read_back()
+            && let Some(handle) = self.held.pop_front()
+        {
+            self.start_writer(handle);
+        }
+    }
+
+    /// Whether a job may read uploads: one at a time, and only while replies are taken.
+    fn may_read_back(&self) -> bool {
+        self.reading_back == 0 && self.outbox.has_room()
     }
 
     /// Gives the requests about paths that may be done now to a job.
     pub(super) fn start_paths(&mut self) {
-        if self.paths_running || self.paths.is_empty() {
+        if self.paths_running || self.paths.is_empty() || !self.outbox.has_room() {
             return;
         }
         let barrier = self.handles.first_unwritten().unwrap_or(u64::MAX);
@@ -90,8 +113,9 @@ impl Session {
                     }
                 }
             }
-            Done::Written { handle, file, replies, cost } => {
+            Done::Written { handle, file, replies, cost, reads } => {
                 self.queued -= cost;
+                self.reading_back -= reads;
                 self.outbox.append(&replies);
                 self.take_back(handle, file);
             }
@@ -126,4 +150,19 @@ impl Session {
             self.go_on_writing(handle);
         }
     }
+}
+
+/// How many of the requests to an upload its next job does, and how many bytes it reads at most: those of one READ, or of
+/// several that are no longer together.
+fn next_batch(waiting: &VecDeque<(u64, UploadWork)>, may_read: bool) -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    for (_, work) in waiting.iter().take(WORK_PER_JOB) {
+        let more = work.reads();
+        if more > 0 && (!may_read || (bytes > 0 && bytes + more > FETCH_BYTES)) {
+            break;
+        }
+        count += 1;
+        bytes += more;
+    }
+    (count, bytes)
 }

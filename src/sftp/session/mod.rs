@@ -5,8 +5,10 @@
 //! that the client has opened its window, so a session that waited only for room could wait for ever.
 //!
 //! Memory of a session, at most: [`MOST_QUEUED`] of requests, payload and replies that wait, two batches
-//! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, directories' entries
-//! ([`MOST_DIRECTORIES`] listings); in the transport, eight packets of replies and sixteen of requests more. A client above
+//! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, as much as one of them of
+//! uploads that are read back and again of hashes, directories' entries ([`MOST_DIRECTORIES`] listings); in the transport,
+//! eight packets of replies and sixteen of requests more. Whatever has longer replies than it has requests waits for room
+//! in the outbox. A client above
 //! [`QUEUE_PAUSE`] is not read from, as long as its replies are taken; one that takes no replies and goes on asking is
 //! cut at [`MOST_QUEUED`]. All channels of a connection, and all connections, have a bound together as well
 //! ([`super::queue`]): a session that finds no memory there takes nothing until some of its own is done, and is cut when it
@@ -24,7 +26,7 @@ use russh::{
 };
 use tokio::{
     task::{JoinError, JoinSet},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 
 use super::{
@@ -58,7 +60,7 @@ const QUEUE_PAUSE: usize = 2 << 20;
 /// it; clients take replies.
 const MOST_QUEUED: usize = 8 << 20;
 
-/// For a batch of replies to be taken while there is no memory for more requests: many round trips.
+/// For each batch of replies to be taken while there is no memory for more requests: many round trips.
 const PRESSED: Duration = Duration::from_secs(5);
 
 /// What a client is told that asks on and takes no replies.
@@ -71,7 +73,7 @@ const REQUEST_COST: usize = 128;
 const MOST_FETCHES: usize = 4;
 
 /// What one such job brings at most; the reply to one READ.
-const FETCH_BYTES: u32 = LONGEST_PAYLOAD;
+const FETCH_BYTES: usize = LONGEST_PAYLOAD as usize;
 
 /// Directories open at once: a listing of 10,000 files takes about 1 MiB.
 const MOST_DIRECTORIES: usize = 16;
@@ -97,7 +99,7 @@ type Broken = Option<Ending>;
 /// What a job brings back.
 enum Done {
     Paths { outcomes: Vec<Outcome>, places: Vec<FilePlace>, cost: usize },
-    Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize },
+    Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize, reads: usize },
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
     Checked { id: u32, of: CheckOf, hashes: Result<Vec<u8>, Denied> },
 }
@@ -128,10 +130,13 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         paths: VecDeque::new(),
         paths_running: false,
         jobs: JoinSet::new(),
+        held: VecDeque::new(),
+        reading_back: 0,
         checks: Checks::new(server.hashing()),
         place: 0,
         queued: 0,
         memory: connection.queued(),
+        pressed_until: None,
         writing: None,
         gathering: None,
         begun: false,
@@ -170,6 +175,10 @@ struct Session {
     paths: VecDeque<(u64, u32, Request)>,
     paths_running: bool,
     jobs: JoinSet<Done>,
+    /// Uploads of which a READ waits for room in the outbox.
+    held: VecDeque<u64>,
+    /// Bytes that a job is reading of an upload at most.
+    reading_back: usize,
     checks: Checks,
     /// The place of the latest request in the order of all.
     place: u64,
@@ -177,6 +186,8 @@ struct Session {
     queued: usize,
     /// Memory for what waits.
     memory: Queued,
+    /// While there is none: when the client is cut, unless it takes a batch of replies.
+    pressed_until: Option<Instant>,
     /// The WRITE whose payload is coming: id, handle, and the offset of the next piece.
     writing: Option<(u32, u64, u64)>,
     gathering: Option<Gathering>,
@@ -198,6 +209,8 @@ impl Session {
         let mut all_asked = false;
         loop {
             self.start_paths();
+            self.start_check();
+            self.read_back();
             self.produce()?;
             self.outbox.start();
             let idle = self.is_idle();
@@ -207,12 +220,12 @@ impl Session {
             self.show_busy(!idle || self.handles.len() > 0);
             // While replies wait for the client, its bytes must be taken: see above.
             let load = self.load();
-            let pressed = !self.memory.follow(load, idle);
+            let pressed = self.is_pressed(load, idle);
             let receiving = !pressed && (self.outbox.is_sending() || load < QUEUE_PAUSE);
             if !receiving || all_asked {
                 self.stop_gathering();
             }
-            let gathers_until = self.gathers_until();
+            let (gathers_until, pressed_until) = (self.gathers_until(), self.pressed_until);
             let event = tokio::select! {
                 message = channel.wait(), if receiving => Event::Message(message),
                 sent = self.outbox.sent(), if self.outbox.is_sending() => Event::Sent(sent),
@@ -220,7 +233,7 @@ impl Session {
                 () = async { sleep_until(gathers_until.unwrap_or_else(Instant::now)).await }, if gathers_until.is_some() => {
                     Event::Patience
                 }
-                () = async { sleep(PRESSED).await }, if pressed && self.outbox.is_sending() => {
+                () = async { sleep_until(pressed_until.unwrap_or_else(Instant::now)).await }, if pressed_until.is_some() => {
                     return Err(Some(Ending::Violation(ASKS_ON)));
                 }
                 else => return Err(Some(Ending::Failed)),
@@ -248,7 +261,18 @@ impl Session {
     }
 
     fn load(&self) -> usize {
-        self.queued + self.outbox.waiting()
+        self.queued + self.reading_back + self.outbox.waiting()
+    }
+
+    /// Whether there is no memory for what waits. What jobs finish meanwhile gives the client no more time.
+    fn is_pressed(&mut self, load: usize, idle: bool) -> bool {
+        let pressed = !self.memory.follow(load, idle);
+        if !pressed || !self.outbox.is_sending() {
+            self.pressed_until = None;
+        } else if self.pressed_until.is_none() {
+            self.pressed_until = Some(Instant::now() + PRESSED);
+        }
+        pressed
     }
 
     fn is_idle(&self) -> bool {
@@ -304,6 +328,7 @@ impl Session {
     /// A batch is with the transport.
     fn handed_over(&mut self, bytes: usize, handed: Vec<Handed>) {
         self.connection.sent(bytes);
+        self.pressed_until = None;
         for piece in handed {
             match piece {
                 Handed::Piece { file, offset, length } => file.sent(offset, length),

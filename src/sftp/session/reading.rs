@@ -139,7 +139,7 @@ impl Session {
                 Ok(true)
             }
             Err(NotNow::Cold) => {
-                let missing = u32::try_from(self.outbox.promised()).unwrap_or(FETCH_BYTES).min(FETCH_BYTES);
+                let missing = self.outbox.promised().min(FETCH_BYTES);
                 if first {
                     // Nothing of it went out: others may be answered meanwhile.
                     self.outbox.retract();
@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Has a job bring bytes, or lets the reader wait for one. A READ that is half out goes first.
-    pub(super) fn fetch(&mut self, handle: u64, offset: u64, length: u32, may_wait: bool) {
+    pub(super) fn fetch(&mut self, handle: u64, offset: u64, length: usize, may_wait: bool) {
         let full = self.fetches >= MOST_FETCHES;
         let Some(reader) = self.handles.reader(handle) else { return };
         let Source::Download { file, fetched } = &mut reader.source else { return };
@@ -195,7 +195,7 @@ impl Session {
         reader.fetching = true;
         let file = Arc::clone(file);
         self.jobs.spawn_blocking(move || {
-            let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
+            let mut bytes = vec![0; length];
             let read = file.read(offset, &mut bytes);
             let bytes = read.map(|read| {
                 bytes.truncate(read);

@@ -6,7 +6,7 @@ use russh::client;
 use sha2::{Digest, Sha256};
 
 use super::{
-    raw::{bare, session},
+    raw::{bare, closed_window, session},
     support::{TestServer, pattern, wait_for},
 };
 use crate::support::raw::{CREATE, READ, WRITE, check, extended, packet, status, string};
@@ -223,5 +223,32 @@ fn extensions_answer_what_clients_ask() {
             (reply[0], &reply[5..]),
             (201, &[string(&[string(b"bree"), string(b"")].concat()), string(b"")].concat()[..])
         );
+    });
+}
+
+#[test]
+fn hashes_are_not_made_ahead_of_a_client_that_takes_none() {
+    const SIZE: u64 = 2 << 20;
+    const TIMES: u32 = 60;
+    let server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), pattern(usize::try_from(SIZE).unwrap())).unwrap();
+    fs::write(server.root.join("outbox/y"), pattern(8 << 20)).unwrap();
+    server.runtime.block_on(async {
+        let mut raw = session(&server, closed_window()).await;
+        // 32 bytes for each block of 258, nearly 255 KiB in all.
+        let fields = check(b"/outbox/x", "sha256", 0, 0, 258);
+        let burst: Vec<u8> = (0..TIMES).flat_map(|id| packet(200, id, &extended("check-file-name", &fields))).collect();
+        raw.send(&burst).await;
+        let client = server.client().await;
+        for _ in 0..4 {
+            assert_eq!(client.download("/outbox/y").await.unwrap().len(), 8 << 20);
+        }
+        client.close().await.unwrap();
+        let read = server.seen.read.lock().unwrap().get("/outbox/x").copied().unwrap_or_default();
+        assert!(read <= 4 * SIZE, "{read} bytes were hashed ahead of a client that takes none");
+        for _ in 0..TIMES {
+            let reply = raw.reply().await.unwrap();
+            assert!(reply[0] == 201 && reply.len() > 250_000, "{}", reply[0]);
+        }
     });
 }

@@ -11,7 +11,7 @@ use tokio::{
 
 use super::support::{TestServer, pattern, wait_for};
 pub use crate::support::raw::AnyHost;
-use crate::support::raw::{Raw, log_in, packet, read, status, string, write};
+use crate::support::raw::{CREATE, READ, Raw, WRITE, log_in, packet, read, status, string, write};
 
 pub async fn connect(server: &TestServer, config: client::Config) -> Handle<AnyHost> {
     log_in(server.address, "bree", &server.client_key.private, config).await
@@ -27,7 +27,7 @@ pub async fn session(server: &TestServer, config: client::Config) -> Raw {
 }
 
 /// A client whose window and queues hold little, so that the server's replies stay with the server.
-fn closed_window() -> client::Config {
+pub fn closed_window() -> client::Config {
     client::Config { window_size: 32 * 1024, channel_buffer_size: 1, ..client::Config::default() }
 }
 
@@ -54,6 +54,49 @@ fn a_thousand_reads_at_a_closed_window_keep_little_in_memory_and_are_all_answere
             assert_eq!((reply[0], &reply[1..5]), (103, &id.to_be_bytes()[..]));
             assert!(reply[9..] == body);
         }
+    });
+}
+
+#[test]
+fn an_upload_is_not_read_back_ahead_of_a_client_that_takes_nothing() {
+    const LENGTH: usize = 255 * 1024;
+    let server = TestServer::start();
+    let body = pattern(LENGTH);
+    fs::write(server.root.join("outbox/y"), pattern(8 << 20)).unwrap();
+    server.runtime.block_on(async {
+        let mut raw = session(&server, closed_window()).await;
+        let handle = raw.open("/inbox/a", READ | WRITE | CREATE).await;
+        assert_eq!(raw.write(&handle, 0, &body).await.0, 0);
+        let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
+        raw.send(&burst).await;
+        let client = server.client().await;
+        assert_eq!(client.download("/outbox/y").await.unwrap().len(), 8 << 20);
+        client.close().await.unwrap();
+        let ahead = server.seen.read.lock().unwrap().get("/inbox/a").copied().unwrap_or_default();
+        assert!(ahead < 4 << 20, "{ahead} bytes were read ahead of a client that takes none");
+        for id in 0..1000_u32 {
+            let reply = raw.reply().await.unwrap();
+            assert_eq!((reply[0], &reply[1..5]), (103, &id.to_be_bytes()[..]));
+            assert!(reply[9..] == body);
+        }
+        // Several uploads, with writes between what is read.
+        let mut handles = vec![handle];
+        for name in ["b", "c"] {
+            handles.push(raw.open(&format!("/inbox/{name}"), READ | WRITE | CREATE).await);
+        }
+        // In one breath: this client hears nothing while its replies are not taken.
+        let both = |(handle, round): (&Vec<u8>, u32)| {
+            [write(2000 + round, handle, 0, &body[..1000]), read(3000 + round, handle, 0, 300_000)].concat()
+        };
+        let burst: Vec<u8> =
+            (0..20).flat_map(|round| handles.iter().map(move |handle| (handle, round))).flat_map(both).collect();
+        raw.send(&burst).await;
+        let mut told = 0;
+        for _ in 0..120 {
+            let reply = raw.reply().await.unwrap();
+            told += usize::from(reply[0] == 103 && body.starts_with(&reply[9..]));
+        }
+        assert_eq!(told, 60);
     });
 }
 

@@ -246,7 +246,9 @@ impl Upload for WrittenFile {
     }
 
     fn read(&mut self, offset: u64, buffer: &mut [u8]) -> Result<usize, Denied> {
-        self.file.read_at(buffer, offset).map_err(|error| denied(&error))
+        let read = self.file.read_at(buffer, offset).map_err(|error| denied(&error))?;
+        Seen::add(&self.seen.read, self.path.as_str(), read as u64);
+        Ok(read)
     }
 
     fn attributes(&self) -> Result<Attributes, Denied> {
