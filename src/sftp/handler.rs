@@ -2,6 +2,9 @@
 //!
 //! Refused by name: shell, commands, terminals, environment, forwarding of ports, agents and X11. Nothing is served
 //! before a login is entered in the account.
+//!
+//! The transport waits for each channel's task to take what comes by it, and meanwhile hears nothing else. So each channel
+//! has a task from its opening to its end, and nothing is kept here that a task should take.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,22 +13,30 @@ use russh::{
     keys::Certificate,
     server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     RefusalReason,
     auth::Proof,
-    connection::{ACCESS_LOST, Connection},
+    connection::{ACCESS_LOST, Connection, Ending},
     gate::Gate,
     server::Shared,
-    session,
-    transport::Socket,
+    session::{self, Begin},
+    transport::{PACKET_BYTES, Socket},
 };
 use crate::dropbox::view::Login;
 
 /// Channels of one connection at once: as many as OpenSSH allows (`MaxSessions`). Each bounds its own memory, see
 /// [`super::session`].
 const MOST_CHANNELS: usize = 10;
+
+/// Channels of one connection in all: far more than a shared connection is used for in a day. The transport keeps some
+/// 3 KiB of each that the server closed first, until the connection ends: 12 MiB.
+const MOST_OPENED: u32 = 4096;
+
+/// Channels of one connection that are refused. While the keys are renewed the transport keeps each refusal, with the 3 KiB
+/// of its channel: 768 KiB.
+const MOST_REFUSED: u32 = 256;
 
 /// Smallest packet that a client must take: below it each reply would go out in crumbs, each encrypted on its own.
 const SMALLEST_PACKET: usize = 256;
@@ -34,10 +45,10 @@ const SMALLEST_PACKET: usize = 256;
 const NO_SHELL: &str = "Deze server biedt alleen SFTP: geen shell en geen opdrachten.\r\n\
     Gebruik een SFTP-programma, bijvoorbeeld: sftp -P POORT GEBRUIKER@SERVER\r\n";
 
-/// A channel that was opened and does not serve SFTP yet.
+/// A channel that was opened and does not serve SFTP yet: its place, and how its task is told to.
 struct Waiting {
-    channel: Channel<Msg>,
     place: OwnedSemaphorePermit,
+    begin: oneshot::Sender<(Begin, OwnedSemaphorePermit)>,
 }
 
 /// Serves one connection's transport.
@@ -46,6 +57,9 @@ pub(super) struct Handler {
     connection: Arc<Connection>,
     gate: Gate,
     waiting: HashMap<ChannelId, Waiting>,
+    /// Channels that were opened, and those that were refused.
+    opened: u32,
+    refused: u32,
     /// SFTP sessions that were begun.
     begun: u32,
     places: Arc<Semaphore>,
@@ -64,6 +78,8 @@ impl Handler {
             server,
             connection,
             waiting: HashMap::new(),
+            opened: 0,
+            refused: 0,
             begun: 0,
             places: Arc::new(Semaphore::new(MOST_CHANNELS)),
             sessions,
@@ -80,6 +96,30 @@ impl Handler {
         session.exit_status_request(channel, 1)?;
         session.eof(channel)?;
         session.close(channel)
+    }
+
+    /// Counts a channel that is refused.
+    fn refuse_channel(&mut self, session: &mut Session) -> Result<(), russh::Error> {
+        self.refused += 1;
+        if self.refused > MOST_REFUSED { self.violation("te veel geweigerde kanalen", session) } else { Ok(()) }
+    }
+
+    /// Judges what comes by a channel.
+    fn judge_data(&self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), russh::Error> {
+        // The transport takes longer ones.
+        if data.len() > PACKET_BYTES as usize {
+            return self.violation("een SSH-pakket is te lang", session);
+        }
+        if self.waiting.contains_key(&channel) {
+            return self.violation("er komen gegevens voordat SFTP begonnen is", session);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection, at once: what comes after this is not looked at.
+    fn violation(&self, text: &'static str, session: &mut Session) -> Result<(), russh::Error> {
+        self.connection.end(Ending::Violation(text));
+        session.disconnect(Disconnect::ProtocolError, text, "nl")
     }
 }
 
@@ -154,22 +194,98 @@ impl russh::server::Handler for Handler {
         &mut self,
         channel: Channel<Msg>,
         reply: ChannelOpenHandle,
-        _: &mut Session,
+        session: &mut Session,
     ) -> Result<(), Self::Error> {
         if self.connection.login().is_none() {
             reply.reject(ChannelOpenFailure::AdministrativelyProhibited).await;
-            return Ok(());
+            return self.refuse_channel(session);
+        }
+        if self.opened >= MOST_OPENED {
+            return self.violation("te veel kanalen op deze verbinding", session);
         }
         let place = Arc::clone(&self.places).try_acquire_owned();
         match place {
             Ok(place) if channel.writable_packet_size().await >= SMALLEST_PACKET => {
                 self.connection.touch();
-                self.waiting.insert(channel.id(), Waiting { channel, place });
+                self.opened += 1;
+                let (begin, begun) = oneshot::channel();
+                self.waiting.insert(channel.id(), Waiting { place, begin });
+                let (connection, counted) = (Arc::clone(&self.connection), self.sessions.clone());
+                tokio::spawn(async move {
+                    let _held_until_the_end = counted;
+                    attend(&connection, channel, begun).await;
+                });
                 reply.accept().await;
+                Ok(())
             }
-            _ => reply.reject(ChannelOpenFailure::ResourceShortage).await,
+            _ => {
+                reply.reject(ChannelOpenFailure::ResourceShortage).await;
+                self.refuse_channel(session)
+            }
         }
-        Ok(())
+    }
+
+    // The others are refused by not being answered.
+
+    async fn channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refuse_channel(session)
+    }
+
+    async fn channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refuse_channel(session)
+    }
+
+    async fn channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        _: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refuse_channel(session)
+    }
+
+    async fn channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: ChannelOpenHandle,
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.refuse_channel(session)
+    }
+
+    async fn data(&mut self, channel: ChannelId, data: &[u8], session: &mut Session) -> Result<(), Self::Error> {
+        self.judge_data(channel, data, session)
+    }
+
+    async fn extended_data(
+        &mut self,
+        channel: ChannelId,
+        _: u32,
+        data: &[u8],
+        session: &mut Session,
+    ) -> Result<(), Self::Error> {
+        self.judge_data(channel, data, session)
     }
 
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
@@ -184,28 +300,18 @@ impl russh::server::Handler for Handler {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         let login = self.connection.login().cloned().filter(|_| name == "sftp");
-        let (Some(login), Some(waiting)) = (login, self.waiting.remove(&channel)) else {
+        let (Some(login), Some(Waiting { place, begin })) = (login, self.waiting.remove(&channel)) else {
             return session.channel_failure(channel);
         };
         session.channel_success(channel)?;
         self.begun = self.begun.saturating_add(1);
-        let begun = session::Begin {
+        let begun = Begin {
             server: Arc::clone(&self.server),
             connection: Arc::clone(&self.connection),
             login: named(&login, self.begun),
-            channel: waiting.channel,
             handle: session.handle(),
         };
-        let (connection, counted) = (Arc::clone(&self.connection), self.sessions.clone());
-        tokio::spawn(async move {
-            let _held_until_the_end = (waiting.place, counted);
-            if let Err(ending) = session::serve(begun).await {
-                connection.irregular();
-                if let Some(ending) = ending {
-                    connection.end(ending);
-                }
-            }
-        });
+        let _unless_it_is_closed = begin.send((begun, place));
         Ok(())
     }
 
@@ -251,6 +357,32 @@ impl russh::server::Handler for Handler {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
+    }
+}
+
+/// Attends to one channel: serves SFTP once that was asked for. What comes before is taken and forgotten: clients send
+/// variables of their environment, as many as their users wish.
+async fn attend(
+    connection: &Connection,
+    mut channel: Channel<Msg>,
+    mut begun: oneshot::Receiver<(Begin, OwnedSemaphorePermit)>,
+) {
+    let (begin, _held_until_the_end) = loop {
+        tokio::select! {
+            // What comes after the request is the session's.
+            biased;
+            begin = &mut begun => match begin {
+                Ok(begin) => break begin,
+                Err(_) => return,
+            },
+            message = channel.wait() => if message.is_none() { return },
+        }
+    };
+    if let Err(ending) = session::serve(channel, begin).await {
+        connection.irregular();
+        if let Some(ending) = ending {
+            connection.end(ending);
+        }
     }
 }
 

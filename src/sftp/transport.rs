@@ -29,7 +29,7 @@ use super::ServerSettings;
 const WINDOW_BYTES: u32 = 16 << 20;
 
 /// Payload of one SSH packet from a client: the usual size, which all must take (RFC 4253, section 6.1).
-const PACKET_BYTES: u32 = 32 * 1024;
+pub(super) const PACKET_BYTES: u32 = 32 * 1024;
 
 /// Packets that wait for one channel's task; 16 of 32 KiB bound what comes ahead of the session's own account.
 const CHANNEL_PACKETS: usize = 16;

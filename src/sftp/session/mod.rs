@@ -89,11 +89,11 @@ pub(super) struct Begin {
     pub(super) server: Arc<Shared>,
     pub(super) connection: Arc<Connection>,
     pub(super) login: Arc<Login>,
-    pub(super) channel: Channel<Msg>,
     pub(super) handle: Handle,
 }
 
-/// How a session ends other than by the client's closing: with a reason to end the connection, if it still stands.
+/// How a session ends other than by the client's closing with nothing open: with a reason to end the connection, if it
+/// still stands.
 type Broken = Option<Ending>;
 
 /// What a job brings back.
@@ -105,8 +105,8 @@ enum Done {
 }
 
 /// Serves one channel until it ends.
-pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
-    let Begin { server, connection, login, channel, handle } = begin;
+pub(super) async fn serve(channel: Channel<Msg>, begin: Begin) -> Result<(), Broken> {
+    let Begin { server, connection, login, handle } = begin;
     let (boxes, who) = (Arc::clone(server.boxes()), Arc::clone(&login));
     let opened = tokio::task::spawn_blocking(move || boxes.open(&who)).await;
     let Ok(Some(drop_box)) = opened else {
@@ -115,7 +115,7 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
     let lister = Lister::new(login.tenant.clone());
     let scene = Scene { drop_box: Arc::clone(&drop_box), directory: Arc::clone(server.directory()), lister };
     let id = channel.id();
-    let (mut channel, writer) = channel.split();
+    let (channel, writer) = channel.split();
     let mut session = Session {
         scene: Arc::new(scene),
         connection: Arc::clone(&connection),
@@ -142,15 +142,14 @@ pub(super) async fn serve(begin: Begin) -> Result<(), Broken> {
         begun: false,
         busy: false,
     };
-    let ended = session.run(&mut channel).await;
-    session.close(ended.is_ok()).await;
-    if ended.is_ok() {
-        // Whether the client still listens does not matter any more.
-        let _gone = handle.exit_status_request(id, 0).await;
-        let _gone = handle.eof(id).await;
-        let _gone = handle.close(id).await;
-    }
-    ended
+    let ended = session.run(channel).await;
+    session.close(matches!(ended, Ok(true))).await;
+    let regular = ended?;
+    // Whether the client still listens does not matter any more.
+    let _gone = handle.exit_status_request(id, 0).await;
+    let _gone = handle.eof(id).await;
+    let _gone = handle.close(id).await;
+    if regular { Ok(()) } else { Err(None) }
 }
 
 /// A READ whose reply is on its way out in pieces.
@@ -205,7 +204,9 @@ enum Event {
 }
 
 impl Session {
-    async fn run(&mut self, channel: &mut ChannelReadHalf) -> Result<(), Broken> {
+    /// Serves until the client closes: true when it left nothing open or unanswered. The channel is let go of then, since
+    /// the transport would wait for somebody to take what still comes by it.
+    async fn run(&mut self, mut channel: ChannelReadHalf) -> Result<bool, Broken> {
         let mut all_asked = false;
         loop {
             self.start_paths();
@@ -215,7 +216,7 @@ impl Session {
             self.outbox.start();
             let idle = self.is_idle();
             if all_asked && idle {
-                return Ok(());
+                return Ok(self.has_nothing_open());
             }
             self.show_busy(!idle || self.handles.len() > 0);
             // While replies wait for the client, its bytes must be taken: see above.
@@ -241,13 +242,12 @@ impl Session {
             match event {
                 Event::Message(Some(ChannelMsg::Data { data })) if !all_asked => self.take(data)?,
                 Event::Message(Some(ChannelMsg::Eof)) => all_asked = true,
-                Event::Message(Some(ChannelMsg::Close)) => return Ok(()),
+                // Replies that the client does not wait for are no fault of it.
+                Event::Message(Some(ChannelMsg::Close)) => return Ok(self.is_done() && self.has_nothing_open()),
                 Event::Message(Some(_)) => {}
                 // Some clients end the connection without a word (rclone, lftp): with nothing open, nothing
                 // unanswered and no request cut short, that is an end like any other.
-                Event::Message(None) if idle && self.handles.len() == 0 && self.decoder.is_between_packets() => {
-                    return Ok(());
-                }
+                Event::Message(None) if idle && self.has_nothing_open() => return Ok(true),
                 Event::Message(None) | Event::Sent(None) => return Err(None),
                 Event::Sent(Some((bytes, handed))) => self.handed_over(bytes, handed),
                 Event::Patience => self.stop_gathering(),
@@ -276,7 +276,17 @@ impl Session {
     }
 
     fn is_idle(&self) -> bool {
-        self.queued == 0 && self.jobs.is_empty() && self.reading.is_none() && self.outbox.is_empty()
+        self.is_done() && self.outbox.is_empty()
+    }
+
+    /// Whether every request is answered, though perhaps not sent.
+    fn is_done(&self) -> bool {
+        self.queued == 0 && self.jobs.is_empty() && self.reading.is_none()
+    }
+
+    /// Whether no file is open and no request is cut short.
+    fn has_nothing_open(&self) -> bool {
+        self.handles.len() == 0 && self.decoder.is_between_packets()
     }
 
     fn show_busy(&mut self, busy: bool) {

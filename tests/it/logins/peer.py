@@ -127,4 +127,18 @@ def waits():
     print("ended" if not transport.is_active() else "still there")
 
 
+def long():
+    """A WRITE in one packet, which is longer than the server offered to take."""
+    transport = connect()
+    print(attempt(lambda: transport.auth_publickey("bree", key)))
+    file = paramiko.SFTPClient.from_transport(transport).open("/inbox/a.part", "wb")
+    file.sftp.get_channel().out_max_packet_size = 1 << 18
+    file.MAX_REQUEST_SIZE = 100_000
+    try:
+        file.write(b"x" * 100_000)
+        print("taken")
+    except (paramiko.SSHException, EOFError, OSError):
+        print("ended")
+
+
 globals()[scene](*arguments)

@@ -36,6 +36,13 @@ fn nothing_is_served_before_a_login() {
 }
 
 #[test]
+fn a_packet_longer_than_was_offered_ends_the_connection() {
+    let daemon = daemon(&[]);
+    let Some(ran) = play(&daemon, "long", &[]) else { return };
+    assert_eq!(ran.stdout.lines().collect::<Vec<_>>(), ["in", "ended"]);
+}
+
+#[test]
 fn attempts_and_time_are_limited() {
     let daemon = daemon_with(&[KEPT, BOTH], &["limits: {login_grace_seconds: 5}"]);
     let Some(many) = play(&daemon, "many", &[]) else { return };

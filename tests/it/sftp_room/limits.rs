@@ -130,6 +130,8 @@ fn channels_are_counted_and_their_places_come_back() {
             channel.eof().await.unwrap();
             while channel.wait().await.is_some() {}
         }
+        // The places come back with the ends of the sessions.
+        wait_for("the ends", || server.seen.ended.lock().unwrap().len() == 10);
         wait_until_opened(&connection).await;
         let mut names = server.seen.sessions.lock().unwrap().clone();
         names.sort_unstable();

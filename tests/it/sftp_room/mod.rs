@@ -2,6 +2,7 @@
 //!
 //! The drop-box behind it is a directory that stands in for the product's storage and counts what is read of it.
 
+mod channels;
 mod clients;
 mod extensions;
 mod limits;

@@ -53,6 +53,14 @@ impl Raw {
         Self { connection, channel, received: Vec::new() }
     }
 
+    /// On a channel that is open already, with INIT done.
+    pub async fn on(connection: Handle<AnyHost>, channel: Channel<Msg>) -> Self {
+        channel.request_subsystem(true, "sftp").await.unwrap();
+        let mut raw = Self { connection: Arc::new(connection), channel, received: Vec::new() };
+        raw.init().await;
+        raw
+    }
+
     /// With INIT done.
     pub async fn begun(connection: Handle<AnyHost>) -> Self {
         let mut raw = Self::bare(connection).await;
