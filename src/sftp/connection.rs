@@ -177,6 +177,12 @@ impl Connection {
         self.ending.send_if_modified(|now| now.is_none() && now.replace(ending).is_none());
     }
 
+    /// Waits until its end was asked for.
+    pub(super) async fn ending(&self) {
+        let mut endings = self.ending.subscribe();
+        let _asked = endings.wait_for(Option::is_some).await;
+    }
+
     /// The account of the attempts to log in.
     pub(super) fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -233,7 +239,7 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     let opening = server::run_stream(server.transport(), socket.clone(), handler);
     let opened = tokio::select! {
         opened = timeout_at(grace, opening) => Some(opened),
-        _ = endings.wait_for(Option::is_some) => None,
+        () = connection.ending() => None,
     };
     let ended = match opened {
         Some(Ok(Ok(running))) => guide(&server, &connection, &socket, running).await,
@@ -243,12 +249,14 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
             None
         }
         Some(Err(_)) => Some(Ending::Grace),
-        None => *endings.borrow(),
+        None => *connection.ending.borrow(),
     };
     if ended.is_none() && socket.client_banner().is_empty() {
         server.hung_up(peer);
     }
     socket.cut();
+    // The transport itself cannot be stopped. It ends with its socket, and what it may be waiting for has an end: each
+    // channel's task takes what comes or is gone, and the gate waits for nothing beyond the connection's ending.
     while sessions_ended.recv().await.is_some() {}
     account(server, connection, ended, socket.client_banner()).await;
 }
@@ -280,7 +288,7 @@ async fn guide(
                     tracing::debug!(peer = %connection.peer, %error, "connection broke");
                     not_understood(server, connection.peer, socket, &error).await;
                 }
-                return None;
+                return *connection.ending.borrow();
             }
             () = sleep_until(deadline) => {}
             changed = endings.changed() => if changed.is_err() { break Ending::Idle },
@@ -288,6 +296,7 @@ async fn guide(
         }
     };
     tracing::debug!(peer = %connection.peer, ?ending, "connection ended by the server");
+    connection.end(ending);
     if ending == Ending::Displaced {
         // At once: many may be displaced in a second, and each would wait to say goodbye.
         socket.cut();
@@ -332,22 +341,25 @@ async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option
         let too_many = ended == Some(Ending::Attempts);
         // Of others it is no news that they come and go.
         let of_a_tenant = attempts.user().is_some_and(|user| server.directory().tenant(user).is_some());
-        let reason = connection
-            .turned_away
-            .get()
-            .copied()
+        let turned_away = connection.turned_away.get().copied();
+        let reason = turned_away
             .or(too_many.then_some(RefusalReason::TooManyAttempts))
             .or((ended == Some(Ending::Grace)).then_some(RefusalReason::Grace))
             .or(of_a_tenant.then_some(RefusalReason::NothingUsable));
-        match attempts.refusal(reason, connection.peer, &client_banner) {
-            Some(refused) => {
-                server.penalise(&refused);
-                server.witness().refused(&refused);
-            }
+        // Under another name. Somebody who proved a login in the end only looked for the right one.
+        let blamed_before = attempts.is_blamed() && turned_away.is_none();
+        let refused = attempts.refusal(reason, connection.peer, &client_banner);
+        let blamed = match &refused {
+            Some(refused) => refused.reason.blames_the_source(),
             // Nobody was named: who holds a connection open until it is cut means no good, who hangs up may be a
             // monitor.
-            None if ended == Some(Ending::Grace) => server.penalise_silence(connection.peer),
-            None => {}
+            None => ended == Some(Ending::Grace),
+        };
+        if blamed || blamed_before {
+            server.penalise(connection.peer);
+        }
+        if let Some(refused) = refused {
+            server.witness().refused(&refused);
         }
     });
     if let Err(error) = told.await {

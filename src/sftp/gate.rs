@@ -2,7 +2,8 @@
 //!
 //! Invariants: the answers tell nobody whether a user exists, beyond the method that a tenant with a password asks
 //! for first; what was passed under one user name is forgotten with the next (RFC 4252, section 5); attempts are
-//! counted over all user names.
+//! counted over all user names, and a name that is left behind with nothing but an offer or a step is one, so that no
+//! connection has more entries in the account than it has attempts.
 //!
 //! Passwords are offered by the method of that name alone. Clients that prefer keyboard-interactive (WinSCP, PuTTY,
 //! FileZilla) all fall back on it, and a second way in would need the same care again.
@@ -20,7 +21,7 @@ use super::{
     auth::{self, Next, Proof, Steps},
     certificate,
     connection::{Connection, Ending},
-    penalties::DELAY,
+    penalties::{DELAY, Source},
     server::Shared,
     transport::Socket,
 };
@@ -61,14 +62,14 @@ impl Gate {
     ///
     /// # Errors
     /// [`russh::Error::Disconnect`], as by every request, when the connection has no attempt left.
-    pub(super) fn methods(&mut self, user: &str) -> Result<Auth, russh::Error> {
-        self.user(user)?;
+    pub(super) async fn methods(&mut self, user: &str) -> Result<Auth, russh::Error> {
+        self.user(user).await?;
         Ok(self.refusal(user, false))
     }
 
     /// A key is offered, and not proven.
     pub(super) async fn offer(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, russh::Error> {
-        self.user(user)?;
+        self.user(user).await?;
         match self.judge_offer(user, offer) {
             Ok(Offered::Known(fingerprint)) => self.connection.attempts().offered(fingerprint),
             Ok(Offered::Unknown(reason, fingerprint)) => {
@@ -84,7 +85,7 @@ impl Gate {
 
     /// A key has signed, with or without a certificate.
     pub(super) async fn proven(&mut self, user: &str, proof: Proof) -> Result<Auth, russh::Error> {
-        self.user(user)?;
+        self.user(user).await?;
         let tenant = self.tenant(user);
         let judged = self
             .turn(user, LoginStep::PublicKey)
@@ -108,19 +109,28 @@ impl Gate {
 
     /// A password is given.
     pub(super) async fn password(&mut self, user: &str, password: &str) -> Result<Auth, russh::Error> {
-        self.user(user)?;
+        self.user(user).await?;
         let tenant = self.tenant(user);
         let reason = match (self.turn(user, LoginStep::Password), &tenant) {
-            (Ok(()), Some(tenant)) => match self.server.passwords().find(tenant.passwords.clone(), password).await {
-                // Only now, so that the answer takes as long from everywhere.
-                Some(_) if !tenant.may_come_from(self.connection.peer.ip()) => RefusalReason::WrongSource,
-                Some(password) => {
-                    self.steps.password = Some(password);
-                    let tenant = self.tenant(user);
-                    return self.advance(user, tenant, LoginMethod::Password, None).await;
+            (Ok(()), Some(tenant)) => {
+                let network = Source::of(self.connection.peer.ip()).network();
+                let found = tokio::select! {
+                    // It may be its turn long after the connection has ended.
+                    biased;
+                    () = self.connection.ending() => return Ok(nothing_more()),
+                    found = self.server.passwords().find(network, tenant.passwords.clone(), password) => found,
+                };
+                match found {
+                    // Only now, so that the answer takes as long from everywhere.
+                    Some(_) if !tenant.may_come_from(self.connection.peer.ip()) => RefusalReason::WrongSource,
+                    Some(password) => {
+                        self.steps.password = Some(password);
+                        let tenant = self.tenant(user);
+                        return self.advance(user, tenant, LoginMethod::Password, None).await;
+                    }
+                    None => RefusalReason::WrongPassword,
                 }
-                None => RefusalReason::WrongPassword,
-            },
+            }
             (Ok(()), None) => RefusalReason::UnknownUser,
             (Err(reason), _) => reason,
         };
@@ -129,14 +139,14 @@ impl Gate {
 
     /// Another method is tried.
     pub(super) async fn other(&mut self, user: &str) -> Result<Auth, russh::Error> {
-        self.user(user)?;
+        self.user(user).await?;
         let known = self.tenant(user).is_some();
         let reason = if known { RefusalReason::StepMissing } else { RefusalReason::UnknownUser };
         self.reject(user, Tried { method: LoginMethod::Other, reason, fingerprint: None, certificate: None }).await
     }
 
     /// The client names a user: another than before begins from nothing (RFC 4252, section 5).
-    fn user(&mut self, user: &str) -> Result<(), russh::Error> {
+    async fn user(&mut self, user: &str) -> Result<(), russh::Error> {
         if self.rejections >= self.server.limits().auth_attempts {
             return Err(russh::Error::Disconnect);
         }
@@ -145,11 +155,19 @@ impl Gate {
         if named.0 {
             self.steps = Steps::default();
         }
-        if let Some(refused) = named.1 {
-            let server = Arc::clone(&self.server);
-            tokio::task::spawn_blocking(move || server.witness().refused(&refused));
+        let Some(refused) = named.1 else { return Ok(()) };
+        // What was rejected under that name is counted already.
+        self.rejections += usize::from(refused.attempts == 0);
+        let server = Arc::clone(&self.server);
+        // One at a time of each connection.
+        if let Err(error) = tokio::task::spawn_blocking(move || server.witness().refused(&refused)).await {
+            tracing::error!(%error, "a refused login could not be entered");
         }
-        Ok(())
+        if self.rejections < self.server.limits().auth_attempts {
+            return Ok(());
+        }
+        self.connection.end(Ending::Attempts);
+        Err(russh::Error::Disconnect)
     }
 
     fn tenant(&self, user: &str) -> Option<Arc<Tenant>> {
@@ -166,8 +184,7 @@ impl Gate {
     }
 
     /// An attempt fails. The last one that a connection has is answered with no method to go on with, and the
-    /// connection ends; nothing is judged after it. The transport's own count begins anew with each user name, this one
-    /// does not.
+    /// connection ends; nothing is judged after it.
     async fn reject(&mut self, user: &str, tried: Tried) -> Result<Auth, russh::Error> {
         if self.server.slows(self.connection.peer) {
             tokio::time::sleep(DELAY).await;
@@ -178,7 +195,7 @@ impl Gate {
             return Ok(self.refusal(user, false));
         }
         self.connection.end(Ending::Attempts);
-        Ok(Auth::Reject { proceed_with_methods: Some(MethodSet::empty()), partial_success: false })
+        Ok(nothing_more())
     }
 
     /// Whether it is the turn of a step; else why the attempt is refused.
@@ -242,4 +259,9 @@ impl Gate {
             }
         }
     }
+}
+
+/// The refusal to a connection that ends: there is no method to go on with.
+fn nothing_more() -> Auth {
+    Auth::Reject { proceed_with_methods: Some(MethodSet::empty()), partial_success: false }
 }

@@ -131,7 +131,7 @@ impl russh::server::Handler for Handler {
     }
 
     async fn auth_none(&mut self, user: &str) -> Result<Auth, Self::Error> {
-        self.gate.methods(user)
+        self.gate.methods(user).await
     }
 
     async fn auth_publickey_offered(&mut self, user: &str, offer: PublicKeyOffer<'_>) -> Result<Auth, Self::Error> {

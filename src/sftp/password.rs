@@ -1,14 +1,21 @@
 //! Passwords: making what is kept of one, and trying one against it.
 //!
-//! A check takes memory and time on purpose, so it runs on a thread that may block, a few at a time. What is ours of a
+//! A check takes memory and time on purpose, so it runs on a thread that may block, a few at a time. Each network has a
+//! line of its own, of which only the first waits for a check with those of other networks: who comes with many
+//! connections makes its own line longer, and nobody else's wait. In all no more wait than there are connections that are
+//! not logged in. What is ours of a
 //! password is wiped, the memory of the check with it; the transport's own copy of the packet is not within reach.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::penalties::Network;
 use crate::domain::{PasswordHash, tenant::LoginPassword};
 
 /// Checks at one time: two cores' worth, and half a GiB where hashes are as dear as they may be.
@@ -65,23 +72,88 @@ pub fn hash_password(password: &str) -> Result<PasswordHash, PasswordFault> {
 #[derive(Debug)]
 pub(super) struct PasswordChecks {
     places: Arc<Semaphore>,
+    lines: Arc<Lines>,
+}
+
+/// The lines of the networks from which somebody waits for a check or has one.
+#[derive(Debug, Default)]
+struct Lines(Mutex<HashMap<Network, Line>>);
+
+#[derive(Debug)]
+struct Line {
+    first: Arc<Semaphore>,
+    length: usize,
+}
+
+/// A place in a line; it is given up when this is dropped.
+#[derive(Debug)]
+struct InLine {
+    lines: Arc<Lines>,
+    network: Network,
+}
+
+/// The turn for one check. What the line has of it goes first, when it is dropped.
+#[derive(Debug)]
+struct Turn {
+    _place: OwnedSemaphorePermit,
+    _first: OwnedSemaphorePermit,
+    _in_line: InLine,
+}
+
+impl Lines {
+    fn all(&self) -> MutexGuard<'_, HashMap<Network, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Joins a line, at its end; returns what its first one has.
+    fn join(self: &Arc<Self>, network: Network) -> (InLine, Arc<Semaphore>) {
+        let mut all = self.all();
+        let line = all.entry(network).or_insert_with(|| Line { first: Arc::new(Semaphore::new(1)), length: 0 });
+        line.length += 1;
+        (InLine { lines: Arc::clone(self), network }, Arc::clone(&line.first))
+    }
+}
+
+impl Drop for InLine {
+    fn drop(&mut self) {
+        let mut all = self.lines.all();
+        if let Some(line) = all.get_mut(&self.network) {
+            line.length -= 1;
+            if line.length == 0 {
+                all.remove(&self.network);
+            }
+        }
+    }
 }
 
 impl PasswordChecks {
     pub(super) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)), lines: Arc::default() }
+    }
+
+    /// Waits for a turn; who stops waiting leaves the line.
+    async fn turn(&self, network: Network) -> Option<Turn> {
+        let (in_line, first) = self.lines.join(network);
+        let first = first.acquire_owned().await.ok()?;
+        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        Some(Turn { _place: place, _first: first, _in_line: in_line })
     }
 
     /// The one that was given. Each is tried, so that the time does not tell which.
-    pub(super) async fn find(&self, passwords: Vec<LoginPassword>, given: &str) -> Option<LoginPassword> {
+    pub(super) async fn find(
+        &self,
+        network: Network,
+        passwords: Vec<LoginPassword>,
+        given: &str,
+    ) -> Option<LoginPassword> {
         if given.len() > LONGEST {
             return None;
         }
         let given = Zeroizing::new(given.to_owned());
-        // Who hangs up while waiting gives its turn up; a check that began is finished.
-        let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
+        // A check that began is finished, whether or not somebody still waits for it.
+        let turn = self.turn(network).await?;
         let tried = tokio::task::spawn_blocking(move || {
-            let _until_done = place;
+            let _until_done = turn;
             passwords.into_iter().fold(None, |found, password| {
                 if is_right(&password.hash, given.as_bytes()) { Some(password) } else { found }
             })
@@ -112,7 +184,10 @@ fn derive(kept: &PasswordHash, password: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::sftp::penalties::Source;
 
     /// Made with `argon2 somesaltsomesalt -id -t 2 -k 19456 -p 1 -e` of the reference implementation, from
     /// `correct horse battery`.
@@ -142,8 +217,47 @@ mod tests {
         let other = OF_STOCK_TOOL.replace("c29tZXNhbHRzb21lc2FsdA", "b3RoZXJzYWx0b3RoZXJzYWx0");
         let both = vec![password("old", &other), password("new", OF_STOCK_TOOL)];
         let checks = PasswordChecks::new();
-        assert_eq!(checks.find(both.clone(), "correct horse battery").await.as_ref(), both.last());
-        assert_eq!(checks.find(both.clone(), "wrong").await, None);
-        assert_eq!(checks.find(both, &"x".repeat(LONGEST + 1)).await, None);
+        let home = network("192.0.2.1");
+        assert_eq!(checks.find(home, both.clone(), "correct horse battery").await.as_ref(), both.last());
+        assert_eq!(checks.find(home, both.clone(), "wrong").await, None);
+        assert_eq!(checks.find(home, both, &"x".repeat(LONGEST + 1)).await, None);
+        assert!(checks.lines.all().is_empty());
+    }
+
+    fn network(address: &str) -> Network {
+        Source::of(address.parse().unwrap()).network()
+    }
+
+    /// Lets every task go on until all wait.
+    async fn settle() {
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_comes_with_many_waits_in_its_own_line() {
+        let checks = Arc::new(PasswordChecks::new());
+        let all_taken = Arc::clone(&checks.places).acquire_many_owned(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
+        let (told, mut turns) = mpsc::unbounded_channel();
+        let mut waiting = Vec::new();
+        for address in (1..30).map(|host| format!("192.0.2.{host}")).chain(["198.51.100.1".to_owned()]) {
+            let (checks, told) = (Arc::clone(&checks), told.clone());
+            waiting.push(tokio::spawn(async move {
+                let turn = checks.turn(network(&address)).await.unwrap();
+                told.send((address, turn)).unwrap();
+            }));
+            settle().await;
+        }
+        drop(all_taken);
+        let (first, second) = (turns.recv().await.unwrap(), turns.recv().await.unwrap());
+        assert_eq!((first.0.as_str(), second.0.as_str()), ("192.0.2.1", "198.51.100.1"));
+        drop(first);
+        assert_eq!(turns.recv().await.unwrap().0, "192.0.2.2");
+        // Who stops waiting is in nobody's way.
+        waiting.iter().for_each(tokio::task::JoinHandle::abort);
+        drop((told, second));
+        while turns.recv().await.is_some() {}
+        assert!(checks.lines.all().is_empty());
     }
 }

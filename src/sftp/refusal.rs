@@ -1,6 +1,6 @@
 //! Why nobody was let in, and the account of what one connection tried.
 //!
-//! Invariants: another user name begins from nothing; what is kept of a connection is bounded, whatever it sends.
+//! Invariants: another user name begins from nothing, but for the blame; what is kept of a connection is bounded, whatever it sends.
 
 use std::net::SocketAddr;
 
@@ -99,6 +99,31 @@ impl RefusalReason {
         }
     }
 
+    /// Whether it counts against the source.
+    pub(super) fn blames_the_source(self) -> bool {
+        match self {
+            // The server's own state, or a tenant's: not the source's fault. And somebody who closed a window before
+            // typing, or a monitor that asked what is spoken.
+            Self::TooManySessions | Self::Unavailable | Self::NothingUsable => false,
+            Self::UnknownUser
+            | Self::UnknownKey
+            | Self::ExpiredKey
+            | Self::WrongSource
+            | Self::BadSignature
+            | Self::WeakSignature
+            | Self::WrongPassword
+            | Self::UnknownAuthority
+            | Self::ExpiredAuthority
+            | Self::CertificateInvalid
+            | Self::CertificateKind
+            | Self::WrongPrincipal
+            | Self::CertificateOption
+            | Self::StepMissing
+            | Self::TooManyAttempts
+            | Self::Grace => true,
+        }
+    }
+
     /// The reason of that code.
     pub fn of_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|reason| reason.code() == code)
@@ -153,6 +178,8 @@ pub(super) struct Attempts {
     /// A key was accepted at its offer and is to be proven.
     unproven: bool,
     tried: Vec<Tried>,
+    /// What was refused under the names before counts against the source.
+    blamed: bool,
 }
 
 impl Attempts {
@@ -168,8 +195,10 @@ impl Attempts {
         if self.user.as_ref() == Some(&user) {
             return (false, None);
         }
-        let before = std::mem::replace(self, Self { user: Some(user), ..Self::default() });
-        (true, before.refusal(None, peer, client_banner))
+        let before = std::mem::replace(self, Self { user: Some(user), blamed: self.blamed, ..Self::default() });
+        let refused = before.refusal(None, peer, client_banner);
+        self.blamed |= refused.as_ref().is_some_and(|refused| refused.reason.blames_the_source());
+        (true, refused)
     }
 
     /// An attempt was rejected.
@@ -216,6 +245,11 @@ impl Attempts {
         if fingerprint.is_some() {
             self.fingerprint = fingerprint;
         }
+    }
+
+    /// Whether something under a name before this one counts against the source.
+    pub(super) fn is_blamed(&self) -> bool {
+        self.blamed
     }
 
     /// Attempts that were rejected.
@@ -275,7 +309,7 @@ mod tests {
         let (true, Some(before)) = attempts.name("peer", peer, "") else { panic!("another name") };
         assert_eq!((before.user.as_str(), before.attempts, before.reason), ("bree", 2, RefusalReason::UnknownKey));
         assert_eq!((before.fingerprint.as_deref(), before.tried.len()), (Some("SHA256:b"), 2));
-        assert_eq!(attempts.rejected(), 0);
+        assert!(attempts.rejected() == 0 && attempts.is_blamed());
         attempts.offered("SHA256:c".to_owned());
         let refused = attempts.refusal(None, peer, "SSH-2.0-x").unwrap();
         assert_eq!((refused.user.as_str(), refused.reason), ("peer", RefusalReason::BadSignature));

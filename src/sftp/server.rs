@@ -20,7 +20,7 @@ use tokio::{
 };
 
 use super::{
-    Directory, RefusalReason, RefusedLogin, ServerSettings, SftpError, SftpLimits, Witness,
+    Directory, RefusalReason, ServerSettings, SftpError, SftpLimits, Witness,
     auth::Steps,
     connection::{self, Connection, Ending},
     live::{Admitted, Live, LiveConnection},
@@ -216,33 +216,8 @@ impl Shared {
         admitted.steps.still(tenant.as_deref(), connection.peer, self.directory.now())
     }
 
-    /// A connection came to no login: what the source did wrong counts against it.
-    pub(super) fn penalise(&self, refused: &RefusedLogin) {
-        match refused.reason {
-            // The server's own state, or a tenant's: not the source's fault. And somebody who closed a window before
-            // typing, or a monitor that asked what is spoken.
-            RefusalReason::TooManySessions | RefusalReason::Unavailable | RefusalReason::NothingUsable => {}
-            RefusalReason::UnknownUser
-            | RefusalReason::UnknownKey
-            | RefusalReason::ExpiredKey
-            | RefusalReason::WrongSource
-            | RefusalReason::BadSignature
-            | RefusalReason::WeakSignature
-            | RefusalReason::WrongPassword
-            | RefusalReason::UnknownAuthority
-            | RefusalReason::ExpiredAuthority
-            | RefusalReason::CertificateInvalid
-            | RefusalReason::CertificateKind
-            | RefusalReason::WrongPrincipal
-            | RefusalReason::CertificateOption
-            | RefusalReason::StepMissing
-            | RefusalReason::TooManyAttempts
-            | RefusalReason::Grace => self.penalise_silence(refused.peer),
-        }
-    }
-
-    /// A connection from there came to no login, whoever it was.
-    pub(super) fn penalise_silence(&self, peer: SocketAddr) {
+    /// A connection from there came to no login, by the source's own fault.
+    pub(super) fn penalise(&self, peer: SocketAddr) {
         self.penalties().failed(peer.ip(), self.directory.now());
     }
 

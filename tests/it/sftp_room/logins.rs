@@ -3,15 +3,21 @@
 use std::{
     net::TcpStream,
     process::{Command, Output, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use groeikluis::{
-    domain::tenant::{LoginPassword, LoginStep},
-    sftp::RefusalReason,
+    domain::tenant::{CertificateAuthority, LoginPassword, LoginStep},
+    sftp::{RefusalReason, kept_penalties},
+};
+use russh::{
+    client,
+    keys::{HashAlg, PrivateKey, PrivateKeyWithHashAlg, agent::AgentIdentity},
 };
 
 use super::support::{TestServer, roomy, succeeded, wait_for};
+use crate::support::raw::AnyHost;
 
 fn login(server: &TestServer, user: &str, key: &str, extra: &[&str]) -> Output {
     let mut sftp = Command::new("sftp");
@@ -193,4 +199,119 @@ fn strangers_are_slowed_down_and_nobody_is_locked_out_by_them() {
     let start = Instant::now();
     refused(&login(&restarted, "bree", "other_key", &[]));
     assert!(start.elapsed() >= Duration::from_secs(2), "{:?}", start.elapsed());
+}
+
+/// Who has a public key, and not what signs.
+struct NoSigner;
+
+#[derive(Debug)]
+struct Unsigned;
+
+impl From<russh::SendError> for Unsigned {
+    fn from(_: russh::SendError) -> Self {
+        Self
+    }
+}
+
+impl russh::Signer for NoSigner {
+    type Error = Unsigned;
+
+    async fn auth_sign(&mut self, _: &AgentIdentity, _: Option<HashAlg>, _: Vec<u8>) -> Result<Vec<u8>, Unsigned> {
+        Err(Unsigned)
+    }
+}
+
+async fn stranger(server: &TestServer) -> client::Handle<AnyHost> {
+    client::connect(Arc::new(client::Config::default()), server.address, AnyHost).await.unwrap()
+}
+
+/// A key of nobody's.
+fn unknown_key(server: &TestServer) -> PrivateKey {
+    PrivateKey::from_openssh(std::fs::read_to_string(server.path("other_key")).unwrap()).unwrap()
+}
+
+/// The failures that count against this machine.
+fn failures(server: &TestServer) -> u32 {
+    let (_, mut penalties) = roomy();
+    penalties.exempt.clear();
+    let kept = server.sessions.penalties_to_keep().unwrap();
+    let here = [server.address.ip()];
+    kept_penalties(&kept, &penalties, &here, jiff::Timestamp::now()).unwrap()[0].failures
+}
+
+#[test]
+fn keys_that_are_only_offered_are_attempts_with_each_name() {
+    let (limits, mut penalties) = roomy();
+    penalties.exempt.clear();
+    let server = TestServer::start_with(limits, penalties, |tenant| {
+        // Where there is an authority, any key may go on to sign.
+        tenant.certificate_authorities.push(CertificateAuthority {
+            label: "ca".to_owned(),
+            owner: "ICT".to_owned(),
+            key: tenant.keys[0].key.clone(),
+            principals: vec!["bree".to_owned()],
+            expires: None,
+        });
+    });
+    let public = unknown_key(&server).public_key().clone();
+    let mut offered = 0;
+    server.runtime.block_on(async {
+        let mut connection = stranger(&server).await;
+        for number in 0..200 {
+            let user = format!("user{}", number % 2);
+            match connection.authenticate_publickey_with(user, public.clone(), None, &mut NoSigner).await {
+                Err(Unsigned) if !connection.is_closed() => offered += 1,
+                _ => break,
+            }
+        }
+    });
+    wait_for("the end", || server.sessions.connections() == 0);
+    assert!(offered <= limits.auth_attempts, "{offered}");
+    let entries = server.account.refused.lock().unwrap().len();
+    assert!(entries <= limits.auth_attempts + 1, "{entries}");
+    assert_eq!(failures(&server), 1);
+}
+
+#[test]
+fn another_name_at_the_end_takes_no_blame_away() {
+    let (limits, mut penalties) = roomy();
+    penalties.exempt.clear();
+    let server = TestServer::start_with(limits, penalties, |_| ());
+    let wrong = Arc::new(unknown_key(&server));
+    server.runtime.block_on(async {
+        let mut connection = stranger(&server).await;
+        for _ in 0..3 {
+            let key = PrivateKeyWithHashAlg::new(Arc::clone(&wrong), None);
+            assert!(!connection.authenticate_publickey("bree", key).await.unwrap().success());
+        }
+        assert!(!connection.authenticate_none("x").await.unwrap().success());
+    });
+    wait_for("the end", || server.sessions.connections() == 0);
+    assert_eq!(server.refusals(1), [("bree".to_owned(), RefusalReason::UnknownKey)]);
+    assert_eq!(failures(&server), 1);
+}
+
+#[test]
+fn who_waits_for_a_password_check_is_let_go_with_the_connection() {
+    const STRANGERS: usize = 6;
+    let (mut limits, penalties) = roomy();
+    limits.login_grace = Duration::from_secs(2);
+    // A check takes longer than a login may.
+    let dear = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b5dWRWJTmaaJObGRdescudvJCs";
+    let server = TestServer::start_with(limits, penalties, |tenant| {
+        tenant.passwords.push(LoginPassword { label: "balie".to_owned(), hash: dear.parse().unwrap() });
+        tenant.require = vec![LoginStep::Password];
+    });
+    server.runtime.block_on(async {
+        let mut trying = tokio::task::JoinSet::new();
+        for _ in 0..STRANGERS {
+            let mut connection = stranger(&server).await;
+            trying.spawn(async move { connection.authenticate_password("bree", "x").await });
+        }
+        while let Some(tried) = trying.join_next().await {
+            assert!(!tried.unwrap().is_ok_and(|tried| tried.success()));
+        }
+    });
+    let graces: Vec<_> = server.refusals(STRANGERS).into_iter().map(|(_, reason)| reason).collect();
+    assert_eq!(graces, [RefusalReason::Grace; STRANGERS], "no check was waited for");
 }
