@@ -222,13 +222,14 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%peer, %error, "no immediate sending");
     }
-    let mut endings = connection.ending.subscribe();
+    let (mut endings, mut shutdown) = (connection.ending.subscribe(), server.shutdown());
     if server.hesitates(peer) {
         // Bytes, not readiness: a socket that was just accepted passes for ready.
         let mut first = [0];
         tokio::select! {
             _ = timeout(HESITATION, stream.peek(&mut first)) => {}
             _ = endings.wait_for(Option::is_some) => {}
+            _ = shutdown.wait_for(|down| *down) => {}
         }
     }
     let socket = Socket::new(stream);
@@ -240,6 +241,11 @@ pub(super) async fn attend(server: Arc<Shared>, connection: Arc<Connection>, str
     let opened = tokio::select! {
         opened = timeout_at(grace, opening) => Some(opened),
         () = connection.ending() => None,
+        // Nobody is busy before a login.
+        _ = shutdown.wait_for(|down| *down) => {
+            connection.end(Ending::Shutdown);
+            None
+        }
     };
     let ended = match opened {
         Some(Ok(Ok(running))) => guide(&server, &connection, &socket, running).await,

@@ -209,6 +209,17 @@ fn the_server_drains_what_transfers_and_ends_what_idles() {
 }
 
 #[test]
+fn who_says_nothing_does_not_hold_up_the_end() {
+    let (mut limits, penalties) = roomy();
+    (limits.login_grace, limits.drain) = (Duration::from_mins(10), Duration::from_mins(10));
+    let mut server = TestServer::start_with(limits, penalties, |_| ());
+    let silent = TcpStream::connect(server.address).unwrap();
+    wait_for("the connection", || server.sessions.connections() == 1);
+    assert_eq!(server.stop(), ServerEnd { connections_cut: 0 });
+    until_closed(silent);
+}
+
+#[test]
 fn what_does_not_end_in_time_is_cut_with_its_upload_unfinished() {
     let (mut limits, penalties) = roomy();
     limits.drain = Duration::from_millis(200);
