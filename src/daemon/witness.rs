@@ -4,7 +4,6 @@ use std::{sync::Arc, time::Duration};
 
 use super::{live::Live, login_records::LoginNotes, stranger_records::StrangerRecord};
 use crate::{
-    domain::TenantId,
     dropbox::view::Login,
     sftp::{self, AcceptedLogin, FailedNegotiation, RefusedLogin, Unavailable},
     transfer_log::{
@@ -81,15 +80,14 @@ impl sftp::Witness for LoginAccount {
             disclosures.push(disclosed("certificate_serial", certificate.serial.to_string()));
         }
         let now = sftp::Directory::now(&*self.live);
-        if let Some(tenant) = sftp::Directory::tenant(&*self.live, &refused.user) {
-            self.notes.refused(&tenant.id, refused, now);
+        let tenant = sftp::Directory::tenant(&*self.live, &refused.user).map(|tenant| tenant.id.clone());
+        if let Some(tenant) = &tenant {
+            self.notes.refused(tenant, refused, now);
         } else {
             let settings = self.live.settings();
             self.notes.stranger(StrangerRecord::of_login(refused, settings.tenants.keys(), now));
         }
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
-        let tenant =
-            refused.user.parse::<TenantId>().ok().filter(|_| refused.reason != sftp::RefusalReason::UnknownUser);
         let context = Context { tenant, ..Context::of(Actor::Tenant) };
         let record = Record::failure(event, refused.reason.code(), context).disclosing(disclosures);
         tracing::info!(reason = refused.reason.code(), "login refused");

@@ -1,10 +1,10 @@
 //! What no honest client does: forging, changing names, doing something before logging in, trying and waiting for ever.
 
 use super::{
-    daemon, daemon_with,
+    daemon, daemon_with, log_in,
     passwords::{KEPT, PASSWORD},
     peer::play,
-    refusals,
+    refusals, text,
 };
 
 const BOTH: &str = "require: [publickey, password]";
@@ -59,4 +59,17 @@ fn attempts_and_time_are_limited() {
     let all = refusals(&daemon, 7);
     assert_eq!((all.len(), all.last().unwrap().as_str()), (7, "step-missing"), "{all:?}");
     assert!(daemon.events("auth.login").is_empty());
+}
+
+#[test]
+fn a_name_that_is_nobodys_is_never_in_clear() {
+    let daemon = daemon_with(&[], &["limits: {auth_attempts: 1}"]);
+    assert_ne!(log_in(&daemon, "geheim-wachtwoord", &[], None).code, Some(0));
+    assert_eq!(refusals(&daemon, 1), ["too-many-attempts"]);
+    // What is told of it to whom the disclosures are for is not in the entry.
+    assert_eq!(text(&daemon.events("auth.refused")[0], "tenant"), "");
+    for file in std::fs::read_dir(daemon.path("state/log")).unwrap().filter_map(Result::ok) {
+        let bytes = std::fs::read(file.path()).unwrap_or_default();
+        assert!(!bytes.windows(17).any(|part| part == b"geheim-wachtwoord"), "{}", file.path().display());
+    }
 }
