@@ -48,7 +48,7 @@ pub struct LoginRecord {
     pub at: Timestamp,
     /// When it was first so.
     pub since: Timestamp,
-    /// How many connections in a row this stands for.
+    /// How many connections this stands for.
     pub times: u32,
     /// Where it came from.
     pub source: IpAddr,
@@ -82,7 +82,7 @@ pub struct TriedRecord {
     pub certificate: Option<String>,
 }
 
-/// The records of one tenant, oldest first.
+/// The records of one tenant, in the order in which they were last so.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LoginRecords {
@@ -94,11 +94,11 @@ pub struct LoginRecords {
 
 impl LoginRecords {
     fn add(list: &mut VecDeque<LoginRecord>, record: LoginRecord, most: usize) {
-        if let Some(last) = list.back_mut().filter(|last| last.says_the_same(&record)) {
-            last.at = record.at;
-            last.times = last.times.saturating_add(1);
-            return;
-        }
+        let same = list.iter().position(|known| known.says_the_same(&record));
+        let record = match same.and_then(|at| list.remove(at)) {
+            Some(known) => LoginRecord { since: known.since, times: known.times.saturating_add(1), ..record },
+            None => record,
+        };
         list.push_back(record);
         while list.len() > most {
             list.pop_front();
@@ -114,6 +114,9 @@ impl LoginRecords {
 
 impl LoginRecord {
     fn says_the_same(&self, other: &Self) -> bool {
+        if self.source != other.source {
+            return false;
+        }
         let others = Self { at: self.at, since: self.since, times: self.times, ..other.clone() };
         *self == others
     }
@@ -296,13 +299,15 @@ mod tests {
         let tenant: TenantId = "bree".parse().unwrap();
         let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
         let notes = LoginNotes::new(files.clone());
+        notes.refused(&tenant, &refused(RefusalReason::WrongSource, "192.0.2.1:4"), now);
+        // Two that take turns push nothing out.
         for _ in 0..1000 {
             notes.refused(&tenant, &refused(RefusalReason::UnknownKey, "192.0.2.1:5"), now);
+            notes.refused(&tenant, &refused(RefusalReason::ExpiredKey, "192.0.2.1:6"), now);
         }
-        notes.refused(&tenant, &refused(RefusalReason::ExpiredKey, "192.0.2.1:6"), now);
         notes.write();
         let records = read(&files, &tenant).unwrap();
-        assert_eq!(records.refused.iter().map(|record| record.times).collect::<Vec<_>>(), [1000, 1]);
+        assert_eq!(records.refused.iter().map(|record| record.times).collect::<Vec<_>>(), [1, 1000, 1000]);
         let after_restart = LoginNotes::new(files.clone());
         for host in 0..200 {
             let source = format!("[2001:db8::{host:x}]:5");

@@ -104,6 +104,9 @@ impl StrangerRecord {
     }
 
     fn says_the_same(&self, other: &Self) -> bool {
+        if self.source != other.source {
+            return false;
+        }
         let others = Self { at: self.at, since: self.since, times: self.times, ..other.clone() };
         *self == others
     }
