@@ -1,7 +1,7 @@
 //! Cuts a channel's bytes into requests.
 //!
 //! Small packets are gathered whole; the payload of a WRITE is handed on in the pieces in which it comes, without a
-//! copy. At most [`LONGEST_PACKET`] bytes are ever gathered, and no memory is taken before bytes have come.
+//! copy unless it is a small part of what came: what is kept of it would keep all the rest. At most [`LONGEST_PACKET`] bytes are ever gathered, and no memory is taken before bytes have come.
 
 use bytes::{Buf, Bytes};
 
@@ -38,6 +38,8 @@ pub(in crate::sftp) enum Fatal {
 #[derive(Debug, Default)]
 pub(in crate::sftp) struct Decoder {
     input: Bytes,
+    /// What keeping any of the input costs, bytes.
+    fed: usize,
     gathered: Vec<u8>,
     state: State,
 }
@@ -59,6 +61,10 @@ const HEAD: usize = 9;
 /// Longest handle in a WRITE that is looked at; ours have sixteen bytes (section 6.2 allows 256).
 const LONGEST_HANDLE: usize = 256;
 
+/// A piece of payload below this part of what it came in is copied: one byte in sixteen, with requests of a packet's length.
+/// What is kept of a client's packets then takes at most as many times what is counted for it.
+const PART_KEPT: usize = 4;
+
 /// What stays allocated between packets: a request with a usual path.
 const GATHERED_KEPT: usize = 1024;
 
@@ -72,6 +78,7 @@ impl Decoder {
             both.extend_from_slice(&bytes);
             self.input = both.into();
         }
+        self.fed = self.input.len();
     }
 
     /// The next item, `None` until more bytes come.
@@ -86,6 +93,8 @@ impl Decoder {
                         return Ok(None);
                     }
                     let bytes = self.input.split_to(left.min(self.input.len()));
+                    let small = bytes.len() < self.fed / PART_KEPT;
+                    let bytes = if small { Bytes::copy_from_slice(&bytes) } else { bytes };
                     let left = left - bytes.len();
                     self.state = if left == 0 { State::Skip(after) } else { State::Payload(left, after) };
                     return Ok(Some(Item::Payload { bytes, last: left == 0 }));
@@ -296,6 +305,27 @@ mod tests {
             (4, Fatal::TooShort(4)),
         ] {
             assert_eq!(items(&length.to_be_bytes(), &[4]), Err(fault));
+        }
+    }
+
+    #[test]
+    fn small_payloads_do_not_keep_what_they_came_in() {
+        let long = |payload: &[u8], after: usize| {
+            let body = [string(b"12345678"), vec![0; 8], string(payload), vec![0; after]].concat();
+            Bytes::from(packet(kind::WRITE, 5, &body))
+        };
+        // The memory of the last is what its request is counted for; that of the others is not.
+        for (packet, copied) in
+            [(long(b"a", 30_000), true), (long(&[7; 300], 30_000), true), (long(&vec![7; 30_000], 0), false)]
+        {
+            let mut decoder = Decoder::default();
+            decoder.feed(packet.clone());
+            let mut kept = Vec::new();
+            while let Some(item) = decoder.next().unwrap() {
+                kept.push(item);
+            }
+            drop(decoder);
+            assert_eq!((kept.len(), packet.is_unique()), (2, copied));
         }
     }
 
