@@ -76,10 +76,10 @@ impl Slots {
         &mut self,
         mut record: Record,
         directory: &Directory,
-        known: &impl Fn(&str) -> Result<Known, DropBoxError>,
+        known: &impl Fn(&Record) -> Result<Known, DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let mut state = State::Kept;
-        match known(&record.id)? {
+        match known(&record)? {
             Known::Settled => return Ok(()),
             Known::Removed => {
                 erase(&record, directory);
@@ -167,7 +167,7 @@ impl Inbox {
     pub fn open(
         tenant: TenantId,
         directory: Directory,
-        known: impl Fn(&str) -> Result<Known, DropBoxError>,
+        known: impl Fn(&Record) -> Result<Known, DropBoxError>,
     ) -> Result<Self, DropBoxError> {
         let mut slots = Slots::default();
         for record in record::load_all(&directory)? {
@@ -181,7 +181,7 @@ impl Inbox {
     pub fn adopt(
         &self,
         ids: &[String],
-        known: impl Fn(&str) -> Result<Known, DropBoxError>,
+        known: impl Fn(&Record) -> Result<Known, DropBoxError>,
     ) -> Result<Vec<Submission>, DropBoxError> {
         let mut slots = self.lock();
         for id in ids {
@@ -418,7 +418,8 @@ impl Inbox {
         let is_free = !slots.by_name.contains_key(&old);
         let Some(mut slot) = slots.by_name.remove(&new) else { return false };
         before.clone_into(&mut slot.record.name);
-        slot.record.renamed_from = None;
+        // Should the log have the rename after all (nobody knows after some faults), the next start does it.
+        slot.record.renamed_from = Some(record.name.clone());
         let is_back = is_free && slot.record.save(&self.directory).is_ok();
         let waits = is_back && slot.record.closed && !is_temporary(before);
         slot.state = if waits { State::Waiting } else { State::Kept };
@@ -477,9 +478,10 @@ impl Inbox {
             account(record)?;
             let removed = record.delete(&self.directory);
             self.usage.measure(&record.id);
-            removed?;
+            // Also where the disk fails: the log says that it is gone, so nobody may go on with it.
             slots.by_name.retain(|_, slot| slot.record.id != record.id);
             slots.nameless.retain(|slot| slot.record.id != record.id);
+            removed?;
         }
         Ok(())
     }

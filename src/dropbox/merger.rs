@@ -70,7 +70,7 @@ impl Boxes {
         for tenant in former {
             self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(tenant);
             let uploads = self.carry(tenant, into)?;
-            waiting.extend(inbox.adopt(&uploads, |id| self.known(id))?);
+            waiting.extend(inbox.adopt(&uploads, |record| self.known(record))?);
         }
         Ok(waiting)
     }

@@ -225,6 +225,11 @@ pub(super) fn publish(
         staging.rename(&content(id), target, &draft.manifest.file).map_err(DropBoxError::Storage)?;
         target.sync().map_err(DropBoxError::Storage)?;
     }
+    if !target.contains(&draft.manifest.file) {
+        // A manifest says that its file is there.
+        let (name, source) = (draft.manifest.file, io::ErrorKind::NotFound.into());
+        return Err(DropBoxError::File { action: "publish", name, source });
+    }
     let manifest = draft.manifest.to_json().map_err(record_fault)?;
     target.write(&manifest_name(&draft.manifest.file), manifest.as_bytes()).map_err(DropBoxError::Storage)?;
     staging.remove_if_there(&name).map_err(DropBoxError::Storage)?;

@@ -50,6 +50,14 @@ const RECORD_ENDING: &str = ".json";
 const CONTENT_ENDING: &str = ".data";
 
 impl Record {
+    /// The path that its tenant sees.
+    pub fn path(&self) -> String {
+        match self.area {
+            Area::Live => format!("/inbox/{}", self.name),
+            Area::Test => format!("/test/inbox/{}", self.name),
+        }
+    }
+
     /// The name of the content's file.
     pub fn content_file(&self) -> String {
         content_file(&self.id)

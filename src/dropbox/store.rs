@@ -14,6 +14,7 @@ use super::{
     outbox,
     receipts::Receipts,
     received::Received,
+    record::Record,
     session::TenantView,
     view::{Denied, DropBox, DropBoxes, Login},
 };
@@ -249,7 +250,7 @@ impl Boxes {
             return Ok(boxes.clone());
         }
         let uploads = self.uploads.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
-        let inbox = Inbox::open(tenant.clone(), uploads, |id| self.known(id))?;
+        let inbox = Inbox::open(tenant.clone(), uploads, |record| self.known(record))?;
         let directory = self.outboxes.subdirectory(tenant.as_str()).map_err(DropBoxError::Storage)?;
         let (outbox, receipts) = (Outbox::open(&directory)?, Receipts::open(&directory)?);
         let boxes = TenantBoxes { inbox: Arc::new(inbox), outbox, receipts };
@@ -257,15 +258,19 @@ impl Boxes {
         Ok(boxes)
     }
 
-    /// What the log knows of a submission.
-    pub(super) fn known(&self, id: &str) -> Result<Known, DropBoxError> {
-        let row = self.shared.ledger.submission(id).map_err(DropBoxError::Ledger)?;
-        Ok(match row.map(|row| row.state) {
-            None => Known::Nothing,
-            Some(SubmissionState::Unfinished) => Known::Unfinished,
-            Some(SubmissionState::Waiting) => Known::Waiting,
-            Some(SubmissionState::Answered | SubmissionState::Refused) => Known::Settled,
-            Some(SubmissionState::Removed) => Known::Removed,
+    /// What the log knows of an upload, with this content.
+    pub(super) fn known(&self, record: &Record) -> Result<Known, DropBoxError> {
+        let row = self.shared.ledger.submission(&record.id).map_err(DropBoxError::Ledger)?;
+        let Some(row) = row else { return Ok(Known::Nothing) };
+        Ok(match row.state {
+            SubmissionState::Answered | SubmissionState::Refused => Known::Settled,
+            SubmissionState::Removed => Known::Removed,
+            // By retention, whose unlinking failed.
+            SubmissionState::Unfinished | SubmissionState::Waiting if row.gone => Known::Removed,
+            // It was closed before, and gone on with: what it is now was never confirmed.
+            _ if row.ciphertext_sha256 != record.stored_sha256 => Known::Nothing,
+            SubmissionState::Unfinished => Known::Unfinished,
+            SubmissionState::Waiting => Known::Waiting,
         })
     }
 

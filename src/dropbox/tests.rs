@@ -337,3 +337,20 @@ fn what_was_kept_before_is_in_the_log_when_it_goes_with_what_came_since() {
     let last = entries(&scene.place.dir()).unwrap().last().unwrap().unwrap();
     assert_eq!((last.event, last.context.correlation), (Event::Delete {}, Some(id)));
 }
+
+/// Closed and confirmed, gone on with and closed again, and then the power went before the log had that.
+#[test]
+fn a_close_that_the_log_does_not_have_is_not_one_whatever_was_closed_before() {
+    let scene = Scene::set();
+    let (session, path, record) = closed_under_temporary_name(&scene);
+    drop(session);
+    let mut later = record();
+    (later["size"], later["stored_sha256"]) = (9.into(), "00".repeat(32).into());
+    let known = |value: &serde_json::Value| {
+        let record: super::record::Record = serde_json::from_value(value.clone()).unwrap();
+        scene.boxes.known(&record).unwrap()
+    };
+    assert_eq!(known(&record()), super::inbox::Known::Unfinished);
+    assert_eq!(known(&later), super::inbox::Known::Nothing);
+    assert!(scene.session("two").attributes(&path).is_ok());
+}

@@ -346,7 +346,7 @@ impl Writing {
     fn discard(&mut self) {
         self.settled = true;
         if self.origin == Origin::Resumed
-            && let Err(error) = self.account.deleted(Some(&self.record.id), &self.record.name)
+            && let Err(error) = self.account.deleted(Some(&self.record.id), &self.record.path())
         {
             let error: &dyn std::error::Error = &error;
             tracing::error!(error, "an upload that is refused stays, since the log cannot be told");

@@ -20,7 +20,7 @@ fn record(id: &str) -> Record {
 }
 
 fn inbox(directory: &Directory, known: impl Fn(&str) -> Known) -> Inbox {
-    Inbox::open("bree".parse().unwrap(), directory.clone(), |id| Ok(known(id))).unwrap()
+    Inbox::open("bree".parse().unwrap(), directory.clone(), |record| Ok(known(&record.id))).unwrap()
 }
 
 fn begin(inbox: &Inbox, session: &str, mode: UploadMode, record: Record) -> Result<Beginning, Denied> {
@@ -95,6 +95,9 @@ fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
     assert!(inbox.rename_back(&renamed, "x.csv"));
     assert_eq!(waiting(&inbox), ["1"]);
     assert!(!inbox.rename_back(&renamed, "x.csv"), "it is undone already");
+    // After some faults nobody knows what the log has: the next start does.
+    let after = self::inbox(&directory, |_| Known::Waiting);
+    assert_eq!((names(&after), waiting(&after)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
     // Its name before is another's meanwhile.
     let renamed = rename(&inbox, "x.csv", "y.csv").unwrap().unwrap();
     finish(&inbox, "2");
@@ -183,6 +186,23 @@ fn a_rename_that_a_stop_kept_from_the_log_is_undone() {
     let last = inbox(&directory, |_| Known::Unfinished);
     assert_eq!((names(&last), waiting(&last).len()), (vec!["x.csv.part".to_owned()], 0));
     assert!(rename(&last, "x.csv.part", "y.csv").unwrap().unwrap().closed);
+}
+
+/// The log could not be asked whether it has a rename: it is undone, and done by the next start where the log has it.
+#[test]
+fn a_rename_that_the_log_has_after_all_is_done_by_the_next_start() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let begun = self::inbox(&directory, |_| Known::Nothing);
+    finish(&begun, "1");
+    let renamed = rename(&begun, "x.csv", "x.csv.part").unwrap().unwrap();
+    assert!(begun.rename_back(&renamed, "x.csv"));
+    let after = self::inbox(&directory, |_| Known::Unfinished);
+    assert_eq!((names(&after), waiting(&after).len()), (vec!["x.csv.part".to_owned()], 0));
+    let renamed = rename(&after, "x.csv.part", "y.csv").unwrap().unwrap();
+    assert!(renamed.closed && !after.rename_back(&renamed, "x.csv.part"));
+    let last = self::inbox(&directory, |_| Known::Waiting);
+    assert_eq!((names(&last), waiting(&last)), (vec!["y.csv".to_owned()], vec!["1".to_owned()]));
 }
 
 #[test]
