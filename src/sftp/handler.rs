@@ -9,7 +9,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use russh::{
-    Channel, ChannelId, ChannelOpenFailure, Disconnect,
+    Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Disconnect,
     keys::Certificate,
     server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
@@ -34,7 +34,7 @@ const MOST_CHANNELS: usize = 10;
 /// 3 KiB of each that the server closed first, until the connection ends: 12 MiB.
 const MOST_OPENED: u32 = 4096;
 
-/// Channels of one connection that are refused. While the keys are renewed the transport keeps each refusal, with the 3 KiB
+/// Channels of one connection that are refused before one is begun. While the keys are renewed the transport keeps each refusal, with the 3 KiB
 /// of its channel: 768 KiB.
 const MOST_REFUSED: u32 = 256;
 
@@ -201,7 +201,9 @@ impl russh::server::Handler for Handler {
             return self.refuse_channel(session);
         }
         if self.opened >= MOST_OPENED {
-            return self.violation("te veel kanalen op deze verbinding", session);
+            // Those that are open go on; clients that share a connection then make another.
+            reply.reject(ChannelOpenFailure::ResourceShortage).await;
+            return self.refuse_channel(session);
         }
         let place = Arc::clone(&self.places).try_acquire_owned();
         match place {
@@ -303,6 +305,8 @@ impl russh::server::Handler for Handler {
         let (Some(login), Some(Waiting { place, begin })) = (login, self.waiting.remove(&channel)) else {
             return session.channel_failure(channel);
         };
+        // It was told that the channel is open, and so of every refusal before that: none waits in the transport.
+        self.refused = 0;
         session.channel_success(channel)?;
         self.begun = self.begun.saturating_add(1);
         let begun = Begin {
@@ -375,7 +379,15 @@ async fn attend(
                 Ok(begin) => break begin,
                 Err(_) => return,
             },
-            message = channel.wait() => if message.is_none() { return },
+            message = channel.wait() => match message {
+                // The request itself: whatever comes now comes behind it.
+                Some(ChannelMsg::RequestSubsystem { .. }) => match begun.await {
+                    Ok(begin) => break begin,
+                    Err(_) => return,
+                },
+                Some(_) => {}
+                None => return,
+            },
         }
     };
     if let Err(ending) = session::serve(channel, begin).await {
