@@ -130,6 +130,7 @@ impl Guide<'_> {
             "Scheidingsteken puntkomma, komma, tab of |. Tekencodering UTF-8, Windows-1252 of UTF-16 met BOM.",
             "Zet de kolom in Excel op \"Tekst\" voordat u er nummers in plakt. Anders verdwijnen voorloopnullen en \
              worden nummers afgerond (1,70730E+10), en dan zijn ze verloren.",
+            "Verberg geen rijen, ook niet met een filter: een rekenblad met verborgen rijen wordt geweigerd.",
         ] {
             paragraph(out, "- ", 2, text);
         }

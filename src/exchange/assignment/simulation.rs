@@ -11,7 +11,7 @@ use super::{
 use crate::{
     domain::{Assignment, AssignmentId, Count, Criteria, NisCode, Statistics, assignment::Unit},
     exchange::{Exchange, ExchangeError},
-    register::Register,
+    register::{Criterion, Register},
     transfer_log::{AssignmentSimulated, Event, Record},
 };
 
@@ -80,10 +80,14 @@ pub struct Variation {
 
 /// Counts of one selection that differ little from those of another tell of few people: only differences that may be
 /// shown by themselves are.
-#[derive(Default)]
 struct Told(Vec<u64>);
 
 impl Told {
+    /// Of the selection itself, whose number others are compared with also where it is withheld.
+    fn of(number: u64) -> Self {
+        Self(vec![number])
+    }
+
     fn count(&mut self, number: u64) -> Count {
         let near = |other: &u64| Count::of(number.abs_diff(*other)) == Count::WITHHELD;
         let count = if self.0.iter().any(near) { Count::WITHHELD } else { Count::of(number) };
@@ -130,11 +134,14 @@ fn simulate(
 ) -> Simulation {
     let selection = register.select(nis_code, &assignment.criteria);
     let statistics = register.statistics(&selection, day);
-    let [mut families, mut children, mut beneficiaries] = [(); 3].map(|()| Told::default());
     let (first_families, first_beneficiaries) = register.people(&selection);
-    families.count(first_families);
-    children.count(selection.children().len() as u64);
-    beneficiaries.count(first_beneficiaries);
+    let (mut families, mut beneficiaries) = (Told::of(first_families), Told::of(first_beneficiaries));
+    let selected = selection.children().len() as u64;
+    let mut children = Told::of(selected);
+    let kept_out = kept_out(&mut children, selected, selection.removed_alone());
+    let kept_by_birth = selection.removed_alone().find(|(criterion, _)| *criterion == Criterion::Born);
+    let undated = selection.undated();
+    let undated = kept_by_birth.map_or(Count::of(undated), |(_, count)| Count::within(undated, count));
     let variations = others.iter().map(|(change, criteria)| {
         let selection = register.select(nis_code, criteria);
         let (of_families, of_beneficiaries) = register.people(&selection);
@@ -149,14 +156,24 @@ fn simulate(
         register_month: register.month().to_string(),
         day,
         variations: variations.collect(),
-        kept_out: selection
-            .removed_alone()
-            .map(|(criterion, count)| KeptOut { criterion: criterion.name().to_owned(), children: Count::of(count) })
-            .collect(),
-        undated: Count::of(selection.undated()),
+        kept_out,
+        undated,
         budget: budget(assignment, statistics.families, statistics.children),
         statistics,
     }
+}
+
+/// What each criterion alone keeps out of a selection of so many children, where it may be told: with it anybody knows
+/// how many there are without the criterion.
+fn kept_out(children: &mut Told, selected: u64, counts: impl Iterator<Item = (Criterion, u64)>) -> Vec<KeptOut> {
+    let may_be_told = Count::of(selected) != Count::WITHHELD;
+    let told = |(criterion, count): (Criterion, u64)| {
+        let is_told = may_be_told && Count::of(count) != Count::WITHHELD;
+        let is_told = is_told && children.count(selected + count) != Count::WITHHELD;
+        let children = if is_told { Count::of(count) } else { Count::WITHHELD };
+        KeptOut { criterion: criterion.name().to_owned(), children }
+    };
+    counts.map(told).collect()
 }
 
 fn budget(assignment: &Assignment, families: Count, children: Count) -> Option<Budget> {
@@ -171,4 +188,26 @@ fn budget(assignment: &Assignment, families: Count, children: Count) -> Option<B
         units,
         total: units.shown().map(|number| terms.amount.times(number).to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(selected: u64, counts: &[(Criterion, u64)]) -> (Vec<Option<u64>>, Told) {
+        let mut children = Told::of(selected);
+        let kept = kept_out(&mut children, selected, counts.iter().copied());
+        (kept.into_iter().map(|kept| kept.children.shown()).collect(), children)
+    }
+
+    #[test]
+    fn what_is_kept_out_gives_no_few_away() {
+        // Of a selection that is withheld, since another simulation or a variation may tell both together.
+        assert_eq!(shown(3, &[(Criterion::Postcodes, 10)]).0, [None]);
+        let (kept, mut told) = shown(500, &[(Criterion::Born, 20), (Criterion::Postcodes, 23), (Criterion::Rank, 3)]);
+        assert_eq!(kept, [Some(20), None, None], "523 and 520 tell of three");
+        for (number, count) in [(517, None), (520, Some(520)), (500, Some(500)), (496, None), (525, Some(525))] {
+            assert_eq!(told.count(number).shown(), count, "{number}");
+        }
+    }
 }
