@@ -25,6 +25,14 @@ impl Amount {
         Self(cents)
     }
 
+    /// As much of it as `some` is of `all`, rounded half up; all of it where that is nothing.
+    #[must_use]
+    pub fn part_of(self, some: Self, all: Self) -> Self {
+        let whole = u128::from(all.0);
+        let part = (u128::from(self.0) * u128::from(some.0) + whole / 2).checked_div(whole);
+        part.and_then(|part| u64::try_from(part).ok()).map_or(self, Self)
+    }
+
     /// Reads a sum of amounts as it is written: unlike an amount that is paid, it may be nothing, or more than banks take
     /// at once.
     pub fn of_sum(text: &str) -> Option<Self> {

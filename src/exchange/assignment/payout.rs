@@ -24,12 +24,15 @@ impl<'a> Claims<'a> {
     /// Shares the amount of each unit between its beneficiaries.
     ///
     /// A child's amount follows the shares of its deciding source. A family's is claimed once, however many of its
-    /// children are selected: each of its beneficiaries gets the largest part that one of them would bring. A child with
-    /// two households belongs to two families, each of which gets its part.
+    /// children are selected: each of its beneficiaries gets the largest part that one of them would bring, and together
+    /// they get no more than one of the children brings the family. A child with two households belongs to two families,
+    /// each of which gets its part.
     pub fn of(selection: &Selection<'a>, unit: Unit, amount: Amount) -> Self {
         let mut claims: Vec<Claim<'a>> = Vec::new();
         let mut places: HashMap<(u32, Niss), usize> = HashMap::new();
+        let mut brought: HashMap<u32, Amount> = HashMap::new();
         for selected in selection.children() {
+            let mut of_child: HashMap<u32, Amount> = HashMap::new();
             let rights: Vec<_> = selection.entitled(*selected).collect();
             // The odd cent goes to the same one of the parents for each of their children, whoever stands first.
             let mut ordered: Vec<_> = rights.iter().map(|right| (right.household.beneficiary(), right.share)).collect();
@@ -40,6 +43,7 @@ impl<'a> Claims<'a> {
             for right in rights {
                 let household = right.household;
                 let part = parts.get(&household.beneficiary()).copied().unwrap_or(Amount::ZERO);
+                *of_child.entry(household.dossier()).or_default() += part;
                 let place = places.entry((household.dossier(), household.beneficiary())).or_insert(claims.len());
                 match claims.get_mut(*place) {
                     None => claims.push(Claim { household, children: vec![first_name], amount: part }),
@@ -52,6 +56,13 @@ impl<'a> Claims<'a> {
                     }
                 }
             }
+            for (family, sum) in of_child {
+                let most = brought.entry(family).or_default();
+                *most = sum.max(*most);
+            }
+        }
+        if unit == Unit::Family {
+            share_once(&mut claims, &brought);
         }
         Self(claims)
     }
@@ -76,6 +87,28 @@ impl<'a> Claims<'a> {
             }
         }
         families
+    }
+}
+
+/// Brings what the beneficiaries of each family claim down to what the family gets, in proportion and to the cent.
+fn share_once(claims: &mut [Claim<'_>], brought: &HashMap<u32, Amount>) {
+    let mut claimed: HashMap<u32, Amount> = HashMap::new();
+    for claim in claims.iter() {
+        *claimed.entry(claim.household.dossier()).or_default() += claim.amount;
+    }
+    // Of each family what was claimed so far, and what was given for it.
+    let mut so_far: HashMap<u32, (Amount, Amount)> = HashMap::new();
+    for claim in claims {
+        let family = claim.household.dossier();
+        let (all, due) = [&claimed, brought].map(|of| of.get(&family).copied().unwrap_or_default()).into();
+        if all <= due {
+            continue;
+        }
+        let (before, given) = so_far.entry(family).or_default();
+        *before += claim.amount;
+        let until_here = due.part_of(*before, all);
+        claim.amount = Amount::from_cents(until_here.cents().saturating_sub(given.cents()));
+        *given = until_here;
     }
 }
 
@@ -201,6 +234,24 @@ mod tests {
         ]);
         let of = |niss: &str, cents| (niss.to_owned(), cents);
         assert_eq!(sums(&register, Unit::Family, 7501), [of(MOTHER, 3751), of(FATHER, 3750)]);
+    }
+
+    #[test]
+    fn a_family_with_two_beneficiaries_is_paid_once() {
+        let of = |niss: &str, cents| (niss.to_owned(), cents);
+        let whole = register(&[
+            (1, EVA, "Eva", MOTHER, IBAN, "sociale_toeslag=1"),
+            (1, JAN, "Jan", FATHER, "", "sociale_toeslag=1"),
+        ]);
+        assert_eq!(sums(&whole, Unit::Family, 7501), [of(MOTHER, 3751), of(FATHER, 3750)]);
+        assert_eq!(sums(&whole, Unit::Child, 7501), [of(MOTHER, 7501), of(FATHER, 7501)]);
+        let in_parts = register(&[
+            (1, EVA, "Eva", MOTHER, IBAN, "sociale_toeslag=1"),
+            (1, JAN, "Jan", MOTHER, IBAN, "sociale_toeslag=0.3333"),
+            (1, JAN, "Jan", FATHER, "", "sociale_toeslag=0.6667"),
+        ]);
+        let paid = sums(&in_parts, Unit::Family, 7500);
+        assert_eq!((paid.iter().map(|(_, cents)| cents).sum::<u64>(), paid[0].1), (7500, 4500), "{paid:?}");
     }
 
     #[test]
