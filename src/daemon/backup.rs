@@ -291,6 +291,10 @@ fn link(from: &Path, to: &Path) -> Result<(), BackupError> {
     }
     match fs::hard_link(from, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // What lies on a file system of its own, such as disclosures of long ago: sealed, so that a copy may lie here.
+        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
+            fs::copy(from, to).map(|_| ()).map_err(fault("copy", from))
+        }
         linked => linked.map_err(fault("link", from)),
     }
 }

@@ -4,6 +4,7 @@
 //! [`FILES_STAY`]; its reason stays longer, for who comes back from leave.
 
 use std::{
+    collections::HashSet,
     fs,
     path::Path,
     time::{Duration, SystemTime},
@@ -57,7 +58,7 @@ impl Refused {
         for name in self.0.names()?.into_iter().filter(|name| !name.starts_with('.')) {
             let written =
                 |name: &str| fs::symlink_metadata(self.0.path().join(name)).and_then(|found| found.modified());
-            let (stays, written) = if name.ends_with(REASON) {
+            let (stays, written) = if is_reason(&name, |other| self.0.contains(other)) {
                 (REASONS_STAY, written(&name))
             } else {
                 // When it was set aside; it may have been written long before.
@@ -77,7 +78,13 @@ impl Refused {
 /// How many files are in that directory, without their reasons.
 pub(super) fn count(directory: &Path) -> usize {
     let names = fs::read_dir(directory).into_iter().flatten().flatten();
-    names.filter(|entry| !entry.file_name().as_encoded_bytes().ends_with(REASON.as_bytes())).count()
+    let names: HashSet<String> = names.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.iter().filter(|name| !is_reason(name, |other| names.contains(other))).count()
+}
+
+/// Whether it tells of a file, and is not one that was handed over under such a name: of that, another tells.
+fn is_reason(name: &str, is_there: impl Fn(&str) -> bool) -> bool {
+    name.ends_with(REASON) && !is_there(&reason_of(name))
 }
 
 fn reason_of(name: &str) -> String {
@@ -147,5 +154,11 @@ mod tests {
         assert_eq!(after(6), ["t~p~k~x.csv", "t~p~k~x.csv.reason"]);
         assert_eq!(after(7), ["t~p~k~x.csv.reason"]);
         assert_eq!(after(31), [] as [&str; 0]);
+        // Also one that is called as a reason is.
+        place.from().write("lijst.reason", b"x").unwrap();
+        place.refused().set_aside(&place.from(), "lijst.reason", &handed("lijst.reason"), "x").unwrap();
+        assert_eq!(count(place.refused().0.path()), 1);
+        assert_eq!(after(7), ["t~p~k~lijst.reason.reason"]);
+        assert_eq!(count(place.refused().0.path()), 0);
     }
 }
