@@ -9,7 +9,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use russh::{
-    Channel, ChannelId, ChannelMsg, ChannelOpenFailure, Disconnect,
+    Channel, ChannelId, ChannelOpenFailure, Disconnect,
     keys::Certificate,
     server::{Auth, ChannelOpenHandle, Msg, PublicKeyOffer, Response, Session, VerifiedPublicKey},
 };
@@ -17,11 +17,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     RefusalReason,
+    attending::attend,
     auth::Proof,
     connection::{ACCESS_LOST, Connection, Ending},
     gate::Gate,
     server::Shared,
-    session::{self, Begin},
+    session::Begin,
     transport::{PACKET_BYTES, Socket},
 };
 use crate::dropbox::view::Login;
@@ -34,8 +35,8 @@ const MOST_CHANNELS: usize = 10;
 /// 3 KiB of each that the server closed first, until the connection ends: 12 MiB.
 const MOST_OPENED: u32 = 4096;
 
-/// Channels of one connection that are refused before one is begun. While the keys are renewed the transport keeps each refusal, with the 3 KiB
-/// of its channel: 768 KiB.
+/// Channels of one connection that are refused before one is begun. While the keys are renewed the transport keeps each
+/// refusal, with the 3 KiB of its channel: 768 KiB.
 const MOST_REFUSED: u32 = 256;
 
 /// Smallest packet that a client must take: below it each reply would go out in crumbs, each encrypted on its own.
@@ -361,40 +362,6 @@ impl russh::server::Handler for Handler {
         session: &mut Session,
     ) -> Result<(), Self::Error> {
         session.channel_failure(channel)
-    }
-}
-
-/// Attends to one channel: serves SFTP once that was asked for. What comes before is taken and forgotten: clients send
-/// variables of their environment, as many as their users wish.
-async fn attend(
-    connection: &Connection,
-    mut channel: Channel<Msg>,
-    mut begun: oneshot::Receiver<(Begin, OwnedSemaphorePermit)>,
-) {
-    let (begin, _held_until_the_end) = loop {
-        tokio::select! {
-            // What comes after the request is the session's.
-            biased;
-            begin = &mut begun => match begin {
-                Ok(begin) => break begin,
-                Err(_) => return,
-            },
-            message = channel.wait() => match message {
-                // The request itself: whatever comes now comes behind it.
-                Some(ChannelMsg::RequestSubsystem { .. }) => match begun.await {
-                    Ok(begin) => break begin,
-                    Err(_) => return,
-                },
-                Some(_) => {}
-                None => return,
-            },
-        }
-    };
-    if let Err(ending) = session::serve(channel, begin).await {
-        connection.irregular();
-        if let Some(ending) = ending {
-            connection.end(ending);
-        }
     }
 }
 

@@ -8,6 +8,7 @@
 //! loop, over `wire` (bytes), `handles` (what is open), `operations` and `upload` (what is done) and `outbox` (replies).
 //! A test client stands in [`client`].
 
+mod attending;
 mod auth;
 mod certificate;
 pub mod client;
