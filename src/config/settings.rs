@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU16,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -96,6 +97,13 @@ impl Settings {
     /// The secret that the mail server asks for, where somebody logs in.
     pub(super) fn mail_password(&self) -> Option<&SecretFile> {
         self.mail.as_ref()?.login.as_ref().map(|(_, password)| password)
+    }
+
+    /// The server's name for tenants, where the settings have one, and its port: `listened`, unless another is forwarded.
+    pub fn reached_at(&self, listened: u16) -> (Option<&str>, u16) {
+        let address = self.public_address.as_ref();
+        let port = address.and_then(|address| address.port).map_or(listened, NonZeroU16::get);
+        (address.map(|address| address.host.as_str()), port)
     }
 
     /// Every file that the configuration was read from, absolute: the main file, those it names, and those these name.

@@ -2,7 +2,6 @@
 
 use std::{
     net::SocketAddr,
-    num::NonZeroU16,
     sync::{Arc, OnceLock, PoisonError, RwLock},
 };
 
@@ -153,12 +152,11 @@ impl Host for Live {
 
     fn guide(&self, tenant: &Tenant) -> String {
         let settings = self.settings();
-        let address = settings.public_address.as_ref();
-        let listened = || self.port.get().copied().unwrap_or(DEFAULT_PORT);
+        let (host, port) = settings.reached_at(self.port.get().copied().unwrap_or(DEFAULT_PORT));
         let guide = Guide {
             tenant,
-            host: address.map_or(HOST_IN_GUIDE, |address| &address.host),
-            port: address.and_then(|address| address.port).map_or_else(listened, NonZeroU16::get),
+            host: host.unwrap_or(HOST_IN_GUIDE),
+            port,
             host_key_fingerprint: &self.facts.host_fingerprint,
             next_host_keys: &self.facts.next_host_keys,
             exchange_recipients: &self.facts.exchange_recipients,

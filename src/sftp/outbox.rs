@@ -1,8 +1,8 @@
 //! Replies on their way out of one session: gathered into batches, handed to the transport one batch at a time.
 //!
 //! While a batch is with the transport the next one fills up to [`BATCH_BYTES`]; then no more is read from files, and no
-//! job begins whose replies are long. Those of the jobs that run come on top, which the session bounds. The head of a DATA reply promises its length, so nothing may
-//! come between its pieces: replies that are ready meanwhile wait behind it.
+//! job begins whose replies are long. Those of the jobs that run come on top, which the session bounds. The head of a DATA
+//! reply promises its length, so nothing may come between its pieces: replies that are ready meanwhile wait behind it.
 //!
 //! No more is handed over than the client's window has room for. What the transport itself would keep back until the
 //! window opens stops every channel of the connection, and for ever when the client closes the channel instead.

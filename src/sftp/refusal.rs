@@ -1,6 +1,7 @@
 //! Why nobody was let in, and the account of what one connection tried.
 //!
-//! Invariants: another user name begins from nothing, but for the blame; what is kept of a connection is bounded, whatever it sends.
+//! Invariants: another user name begins from nothing, but for the blame; what is kept of a connection is bounded,
+//! whatever it sends.
 
 use std::net::SocketAddr;
 

@@ -1,7 +1,8 @@
 //! Cuts a channel's bytes into requests.
 //!
 //! Small packets are gathered whole; the payload of a WRITE is handed on in the pieces in which it comes, without a
-//! copy unless it is a small part of what came: what is kept of it would keep all the rest. At most [`LONGEST_PACKET`] bytes are ever gathered, and no memory is taken before bytes have come.
+//! copy unless it is a small part of what came: what is kept of it would keep all the rest. At most [`LONGEST_PACKET`]
+//! bytes are ever gathered, and no memory is taken before bytes have come.
 
 use bytes::{Buf, Bytes};
 

@@ -7,7 +7,6 @@ mod questions;
 
 use std::{
     io::{self, IsTerminal},
-    num::NonZeroU16,
     path::Path,
 };
 
@@ -142,10 +141,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 /// What is to be done for the tenant to get something.
 fn next_steps(id: &TenantId, kind: TenantKind, settings: &Settings, main: &Path) -> Vec<String> {
     let main = main.display();
-    let address = settings.public_address.as_ref();
-    let host = address.map_or("SERVER", |address| &address.host);
-    let listened = settings.listen.first().map_or(22, std::net::SocketAddr::port);
-    let port = address.and_then(|address| address.port).map_or(listened, NonZeroU16::get);
+    let (host, port) = settings.reached_at(settings.listen.first().map_or(22, std::net::SocketAddr::port));
+    let host = host.unwrap_or("SERVER");
     let mut steps = vec![
         "a running daemon takes it at once; its log says so, or what is wrong".to_owned(),
         format!("tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key"),
