@@ -254,9 +254,11 @@ impl Matching<'_, '_> {
         if withhold && child.nis_code() != Some(self.terms.nis_code) {
             return Some(Problem::OtherMunicipality);
         }
-        // The number does not tell the age; the register may.
-        let birth = child.birth_date().filter(|_| line.age == AgeCheck::Undecided)?;
-        let age = Birth::Day(birth).age_check(AGE_LIMIT_YEARS, self.terms.today);
+        if line.age != AgeCheck::Undecided {
+            return None;
+        }
+        // The number does not tell the age; the register may. Its row lies far away: only few are asked.
+        let age = Birth::Day(child.birth_date()?).age_check(AGE_LIMIT_YEARS, self.terms.today);
         (age == AgeCheck::Reached).then_some(Problem::OutsideAge)
     }
 }
