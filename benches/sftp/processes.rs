@@ -12,8 +12,8 @@ use super::Outcome;
 /// Ticks a second in `/proc/PID/stat`: fixed for programs on Linux, whatever the kernel counts in.
 const TICKS: f64 = 100.0;
 
-/// Between two looks at memory.
-const LOOK: Duration = Duration::from_millis(10);
+/// Between two looks at memory: each goes through all that a server has mapped, on the cores that everybody else shares.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// What an action took.
 #[derive(Clone, Copy)]

@@ -332,17 +332,16 @@ async fn not_understood(server: &Arc<Shared>, peer: SocketAddr, socket: &Socket,
 
 /// Tells the witness how it ended.
 async fn account(server: Arc<Shared>, connection: Arc<Connection>, ended: Option<Ending>, client_banner: String) {
+    if let Some(login) = connection.login.get() {
+        return server.witness().logged_out(
+            login,
+            connection.bytes_in.load(Ordering::Relaxed),
+            connection.bytes_out.load(Ordering::Relaxed),
+            connection.lasted(),
+            ended.is_none() && connection.regular.load(Ordering::Relaxed),
+        );
+    }
     let told = tokio::task::spawn_blocking(move || {
-        if let Some(login) = connection.login.get() {
-            server.witness().logged_out(
-                login,
-                connection.bytes_in.load(Ordering::Relaxed),
-                connection.bytes_out.load(Ordering::Relaxed),
-                connection.lasted(),
-                ended.is_none() && connection.regular.load(Ordering::Relaxed),
-            );
-            return;
-        }
         let attempts = std::mem::take(&mut *connection.attempts());
         let too_many = ended == Some(Ending::Attempts);
         // Of others it is no news that they come and go.

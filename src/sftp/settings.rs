@@ -88,7 +88,7 @@ pub trait Directory: Send + Sync {
     fn now(&self) -> Timestamp;
 }
 
-/// The account of logins. Calls may block; the server makes them where that is allowed.
+/// The account of logins. Calls may block, but for the last; the server makes them where that is allowed.
 pub trait Witness: Send + Sync {
     /// Somebody logged in; called before the first SFTP reply.
     ///
@@ -104,7 +104,7 @@ pub trait Witness: Send + Sync {
     fn not_understood(&self, failed: &FailedNegotiation);
 
     /// A logged-in connection ended. `regular` when the client ended it, with nothing open or unanswered in any of its
-    /// sessions.
+    /// sessions. Must not wait: it is called on the thread that serves other connections.
     fn logged_out(&self, login: &Login, bytes_in: u64, bytes_out: u64, duration: Duration, regular: bool);
 }
 
