@@ -14,6 +14,7 @@ mod content;
 mod download;
 mod held;
 mod inbox;
+mod judging;
 mod merger;
 mod name;
 mod outbox;

@@ -18,10 +18,12 @@ use crate::{
     ledger::SqliteLedger,
     seal::Keyring,
     transfer_log::{
-        Event, TransferLog, entries,
+        TransferLog,
         support::{Place, clock},
     },
 };
+
+mod resumed;
 
 const BUDGET: u64 = 8 << 20;
 /// What the tenant may have on disk: two uploads of the largest size, and then some.
@@ -281,76 +283,4 @@ fn no_byte_of_an_older_session_comes_after_one_of_a_newer() {
         let expected = [vec![b'o'; usize::try_from(from).unwrap()], vec![b'n'; 100]].concat();
         assert!(scene.received() == [expected]);
     }
-}
-
-/// A closed upload under a temporary name, and what its record on disk says of it.
-fn closed_under_temporary_name(scene: &Scene) -> (Arc<dyn DropBox>, VirtualPath, impl Fn() -> serde_json::Value) {
-    let (session, path) = (scene.session("one"), VirtualPath::parse(b"/inbox/x.csv.part").unwrap());
-    let mut upload = session.upload(&path, ANEW).unwrap();
-    write(&mut *upload, 0, b"niss\n123").unwrap();
-    upload.finish().unwrap();
-    let directory = scene.place.path("state/uploads/bree");
-    let record = move || {
-        let mut names = std::fs::read_dir(&directory).unwrap().map(|entry| entry.unwrap().path());
-        let record = names.find(|path| path.extension().is_some_and(|ending| ending == "json")).unwrap();
-        serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap()
-    };
-    (session, path, record)
-}
-
-#[test]
-fn a_closed_upload_that_is_written_again_is_open_on_disk_before_it_changes() {
-    let scene = Scene::set();
-    let (session, path, record) = closed_under_temporary_name(&scene);
-    let mut upload = session.upload(&path, RESUME).unwrap();
-    assert_eq!(record()["closed"], true);
-    write(&mut *upload, 8, b"4").unwrap();
-    assert_eq!((&record()["closed"], &record()["size"]), (&false.into(), &8.into()), "while it is written");
-    drop(upload);
-    assert_eq!((&record()["closed"], &record()["size"]), (&false.into(), &9.into()));
-}
-
-#[test]
-fn a_record_tells_of_the_content_that_is_there_when_it_cannot_be_stored() {
-    let scene = Scene::set();
-    let (session, path, record) = closed_under_temporary_name(&scene);
-    let id = record()["id"].as_str().unwrap().to_owned();
-    let in_the_way = scene.place.path(&format!("state/uploads/bree/.{id}.data.new"));
-    std::fs::create_dir(&in_the_way).unwrap();
-    let mut upload = session.upload(&path, RESUME).unwrap();
-    write(&mut *upload, 8, b"456").unwrap();
-    assert_eq!(upload.finish(), Err(Denied::Unavailable));
-    assert_eq!((&record()["closed"], &record()["size"]), (&false.into(), &8.into()));
-    std::fs::remove_dir(&in_the_way).unwrap();
-    assert_eq!(session.upload(&path, RESUME).unwrap().attributes().unwrap().size, 8);
-}
-
-#[test]
-fn what_was_kept_before_is_in_the_log_when_it_goes_with_what_came_since() {
-    let scene = Scene::set();
-    let (session, path, record) = closed_under_temporary_name(&scene);
-    let id = record()["id"].as_str().unwrap().to_owned();
-    let mut upload = session.upload(&path, RESUME).unwrap();
-    assert!(write(&mut *upload, BUDGET, b"too far").is_err());
-    drop(upload);
-    assert!(session.attributes(&path).is_err());
-    let last = entries(&scene.place.dir()).unwrap().last().unwrap().unwrap();
-    assert_eq!((last.event, last.context.correlation), (Event::Delete {}, Some(id)));
-}
-
-/// Closed and confirmed, gone on with and closed again, and then the power went before the log had that.
-#[test]
-fn a_close_that_the_log_does_not_have_is_not_one_whatever_was_closed_before() {
-    let scene = Scene::set();
-    let (session, path, record) = closed_under_temporary_name(&scene);
-    drop(session);
-    let mut later = record();
-    (later["size"], later["stored_sha256"]) = (9.into(), "00".repeat(32).into());
-    let known = |value: &serde_json::Value| {
-        let record: super::record::Record = serde_json::from_value(value.clone()).unwrap();
-        scene.boxes.known(&record).unwrap()
-    };
-    assert_eq!(known(&record()), super::inbox::Known::Unfinished);
-    assert_eq!(known(&later), super::inbox::Known::Nothing);
-    assert!(scene.session("two").attributes(&path).is_ok());
 }

@@ -17,19 +17,21 @@ use std::{
 use jiff::Timestamp;
 
 use super::{
-    Area, DropBoxError, ListName,
+    Area, DropBoxError,
     account::Account,
     content::{DiskContent, MemoryContent},
     inbox::{Inbox, unavailable},
     is_temporary,
-    record::{Record, Stored},
+    judging::{judge_name, judge_seal},
+    record::{self, Record, Stored},
     store::{RefusedUpload, Shared, UploadFault},
     usage::NoRoom,
     view::{Attributes, Denied},
 };
 use crate::{
     domain::tenant::UploadRule,
-    seal::{self, Keyring, SealError, StorageSealer},
+    durable::{Directory, DurableError},
+    seal::{self, StorageSealer},
 };
 
 /// A file being written.
@@ -41,8 +43,8 @@ pub(super) struct Writing {
     content: Content,
     rules: Rules,
     origin: Origin,
-    /// Set by the first write that failed: the upload is void.
-    void: Option<Denied>,
+    /// Set by the first write that failed.
+    void: Option<Void>,
     /// Whether it differs from what is stored.
     changed: bool,
     /// Whether a byte came since it was opened.
@@ -52,6 +54,21 @@ pub(super) struct Writing {
     settled: bool,
     /// Dropped last.
     _measuring: Measuring,
+}
+
+/// Why nothing more is taken of an upload.
+enum Void {
+    /// It breaks a rule: nothing of it stays.
+    Refused(Denied),
+    /// There was no room, or this side failed: of one that was begun before, what came stays.
+    Failed(Denied),
+}
+
+impl Void {
+    fn denied(&self) -> Denied {
+        let (Self::Refused(denied) | Self::Failed(denied)) = self;
+        denied.clone()
+    }
 }
 
 /// Has an upload measured once it is no longer written.
@@ -202,22 +219,24 @@ impl Writing {
         }
     }
 
-    fn write_checked(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
+    fn write_checked(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Void> {
         let offset = if self.rules.append { self.length() } else { offset };
         let limit_bytes = self.rules.limit_bytes;
         let length: u64 = pieces.iter().map(|piece| piece.len() as u64).sum();
         let Some(end) = offset.checked_add(length).filter(|end| *end <= limit_bytes) else {
             self.shared.host.refused_upload(self.refusal(UploadFault::TooLarge { limit_bytes }));
-            return Err(too_large(limit_bytes));
+            return Err(Void::Refused(too_large(limit_bytes)));
         };
         if length == 0 {
             // As in POSIX: nothing written is nothing changed, wherever it was to go.
             return Ok(());
         }
-        self.make_room(end)?;
-        self.begin_change()?;
-        self.written = true;
-        self.place(offset, pieces)
+        let ready = self.make_room(end).and_then(|()| self.begin_change());
+        let written = ready.and_then(|()| {
+            self.written = true;
+            self.place(offset, pieces)
+        });
+        written.map_err(Void::Failed)
     }
 
     /// Where what came belongs: in memory, and from the piece on that shows that it is sealed, on disk.
@@ -240,19 +259,15 @@ impl Writing {
 
     fn move_to_disk(&mut self) -> Result<(), Denied> {
         if let Content::Memory(memory) = &self.content {
-            let file = self.new_file()?;
+            let storage = |error| unavailable(DropBoxError::Storage(error));
+            let (directory, target) = (self.inbox.directory(), self.record.content_file());
+            let (beside, file) = new_file(directory, &target).map_err(storage)?;
             memory.place_in(&file).map_err(|source| self.fault("write", source))?;
+            directory.rename(&beside, directory, &target).map_err(storage)?;
             let length = memory.length();
             self.content = Content::Disk(DiskContent::new(file, length));
         }
         Ok(())
-    }
-
-    fn new_file(&self) -> Result<File, Denied> {
-        let directory = self.inbox.directory();
-        let name = self.record.content_file();
-        let made = directory.remove_if_there(&name).and_then(|()| directory.create_file(&name));
-        made.map_err(|error| unavailable(DropBoxError::Storage(error)))
     }
 
     fn fault(&self, action: &'static str, source: io::Error) -> Denied {
@@ -268,21 +283,22 @@ impl Writing {
         }
     }
 
+    /// Whether its first bytes are those of a sealed file.
+    fn is_sealed(&self) -> Result<bool, Denied> {
+        let Content::Disk(disk) = &self.content else { return Ok(false) };
+        let mut first = [0; seal::SNIFF_BYTES];
+        disk.file().read_at(&mut first, 0).map_err(|source| self.fault("read", source))?;
+        Ok(seal::looks_sealed(&first))
+    }
+
     /// What speaks against a file that is closed under this name.
-    fn judge(&self) -> Result<(), UploadFault> {
+    fn judge(&self, sealed: bool) -> Result<(), UploadFault> {
         if is_temporary(&self.record.name) {
             return Ok(());
         }
         if self.length() == 0 {
             return Err(UploadFault::Empty);
         }
-        let sealed = match &self.content {
-            Content::Memory(_) => false,
-            Content::Disk(disk) => {
-                let mut first = [0; seal::SNIFF_BYTES];
-                disk.file().read_at(&mut first, 0).is_ok() && seal::looks_sealed(&first)
-            }
-        };
         judge_name(&self.record.name, sealed, self.rules.uploads)?;
         match &self.content {
             Content::Disk(disk) if sealed => judge_seal(&self.shared.keyring, disk.file()),
@@ -309,9 +325,7 @@ impl Writing {
             Content::Memory(memory) => {
                 // A new file beside the old content, so that a stop now leaves the old record with its own content.
                 let target = self.record.content_file();
-                let beside = format!(".{target}.new");
-                directory.remove_if_there(&beside).map_err(storage)?;
-                let file = directory.create_file(&beside).map_err(storage)?;
+                let (beside, file) = new_file(directory, &target).map_err(storage)?;
                 let sealed = StorageSealer::new(&self.shared.own_recipients, file).and_then(|mut sealer| {
                     memory.copy_to(&mut sealer).map_err(seal::SealError::Io)?;
                     sealer.finish()
@@ -341,7 +355,7 @@ impl Writing {
         Ok(())
     }
 
-    /// The upload is refused or void: nothing of it stays. What was kept before goes once the log has that; where it cannot
+    /// The upload is refused, or never was stored: nothing of it stays. What was kept before goes once the log has that; where it cannot
     /// be told, nobody goes on with it before the next start, which asks what the log has.
     fn discard(&mut self) {
         self.settled = true;
@@ -356,6 +370,35 @@ impl Writing {
         self.inbox.refuse(&self.record);
     }
 
+    /// Nobody writes it any more: what came is stored as an upload that broke off.
+    fn break_off(&mut self) {
+        self.settled = true;
+        // Where the disk has no room for what came since, what was kept before stays as it is.
+        if !self.changed || (self.origin == Origin::Resumed && self.check_disk().is_err()) {
+            self.record.closed &= !self.changed;
+            self.inbox.settle(&self.record);
+            return;
+        }
+        match self.store(false) {
+            Ok(()) => {
+                self.inbox.settle(&self.record);
+            }
+            Err(_) => self.settle_by_disk(),
+        }
+    }
+
+    /// It could not be stored. What was kept before can be gone on with, but for one that the disk calls closed: the log
+    /// may have that too, and only a start asks it.
+    fn settle_by_disk(&mut self) {
+        self.record.closed = false;
+        match record::load_one(self.inbox.directory(), &self.record.id) {
+            Ok(Some(kept)) if !kept.closed => {
+                self.inbox.settle(&self.record);
+            }
+            Ok(_) | Err(_) => self.inbox.forget(&self.record),
+        }
+    }
+
     /// Whether it broke off before and nothing came since: closing it says nothing about what is missing.
     fn is_still_broken_off(&self) -> bool {
         self.origin == Origin::Resumed && !self.record.closed && !self.written
@@ -363,9 +406,9 @@ impl Writing {
 
     /// The client closed the file; see [`super::view::Upload::finish`].
     pub fn finish(mut self) -> Result<(), Denied> {
-        if let Some(fault) = self.void.clone() {
-            self.discard();
-            return Err(fault);
+        if let Some(void) = &self.void {
+            // What becomes of it is decided when this is dropped.
+            return Err(void.denied());
         }
         if self.is_still_broken_off() {
             // It is kept as it is when this is dropped.
@@ -373,7 +416,8 @@ impl Writing {
                 "deze upload brak eerder af en er kwam niets bij: hij is niet volledig; stuur het bestand opnieuw";
             return Err(Denied::Refused(text.to_owned()));
         }
-        if let Err(fault) = self.judge() {
+        let sealed = self.is_sealed()?;
+        if let Err(fault) = self.judge(sealed) {
             let denied = fault.denied();
             self.shared.host.refused_upload(self.refusal(fault));
             self.discard();
@@ -398,7 +442,7 @@ impl Writing {
             if self.record.save(self.inbox.directory()).is_ok() {
                 self.inbox.settle(&self.record);
             } else {
-                self.inbox.forget(&self.record);
+                self.settle_by_disk();
             }
             return Err(fault);
         }
@@ -412,15 +456,12 @@ impl Writing {
 /// What a session asks of it, through its hold; the meanings are those of [`super::view::Upload`].
 impl Writing {
     pub fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied> {
-        if let Some(fault) = &self.void {
-            return Err(fault.clone());
+        if let Some(void) = &self.void {
+            return Err(void.denied());
         }
-        let written = self.write_checked(offset, pieces);
-        match &written {
-            Ok(()) => self.inbox.progress(&self.record, self.length(), self.shared.clock.now()),
-            Err(fault) => self.void = Some(fault.clone()),
-        }
-        written
+        self.write_checked(offset, pieces).map_err(|void| self.void.insert(void).denied())?;
+        self.inbox.progress(&self.record, self.length(), self.shared.clock.now());
+        Ok(())
     }
 
     /// Only of what was begun here: who resumes an upload reads nothing of what is kept.
@@ -439,8 +480,8 @@ impl Writing {
     }
 
     pub fn set_length(&mut self, length: u64) -> Result<(), Denied> {
-        if let Some(fault) = &self.void {
-            return Err(fault.clone());
+        if let Some(void) = &self.void {
+            return Err(void.denied());
         }
         if length > self.rules.limit_bytes {
             return Err(too_large(self.rules.limit_bytes));
@@ -479,63 +520,25 @@ impl Drop for Writing {
         if self.settled {
             return;
         }
-        if self.void.is_some() || self.length() == 0 {
+        let is_gone = match &self.void {
+            Some(Void::Refused(_)) => true,
+            Some(Void::Failed(_)) => self.origin == Origin::New,
+            None => false,
+        };
+        if is_gone || self.length() == 0 {
             self.discard();
-            return;
-        }
-        self.settled = true;
-        // Where the disk has no room for what came since, what was kept before stays as it is.
-        if !self.changed || (self.origin == Origin::Resumed && self.check_disk().is_err()) {
-            self.record.closed &= !self.changed;
-            self.inbox.settle(&self.record);
-            return;
-        }
-        match self.store(false) {
-            Ok(()) => {
-                self.inbox.settle(&self.record);
-            }
-            Err(_) => self.inbox.forget(&self.record),
+        } else {
+            self.break_off();
         }
     }
 }
 
-/// What speaks against a finished file of that name.
-fn judge_name(name: &str, sealed: bool, uploads: UploadRule) -> Result<(), UploadFault> {
-    let name = ListName::parse(name).ok_or(UploadFault::WrongType)?;
-    match (sealed, name.sealed, uploads) {
-        (false, true, _) => Err(UploadFault::NotAge),
-        (false, false, UploadRule::SealedOnly) => Err(UploadFault::SealedOnly),
-        _ => Ok(()),
-    }
-}
-
-/// What speaks against a sealed file that is finished, as far as its header and its end tell.
-fn judge_seal(keyring: &Keyring, file: &File) -> Result<(), UploadFault> {
-    match keyring.check_end(file) {
-        Err(SealError::Truncated) => Err(UploadFault::TruncatedAge),
-        Err(SealError::NoMatchingKey | SealError::NotAge | SealError::Header | SealError::Damaged) => {
-            Err(UploadFault::NotDecryptable)
-        }
-        // This side's own fault is told by who opens it whole.
-        Ok(()) | Err(_) => Ok(()),
-    }
-}
-
-/// What speaks against a closed upload that gets a name that is not temporary.
-pub(super) fn name_fault(
-    record: &Record,
-    uploads: UploadRule,
-    inbox: &Inbox,
-    keyring: &Keyring,
-) -> Option<UploadFault> {
-    if record.size == 0 {
-        return Some(UploadFault::Empty);
-    }
-    let sealed = record.stored == Stored::AsItCame;
-    judge_name(&record.name, sealed, uploads).err().or_else(|| {
-        let file = inbox.directory().open(&record.content_file()).ok().filter(|_| sealed)?;
-        judge_seal(keyring, &file).err()
-    })
+/// A file for what is to come in the place of another, beside it, and its name.
+fn new_file(directory: &Directory, target: &str) -> Result<(String, File), DurableError> {
+    let beside = format!(".{target}.new");
+    directory.remove_if_there(&beside)?;
+    let file = directory.create_file(&beside)?;
+    Ok((beside, file))
 }
 
 /// Lists can be sent but not read back: whoever steals a key gets no list with it.

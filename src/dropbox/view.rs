@@ -117,7 +117,8 @@ pub trait Upload: Send {
     /// Writes pieces one after the other, from an offset.
     ///
     /// # Errors
-    /// [`Denied`]: above a limit, or the disk's fault; the upload is then void and each further write fails.
+    /// [`Denied`]: above a limit, or the disk's fault; the upload is then void and each further write fails. One that is
+    /// above its own limit goes, and one that began here; of one that was begun before, what came stays as unfinished.
     fn write(&mut self, offset: u64, pieces: &[IoSlice<'_>]) -> Result<(), Denied>;
 
     /// Reads back what was written, for clients that open for both.

@@ -1,7 +1,7 @@
 //! Renaming an upload: where most clients say that it is complete.
 
 use super::{
-    super::upload::name_fault,
+    super::judging::name_fault,
     Denied, FIXED_TREE, Record, TenantView, UploadFault, VirtualPath, is_temporary,
     place::{self, Place},
     unavailable,
