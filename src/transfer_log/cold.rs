@@ -16,9 +16,9 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     DisclosureKeeper, LogError, files,
-    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, month_of, names, open_to_append},
+    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, directory_of, month_of, names, open_to_append},
 };
-use crate::{durable::disk, seal::RecordKey};
+use crate::{domain::TenantId, durable::disk, seal::RecordKey};
 
 /// The month (`yyyy-mm`, UTC) that is so many months before the one at that instant.
 pub fn month_before(at: Timestamp, months: u32) -> String {
@@ -107,12 +107,41 @@ impl DisclosureKeeper {
             lengths.remove(file);
             let [records, key] = ["sealed", "key"].map(|ending| format!("{file}.{ending}"));
             move_records(&self.0.directory.join(&records), &archive.join(&records))?;
-            move_key(&self.0.directory.join(&key), &archive.join(&key))?;
+            self.move_key(&self.0.directory.join(&key), &archive.join(&key))?;
             drop(lengths);
             files::sync_directory(&target)?;
             files::sync_directory(&source)?;
         }
         Ok(cold)
+    }
+
+    /// Destroys the key of a month, durably. Copies of it elsewhere, in backups, are for whoever made them to destroy.
+    /// The month must be over: the daemon holds the key of the running one.
+    ///
+    /// # Errors
+    /// [`LogError`].
+    pub fn erase(&self, tenant: Option<&TenantId>, month: &str) -> Result<(), LogError> {
+        let key = format!("{}/{month}.key", directory_of(tenant));
+        let first = self.find(&key);
+        // A stop while a month is moved may leave it in both places.
+        let second = Some(self.archive().join(&key)).filter(|second| *second != first && second.exists());
+        for path in second.into_iter().chain([first]) {
+            disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
+            path.parent().map_or(Ok(()), files::sync_directory)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the key of a month. One that is there must open the same, and stays: the files of both differ once they were
+    /// sealed anew.
+    fn move_key(&self, from: &Path, to: &Path) -> Result<(), LogError> {
+        let read = |path: &Path| files::read_if_there(path, LONGEST_KEY_FILE_BYTES);
+        let (Some(moved), Some(there)) = (read(from)?, read(to)?) else { return move_file(from, to) };
+        if moved != there && !self.open_key(from, &moved)?.is(&self.open_key(to, &there)?) {
+            let problem = "the archive has another key of that month";
+            return Err(LogError::Damaged { path: from.to_owned(), problem });
+        }
+        disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
     }
 }
 
@@ -126,20 +155,6 @@ fn move_records(from: &Path, to: &Path) -> Result<(), LogError> {
     disk::write_all_at(&file, to, &records, length).map_err(|source| LogError::file("write", to, source))?;
     disk::sync_all(&file, to).map_err(|source| LogError::sync(to, source))?;
     disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
-}
-
-/// Moves the key of a month; one that is there must be the same.
-fn move_key(from: &Path, to: &Path) -> Result<(), LogError> {
-    let read = |path: &Path| files::read_if_there(path, LONGEST_KEY_FILE_BYTES);
-    match (read(from)?, read(to)?) {
-        (Some(moved), Some(there)) if moved == there => {
-            disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
-        }
-        (Some(_), Some(_)) => {
-            Err(LogError::Damaged { path: from.to_owned(), problem: "the archive has another key of that month" })
-        }
-        _ => move_file(from, to),
-    }
 }
 
 /// Moves a file, to another file system too; that there is none is fine.
@@ -161,7 +176,7 @@ fn move_file(from: &Path, to: &Path) -> Result<(), LogError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{domain::TenantId, seal::Keyring, transfer_log::support::clock};
+    use crate::{seal::Keyring, transfer_log::support::clock};
 
     #[test]
     fn months_are_counted_back_over_the_year() {
@@ -200,7 +215,7 @@ mod tests {
         assert_eq!(opened(&keeper).keys().copied().collect::<Vec<_>>(), [7, 8, 9]);
         assert!(fs::read_dir(&hot).unwrap().next().is_none());
         fs::write(hot.join(format!("{month}.key")), "another").unwrap();
-        assert!(matches!(keeper.put_by(&next), Err(LogError::Damaged { .. })));
+        assert!(matches!(keeper.put_by(&next), Err(LogError::DisclosureKey { .. })));
         fs::remove_file(hot.join(format!("{month}.key"))).unwrap();
         // The identity is replaced, and then the old one goes.
         let new = Keyring::generate();
@@ -211,5 +226,39 @@ mod tests {
         assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         keeper.erase(Some(&bree), &month).unwrap();
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 3);
+    }
+
+    #[test]
+    fn a_key_in_two_places_is_one_key_however_it_is_sealed() {
+        let root = tempfile::tempdir().unwrap();
+        let [hot, cold] = ["disclosures", "disclosures-archive"].map(|name| root.path().join(name).join("_"));
+        let old = Keyring::generate();
+        let keeper = |keyring: Keyring| DisclosureKeeper::new(root.path().join("disclosures"), keyring);
+        let now = clock().now();
+        let (month, next) = (month_of(now), month_before(now + jiff::SignedDuration::from_hours(24 * 40), 0));
+        let [hot_key, cold_key] = [&hot, &cold].map(|place| place.join(format!("{month}.key")));
+        let first = keeper(old.clone());
+        first.file(&[first.seal(None, 7, now, &["one".to_owned()]).unwrap()]).unwrap();
+        first.put_by(&next).unwrap();
+        // A stop left it in both places, and then the identity was replaced.
+        fs::copy(&cold_key, &hot_key).unwrap();
+        let both = keeper(Keyring::generate().replacing(&old));
+        assert_eq!(both.reseal().unwrap(), 2);
+        assert_ne!(fs::read(&cold_key).unwrap(), fs::read(&hot_key).unwrap());
+        assert_eq!(both.put_by(&next).unwrap(), [format!("_/{month}")]);
+        assert!(!hot_key.exists());
+        assert_eq!(both.open_month(None, &month).unwrap().disclosures[&7], ["one"]);
+        // Another key of that month: nobody can tell which is to go.
+        let kept = fs::read(&cold_key).unwrap();
+        fs::rename(&cold_key, root.path().join("aside")).unwrap();
+        keeper(old.clone()).seal(None, 8, now, &["two".to_owned()]).unwrap();
+        fs::write(&cold_key, &kept).unwrap();
+        let stopped = both.put_by(&next).unwrap_err();
+        assert!(matches!(&stopped, LogError::Damaged { path, .. } if *path == hot_key), "{stopped}");
+        assert!(hot_key.exists() && fs::read(&cold_key).unwrap() == kept);
+        // What is erased is so wherever it is.
+        fs::copy(&cold_key, &hot_key).unwrap();
+        both.erase(None, &month).unwrap();
+        assert!(!hot_key.exists() && !cold_key.exists());
     }
 }

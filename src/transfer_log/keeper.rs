@@ -66,9 +66,16 @@ pub(super) struct Keeper {
 }
 
 #[derive(Clone)]
-struct MonthKey {
+pub(super) struct MonthKey {
     id: [u8; KEY_ID_BYTES],
     key: RecordKey,
+}
+
+impl MonthKey {
+    /// Whether both open the same.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.id == other.id && self.key.as_bytes() == other.key.as_bytes()
+    }
 }
 
 /// The sealed disclosures of one entry, on their way to their file.
@@ -155,13 +162,18 @@ impl DisclosureKeeper {
 
     fn read_key(&self, who: &str, month: &str) -> Result<Option<MonthKey>, LogError> {
         let path = self.find(&format!("{who}/{month}.key"));
-        let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { return Ok(None) };
+        let sealed = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)?;
+        sealed.map(|sealed| self.open_key(&path, &sealed)).transpose()
+    }
+
+    /// Opens what the file of a key holds.
+    pub(super) fn open_key(&self, path: &Path, sealed: &[u8]) -> Result<MonthKey, LogError> {
         let limit = (KEY_ID_BYTES + RecordKey::BYTES) as u64;
-        let fault = |source| LogError::DisclosureKey { path: path.clone(), source: Arc::new(source) };
-        let opened = self.0.keyring.open_whole(&sealed[..], limit).map_err(fault)?;
+        let fault = |source| LogError::DisclosureKey { path: path.to_owned(), source: Arc::new(source) };
+        let opened = self.0.keyring.open_whole(sealed, limit).map_err(fault)?;
         let parsed = opened.split_first_chunk().and_then(|(id, key)| Some((*id, RecordKey::from_bytes(key)?)));
         let (id, key) = parsed.ok_or_else(|| fault(SealError::Damaged))?;
-        Ok(Some(MonthKey { id, key }))
+        Ok(MonthKey { id, key })
     }
 
     /// Makes the key of a month; when this returns it is on disk.
@@ -283,17 +295,6 @@ impl DisclosureKeeper {
         months.dedup();
         Ok(months)
     }
-
-    /// Destroys the key of a month, durably. Copies of it elsewhere, in backups, are for whoever made them to destroy.
-    /// The month must be over: the daemon holds the key of the running one.
-    ///
-    /// # Errors
-    /// [`LogError`].
-    pub fn erase(&self, tenant: Option<&TenantId>, month: &str) -> Result<(), LogError> {
-        let path = self.find(&format!("{}/{month}.key", directory_of(tenant)));
-        disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
-        path.parent().map_or(Ok(()), files::sync_directory)
-    }
 }
 
 /// The month of an instant, UTC.
@@ -336,7 +337,7 @@ impl Record {
     }
 }
 
-fn directory_of(tenant: Option<&TenantId>) -> &str {
+pub(super) fn directory_of(tenant: Option<&TenantId>) -> &str {
     tenant.map_or(NOBODY, TenantId::as_str)
 }
 
