@@ -291,6 +291,11 @@ impl russh::server::Handler for Handler {
         self.judge_data(channel, data, session)
     }
 
+    async fn channel_eof(&mut self, channel: ChannelId, session: &mut Session) -> Result<(), Self::Error> {
+        // No request of SFTP can come by it any more.
+        if self.waiting.remove(&channel).is_some() { session.close(channel) } else { Ok(()) }
+    }
+
     async fn channel_close(&mut self, channel: ChannelId, _: &mut Session) -> Result<(), Self::Error> {
         self.waiting.remove(&channel);
         Ok(())

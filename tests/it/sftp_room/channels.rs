@@ -1,6 +1,6 @@
 //! Channels: what is sent where nobody serves it, how many there may be, and how they end.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use russh::{
     Channel,
@@ -47,6 +47,27 @@ fn any_number_of_variables_may_come_before_the_subsystem() {
             channel.set_env(false, format!("LC_{number}"), "nl_BE.UTF-8").await.unwrap();
         }
         channel.request_pty(false, "xterm", 80, 24, 0, 0, &[]).await.unwrap();
+        let mut raw = Raw::on(connection, channel).await;
+        let handle = raw.open("/inbox/a", WRITE | CREATE).await;
+        assert_eq!(raw.close(&handle).await.0, 0);
+    });
+    assert_eq!(*server.seen.finished.lock().unwrap(), ["/inbox/a"]);
+}
+
+#[test]
+fn a_channel_that_ends_before_the_subsystem_is_closed_at_once() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let connection = connect(&server, client::Config::default()).await;
+        // More than a connection has at once: each gives its place back.
+        for _ in 0..PACKETS {
+            let mut channel = connection.channel_open_session().await.unwrap();
+            channel.eof().await.unwrap();
+            // The default of silence is minutes.
+            tokio::time::timeout(Duration::from_secs(20), until_closed(&mut channel)).await.unwrap();
+        }
+        // The connection goes on.
+        let channel = connection.channel_open_session().await.unwrap();
         let mut raw = Raw::on(connection, channel).await;
         let handle = raw.open("/inbox/a", WRITE | CREATE).await;
         assert_eq!(raw.close(&handle).await.0, 0);
