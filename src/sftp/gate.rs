@@ -113,12 +113,12 @@ impl Gate {
         let tenant = self.tenant(user);
         let reason = match (self.turn(user, LoginStep::Password), &tenant) {
             (Ok(()), Some(tenant)) => {
-                let network = Source::of(self.connection.peer.ip()).network();
+                let source = Source::of(self.connection.peer.ip());
                 let found = tokio::select! {
                     // It may be its turn long after the connection has ended.
                     biased;
                     () = self.connection.ending() => return Ok(nothing_more()),
-                    found = self.server.passwords().find(network, tenant.passwords.clone(), password) => found,
+                    found = self.server.passwords().find(source, tenant.passwords.clone(), password) => found,
                 };
                 match found {
                     // Only now, so that the answer takes as long from everywhere.

@@ -1,13 +1,21 @@
 //! Passwords: making what is kept of one, and trying one against it.
 //!
-//! A check takes memory and time on purpose, so it runs on a thread that may block, a few at a time. Each network has a
-//! line of its own, of which only the first waits for a check with those of other networks: who comes with many
-//! connections makes its own line longer, and nobody else's wait. In all no more wait than there are connections that are
-//! not logged in. What is ours of a
-//! password is wiped, the memory of the check with it; the transport's own copy of the packet is not within reach.
+//! A check takes memory and time on purpose, so it runs on a thread that may block, a few at a time. Each source has a
+//! line of its own, of which only the first stands in the line of its network, and of that only the first waits for a
+//! check with those of other networks: who comes with many connections makes its own line longer, and who has many
+//! addresses of one network only that of the network, by one for each. In all no more wait than there are connections that
+//! are not logged in.
+//!
+//! Behind one address nobody can be told from another, so there the bound is the line itself: 32 connections are 32 checks
+//! ahead at most, some eight seconds at the cost of a new hash, of the thirty that a login may take. With hashes as dear as
+//! they may be, or four passwords to try, it is more than that.
+//!
+//! What is ours of a password is wiped, the memory of the check with it; the transport's own copy of the packet is not
+//! within reach.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -15,7 +23,7 @@ use argon2::{Algorithm, Argon2, Block, Params, Version};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::penalties::Network;
+use super::penalties::{Network, Source};
 use crate::domain::{PasswordHash, tenant::LoginPassword};
 
 /// Checks at one time: two cores' worth, and half a GiB where hashes are as dear as they may be.
@@ -72,12 +80,13 @@ pub fn hash_password(password: &str) -> Result<PasswordHash, PasswordFault> {
 #[derive(Debug)]
 pub(super) struct PasswordChecks {
     places: Arc<Semaphore>,
-    lines: Arc<Lines>,
+    sources: Lines<Source>,
+    networks: Lines<Network>,
 }
 
-/// The lines of the networks from which somebody waits for a check or has one.
-#[derive(Debug, Default)]
-struct Lines(Mutex<HashMap<Network, Line>>);
+/// The lines of those from which somebody waits for a check or has one. Clones are the same lines.
+#[derive(Debug, Clone)]
+struct Lines<Whose>(Arc<Mutex<HashMap<Whose, Line>>>);
 
 #[derive(Debug)]
 struct Line {
@@ -87,62 +96,81 @@ struct Line {
 
 /// A place in a line; it is given up when this is dropped.
 #[derive(Debug)]
-struct InLine {
-    lines: Arc<Lines>,
-    network: Network,
+struct InLine<Whose: Eq + Hash> {
+    lines: Lines<Whose>,
+    whose: Whose,
 }
 
-/// The turn for one check. What the line has of it goes first, when it is dropped.
+/// The first place of a line. What the line has of it goes first, when it is dropped.
+#[derive(Debug)]
+struct First<Whose: Eq + Hash> {
+    _first: OwnedSemaphorePermit,
+    _in_line: InLine<Whose>,
+}
+
+/// The turn for one check.
 #[derive(Debug)]
 struct Turn {
     _place: OwnedSemaphorePermit,
-    _first: OwnedSemaphorePermit,
-    _in_line: InLine,
+    _of_network: First<Network>,
+    _of_source: First<Source>,
 }
 
-impl Lines {
-    fn all(&self) -> MutexGuard<'_, HashMap<Network, Line>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+impl<Whose: Copy + Eq + Hash> Lines<Whose> {
+    fn none() -> Self {
+        Self(Arc::default())
     }
 
-    /// Joins a line, at its end; returns what its first one has.
-    fn join(self: &Arc<Self>, network: Network) -> (InLine, Arc<Semaphore>) {
-        let mut all = self.all();
-        let line = all.entry(network).or_insert_with(|| Line { first: Arc::new(Semaphore::new(1)), length: 0 });
-        line.length += 1;
-        (InLine { lines: Arc::clone(self), network }, Arc::clone(&line.first))
+    fn all(&self) -> MutexGuard<'_, HashMap<Whose, Line>> {
+        lock(&self.0)
+    }
+
+    /// Joins a line, at its end, and waits to be its first; who stops waiting leaves it.
+    async fn first(&self, whose: Whose) -> Option<First<Whose>> {
+        let first = {
+            let mut all = self.all();
+            let line = all.entry(whose).or_insert_with(|| Line { first: Arc::new(Semaphore::new(1)), length: 0 });
+            line.length += 1;
+            Arc::clone(&line.first)
+        };
+        let in_line = InLine { lines: self.clone(), whose };
+        Some(First { _first: first.acquire_owned().await.ok()?, _in_line: in_line })
     }
 }
 
-impl Drop for InLine {
+impl<Whose: Eq + Hash> Drop for InLine<Whose> {
     fn drop(&mut self) {
-        let mut all = self.lines.all();
-        if let Some(line) = all.get_mut(&self.network) {
+        let mut all = lock(&self.lines.0);
+        if let Some(line) = all.get_mut(&self.whose) {
             line.length -= 1;
             if line.length == 0 {
-                all.remove(&self.network);
+                all.remove(&self.whose);
             }
         }
     }
 }
 
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl PasswordChecks {
     pub(super) fn new() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_ONCE)), lines: Arc::default() }
+        Self { places: Arc::new(Semaphore::new(AT_ONCE)), sources: Lines::none(), networks: Lines::none() }
     }
 
-    /// Waits for a turn; who stops waiting leaves the line.
-    async fn turn(&self, network: Network) -> Option<Turn> {
-        let (in_line, first) = self.lines.join(network);
-        let first = first.acquire_owned().await.ok()?;
+    /// Waits for a turn; who stops waiting leaves the lines.
+    async fn turn(&self, source: Source) -> Option<Turn> {
+        let of_source = self.sources.first(source).await?;
+        let of_network = self.networks.first(source.network()).await?;
         let place = Arc::clone(&self.places).acquire_owned().await.ok()?;
-        Some(Turn { _place: place, _first: first, _in_line: in_line })
+        Some(Turn { _place: place, _of_network: of_network, _of_source: of_source })
     }
 
     /// The one that was given. Each is tried, so that the time does not tell which.
     pub(super) async fn find(
         &self,
-        network: Network,
+        source: Source,
         passwords: Vec<LoginPassword>,
         given: &str,
     ) -> Option<LoginPassword> {
@@ -151,7 +179,7 @@ impl PasswordChecks {
         }
         let given = Zeroizing::new(given.to_owned());
         // A check that began is finished, whether or not somebody still waits for it.
-        let turn = self.turn(network).await?;
+        let turn = self.turn(source).await?;
         let tried = tokio::task::spawn_blocking(move || {
             let _until_done = turn;
             passwords.into_iter().fold(None, |found, password| {
@@ -187,7 +215,6 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::sftp::penalties::Source;
 
     /// Made with `argon2 somesaltsomesalt -id -t 2 -k 19456 -p 1 -e` of the reference implementation, from
     /// `correct horse battery`.
@@ -217,15 +244,21 @@ mod tests {
         let other = OF_STOCK_TOOL.replace("c29tZXNhbHRzb21lc2FsdA", "b3RoZXJzYWx0b3RoZXJzYWx0");
         let both = vec![password("old", &other), password("new", OF_STOCK_TOOL)];
         let checks = PasswordChecks::new();
-        let home = network("192.0.2.1");
+        let home = source("192.0.2.1");
         assert_eq!(checks.find(home, both.clone(), "correct horse battery").await.as_ref(), both.last());
         assert_eq!(checks.find(home, both.clone(), "wrong").await, None);
         assert_eq!(checks.find(home, both, &"x".repeat(LONGEST + 1)).await, None);
-        assert!(checks.lines.all().is_empty());
+        assert!(checks.nobody_waits());
     }
 
-    fn network(address: &str) -> Network {
-        Source::of(address.parse().unwrap()).network()
+    fn source(address: &str) -> Source {
+        Source::of(address.parse().unwrap())
+    }
+
+    impl PasswordChecks {
+        fn nobody_waits(&self) -> bool {
+            self.sources.all().is_empty() && self.networks.all().is_empty()
+        }
     }
 
     /// Lets every task go on until all wait.
@@ -235,29 +268,46 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn who_comes_with_many_waits_in_its_own_line() {
+    /// Has those addresses come one after the other while every place is taken; gives those whose turn came, in order.
+    async fn turns_of(addresses: Vec<String>, most: usize) -> Vec<String> {
         let checks = Arc::new(PasswordChecks::new());
         let all_taken = Arc::clone(&checks.places).acquire_many_owned(u32::try_from(AT_ONCE).unwrap()).await.unwrap();
         let (told, mut turns) = mpsc::unbounded_channel();
         let mut waiting = Vec::new();
-        for address in (1..30).map(|host| format!("192.0.2.{host}")).chain(["198.51.100.1".to_owned()]) {
+        for address in addresses {
             let (checks, told) = (Arc::clone(&checks), told.clone());
             waiting.push(tokio::spawn(async move {
-                let turn = checks.turn(network(&address)).await.unwrap();
+                let turn = checks.turn(source(&address)).await.unwrap();
                 told.send((address, turn)).unwrap();
             }));
             settle().await;
         }
         drop(all_taken);
-        let (first, second) = (turns.recv().await.unwrap(), turns.recv().await.unwrap());
-        assert_eq!((first.0.as_str(), second.0.as_str()), ("192.0.2.1", "198.51.100.1"));
-        drop(first);
-        assert_eq!(turns.recv().await.unwrap().0, "192.0.2.2");
+        let mut came = Vec::new();
+        while came.len() < most {
+            let (address, _its_turn) = turns.recv().await.unwrap();
+            came.push(address);
+        }
         // Who stops waiting is in nobody's way.
         waiting.iter().for_each(tokio::task::JoinHandle::abort);
-        drop((told, second));
+        drop(told);
         while turns.recv().await.is_some() {}
-        assert!(checks.lines.all().is_empty());
+        assert!(checks.nobody_waits());
+        came
+    }
+
+    #[tokio::test]
+    async fn who_comes_with_many_waits_in_its_own_line() {
+        let strangers = (0..30).map(|host| format!("192.0.2.{}", 1 + host % 3));
+        let came = turns_of(strangers.chain(["198.51.100.1".to_owned()]).collect(), 3).await;
+        assert_eq!(came, ["192.0.2.1", "198.51.100.1", "192.0.2.2"]);
+    }
+
+    /// A neighbour of the same network who holds many connections with a few addresses.
+    #[tokio::test]
+    async fn a_neighbour_with_many_connections_is_one_before_each() {
+        let strangers = (0..400).map(|host| format!("192.0.2.{}", 1 + host % 4));
+        let came = turns_of(strangers.chain(["192.0.2.9".to_owned()]).collect(), 6).await;
+        assert_eq!(came, ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4", "192.0.2.9", "192.0.2.1"]);
     }
 }
