@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::bail;
 use serde_json::json;
+use tokio::signal::unix::SignalKind;
 
 use super::{
     ConfigArgument, UsageFault, load,
     output::{print_json, say},
+    signals,
 };
 use crate::{
     config::{Environment, SecretFile},
@@ -57,8 +59,10 @@ pub(super) fn back_up(arguments: &BackupArguments) -> anyhow::Result<()> {
     }
     let settings = load(&arguments.config)?;
     let progress = |text: &str| eprintln!("groeikluis: {text}");
+    // Not a terminal that goes: who uses `nohup` wants the backup all the same.
+    let ended = signals::watch(&[SignalKind::terminate(), SignalKind::interrupt()], move || progress("breaking off"))?;
     let Backup { path, made_at, size, files, bytes, sha256 } =
-        daemon::back_up(&settings, &arguments.to, &arguments.recipients, progress)?;
+        daemon::back_up(&settings, &arguments.to, &arguments.recipients, &ended, progress)?;
     if arguments.json {
         return Ok(print_json(&json!({
             "path": path.display().to_string(),

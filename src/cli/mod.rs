@@ -23,6 +23,7 @@ mod register;
 mod retention;
 mod rotate;
 mod serve;
+mod signals;
 mod status;
 mod tenant;
 

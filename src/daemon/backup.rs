@@ -15,6 +15,7 @@ use std::{
     io::{self, BufWriter, ErrorKind, Read},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use jiff::Timestamp;
@@ -114,6 +115,9 @@ pub enum BackupError {
     /// Sealing.
     #[error("the backup could not be sealed")]
     Seal(#[source] SealError),
+    /// Somebody wanted it to end.
+    #[error("the backup was broken off; nothing of it is left")]
+    BrokenOff,
     /// The transfer log.
     #[error("the transfer log could not be copied")]
     Log(#[source] LogError),
@@ -122,7 +126,8 @@ pub enum BackupError {
     Noted(#[source] Box<DaemonError>),
 }
 
-/// Makes a backup, sealed to `recipients`, as `to`, or in it when it is a directory. `progress` is told how far it is.
+/// Makes a backup, sealed to `recipients`, as `to`, or in it when it is a directory. `progress` is told how far it is. It
+/// is broken off when `ended` turns true.
 ///
 /// # Errors
 /// [`BackupError`]; no file of the name it would have had is left then.
@@ -130,6 +135,19 @@ pub fn back_up(
     settings: &Settings,
     to: &Path,
     recipients: &[Recipient],
+    ended: &AtomicBool,
+    progress: impl FnMut(&str),
+) -> Result<Backup, BackupError> {
+    let made = make(settings, to, recipients, ended, progress);
+    // What reading failed with was that.
+    made.map_err(|error| if ended.load(Ordering::SeqCst) { BackupError::BrokenOff } else { error })
+}
+
+fn make(
+    settings: &Settings,
+    to: &Path,
+    recipients: &[Recipient],
+    ended: &AtomicBool,
     progress: impl FnMut(&str),
 ) -> Result<Backup, BackupError> {
     let state = &settings.state_dir;
@@ -172,7 +190,7 @@ pub fn back_up(
     } else {
         to.to_owned()
     };
-    Archive::write(&path, recipients, &head, settings, &links.path, progress)
+    Archive::write(&path, recipients, &head, settings, &links.path, ended, progress)
 }
 
 /// Removes the links of a backup that was broken off: what is removed elsewhere would live on in them. Those of one that
@@ -316,9 +334,23 @@ fn skipped(settings: &Settings) -> Vec<PathBuf> {
 /// The sealed archive.
 struct Archive<'a> {
     tar: tar::Builder<StorageSealer<BufWriter<File>>>,
+    ended: &'a AtomicBool,
     progress: &'a mut dyn FnMut(&str),
     files: u64,
     made_at: Timestamp,
+}
+
+/// What is read until somebody wants the backup to end.
+struct Watched<'a, R> {
+    content: R,
+    ended: &'a AtomicBool,
+}
+
+impl<R: Read> Read for Watched<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // Not as `Interrupted`, at which readers go on.
+        if self.ended.load(Ordering::SeqCst) { Err(io::Error::other("ended")) } else { self.content.read(buffer) }
+    }
 }
 
 /// Files after which progress is told.
@@ -331,10 +363,11 @@ impl Archive<'_> {
         head: &Head,
         settings: &Settings,
         links: &Path,
+        ended: &AtomicBool,
         mut progress: impl FnMut(&str),
     ) -> Result<Backup, BackupError> {
         let part = path.with_extension("age.part");
-        let written = Self::write_part(&part, recipients, head, settings, links, &mut progress);
+        let written = Self::write_part(&part, recipients, head, settings, links, ended, &mut progress);
         if written.is_err() {
             // Half a backup is none.
             let _ = fs::remove_file(&part);
@@ -360,6 +393,7 @@ impl Archive<'_> {
         head: &Head,
         settings: &Settings,
         links: &Path,
+        ended: &AtomicBool,
         progress: &mut dyn FnMut(&str),
     ) -> Result<(u64, Digests), BackupError> {
         let mut options = File::options();
@@ -368,7 +402,7 @@ impl Archive<'_> {
         let sealer =
             StorageSealer::new(recipients, BufWriter::with_capacity(1 << 18, file)).map_err(BackupError::Seal)?;
         let tar = tar::Builder::new(sealer);
-        let mut archive = Archive { tar, progress, files: 0, made_at: head.made_at };
+        let mut archive = Archive { tar, ended, progress, files: 0, made_at: head.made_at };
         let head_bytes = serde_json::to_vec_pretty(head).map_err(|error| fault("write", part)(error.into()))?;
         archive.add(Path::new(HEAD), head_bytes.len() as u64, head_bytes.as_slice())?;
         for file in settings.files() {
@@ -408,6 +442,7 @@ impl Archive<'_> {
         header.set_mode(0o600);
         header.set_mtime(u64::try_from(self.made_at.as_second()).unwrap_or_default());
         header.set_entry_type(tar::EntryType::Regular);
+        let content = Watched { content, ended: self.ended };
         self.tar.append_data(&mut header, name, content).map_err(fault("write", name))?;
         self.files += 1;
         if self.files.is_multiple_of(TELL_EVERY) {

@@ -3,8 +3,9 @@
 use std::{
     collections::BTreeSet,
     fs,
-    io::Read,
+    io::{BufRead, BufReader, Read},
     os::unix::fs::PermissionsExt,
+    process::{Child, Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +13,10 @@ use std::{
 };
 
 use groeikluis::{seal::Keyring, transfer_log::NoteKey};
+use rustix::{
+    fs::{CWD, FileType, Mode},
+    process::{Pid, Signal, kill_process},
+};
 use serde_json::Value;
 
 use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, copy_directory, wait_until};
@@ -287,4 +292,45 @@ fn nothing_of_a_backup_stays_in_the_state_directory() {
     fs::write(left.join("2026-01.key"), "x").unwrap();
     daemon.start();
     wait_until("the links are gone", || !left.exists());
+}
+
+#[test]
+fn a_backup_that_is_broken_off_takes_its_links_with_it() {
+    let daemon = plan().start();
+    let (recipient, to) = (backup_key(&daemon), daemon.path("broken.tar"));
+    for signal in [Signal::INT, Signal::TERM] {
+        // It waits for a reader of what it writes, with its links made.
+        let part = daemon.path("broken.age.part");
+        rustix::fs::mknodat(CWD, &part, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        command.arg("backup").arg("--to").arg(&to).args(["--recipient", &recipient]).arg("--config");
+        command.arg(daemon.config()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = Ending(command.spawn().unwrap());
+        wait_until("the links", || daemon.path("state/.backup/log/checkpoint").exists());
+        kill_process(Pid::from_child(&child.0), signal).unwrap();
+        let mut said = BufReader::new(child.0.stderr.take().unwrap());
+        let mut line = String::new();
+        said.read_line(&mut line).unwrap();
+        assert_eq!(line, "groeikluis: breaking off\n");
+        drop(fs::File::open(&part).unwrap());
+        let mut rest = String::new();
+        said.read_to_string(&mut rest).unwrap();
+        assert!(rest.contains("the backup was broken off; nothing of it is left"), "{rest}");
+        assert_eq!(child.0.wait().unwrap().code(), Some(1));
+        let left: Vec<_> =
+            fs::read_dir(daemon.path("state/.backup")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, [".lock"]);
+        assert!(!to.exists() && !part.exists());
+    }
+    back_up(&daemon, "whole.age", &recipient);
+}
+
+/// A process that does not outlive its test.
+struct Ending(Child);
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }

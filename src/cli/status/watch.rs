@@ -4,22 +4,23 @@
 
 use std::{
     io::{self, IsTerminal},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 
 use super::{
     draw::{Panel, View, draw},
     overview::Watcher,
 };
-use crate::{cli::ConfigArgument, config::Settings, durable::Clock};
+use crate::{
+    cli::{ConfigArgument, signals},
+    config::Settings,
+    durable::Clock,
+};
 
 /// How often everything is looked at anew.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -35,7 +36,8 @@ pub(super) fn run(config: &ConfigArgument, settings: Settings, all: bool) -> any
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!("--watch needs a terminal; without one, leave it out or use --json");
     }
-    let ended = watch_signals()?;
+    // Its default would leave the terminal as it is.
+    let ended = signals::watch(&[SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()], || ())?;
     let mut watcher = Watcher::new(settings, Clock::system(), all);
     let mut view = View::new(watcher.look()?);
     // It also has a panic give the terminal back first.
@@ -105,27 +107,4 @@ fn react(view: &mut View, ended: &AtomicBool) -> anyhow::Result<Reaction> {
         _ => return Ok(Reaction::Nothing),
     }
     Ok(Reaction::Changed)
-}
-
-/// Notes when a signal wants the process to end: its default would leave the terminal as it is.
-fn watch_signals() -> anyhow::Result<Arc<AtomicBool>> {
-    let ended = Arc::new(AtomicBool::new(false));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let mut signals = {
-        let _within = runtime.enter();
-        [SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()].map(signal)
-    };
-    let noted = ended.clone();
-    std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        runtime.block_on(async {
-            let [Ok(terminate), Ok(hang_up), Ok(interrupt)] = &mut signals else { return };
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = hang_up.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        });
-        noted.store(true, Ordering::SeqCst);
-    })?;
-    Ok(ended)
 }
