@@ -10,7 +10,7 @@ use crate::{
     config::Settings,
     domain::{AssignmentId, TenantId},
     exchange::{
-        Exchange, HandedOver, MergerOutcome, WithdrawnFile,
+        Exchange, HandedOver, InPart, MergerOutcome, Orderer, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
     transfer_log::LogError,
@@ -155,26 +155,26 @@ pub fn merge_tenants(
     control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, |_| ())
 }
 
-/// Carries an order out. Answers what came of it as JSON.
+/// Carries an order out, if it is still wanted when its turn comes. Answers what came of it as JSON.
 pub(super) fn perform(
     order: &Order,
     exchange: &Exchange,
     retention: &Retention,
-    tell: &(dyn Fn(String) + Sync),
+    orderer: Orderer<'_>,
 ) -> Result<Value, NotDone> {
     let id = parsed::<AssignmentId>;
     let tenant = parsed::<TenantId>;
     match order {
         Order::Simulate { assignment, vary } => answer(exchange.simulate(&id(assignment)?, vary)),
-        Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, tell)),
-        Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file)),
-        Order::Report { assignment } => answer(exchange.report(&id(assignment)?)),
-        Order::Retention { dry_run } => answer(retention.run(*dry_run, tell)),
-        Order::Withdraw { tenant: of, file, motive } => answer(exchange.withdraw(&tenant(of)?, file, motive)),
+        Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, orderer)),
+        Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file, orderer)),
+        Order::Report { assignment } => answer(exchange.report(&id(assignment)?, orderer)),
+        Order::Retention { dry_run } => answer(retention.run(*dry_run, orderer).map_err(|InPart { fault, .. }| fault)),
+        Order::Withdraw { tenant: of, file, motive } => answer(exchange.withdraw(&tenant(of)?, file, motive, orderer)),
         Order::Retry { tenant: of } => answer(exchange.retry_set_aside(&tenant(of)?)),
         Order::Merge { former, into, dry_run } => {
             let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
-            answer(exchange.merge_tenants(&former, &tenant(into)?, *dry_run))
+            answer(exchange.merge_tenants(&former, &tenant(into)?, *dry_run, orderer))
         }
     }
 }

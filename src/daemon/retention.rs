@@ -22,7 +22,7 @@ use super::{backup::remove_left_links, live::Live};
 use crate::{
     domain::in_brussels,
     durable::{Clock, Directory, DurableError},
-    exchange::{Exchange, ExchangeError, RetentionOutcome},
+    exchange::{Exchange, ExchangeError, InPart, Orderer, RetentionOutcome},
     transfer_log::{self, DisclosureKeeper, LogError, month_before},
 };
 
@@ -99,26 +99,46 @@ impl Retention {
     }
 
     /// Removes what was kept long enough, or says what would be removed.
-    pub fn run(&self, dry_run: bool, tell: &(dyn Fn(String) + Sync)) -> Result<RetentionReport, RetentionError> {
+    ///
+    /// # Errors
+    /// [`InPart`]: the first fault. One of one tenant leaves nothing of the others undone.
+    pub fn run(
+        &self,
+        dry_run: bool,
+        orderer: Orderer<'_>,
+    ) -> Result<RetentionReport, InPart<RetentionReport, RetentionError>> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let RetentionParts { exchange, live, keeper, state, clock, .. } = &*self.parts;
         let settings = live.settings();
         let night = night_of(clock.now());
         let cold = month_before(clock.now(), settings.retention.disclosures_hot_months);
-        // A fault of one leaves nothing of the others undone.
-        let removed = exchange.apply_retention(dry_run, tell);
-        let put_by = if dry_run { keeper.cold_months(&cold) } else { keeper.put_by(&cold) };
-        let old_logs = self.old_logs(settings.retention.log_years);
-        let report = RetentionReport {
-            removed: removed.map_err(RetentionError::Exchange)?,
-            put_by: put_by.map_err(RetentionError::Log)?,
-            old_logs: old_logs.map_err(RetentionError::Log)?,
+        let (removed, mut first_fault) = match exchange.apply_retention(dry_run, orderer) {
+            Ok(removed) => (removed, None),
+            Err(InPart { done, fault }) => (done, Some(RetentionError::Exchange(fault))),
         };
-        if !dry_run {
-            state.write(FILE, format!("{night}\n").as_bytes()).map_err(RetentionError::Day)?;
-            tell_operators(&report);
+        let mut done = RetentionReport { removed, ..RetentionReport::default() };
+        if !matches!(first_fault, Some(RetentionError::Exchange(ExchangeError::Unwanted))) {
+            let mut kept = |listed: Result<Vec<String>, LogError>| {
+                listed.unwrap_or_else(|fault| {
+                    first_fault.get_or_insert(RetentionError::Log(fault));
+                    Vec::new()
+                })
+            };
+            done.put_by = kept(if dry_run { keeper.cold_months(&cold) } else { keeper.put_by(&cold) });
+            done.old_logs = kept(self.old_logs(settings.retention.log_years));
         }
-        Ok(report)
+        if !dry_run && first_fault.is_none() {
+            first_fault = state.write(FILE, format!("{night}\n").as_bytes()).err().map(RetentionError::Day);
+        }
+        match first_fault {
+            Some(fault) => Err(InPart { done, fault }),
+            None => {
+                if !dry_run {
+                    tell_operators(&done);
+                }
+                Ok(done)
+            }
+        }
     }
 
     /// Logs whose last entry is older than so many years: the next one began then.
@@ -169,8 +189,8 @@ impl Retention {
                     Due::Later => {}
                     Due::Now => {
                         remove_left_links(self.parts.state.path());
-                        if let Err(error) = self.run(false, &|_| ()) {
-                            warn(&error);
+                        if let Err(InPart { fault, .. }) = self.run(false, Orderer::daemon()) {
+                            warn(&fault);
                         }
                     }
                     Due::Doubtful { last } => {

@@ -471,7 +471,7 @@ impl Inbox {
     pub fn remove_stale(
         &self,
         record: &Record,
-        account: impl Fn(&Record) -> Result<(), DropBoxError>,
+        account: impl FnOnce(&Record) -> Result<(), DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let mut slots = self.lock();
         if slots.all_mut().any(|slot| slot.record.id == record.id && slot.state == State::Kept) {

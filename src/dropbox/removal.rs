@@ -95,7 +95,7 @@ impl Boxes {
         &self,
         tenant: &TenantId,
         before: Timestamp,
-        account: impl Fn(&StaleUpload) -> Result<(), DropBoxError>,
+        mut account: impl FnMut(&StaleUpload) -> Result<(), DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let inbox = self.boxes_of(tenant)?.inbox;
         let mut removed = Ok(());

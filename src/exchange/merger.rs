@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Exchange, ExchangeError};
+use super::{Exchange, ExchangeError, Orderer};
 use crate::{
     domain::TenantId,
     dropbox::{Area, Belongings, DropBoxError},
@@ -106,6 +106,7 @@ impl Exchange {
         former: &[TenantId],
         into: &TenantId,
         dry_run: bool,
+        orderer: Orderer<'_>,
     ) -> Result<MergerOutcome, MergerFault> {
         let former: BTreeSet<&TenantId> = former.iter().collect();
         self.judge(&former, into)?;
@@ -119,6 +120,7 @@ impl Exchange {
         let carried = carried.map_err(MergerFault::Failed)?;
         if !dry_run {
             let former: Vec<TenantId> = had.into_keys().collect();
+            orderer.require().map_err(MergerFault::Failed)?;
             self.carry(&former, into, &carried)?;
         }
         Ok(MergerOutcome { dry_run, into: into.to_string(), carried })

@@ -17,6 +17,7 @@ mod fingerprint;
 mod marks;
 mod matching;
 mod merger;
+mod orderer;
 mod queue;
 mod refuse;
 mod registers;
@@ -33,6 +34,7 @@ pub use fingerprint::{FingerprintKey, FingerprintKeyError};
 pub use marks::{Aside, MOST_SET_ASIDE, set_aside};
 pub use matching::{Answered, Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
+pub use orderer::Orderer;
 pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use retry::RetryFault;
@@ -43,6 +45,15 @@ use crate::{
     dropbox::DropBoxError, durable::DurableError, ledger::LedgerError, register::RegisterFault, seal::SealError,
     transfer_log::LogError,
 };
+
+/// What was done of something, and why not all of it.
+#[derive(Debug)]
+pub struct InPart<T, E> {
+    /// What was done; perhaps nothing.
+    pub done: T,
+    /// Why the rest was not.
+    pub fault: E,
+}
 
 /// Why the exchange could not do its part, for a fault of this side: the submission waits and is tried again.
 #[derive(Debug, thiserror::Error)]
@@ -85,6 +96,9 @@ pub enum ExchangeError {
     /// A list that the process may die of is tried alone.
     #[error("an assignment is run, or files are removed")]
     RunUnderWay,
+    /// Whoever ordered it went away before it began.
+    #[error("whoever gave the order went away before its turn came")]
+    Unwanted,
     /// The daemon ends; the rest is done at the next start.
     #[error("the daemon is stopping")]
     Stopping,

@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Exchange, ExchangeError,
+    Exchange, ExchangeError, InPart, Orderer,
     delivery::{Origin, Outgoing, area_of, write_text},
 };
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
         delivery_name::DeliveryName,
         release::{Request, release},
     },
-    dropbox::{Area, DropBoxError, Submission},
+    dropbox::{Area, DropBoxError, StaleUpload, Submission},
     ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
     transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
 };
@@ -43,6 +43,13 @@ pub struct RetentionOutcome {
     pub uploads: Vec<RemovedUpload>,
     /// The file names of the certificates, by tenant.
     pub certificates: BTreeMap<String, String>,
+}
+
+impl RetentionOutcome {
+    /// Whether it tells of nothing.
+    pub fn is_nothing(&self) -> bool {
+        self.deliveries.is_empty() && self.uploads.is_empty() && self.certificates.is_empty()
+    }
 }
 
 /// A file of an outbox whose time is over.
@@ -125,6 +132,12 @@ struct Due {
     uploads: Vec<SubmissionRow>,
 }
 
+/// What is told of something that was removed.
+enum Told {
+    Delivery(ExpiredFile),
+    Upload(RemovedUpload),
+}
+
 /// The file of something that is about to be removed.
 enum Target {
     Delivery(Area, String),
@@ -133,52 +146,57 @@ enum Target {
 
 impl Exchange {
     /// Removes what was kept long enough, and tells each tenant by a certificate; with `dry_run`, only says what would be
-    /// removed. `tell` hears how far it is.
+    /// removed.
     ///
     /// # Errors
-    /// [`ExchangeError`]; what was removed by then is in the log, and a next run goes on.
+    /// [`InPart`]: what was removed by then is in the log, and a next run goes on.
     pub fn apply_retention(
         &self,
         dry_run: bool,
-        tell: &(dyn Fn(String) + Sync),
-    ) -> Result<RetentionOutcome, ExchangeError> {
-        let mut due = self.due()?;
-        let mut outcome = RetentionOutcome { dry_run, ..RetentionOutcome::default() };
-        for (tenant, due) in &due {
+        orderer: Orderer<'_>,
+    ) -> Result<RetentionOutcome, InPart<RetentionOutcome, ExchangeError>> {
+        let mut done = RetentionOutcome { dry_run, ..RetentionOutcome::default() };
+        let applied = if dry_run { self.would_remove(&mut done) } else { self.remove_due(&mut done, orderer) };
+        match applied {
+            Ok(()) => Ok(done),
+            Err(fault) => Err(InPart { done, fault }),
+        }
+    }
+
+    /// What would be removed.
+    fn would_remove(&self, outcome: &mut RetentionOutcome) -> Result<(), ExchangeError> {
+        for (tenant, due) in &self.due()? {
             outcome.deliveries.extend(due.deliveries.iter().map(|(row, until)| expired_file(row, *until)));
             outcome.uploads.extend(due.uploads.iter().map(|row| removed_upload(tenant, row)));
         }
-        let owners = self.parts.boxes.owners().map_err(ExchangeError::DropBox)?;
         let mut first_fault = None;
-        for tenant in &owners {
+        for tenant in &self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
             match self.parts.boxes.stale_uploads(tenant, self.kept_since()) {
-                Ok(stale) => outcome.uploads.extend(stale.into_iter().map(|stale| RemovedUpload {
-                    tenant: tenant.to_string(),
-                    id: stale.id,
-                    received: brussels_date(stale.written_at),
-                })),
+                Ok(stale) => outcome.uploads.extend(stale.iter().map(|stale| stale_upload(tenant, stale))),
                 Err(error) => keep_first(&mut first_fault, tenant, ExchangeError::DropBox(error)),
             }
         }
-        if !dry_run {
-            // Those of whom an earlier run removed something that no certificate tells of yet are among them.
-            for tenant in owners {
-                due.entry(tenant).or_default();
-            }
-            let tenants = due.len();
-            for (at, (tenant, due)) in due.into_iter().enumerate() {
-                match self.remove_for(&tenant, due) {
-                    Ok(certificate) => {
-                        outcome.certificates.extend(certificate.map(|file| (tenant.to_string(), file)));
-                    }
-                    // Nobody else's turn comes, either.
-                    Err(error @ ExchangeError::Stopping) => return Err(error),
-                    Err(error) => keep_first(&mut first_fault, &tenant, error),
-                }
-                tell(format!("{} of {tenants} drop-boxes", at + 1));
-            }
+        first_fault.map_or(Ok(()), Err)
+    }
+
+    /// Removes what is due of all tenants, and keeps what the log has of it.
+    fn remove_due(&self, done: &mut RetentionOutcome, orderer: Orderer<'_>) -> Result<(), ExchangeError> {
+        let mut due = self.due()?;
+        // Those of whom an earlier run removed something that no certificate tells of yet are among them.
+        for tenant in self.parts.boxes.owners().map_err(ExchangeError::DropBox)? {
+            due.entry(tenant).or_default();
         }
-        first_fault.map_or(Ok(outcome), Err)
+        let (tenants, mut first_fault) = (due.len(), None);
+        for (at, (tenant, due)) in due.into_iter().enumerate() {
+            match self.remove_for(&tenant, due, done, orderer) {
+                Ok(certificate) => done.certificates.extend(certificate.map(|file| (tenant.to_string(), file))),
+                // Nobody else's turn comes, either.
+                Err(error @ (ExchangeError::Stopping | ExchangeError::Unwanted)) => return Err(error),
+                Err(error) => keep_first(&mut first_fault, &tenant, error),
+            }
+            (orderer.tell)(format!("{} of {tenants} drop-boxes", at + 1));
+        }
+        first_fault.map_or(Ok(()), Err)
     }
 
     /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off.
@@ -226,7 +244,13 @@ impl Exchange {
     ///
     /// # Errors
     /// [`WithdrawalFault`].
-    pub fn withdraw(&self, tenant: &TenantId, file: &str, motive: &str) -> Result<WithdrawnFile, WithdrawalFault> {
+    pub fn withdraw(
+        &self,
+        tenant: &TenantId,
+        file: &str,
+        motive: &str,
+        orderer: Orderer<'_>,
+    ) -> Result<WithdrawnFile, WithdrawalFault> {
         let motive = motive.trim();
         if !MOTIVE_CHARACTERS.contains(&motive.chars().count()) {
             return Err(WithdrawalFault::Motive);
@@ -238,6 +262,7 @@ impl Exchange {
         let unknown = || WithdrawalFault::Unknown { tenant: tenant.to_string(), file: file.to_owned() };
         let row = row.filter(|row| row.available).ok_or_else(unknown)?;
         let fetched = row.fetched_at.is_some();
+        orderer.require().map_err(failed)?;
         if row.gone {
             let seq = self.finish_withdrawal(&row).map_err(failed)?;
             return seq.map_or(Err(WithdrawalFault::Gone(row.file)), |seq| Ok(WithdrawnFile { seq, fetched }));
@@ -299,13 +324,24 @@ impl Exchange {
         Ok(due)
     }
 
-    /// Removes what is due of one tenant. Gives the name of its certificate, where there is anything to tell.
-    fn remove_for(&self, tenant: &TenantId, due: Due) -> Result<Option<String>, ExchangeError> {
+    /// Removes what is due of one tenant, and keeps what the log has of it. Gives the name of its certificate, where there
+    /// is anything to tell.
+    fn remove_for(
+        &self,
+        tenant: &TenantId,
+        due: Due,
+        done: &mut RetentionOutcome,
+        orderer: Orderer<'_>,
+    ) -> Result<Option<String>, ExchangeError> {
         // A run of an assignment draws numbers of a printer's files, beside the queue.
         let _run = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(tenant).ok_or(ExchangeError::Stopping)?;
+        // What was begun is done to the end.
+        if done.is_nothing() {
+            orderer.require()?;
+        }
         let mut first_fault = self.finish_removals_of(tenant).err();
-        let mut removals: Vec<(Record, Target)> = Vec::new();
+        let mut removals: Vec<(Record, (Target, Told))> = Vec::new();
         for (row, until) in due.deliveries {
             let event = Event::DeliveryExpired(DeliveryExpired {
                 delivery_id: row.id.clone(),
@@ -314,20 +350,30 @@ impl Exchange {
                 retention_until: until,
                 fetched: row.fetched_at.is_some(),
             });
-            removals.push((Record::success(event, context(&row)), Target::Delivery(area_of(&row), row.file)));
+            let (record, told) = (Record::success(event, context(&row)), Told::Delivery(expired_file(&row, until)));
+            removals.push((record, (Target::Delivery(area_of(&row), row.file), told)));
         }
         for row in due.uploads {
             let reason = (row.state == SubmissionState::Waiting).then_some(TENANT_GONE);
+            let told = Told::Upload(removed_upload(tenant, &row));
             let SubmissionRow { id, size, ciphertext_sha256, test, .. } = row;
             let context =
                 Context { tenant: Some(tenant.clone()), correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
             let event = Event::UploadRemoved(UploadRemoved { size, ciphertext_sha256, test });
-            removals.push((Record { reason, ..Record::success(event, context) }, Target::Upload(id)));
+            let record = Record { reason, ..Record::success(event, context) };
+            removals.push((record, (Target::Upload(id), told)));
         }
         while !removals.is_empty() {
             let rest = removals.split_off(removals.len().min(GROUP));
-            let (records, targets): (Vec<_>, Vec<_>) = std::mem::replace(&mut removals, rest).into_iter().unzip();
+            let (records, group): (Vec<_>, Vec<_>) = std::mem::replace(&mut removals, rest).into_iter().unzip();
             self.parts.log.append(records).map_err(ExchangeError::Log)?;
+            let (targets, told): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+            for told in told {
+                match told {
+                    Told::Delivery(file) => done.deliveries.push(file),
+                    Told::Upload(upload) => done.uploads.push(upload),
+                }
+            }
             self.remove_all(tenant, targets, &mut first_fault);
         }
         // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here.
@@ -343,7 +389,9 @@ impl Exchange {
                 ..Context::of(Actor::Daemon)
             };
             let record = Record { reason: Some(UNFINISHED), ..Record::success(event, context) };
-            self.parts.log.append(vec![record]).map(|_| ()).map_err(DropBoxError::Log)
+            self.parts.log.append(vec![record]).map_err(DropBoxError::Log)?;
+            done.uploads.push(stale_upload(tenant, stale));
+            Ok(())
         });
         removed.map_err(ExchangeError::DropBox)?;
         first_fault.map_or_else(|| self.certify(tenant), Err)
@@ -431,6 +479,10 @@ fn expired_file(row: &DeliveryRow, until: Date) -> ExpiredFile {
 
 fn removed_upload(tenant: &TenantId, row: &SubmissionRow) -> RemovedUpload {
     RemovedUpload { tenant: tenant.to_string(), id: row.id.clone(), received: brussels_date(row.received_at) }
+}
+
+fn stale_upload(tenant: &TenantId, stale: &StaleUpload) -> RemovedUpload {
+    RemovedUpload { tenant: tenant.to_string(), id: stale.id.clone(), received: brussels_date(stale.written_at) }
 }
 
 /// The municipality in the name of a removed file.

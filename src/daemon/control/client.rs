@@ -10,7 +10,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{PATIENCE, Reply, Request, SOCKET, record};
+use super::{BEGIN, PATIENCE, Reply, Request, SOCKET, record};
 use crate::{
     config::Settings,
     daemon::{
@@ -149,9 +149,9 @@ fn exchange_lines(
     file: &[u8],
     mut progress: impl FnMut(&str),
 ) -> Result<Value, NoAnswer> {
-    let is_deliver = matches!(request, Request::Deliver(_));
+    let (is_order, is_deliver) = (matches!(request, Request::Order(_)), matches!(request, Request::Deliver(_)));
     // An order may take minutes; should the daemon go, the stream ends.
-    let patience = (!is_deliver && !matches!(request, Request::Order(_))).then_some(PATIENCE);
+    let patience = (!is_order && !is_deliver).then_some(PATIENCE);
     let ask = || -> io::Result<()> {
         stream.set_read_timeout(patience)?;
         stream.set_write_timeout(Some(PATIENCE))?;
@@ -160,15 +160,15 @@ fn exchange_lines(
         (&*stream).write_all(&line)
     };
     ask().map_err(NoAnswer::NotBegun)?;
-    // A file is not delivered before the daemon asked for it.
-    let mut is_begun = !is_deliver;
+    // No file is delivered and no order begun before the daemon asked for it.
+    let mut is_begun = !is_order && !is_deliver;
     let fault = |is_begun, error| if is_begun { NoAnswer::Unknown(error) } else { NoAnswer::NotBegun(error) };
     for line in BufReader::new(stream.take(LONGEST_ANSWER_BYTES)).lines() {
         let line = line.map_err(|error| fault(is_begun, error))?;
         match serde_json::from_str(&line).map_err(|error| fault(is_begun, error.into()))? {
             Reply::GoAhead => {
                 is_begun = true;
-                stream.write_all(file).map_err(NoAnswer::Unknown)?;
+                stream.write_all(if is_order { BEGIN } else { file }).map_err(NoAnswer::Unknown)?;
             }
             Reply::Progress(text) => progress(&text),
             Reply::Done(done) => return Ok(done),

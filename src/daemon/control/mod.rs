@@ -6,9 +6,10 @@
 //! is lines of JSON: how far it is, any number of times, and then what came of it. Nothing but the events that
 //! [`server`] lets through can be entered.
 //!
-//! A file that is handed over follows its request, once the daemon has a place for it and says so: what a client sent that
-//! did not hear that is never delivered. From then on the daemon may deliver it, and a client that hears nothing more says
-//! that nobody knows, and by which id the log tells.
+//! An order is begun, and a file that is handed over is taken, once the daemon has a place for it and says so, and the
+//! client has answered that: by a line, or by the file. What was asked by a client that did not hear it is never done. From
+//! then on the daemon may do it, and a client that hears nothing more says that nobody knows, and where the log tells. An
+//! order or a file may then wait for its turn; it is not begun either when its client went away by then.
 
 mod client;
 mod server;
@@ -36,6 +37,9 @@ const SOCKET: &str = "control";
 /// How long either side waits for the other to say what it says at once: appending takes milliseconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What begins an order that was taken.
+const BEGIN: &[u8] = b"\n";
+
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Request {
@@ -52,7 +56,7 @@ enum Request {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Reply {
-    /// The file may follow.
+    /// It was taken: the file may follow, or the line that begins an order.
     GoAhead,
     /// How far it is.
     Progress(String),

@@ -2,14 +2,13 @@
 
 use std::{
     io::{self, ErrorKind},
+    os::fd::{AsFd, OwnedFd},
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
@@ -19,14 +18,14 @@ use tokio::{
 };
 use zeroize::Zeroizing;
 
-use super::{PATIENCE, Reply, Request, SOCKET, record};
+use super::{BEGIN, PATIENCE, Reply, Request, SOCKET, record};
 use crate::{
     daemon::{
         orders::{self, HandedFile, NotDone},
         retention::Retention,
     },
     domain::{ByteSize, TenantId},
-    exchange::{Exchange, MOST_HANDED_BYTES},
+    exchange::{Exchange, MOST_HANDED_BYTES, Orderer},
     transfer_log::{Event, TransferLog},
 };
 
@@ -101,7 +100,7 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 }
 
 async fn answer(mut stream: UnixStream, log: &TransferLog, workers: Workers) -> io::Result<()> {
-    let user = stream.peer_cred()?.uid();
+    let asker = Asker { user: stream.peer_cred()?.uid(), line: stream.as_fd().try_clone_to_owned()? };
     let (read, mut write) = stream.split();
     let mut line = String::new();
     let mut read = BufReader::new(read);
@@ -120,20 +119,18 @@ async fn answer(mut stream: UnixStream, log: &TransferLog, workers: Workers) -> 
             Err(why) => return say(&mut write, &Reply::Refused(why)).await,
         };
     }
+    if matches!(request, Request::Order(_)) {
+        say(&mut write, &Reply::GoAhead).await?;
+        let mut begin = [0; BEGIN.len()];
+        tokio::time::timeout(PATIENCE, read.read_exact(&mut begin)).await??;
+    }
     let (file, _place) = handed.unzip();
-    let is_gone = Arc::new(AtomicBool::default());
-    let asker = Asker { user, is_gone: is_gone.clone() };
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
     let mut performed = std::pin::pin!(perform(request, file.unwrap_or_default(), asker, log, workers, progress));
-    let mut said = [0; 1];
     let outcome = loop {
         tokio::select! {
             outcome = &mut performed => break outcome,
             Some(text) = told.recv() => say(&mut write, &Reply::Progress(text)).await?,
-            heard = read.read(&mut said), if !is_gone.load(Ordering::Acquire) => {
-                // It has nothing more to say.
-                is_gone.store(!matches!(heard, Ok(1..)), Ordering::Release);
-            }
         }
     };
     let reply = match outcome {
@@ -178,14 +175,25 @@ async fn say(write: &mut (impl AsyncWriteExt + Unpin), reply: &Reply) -> io::Res
 struct Asker {
     /// The user, as this machine knows it.
     user: u32,
-    /// Whether nobody waits for the answer any more.
-    is_gone: Arc<AtomicBool>,
+    /// The connection, to see whether it is still there.
+    line: OwnedFd,
+}
+
+impl Asker {
+    /// Whether it still waits for the answer. The system is asked, and not what was last heard of it: a daemon that stood
+    /// still for a while has heard nothing.
+    fn is_waiting(&self) -> bool {
+        let mut polled = [PollFd::new(&self.line, PollFlags::RDHUP)];
+        let is_known = poll(&mut polled, Some(&Timespec { tv_sec: 0, tv_nsec: 0 })).is_ok();
+        let gone = PollFlags::HUP | PollFlags::RDHUP | PollFlags::ERR;
+        is_known && polled.iter().all(|polled| !polled.revents().intersects(gone))
+    }
 }
 
 async fn perform(
     request: Request,
     file: Zeroizing<Vec<u8>>,
-    Asker { user, is_gone }: Asker,
+    asker: Asker,
     log: &TransferLog,
     Workers { exchange, retention, .. }: Workers,
     progress: mpsc::Sender<String>,
@@ -195,14 +203,16 @@ async fn perform(
     let (tenant, event) = match request {
         Request::Note { tenant, event } => (tenant, event),
         Request::Deliver(handed) => {
-            let is_wanted = move || !is_gone.load(Ordering::Acquire);
-            let hand_over = move || orders::hand_over(&exchange, &handed, &file, user, &is_wanted);
+            let hand_over = move || orders::hand_over(&exchange, &handed, &file, asker.user, &|| asker.is_waiting());
             return spawn_blocking(hand_over).await.map_err(ended)?;
         }
         Request::Order(order) => {
-            // Who asked may have gone: what was begun is done all the same, and is in the log.
-            let tell = move |text: String| drop(progress.try_send(text));
-            let perform = move || orders::perform(&order, &exchange, &retention, &tell);
+            // Who asked may go: what was begun is done all the same, and is in the log.
+            let perform = move || {
+                let tell = |text: String| drop(progress.try_send(text));
+                let orderer = Orderer { tell: &tell, is_wanted: &|| asker.is_waiting() };
+                orders::perform(&order, &exchange, &retention, orderer)
+            };
             return spawn_blocking(perform).await.map_err(ended)?;
         }
         Request::Publish => {
@@ -223,7 +233,8 @@ async fn perform(
     }
     let tenant = tenant.map(|tenant| tenant.parse::<TenantId>()).transpose();
     let tenant = tenant.map_err(|fault| NotDone::No(fault.to_string()))?;
-    let appended = log.append_async(vec![record(tenant, *event, user)]).await.map_err(|error| NotDone::of(&error))?;
+    let appended =
+        log.append_async(vec![record(tenant, *event, asker.user)]).await.map_err(|error| NotDone::of(&error))?;
     let first = appended.first().map(|appended| appended.seq.into());
     first.ok_or_else(|| NotDone::No("nothing was entered".to_owned()))
 }

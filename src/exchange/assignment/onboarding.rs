@@ -16,7 +16,7 @@ use crate::{
         assignment::{PaymentTerms, Remittance},
     },
     dropbox::Area,
-    exchange::{Exchange, ExchangeError},
+    exchange::{Exchange, ExchangeError, Orderer},
     register::{Register, synth::Synth},
 };
 
@@ -49,7 +49,12 @@ impl Exchange {
     ///
     /// # Errors
     /// [`AssignmentFault`].
-    pub fn send_test(&self, id: &AssignmentId, file: TestFile) -> Result<Vec<MadeFile>, AssignmentFault> {
+    pub fn send_test(
+        &self,
+        id: &AssignmentId,
+        file: TestFile,
+        orderer: Orderer<'_>,
+    ) -> Result<Vec<MadeFile>, AssignmentFault> {
         let commission = Commission::of(self, id)?;
         let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
         self.require_room(&commission.tenant)?;
@@ -58,6 +63,7 @@ impl Exchange {
             TestFile::Functional => self.functional(&commission)?,
         };
         let made = prepared.iter().map(MadeFile::of).collect();
+        orderer.require()?;
         self.commit(Vec::new(), prepared)?;
         Ok(made)
     }

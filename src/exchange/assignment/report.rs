@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{Amount, AssignmentId, Count, Ground, Kind, Statistics, TenantId, assignment::Product, brussels_date},
     dropbox::Area,
-    exchange::{Exchange, ExchangeError, delivery::Prepared},
+    exchange::{Exchange, ExchangeError, Orderer, delivery::Prepared},
     ledger::RunRow,
 };
 
@@ -119,7 +119,7 @@ impl Exchange {
     ///
     /// # Errors
     /// [`AssignmentFault`].
-    pub fn report(&self, id: &AssignmentId) -> Result<Vec<MadeFile>, AssignmentFault> {
+    pub fn report(&self, id: &AssignmentId, orderer: Orderer<'_>) -> Result<Vec<MadeFile>, AssignmentFault> {
         let commission = Commission::of(self, id)?;
         let Commission { assignment, tenant, .. } = &commission;
         let _turn = self.queue.reserve(&tenant.id).ok_or(AssignmentFault::Stopping)?;
@@ -148,6 +148,7 @@ impl Exchange {
             prepared.push(self.stage(outgoing, |out| out.write_all(form).map(|()| 0))?);
         }
         let made = prepared.iter().map(MadeFile::of).collect();
+        orderer.require()?;
         self.commit(Vec::new(), prepared)?;
         Ok(made)
     }

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     domain::{AssignmentId, Count, assignment::Product},
-    exchange::{Exchange, delivery::Prepared},
+    exchange::{Exchange, Orderer, delivery::Prepared},
     transfer_log::{AssignmentRun, Event, ProtocolUsed, Record},
 };
 
@@ -59,7 +59,7 @@ pub struct RunOutcome {
 }
 
 impl Exchange {
-    /// Runs an assignment: selects, makes every file, and delivers all of them or none. `tell` hears how far it is.
+    /// Runs an assignment: selects, makes every file, and delivers all of them or none.
     ///
     /// A second run in the same period is refused, unless it says why it is run again.
     ///
@@ -69,7 +69,7 @@ impl Exchange {
         &self,
         id: &AssignmentId,
         order: &RunOrder,
-        tell: &(dyn Fn(String) + Sync),
+        orderer: Orderer<'_>,
     ) -> Result<RunOutcome, AssignmentFault> {
         let again = order.again.as_deref().map(str::trim);
         if again.is_some_and(|reason| !AGAIN_CHARACTERS.contains(&reason.chars().count())) {
@@ -79,6 +79,7 @@ impl Exchange {
         let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let commission = Commission::of(self, id)?;
         let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
+        orderer.require()?;
         let plan = Plan::of(self, &commission)?;
         let mut outcome = RunOutcome {
             register_month: commission.register.month().to_string(),
@@ -96,14 +97,15 @@ impl Exchange {
             return Err(AssignmentFault::Repetition { day: last.day, files: last.files });
         }
         let run = format!("{:032x}", rand::random::<u128>());
-        let mut making = Making::begin(self, &commission, &plan, &run, tell)?;
+        let mut making = Making::begin(self, &commission, &plan, &run, orderer.tell)?;
         for product in Product::ALL.into_iter().filter(|product| commission.assignment.produces(*product)) {
             making.make(product)?;
         }
         outcome.made = making.prepared.iter().map(MadeFile::of).collect();
         outcome.unaddressed = making.unaddressed;
-        tell("delivering".to_owned());
+        (orderer.tell)("delivering".to_owned());
         let records = records(&making, again);
+        orderer.require()?;
         self.commit(records, making.prepared)?;
         Ok(outcome)
     }
