@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, BufWriter, Write},
+    io::{self, BufWriter, Read, Seek, Write},
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Instant,
@@ -10,20 +10,22 @@ use std::{
 
 use anyhow::{Context, bail};
 use serde_json::json;
+use sha2::{Digest, Sha256};
 
 use super::{
-    ConfigArgument, load,
+    ConfigArgument, UsageFault, load,
     output::{print_json, say},
 };
 use crate::{
     config::Settings,
+    daemon::read_keyring,
     domain::Municipalities,
     durable::{Clock, Directory},
     register::{
         ReferenceMonth, Register,
         synth::{Synth, SynthSummary},
     },
-    seal::{Keyring, Recipient, StorageSealer},
+    seal::{Recipient, StorageSealer},
 };
 
 #[derive(clap::Subcommand)]
@@ -80,9 +82,45 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     }
 }
 
-fn read(settings: &Settings, path: &Path) -> anyhow::Result<Register> {
-    let keyring = register_keyring(settings)?;
-    let file = File::open(path).with_context(|| format!("cannot open {}", path.display()))?;
+/// A file as it is read, with its digest so far and, where it is read again, what that has to be at the end.
+struct Digesting<'a> {
+    file: &'a File,
+    digest: Sha256,
+    expected: Option<[u8; 32]>,
+}
+
+impl Read for Digesting<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.file.read(buffer)?;
+        self.digest.update(buffer.get(..read).unwrap_or_default());
+        let is_end = read == 0 && !buffer.is_empty();
+        if is_end && self.expected.is_some_and(|expected| expected != *self.digest.clone().finalize()) {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the extract changed while it was checked"));
+        }
+        Ok(read)
+    }
+}
+
+impl<'a> Digesting<'a> {
+    /// From its start to its end; an error then, where its digest is another than is expected.
+    fn of(mut file: &'a File, expected: Option<[u8; 32]>) -> io::Result<Self> {
+        file.rewind()?;
+        Ok(Self { file, digest: Sha256::new(), expected })
+    }
+
+    /// The digest of all of it, with what was not read yet.
+    fn whole(mut self) -> io::Result<[u8; 32]> {
+        io::copy(&mut self, &mut io::sink())?;
+        Ok(self.digest.finalize().into())
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<File> {
+    File::open(path).with_context(|| format!("cannot open {}", path.display()))
+}
+
+fn read(settings: &Settings, path: &Path, file: impl Read + Send) -> anyhow::Result<Register> {
+    let keyring = read_keyring(&settings.register.identity)?;
     let opened = keyring.open(file).with_context(|| format!("cannot open the seal of {}", path.display()))?;
     Register::read(opened, &settings.sources, &settings.municipalities).map_err(|fault| {
         let hint = fault.hint();
@@ -90,21 +128,22 @@ fn read(settings: &Settings, path: &Path) -> anyhow::Result<Register> {
     })
 }
 
-fn register_keyring(settings: &Settings) -> anyhow::Result<Keyring> {
-    let secret = settings.register.identity.read()?;
-    Ok(Keyring::parse(std::str::from_utf8(&secret)?)?)
-}
-
 fn put_in_place(settings: &Settings, file: &Path) -> anyhow::Result<()> {
     let began = Instant::now();
-    let register = read(settings, file)?;
+    let extract = open(file)?;
+    // It is read twice: checked, and copied.
+    if !extract.metadata()?.is_file() {
+        bail!(UsageFault(format!("{} is no regular file: put the extract in one", file.display())));
+    }
+    let mut checked = Digesting::of(&extract, None)?;
+    let register = read(settings, file, &mut checked)?;
+    let digest = checked.whole()?;
     let target = &settings.register.path;
     let Some(directory) = target.parent() else { bail!("{} has no directory", target.display()) };
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-    let mut extract = File::open(file).with_context(|| format!("cannot open {}", file.display()))?;
     // The file that it was made of may be its maker's alone; here the daemon's group has to read it.
-    Directory::create(directory)?.write_for_group(&name, &mut extract)?;
+    Directory::create(directory)?.write_for_group(&name, &mut Digesting::of(&extract, Some(digest))?)?;
     say(&format!(
         "{} rows, {} children, month {}, checked in {} ms; in place as {}",
         register.rows(),
@@ -136,7 +175,7 @@ fn may_read((user, group): (u32, u32), (owner, of_group): (u32, u32)) -> bool {
 
 fn info(settings: &Settings, as_json: bool) -> anyhow::Result<()> {
     let path = &settings.register.path;
-    let register = read(settings, path)?;
+    let register = read(settings, path, open(path)?)?;
     let sealed_bytes = path.metadata()?.len();
     let per_row = register.heap_bytes() / register.rows().max(1);
     if as_json {
@@ -161,7 +200,7 @@ fn synth(arguments: &SynthArguments) -> anyhow::Result<()> {
     let mut recipients = arguments.recipient.clone();
     if let Some(config) = &arguments.config {
         let settings = load(&ConfigArgument { config: config.clone() })?;
-        recipients = register_keyring(&settings)?.recipients();
+        recipients = read_keyring(&settings.register.identity)?.recipients();
     }
     let is_sealed_name = arguments.out.extension().is_some_and(|extension| extension == "age");
     if is_sealed_name && recipients.is_empty() {
@@ -211,7 +250,28 @@ pub(super) fn write_to(synth: &Synth, recipients: &[Recipient], output: impl Wri
 
 #[cfg(test)]
 mod tests {
-    use super::may_read;
+    use super::*;
+
+    #[test]
+    fn only_what_was_checked_is_put_in_place() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("extract");
+        std::fs::write(&path, "checked, and the rest").unwrap();
+        let extract = open(&path).unwrap();
+        let mut checked = Digesting::of(&extract, None).unwrap();
+        checked.read_exact(&mut [0; 7]).unwrap();
+        let digest = checked.whole().unwrap();
+        let place = Directory::create(&root.path().join("place")).unwrap();
+        let mut copied = || place.write_for_group("x", &mut Digesting::of(&extract, Some(digest)).unwrap());
+        copied().unwrap();
+        assert_eq!(place.read("x", 100).unwrap().unwrap(), b"checked, and the rest");
+        // Written to, and cut off, meanwhile.
+        for other in ["checked, and the mess", "checked", ""] {
+            std::fs::write(&path, other).unwrap();
+            assert_eq!(copied().unwrap_err().source.kind(), io::ErrorKind::InvalidData, "{other}");
+            assert_eq!(place.read("x", 100).unwrap().unwrap(), b"checked, and the rest");
+        }
+    }
 
     #[test]
     fn a_file_of_another_user_is_read_by_its_group() {
