@@ -24,21 +24,25 @@ pub(super) struct Reloader {
     pub clock: Clock,
     /// What settings that hold from a start are read from.
     pub at_start: Arc<Settings>,
-    /// A signal may come while a changed file is read: one at a time, so that the files that were read last hold.
-    pub turn: Mutex<()>,
+    /// Whether the last reading was refused. A signal may come while a changed file is read: one at a time, so that the files
+    /// that were read last hold.
+    pub refused: Mutex<bool>,
 }
 
 impl Reloader {
     /// Reads the configuration and puts it in force. A fault in any file leaves everything as it is.
     pub fn reload(&self) {
-        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        self.live.counts().reloaded(self.put_in_force());
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let reload = self.put_in_force();
+        *refused = reload == Reload::Failed;
+        self.live.counts().reloaded(reload);
     }
 
-    /// The same, and not a word where nothing has changed.
+    /// The same, and not a word where nothing has changed; that a fault was taken back is told.
     pub fn reload_if_changed(&self) {
+        let was_refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let same = |new: &Settings| self.live.settings().fingerprint() == new.fingerprint();
-        if !config::load(&self.config).is_ok_and(|new| same(&new)) {
+        if was_refused || !config::load(&self.config).is_ok_and(|new| same(&new)) {
             self.reload();
         }
     }

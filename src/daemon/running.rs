@@ -232,7 +232,7 @@ impl Daemon {
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
             let at_start = live.settings();
-            Arc::new(Reloader { config, live, log, state, sessions, clock, at_start, turn: Mutex::default() })
+            Arc::new(Reloader { config, live, log, state, sessions, clock, at_start, refused: Mutex::default() })
         };
         let _config_watch = watch_config(&config, &live, &reloader);
         // What changed since it was read, before anybody watched.

@@ -114,8 +114,14 @@ fn reloads_are_counted_and_a_fault_is_told() {
     };
     let well = || value(&http::get(address, "/metrics").well(), "groeikluis_config_last_reload_successful").unwrap();
     assert!((reloads("changed"), well()) == (0.0, 1.0));
+    let before = fs::read(daemon.path("tenants/bree.yaml")).unwrap();
     fs::write(daemon.path("tenants/bree.yaml"), "id: bree\n").unwrap();
     wait_until("a refused reload", || (reloads("failed"), well()) == (1.0, 0.0));
+    // The fault is taken back: what is there is what is in force.
+    fs::write(daemon.path("tenants/bree.yaml"), before).unwrap();
+    wait_until("what was there before", || (reloads("unchanged"), well()) == (1.0, 1.0));
+    fs::write(daemon.path("tenants/bree.yaml"), "id: bree\n").unwrap();
+    wait_until("a refused reload", || (reloads("failed"), well()) == (2.0, 0.0));
     daemon.write_tenant(&Tenant::municipality("bree", "72004"));
     wait_until("a reload", || (reloads("changed"), well()) == (1.0, 1.0));
 }
