@@ -86,9 +86,11 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
         if names.is_empty() {
             bail!("there is no configuration in the backup");
         }
-        for name in names {
-            say(&to.join(name).display().to_string());
+        let files: Vec<String> = names.iter().map(|name| to.join(name).display().to_string()).collect();
+        if arguments.json {
+            return Ok(print_json(&json!({ "files": files }))?);
         }
+        files.iter().for_each(|file| say(file));
         return Ok(());
     }
     let settings = load(&arguments.config)?;
