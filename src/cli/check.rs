@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{
     ConfigArgument, ConfigFaults,
-    output::{print_json, say},
+    output::{print_json_first, say},
 };
 use crate::{
     config::{self, Fault, Settings},
@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     if arguments.json {
         let rows: Vec<_> = faults.iter().map(fault_json).collect();
-        print_json(&json!({ "faults": rows, "tenants": tenants }))?;
+        print_json_first(&json!({ "faults": rows, "tenants": tenants }))?;
     }
     match (faults.is_empty(), arguments.json) {
         (true, true) => Ok(()),

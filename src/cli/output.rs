@@ -62,6 +62,14 @@ pub(super) fn print_json(value: &serde_json::Value) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Prints a value as JSON before a verdict or work that comes of it all the same: that nobody reads on is no reason to end.
+pub(super) fn print_json_first(value: &serde_json::Value) -> io::Result<()> {
+    match print_json(value) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// A line on standard output; that nobody reads it any more is no reason to fail.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");

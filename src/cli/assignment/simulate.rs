@@ -7,7 +7,7 @@ use anyhow::Context;
 use super::{
     super::{
         ConfigArgument,
-        output::{Table, print_json, say},
+        output::{Table, print_json_first, say},
     },
     load_with,
 };
@@ -45,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load_with(&arguments.config, &arguments.id)?;
     let simulation = daemon::simulate(&settings, &arguments.id, &arguments.vary)?;
     if arguments.json {
-        print_json(&serde_json::to_value(&simulation)?)?;
+        print_json_first(&serde_json::to_value(&simulation)?)?;
     } else {
         print(&simulation)?;
     }

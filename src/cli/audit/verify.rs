@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{
     super::{
         ConfigArgument, load,
-        output::{print_json, say},
+        output::{print_json, print_json_first, say},
     },
     KeyArgument, LONGEST_KEYS_BYTES, Which, verifiers, year_lines,
 };
@@ -52,7 +52,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let lines = year_lines(&fault);
             if arguments.json {
                 let log = keys.first().map(|key| key.name().to_owned());
-                print_json(&json!({ "valid": false, "log": log, "faults": lines }))?;
+                print_json_first(&json!({ "valid": false, "log": log, "faults": lines }))?;
             }
             bail!(lines.join("\n"))
         }
