@@ -10,7 +10,7 @@ use anyhow::Context;
 use zeroize::Zeroizing;
 
 use super::{
-    ConfigArgument, load,
+    ConfigArgument, UsageFault, load,
     output::{print_json, say},
 };
 use crate::{
@@ -60,7 +60,7 @@ fn read_input() -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let input = io::stdin().lock();
     anyhow::ensure!(
         !input.is_terminal(),
-        "the file is read from standard input: groeikluis deliver TENANT PROTOCOL KIND < FILE"
+        UsageFault("the file is read from standard input: groeikluis deliver TENANT PROTOCOL KIND < FILE".to_owned())
     );
     let beyond = MOST_HANDED_BYTES + 1;
     // Of a file the length is known.

@@ -12,7 +12,10 @@ use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::output::{print_json, say};
+use super::{
+    UsageFault,
+    output::{print_json, say},
+};
 use crate::{seal::Keyring, sftp, transfer_log::NoteKey};
 
 #[derive(clap::Subcommand)]
@@ -73,7 +76,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Password(arguments) => return password(arguments),
     };
     if *post_quantum && !matches!(kind, Kind::Exchange | Kind::Register) {
-        bail!("--post-quantum is for the keys of age: exchange and register");
+        bail!(UsageFault("--post-quantum is for the keys of age: exchange and register".to_owned()));
     }
     let (secret, public) = match kind {
         Kind::Host => {

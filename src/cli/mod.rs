@@ -27,7 +27,7 @@ mod signals;
 mod status;
 mod tenant;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -187,7 +187,7 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 
 /// Faults of a configuration are a list; other errors are told with what caused them, and what to do about a secret.
 fn report(error: &anyhow::Error) {
-    let faults = error.chain().find_map(|cause| match cause.downcast_ref::<DaemonError>() {
+    let faults = error.chain().find_map(|cause| match daemon_error(cause) {
         Some(DaemonError::Configuration(faults)) => Some(listed(faults)),
         _ => cause.downcast_ref::<ConfigFaults>().map(ToString::to_string),
     });
@@ -199,10 +199,16 @@ fn report(error: &anyhow::Error) {
     }
 }
 
+/// What a cause is of the daemon's, also where another error has it in a box.
+fn daemon_error<'a>(cause: &'a (dyn Error + 'static)) -> Option<&'a DaemonError> {
+    let boxed = || cause.downcast_ref::<Box<DaemonError>>().map(AsRef::as_ref);
+    cause.downcast_ref().or_else(boxed)
+}
+
 fn exit_code(error: &anyhow::Error) -> ExitCode {
     let is_config = error.chain().any(|cause| {
         let daemon = matches!(
-            cause.downcast_ref::<DaemonError>(),
+            daemon_error(cause),
             Some(
                 DaemonError::Configuration(_)
                     | DaemonError::Secret(_)
@@ -211,9 +217,9 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
                     | DaemonError::LogKey { .. }
             )
         );
-        daemon || cause.is::<ConfigFaults>()
+        daemon || cause.is::<ConfigFaults>() || cause.is::<SecretError>()
     });
-    let is_usage = error.chain().any(<dyn std::error::Error + 'static>::is::<UsageFault>);
+    let is_usage = error.chain().any(<dyn Error + 'static>::is::<UsageFault>);
     ExitCode::from(match (is_config, is_usage) {
         (true, _) => EXIT_CONFIG,
         (false, true) => EXIT_USAGE,

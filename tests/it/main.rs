@@ -18,6 +18,8 @@ mod bounds;
 #[cfg(test)]
 mod clients;
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
 mod console;
 #[cfg(test)]
 mod crowd;
@@ -47,6 +49,8 @@ mod no_niss;
 mod no_plaintext;
 #[cfg(test)]
 mod older_state;
+#[cfg(test)]
+mod orders;
 #[cfg(test)]
 mod package;
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{
     super::{
-        ConfigArgument, load,
+        ConfigArgument, UsageFault, load,
         output::{Table, print_json, say},
     },
     time,
@@ -70,8 +70,9 @@ struct Row {
 
 pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
     let motive = arguments.motive.trim();
-    ensure!(MOTIVE_CHARACTERS.contains(&motive.chars().count()), "the motive is not 8 to 1000 characters");
-    ensure!(arguments.from <= arguments.to, "--from is after --to");
+    let fits = MOTIVE_CHARACTERS.contains(&motive.chars().count());
+    ensure!(fits, UsageFault("the motive is not 8 to 1000 characters".to_owned()));
+    ensure!(arguments.from <= arguments.to, UsageFault("--from is after --to".to_owned()));
     let settings = load(&arguments.config)?;
     // Disclosures of the last second are still in the log's journal.
     daemon::publish(&settings)?;

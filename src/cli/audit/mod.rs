@@ -20,9 +20,10 @@ use anyhow::{Context, bail};
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::{load, output::Table};
+use super::{UsageFault, load, output::Table};
 use crate::{
     config::SecretFile,
+    daemon::DaemonError,
     domain::{ProtocolId, TenantId},
     transfer_log::{self, NoteKey, Outcome, StoredEntry, VerifierKey, VerifyFault, YearFault},
 };
@@ -131,7 +132,7 @@ impl KeyArgument {
     }
 
     fn keys(&self) -> anyhow::Result<Vec<VerifierKey>> {
-        let Some(key) = &self.key else { bail!("give --key VKEY") };
+        let Some(key) = &self.key else { bail!(UsageFault("give --key VKEY".to_owned())) };
         let mut text = key.clone();
         if Path::new(key).is_file() {
             text.clear();
@@ -172,8 +173,10 @@ fn verifiers(which: &Which, key: &KeyArgument) -> anyhow::Result<Vec<VerifierKey
             let secrets = std::iter::once(&settings.log.key).chain(&settings.log.co_sign);
             let read = |secret: &SecretFile| {
                 let bytes = secret.read()?;
-                let key = NoteKey::parse(std::str::from_utf8(&bytes)?.trim()).context("the log's key")?;
-                anyhow::Ok(key.verifier().clone())
+                let key = NoteKey::parse(std::str::from_utf8(&bytes).unwrap_or_default().trim());
+                let origin = settings.log.origin.clone();
+                let fault = |source| DaemonError::LogKey { secret: secret.to_string(), origin, source };
+                anyhow::Ok(key.map_err(fault)?.verifier().clone())
             };
             secrets.map(read).collect()
         }

@@ -14,7 +14,7 @@ use anyhow::{Context, bail, ensure};
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    super::{ConfigArgument, load, output::say},
+    super::{ConfigArgument, UsageFault, load, output::say},
     KeyArgument, Which,
     gather::{Gathered, Scope},
     names::{Merger, Names},
@@ -67,7 +67,7 @@ enum Format {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let (Some(from), Some(until)) = (arguments.from, arguments.until) {
-        ensure!(from <= until, "--from is after --until");
+        ensure!(from <= until, UsageFault("--from is after --until".to_owned()));
     }
     if let Some(out) = arguments.out.as_ref().filter(|out| !arguments.force && out.exists()) {
         // Before the work; whether it is still so is seen when it is written.

@@ -17,7 +17,7 @@ use super::{
     overview::Watcher,
 };
 use crate::{
-    cli::{ConfigArgument, signals},
+    cli::{ConfigArgument, UsageFault, signals},
     config::Settings,
     durable::Clock,
 };
@@ -34,7 +34,7 @@ const PAGE: usize = 10;
 /// Shows the screen until it is left.
 pub(super) fn run(config: &ConfigArgument, settings: Settings, all: bool) -> anyhow::Result<()> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
-        bail!("--watch needs a terminal; without one, leave it out or use --json");
+        bail!(UsageFault("--watch needs a terminal; without one, leave it out or use --json".to_owned()));
     }
     // Its default would leave the terminal as it is.
     let ended = signals::watch(&[SignalKind::terminate(), SignalKind::hangup(), SignalKind::interrupt()], || ())?;

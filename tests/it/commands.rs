@@ -1,0 +1,104 @@
+//! How commands end: by what was wrong, whoever reads what they say.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::PermissionsExt,
+    process::{Command, Stdio},
+};
+
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, run as run_program};
+
+const USAGE: Option<i32> = Some(64);
+const CONFIGURATION: Option<i32> = Some(78);
+
+fn laid_out() -> TestDaemon {
+    let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017"));
+    TestDaemon::over(Plan::new().tenant(bree).lay_out())
+}
+
+/// The program, with its output to nobody: whoever read it hung up.
+fn unheard(arguments: &[&str]) -> Option<i32> {
+    let (reader, writer) = io::pipe().unwrap();
+    drop(reader);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+    command.args(arguments).stdin(Stdio::null()).stdout(writer).stderr(Stdio::null());
+    command.status().unwrap().code()
+}
+
+#[test]
+fn a_wrong_command_is_told_from_a_configuration_at_fault() {
+    let mut daemon = laid_out();
+    daemon.start();
+    daemon.terminate();
+    let out = daemon.path("new-key");
+    let (out, log) = (out.to_str().unwrap(), daemon.path("state/log"));
+    let run = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+        run_program(command.args(arguments), b"")
+    };
+    let with_log = |arguments: &[&str]| run(&[arguments, &["--log", log.to_str().unwrap()]].concat());
+    let period = ["--from", "2026-11-02", "--until", "2026-11-01"];
+    let disclose = ["audit", "disclose", "--motive", "vraag van de toezichthouder"];
+    for wrong in [
+        run(&["keys", "new", "host", "--post-quantum", "--out", out]),
+        with_log(&["audit", "verify"]),
+        with_log(&[&["audit", "report", "--key", "x"], &period[..]].concat()),
+        daemon.groeikluis(&[&disclose[..], &["--from", "2026-11-02", "--to", "2026-11-01"]].concat()),
+        daemon.groeikluis(&["status", "--watch"]),
+        daemon.groeikluis(&["register", "load", "/dev/null"]),
+    ] {
+        assert_eq!(wrong.code, USAGE, "{wrong:?}");
+    }
+    assert!(!daemon.path("new-key").exists());
+    let extract = daemon.path("register/register.csv.age");
+    let recipient = fs::read_to_string(daemon.path("keys/bree.pub")).unwrap();
+    let backup = ["backup", "--to", out, "--recipient", recipient.trim()];
+    let load = ["register", "load", extract.to_str().unwrap()];
+    // Others may read them; and they are no keys.
+    for (mode, text) in [(0o644, None), (0o600, Some("no key\n"))] {
+        for key in ["register.agekey", "log.key"] {
+            let key = daemon.path(format!("keys/{key}"));
+            fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
+            text.map(|text| fs::write(&key, text).unwrap());
+        }
+        let commands: [&[&str]; 4] = [&load, &["register", "info"], &["audit", "verify"], &backup];
+        for ran in commands.map(|arguments| daemon.groeikluis(arguments)) {
+            assert_eq!(ran.code, CONFIGURATION, "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn an_extract_is_put_in_place_as_it_was_checked_or_not_at_all() {
+    let daemon = laid_out();
+    let (extract, place) = (daemon.path("extract.age"), daemon.path("register/register.csv.age"));
+    fs::rename(&place, &extract).unwrap();
+    let bytes = fs::read(&extract).unwrap();
+    // What comes by a pipe can be read once.
+    let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+    command.args(["register", "load", "/dev/stdin", "--config"]).arg(daemon.config());
+    let piped = run_program(&mut command, &bytes);
+    assert!(piped.code == USAGE && piped.stderr.contains("no regular file"), "{piped:?}");
+    assert!(!place.exists() && piped.stdout.is_empty(), "{piped:?}");
+    // A file is one, whatever it is called.
+    command.stdin(File::open(&extract).unwrap());
+    assert!(command.output().unwrap().status.success());
+    assert_eq!(fs::read(&place).unwrap(), bytes);
+}
+
+#[test]
+fn a_verdict_stands_when_nobody_reads_on() {
+    let mut daemon = laid_out();
+    daemon.start();
+    daemon.terminate();
+    let config = daemon.config();
+    let config = config.to_str().unwrap();
+    assert_eq!(unheard(&["check", "--json", "--config", config]), Some(0));
+    assert_eq!(unheard(&["audit", "verify", "--json", "--config", config]), Some(0));
+    let tile = daemon.path("state/log/checkpoint");
+    fs::write(&tile, "groeikluis.example/log\n0\n").unwrap();
+    assert_eq!(unheard(&["audit", "verify", "--json", "--config", config]), Some(1));
+    fs::write(daemon.path("tenants/bree.yaml"), "id: bree\n").unwrap();
+    assert_eq!(unheard(&["check", "--json", "--config", config]), CONFIGURATION);
+}
