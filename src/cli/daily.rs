@@ -39,7 +39,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let doubtful = daemon::retention_doubtful_since(&settings.state_dir, Clock::system().now());
     if doubtful.is_none() {
         // The night's own run has done it most often; then there is nothing to remove.
-        let report = daemon::apply_retention(&settings, false, |text| eprintln!("groeikluis: {text}"))?;
+        let report = daemon::apply_retention(&settings, false, |text| eprintln!("groeikluis: {text}"))?.whole()?;
         let (files, uploads) = (report.removed.deliveries.len(), report.removed.uploads.len());
         say(&format!("{files} files of outboxes and {uploads} uploads removed"));
     }

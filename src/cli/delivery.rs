@@ -4,7 +4,11 @@ use super::{
     ConfigArgument, load,
     output::{print_json, say},
 };
-use crate::{daemon, domain::TenantId};
+use crate::{
+    daemon::{self, Fulfilled},
+    domain::TenantId,
+    exchange::WithdrawnFile,
+};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -31,9 +35,15 @@ pub(super) struct Withdraw {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Withdraw(arguments) = command;
     let settings = load(&arguments.config)?;
-    let withdrawn = daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason)?;
+    let Fulfilled { done, fault } =
+        daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason)?;
+    let told = tell(&done, arguments);
+    fault.map_or(told, |fault| Err(fault.into()))
+}
+
+fn tell(withdrawn: &WithdrawnFile, arguments: &Withdraw) -> anyhow::Result<()> {
     if arguments.json {
-        return Ok(print_json(&serde_json::to_value(&withdrawn)?)?);
+        return Ok(print_json(&serde_json::to_value(withdrawn)?)?);
     }
     say(&format!("withdrawn: {} (entry {} of the log)", arguments.file, withdrawn.seq));
     if withdrawn.fetched {

@@ -5,7 +5,7 @@ use super::{
     output::{Table, print_json, say},
 };
 use crate::{
-    daemon::{self, RetentionReport},
+    daemon::{self, Fulfilled, RetentionReport},
     exchange::{ExpiredFile, RemovedUpload, RetentionOutcome},
 };
 
@@ -23,7 +23,13 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
-    let report = daemon::apply_retention(&settings, arguments.dry_run, |text| eprintln!("groeikluis: {text}"))?;
+    let Fulfilled { done, fault } =
+        daemon::apply_retention(&settings, arguments.dry_run, |text| eprintln!("groeikluis: {text}"))?;
+    let told = tell(done, arguments);
+    fault.map_or(told, |fault| Err(fault.into()))
+}
+
+fn tell(report: RetentionReport, arguments: &Arguments) -> anyhow::Result<()> {
     if arguments.json {
         return Ok(print_json(&serde_json::to_value(&report)?)?);
     }

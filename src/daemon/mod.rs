@@ -44,7 +44,9 @@ pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use memory::warn_of_little_memory;
-pub use orders::{apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw};
+pub use orders::{
+    Fulfilled, apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw,
+};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions};
@@ -202,6 +204,9 @@ pub enum DaemonError {
     /// A running daemon that did not do what it was asked.
     #[error("the running daemon did not do it: {0}")]
     NotNoted(String),
+    /// A running daemon that did not do all of what it was asked.
+    #[error("it was done in part: {0}")]
+    InPart(String),
     /// The configuration that the last start or reload kept.
     #[error("the configuration in force cannot be compared with")]
     LastConfiguration(#[source] KeptFault),

@@ -10,7 +10,7 @@ use crate::{
     config::Settings,
     domain::{AssignmentId, TenantId},
     exchange::{
-        Exchange, HandedOver, InPart, MergerOutcome, Orderer, WithdrawnFile,
+        Exchange, HandedOver, InPart, MergerFault, MergerOutcome, Orderer, WithdrawalFault, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
     transfer_log::LogError,
@@ -52,9 +52,30 @@ pub(super) struct HandedFile {
     pub again: bool,
 }
 
-/// Why there is nothing to tell of what was to be done.
+/// What came of an order.
+#[derive(Debug)]
+pub struct Fulfilled<T> {
+    /// What was done.
+    pub done: T,
+    /// Why that is not all: [`DaemonError::InPart`].
+    pub fault: Option<DaemonError>,
+}
+
+impl<T> Fulfilled<T> {
+    /// What was done, when that is all.
+    ///
+    /// # Errors
+    /// Why it is not all.
+    pub fn whole(self) -> Result<T, DaemonError> {
+        self.fault.map_or(Ok(self.done), Err)
+    }
+}
+
+/// Why not all of what was to be done was done.
 #[derive(Debug)]
 pub(super) enum NotDone {
+    /// This was done, and the rest was not, for this reason.
+    Part(Value, String),
     /// Nothing was done, for this reason.
     No(String),
     /// Nobody knows before the next start, for this reason.
@@ -67,6 +88,15 @@ impl NotDone {
         let is_fatal = |cause: &(dyn Error + 'static)| cause.downcast_ref::<LogError>().is_some_and(LogError::is_fatal);
         if causes(fault).any(is_fatal) { Self::Unknown(whole(fault)) } else { Self::No(whole(fault)) }
     }
+
+    /// The same of a fault that came after this was done; `rest` says what becomes of the rest.
+    fn after(done: &impl Serialize, fault: &(dyn Error + 'static), rest: &str) -> Self {
+        match (Self::of(fault), serde_json::to_value(done)) {
+            (Self::No(why), Ok(done)) => Self::Part(done, format!("{why}; {rest}")),
+            (Self::No(why), Err(_)) => Self::Unknown(why),
+            (unknown, _) => unknown,
+        }
+    }
 }
 
 /// Simulates an assignment, and the same with other criteria (`born.from=2014-01-01,2016-01-01`).
@@ -74,7 +104,7 @@ impl NotDone {
 /// # Errors
 /// [`DaemonError`].
 pub fn simulate(settings: &Settings, id: &AssignmentId, vary: &[String]) -> Result<Simulation, DaemonError> {
-    control::order(settings, Order::Simulate { assignment: id.to_string(), vary: vary.to_vec() }, |_| ())
+    control::order(settings, Order::Simulate { assignment: id.to_string(), vary: vary.to_vec() }, |_| ())?.whole()
 }
 
 /// Runs an assignment, or says what a run would make; `progress` is told how far it is.
@@ -87,7 +117,7 @@ pub fn run(
     order: RunOrder,
     progress: impl FnMut(&str),
 ) -> Result<RunOutcome, DaemonError> {
-    control::order(settings, Order::Run { assignment: id.to_string(), order }, progress)
+    control::order(settings, Order::Run { assignment: id.to_string(), order }, progress)?.whole()
 }
 
 /// Puts an onboarding test file in the test outbox of the assignment's tenant.
@@ -95,7 +125,7 @@ pub fn run(
 /// # Errors
 /// [`DaemonError`].
 pub fn send_test(settings: &Settings, id: &AssignmentId, file: TestFile) -> Result<Vec<MadeFile>, DaemonError> {
-    control::order(settings, Order::Test { assignment: id.to_string(), file }, |_| ())
+    control::order(settings, Order::Test { assignment: id.to_string(), file }, |_| ())?.whole()
 }
 
 /// Delivers the overview report of an assignment's last run, as it stands now.
@@ -103,7 +133,7 @@ pub fn send_test(settings: &Settings, id: &AssignmentId, file: TestFile) -> Resu
 /// # Errors
 /// [`DaemonError`].
 pub fn report(settings: &Settings, id: &AssignmentId) -> Result<Vec<MadeFile>, DaemonError> {
-    control::order(settings, Order::Report { assignment: id.to_string() }, |_| ())
+    control::order(settings, Order::Report { assignment: id.to_string() }, |_| ())?.whole()
 }
 
 /// Removes what was kept long enough, or says what would be removed; `progress` is told how far it is.
@@ -114,7 +144,7 @@ pub fn apply_retention(
     settings: &Settings,
     dry_run: bool,
     progress: impl FnMut(&str),
-) -> Result<RetentionReport, DaemonError> {
+) -> Result<Fulfilled<RetentionReport>, DaemonError> {
     control::order(settings, Order::Retention { dry_run }, progress)
 }
 
@@ -127,7 +157,7 @@ pub fn withdraw(
     tenant: &TenantId,
     file: &str,
     motive: &str,
-) -> Result<WithdrawnFile, DaemonError> {
+) -> Result<Fulfilled<WithdrawnFile>, DaemonError> {
     let (file, motive) = (file.to_owned(), motive.to_owned());
     control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, |_| ())
 }
@@ -137,7 +167,7 @@ pub fn withdraw(
 /// # Errors
 /// [`DaemonError`].
 pub fn retry_set_aside(settings: &Settings, tenant: &TenantId) -> Result<Vec<String>, DaemonError> {
-    control::order(settings, Order::Retry { tenant: tenant.to_string() }, |_| ())
+    control::order(settings, Order::Retry { tenant: tenant.to_string() }, |_| ())?.whole()
 }
 
 /// Gives a tenant the drop-boxes of others, which left the configuration since they were merged, or says what would be
@@ -150,10 +180,15 @@ pub fn merge_tenants(
     former: &[TenantId],
     into: &TenantId,
     dry_run: bool,
-) -> Result<MergerOutcome, DaemonError> {
+) -> Result<Fulfilled<MergerOutcome>, DaemonError> {
     let former = former.iter().map(ToString::to_string).collect();
     control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, |_| ())
 }
+
+/// What becomes of the rest of what was done in part.
+const RETENTION_GOES_ON: &str = "the rest is tried again every night, and when you ask again";
+const WITHDRAWAL_GOES_ON: &str = "ask again when the disk is right, or the next night removes the file";
+const MERGER_GOES_ON: &str = "the next start of the daemon moves the rest";
 
 /// Carries an order out, if it is still wanted when its turn comes. Answers what came of it as JSON.
 pub(super) fn perform(
@@ -169,12 +204,25 @@ pub(super) fn perform(
         Order::Run { assignment, order } => answer(exchange.run_assignment(&id(assignment)?, order, orderer)),
         Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file, orderer)),
         Order::Report { assignment } => answer(exchange.report(&id(assignment)?, orderer)),
-        Order::Retention { dry_run } => answer(retention.run(*dry_run, orderer).map_err(|InPart { fault, .. }| fault)),
-        Order::Withdraw { tenant: of, file, motive } => answer(exchange.withdraw(&tenant(of)?, file, motive, orderer)),
+        Order::Retention { dry_run } => match retention.run(*dry_run, orderer) {
+            Err(InPart { done, fault }) if !done.is_nothing() => Err(NotDone::after(&done, &fault, RETENTION_GOES_ON)),
+            outcome => answer(outcome.map_err(|InPart { fault, .. }| fault)),
+        },
+        Order::Withdraw { tenant: of, file, motive } => match exchange.withdraw(&tenant(of)?, file, motive, orderer) {
+            Err(ref fault @ WithdrawalFault::Left { ref done, .. }) => {
+                Err(NotDone::after(done, fault, WITHDRAWAL_GOES_ON))
+            }
+            outcome => answer(outcome),
+        },
         Order::Retry { tenant: of } => answer(exchange.retry_set_aside(&tenant(of)?)),
         Order::Merge { former, into, dry_run } => {
             let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
-            answer(exchange.merge_tenants(&former, &tenant(into)?, *dry_run, orderer))
+            match exchange.merge_tenants(&former, &tenant(into)?, *dry_run, orderer) {
+                Err(ref fault @ MergerFault::Left { ref done, .. }) => {
+                    Err(NotDone::after(done, fault, MERGER_GOES_ON))
+                }
+                outcome => answer(outcome),
+            }
         }
     }
 }

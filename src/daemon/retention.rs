@@ -57,6 +57,13 @@ pub struct RetentionReport {
     pub old_logs: Vec<String>,
 }
 
+impl RetentionReport {
+    /// Whether nothing was done.
+    pub(super) fn is_nothing(&self) -> bool {
+        self.removed.is_nothing() && self.put_by.is_empty()
+    }
+}
+
 /// Why a run was not finished; the next one goes on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum RetentionError {

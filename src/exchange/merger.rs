@@ -49,7 +49,7 @@ pub struct CarriedTenant {
     pub receipts: u64,
 }
 
-/// Why nothing was carried over.
+/// Why nothing was carried over, or not everything.
 #[derive(Debug, thiserror::Error)]
 pub enum MergerFault {
     /// Nothing to carry.
@@ -91,9 +91,18 @@ pub enum MergerFault {
         /// One of them.
         first: String,
     },
-    /// This side is at fault. Where the log has it already, the next start moves what is left.
+    /// This side is at fault; nothing was done.
     #[error("the drop-boxes could not be carried over")]
     Failed(#[source] ExchangeError),
+    /// The log has it, and this side is at fault since. The next start moves what is left.
+    #[error("the log has the merger, and not everything was carried over")]
+    Left {
+        /// What is the new tenant's by the log.
+        done: MergerOutcome,
+        /// Why not everything was moved.
+        #[source]
+        source: ExchangeError,
+    },
 }
 
 impl Exchange {
@@ -118,12 +127,19 @@ impl Exchange {
         let had = self.belongings(&former, into)?;
         let carried: Result<Vec<_>, _> = had.iter().map(|(tenant, had)| self.carried(tenant, had)).collect();
         let carried = carried.map_err(MergerFault::Failed)?;
+        let outcome = MergerOutcome { dry_run, into: into.to_string(), carried };
         if !dry_run {
             let former: Vec<TenantId> = had.into_keys().collect();
             orderer.require().map_err(MergerFault::Failed)?;
-            self.carry(&former, into, &carried)?;
+            let mut is_entered = false;
+            if let Err(source) = self.carry(&former, into, &outcome.carried, &mut is_entered) {
+                return Err(match is_entered {
+                    true => MergerFault::Left { done: outcome, source },
+                    false => MergerFault::Failed(source),
+                });
+            }
         }
-        Ok(MergerOutcome { dry_run, into: into.to_string(), carried })
+        Ok(outcome)
     }
 
     /// Whether the configuration in force is that of after the merger.
@@ -204,7 +220,14 @@ impl Exchange {
         })
     }
 
-    fn carry(&self, former: &[TenantId], into: &TenantId, carried: &[CarriedTenant]) -> Result<(), MergerFault> {
+    /// Enters it in the log, and says so, before anything is moved.
+    fn carry(
+        &self,
+        former: &[TenantId],
+        into: &TenantId,
+        carried: &[CarriedTenant],
+        is_entered: &mut bool,
+    ) -> Result<(), ExchangeError> {
         let correlation = format!("{:032x}", rand::random::<u128>());
         let records = former.iter().zip(carried).map(|(former, carried)| {
             let event = Event::TenantMerged(TenantMerged {
@@ -223,9 +246,12 @@ impl Exchange {
             Record::success(event, context)
         });
         let records = records.collect();
-        let account = || self.parts.log.append(records).map(|_| ()).map_err(DropBoxError::Log);
-        let moved = self.parts.boxes.merge(former, into, account);
-        let waiting = moved.map_err(|error| MergerFault::Failed(ExchangeError::DropBox(error)))?;
+        let account = || {
+            self.parts.log.append(records).map_err(DropBoxError::Log)?;
+            *is_entered = true;
+            Ok(())
+        };
+        let waiting = self.parts.boxes.merge(former, into, account).map_err(ExchangeError::DropBox)?;
         for tenant in former {
             self.queue.hand_over(tenant, into);
         }

@@ -88,7 +88,7 @@ pub struct WithdrawnFile {
     pub fetched: bool,
 }
 
-/// Why a delivery was not withdrawn.
+/// Why a delivery was not withdrawn, or not all of it.
 #[derive(Debug, thiserror::Error)]
 pub enum WithdrawalFault {
     /// The log has no such delivery.
@@ -105,9 +105,18 @@ pub enum WithdrawalFault {
     /// The motive is too short or too long.
     #[error("the reason is not {} to {} characters", MOTIVE_CHARACTERS.start(), MOTIVE_CHARACTERS.end())]
     Motive,
-    /// This side is at fault.
+    /// This side is at fault; the log has nothing of it.
     #[error("the delivery could not be withdrawn")]
     Failed(#[source] ExchangeError),
+    /// The log has it, and the disk failed since. A second time, or the next run of retention, removes the file.
+    #[error("the log has the withdrawal, and the file is still there")]
+    Left {
+        /// What was entered.
+        done: WithdrawnFile,
+        /// Why the file was not removed.
+        #[source]
+        source: ExchangeError,
+    },
 }
 
 /// The reference in the names of certificates.
@@ -276,9 +285,11 @@ impl Exchange {
         });
         let record = Record::success(event, Context { actor: Actor::Operator, ..context(&row) });
         let appended = self.parts.log.append(vec![record]).map_err(|error| failed(ExchangeError::Log(error)))?;
-        let removed = self.parts.boxes.remove_file(tenant, area_of(&row), &row.file);
-        removed.map_err(|error| failed(ExchangeError::DropBox(error)))?;
-        Ok(WithdrawnFile { seq: appended.first().map(|appended| appended.seq).unwrap_or_default(), fetched })
+        let done = WithdrawnFile { seq: appended.first().map(|appended| appended.seq).unwrap_or_default(), fetched };
+        match self.parts.boxes.remove_file(tenant, area_of(&row), &row.file) {
+            Ok(()) => Ok(done),
+            Err(error) => Err(WithdrawalFault::Left { done, source: ExchangeError::DropBox(error) }),
+        }
     }
 
     /// Removes a file that the log says is gone and that is still there. Gives the place of that entry where it was

@@ -236,7 +236,15 @@ fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
     let said = withdraw(&file, reason).well().stdout;
     assert!(said.contains("it was fetched before"), "{said}");
     assert!(withdraw(&file, reason).stderr.contains("gone already"));
-    // As a fault of the disk leaves it: a second time removes the file.
+    // Where the disk fails when the log has it, that is told; a second time removes the file.
+    let other = daemon.wait_for_file("bree", "/outbox", "lijst.csv", Kind::Verslag).manifest.file;
+    let path = daemon.path(format!("state/boxes/bree/outbox/{other}"));
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    let part = withdraw(&other, reason);
+    assert!(part.code == Some(1) && part.stdout.contains("withdrawn: "), "{part:?}");
+    assert!(part.stderr.contains("it was done in part: the log has the withdrawal"), "{part:?}");
+    fs::remove_dir(&path).unwrap();
     let left = daemon.path(format!("state/boxes/bree/outbox/{file}"));
     fs::write(&left, "what the log says is gone").unwrap();
     assert!(withdraw(&file, reason).well().stdout.contains("it was fetched before"));
@@ -266,8 +274,13 @@ fn a_fault_with_one_tenant_keeps_nothing_of_another() {
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
     daemon.start();
-    let failed = daemon.groeikluis(&["retention"]);
+    let failed = daemon.groeikluis(&["retention", "--json"]);
     assert!(failed.code == Some(1) && failed.stderr.contains(file), "{failed:?}");
+    // What went is told with what did not.
+    assert!(failed.stderr.contains("it was done in part") && failed.stderr.contains("every night"), "{failed:?}");
+    let done: Value = serde_json::from_str(&failed.stdout).unwrap();
+    assert_eq!((count(&done["removed"]["deliveries"]), count(&done["removed"]["uploads"])), (9, 6), "{done}");
+    assert!(done["removed"]["certificates"]["lokeren"].is_string(), "{done}");
     let (uploads, files) = on_disk(&daemon, "lokeren");
     assert_eq!((uploads, files.len()), (0, 2 * LISTS + 2));
     // Nor anything else of the same tenant, which is told nothing of it yet.

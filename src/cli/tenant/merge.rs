@@ -11,7 +11,7 @@ use super::super::{
 };
 use crate::{
     config::{self, Draft, DraftFault, Merger, Settings},
-    daemon,
+    daemon::{self, Fulfilled},
     domain::{NisCode, TenantId},
     durable::{Clock, Directory},
     exchange::MergerOutcome,
@@ -124,12 +124,18 @@ fn next_steps(arguments: &Arguments, draft: &Draft, written: &Path) -> String {
 /// The configuration is that of after the merger: the running daemon gives the new tenant what the others had.
 fn carry_over(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = config::load(&arguments.config.config).map_err(ConfigFaults)?;
-    let outcome = daemon::merge_tenants(&settings, &arguments.former, &arguments.into, arguments.dry_run)?;
-    if arguments.json {
-        return Ok(print_json(&serde_json::to_value(&outcome)?)?);
+    let Fulfilled { done, fault } =
+        daemon::merge_tenants(&settings, &arguments.former, &arguments.into, arguments.dry_run)?;
+    let printed = if arguments.json {
+        print_json(&serde_json::to_value(&done)?)
+    } else {
+        say(&told(&done, &settings));
+        Ok(())
+    };
+    match fault {
+        Some(fault) => Err(fault.into()),
+        None => Ok(printed?),
     }
-    say(&told(&outcome, &settings));
-    Ok(())
 }
 
 fn told(outcome: &MergerOutcome, settings: &Settings) -> String {

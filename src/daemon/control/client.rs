@@ -16,7 +16,7 @@ use crate::{
     daemon::{
         DaemonError,
         opening::{disclosures, lock, log_secrets, open_log},
-        orders::{HandedFile, Order},
+        orders::{Fulfilled, HandedFile, Order},
     },
     domain::{Kind, ProtocolId, TenantId},
     durable::Clock,
@@ -46,7 +46,7 @@ enum NoAnswer {
 pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Result<u64, DaemonError> {
     let request = Request::Note { tenant: tenant.map(ToString::to_string), event: Box::new(event) };
     match ask(settings, &request, &[], |_| ())? {
-        Some(seq) => Ok(seq),
+        Some(answer) => answer.whole(),
         None => match request {
             Request::Note { event, .. } => note_alone(settings, log_secrets(settings)?, tenant, *event),
             Request::Publish | Request::Order(_) | Request::Deliver { .. } => Err(DaemonError::LogFailed),
@@ -68,7 +68,7 @@ pub fn publish(settings: &Settings) -> Result<(), DaemonError> {
     ask::<u64>(settings, &Request::Publish, &[], |_| ()).map(|_| ())
 }
 
-/// Has the running daemon do something for an assignment; `progress` is told how far it is.
+/// Has the running daemon carry an order out; `progress` is told how far it is.
 ///
 /// # Errors
 /// [`DaemonError::NoDaemon`] when none runs, [`DaemonError::NotNoted`] with the reason when it was not done.
@@ -76,7 +76,7 @@ pub(in crate::daemon) fn order<T: DeserializeOwned>(
     settings: &Settings,
     order: Order,
     progress: impl FnMut(&str),
-) -> Result<T, DaemonError> {
+) -> Result<Fulfilled<T>, DaemonError> {
     ask(settings, &Request::Order(order), &[], progress)?
         .ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
 }
@@ -103,8 +103,8 @@ pub fn deliver(
         bytes: file.len() as u64,
         again,
     };
-    ask(settings, &Request::Deliver(handed), file, |_| ())?
-        .ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))
+    let answer = ask(settings, &Request::Deliver(handed), file, |_| ())?;
+    answer.ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))?.whole()
 }
 
 /// What the running daemon answers; none when no daemon runs.
@@ -113,7 +113,7 @@ fn ask<T: DeserializeOwned>(
     request: &Request,
     file: &[u8],
     progress: impl FnMut(&str),
-) -> Result<Option<T>, DaemonError> {
+) -> Result<Option<Fulfilled<T>>, DaemonError> {
     let path = settings.state_dir.join(SOCKET);
     let stream = match UnixStream::connect(&path) {
         Ok(stream) => stream,
@@ -121,7 +121,10 @@ fn ask<T: DeserializeOwned>(
         Err(source) => return Err(DaemonError::Control { path, source }),
     };
     let answered = exchange_lines(&stream, request, file, progress)
-        .and_then(|done| serde_json::from_value(done).map_err(|error| NoAnswer::Unknown(error.into())));
+        .and_then(|(done, left)| match serde_json::from_value(done) {
+            Ok(done) => Ok(Fulfilled { done, fault: left.map(DaemonError::InPart) }),
+            Err(error) => Err(NoAnswer::Unknown(error.into())),
+        });
     answered.map(Some).map_err(|why| match why {
         NoAnswer::Refused(why) => DaemonError::NotNoted(why),
         NoAnswer::NotBegun(source) => DaemonError::Control { path, source },
@@ -142,13 +145,13 @@ fn hint(request: &Request) -> String {
     }
 }
 
-/// What came of it.
+/// What came of it, and why that is not all, where it is not.
 fn exchange_lines(
     mut stream: &UnixStream,
     request: &Request,
     file: &[u8],
     mut progress: impl FnMut(&str),
-) -> Result<Value, NoAnswer> {
+) -> Result<(Value, Option<String>), NoAnswer> {
     let (is_order, is_deliver) = (matches!(request, Request::Order(_)), matches!(request, Request::Deliver(_)));
     // An order may take minutes; should the daemon go, the stream ends.
     let patience = (!is_order && !is_deliver).then_some(PATIENCE);
@@ -171,7 +174,8 @@ fn exchange_lines(
                 stream.write_all(if is_order { BEGIN } else { file }).map_err(NoAnswer::Unknown)?;
             }
             Reply::Progress(text) => progress(&text),
-            Reply::Done(done) => return Ok(done),
+            Reply::Done(done) => return Ok((done, None)),
+            Reply::Part { done, why } => return Ok((done, Some(why))),
             Reply::Refused(why) => return Err(NoAnswer::Refused(why)),
             Reply::Unknown(why) => return Err(NoAnswer::Unknown(io::Error::other(why))),
         }

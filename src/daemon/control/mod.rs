@@ -62,6 +62,8 @@ enum Reply {
     Progress(String),
     /// The entry's place, the size of the log that is published, or what came of an order.
     Done(Value),
+    /// What came of an order that was done in part, and why the rest was not.
+    Part { done: Value, why: String },
     /// Why nothing was done.
     Refused(String),
     /// Why nobody knows whether it was done.

@@ -135,6 +135,7 @@ async fn answer(mut stream: UnixStream, log: &TransferLog, workers: Workers) -> 
     };
     let reply = match outcome {
         Ok(done) => Reply::Done(done),
+        Err(NotDone::Part(done, why)) => Reply::Part { done, why },
         Err(NotDone::No(why)) => Reply::Refused(why),
         Err(NotDone::Unknown(why)) => Reply::Unknown(why),
     };
