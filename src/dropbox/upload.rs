@@ -262,8 +262,12 @@ impl Writing {
             let storage = |error| unavailable(DropBoxError::Storage(error));
             let (directory, target) = (self.inbox.directory(), self.record.content_file());
             let (beside, file) = new_file(directory, &target).map_err(storage)?;
-            memory.place_in(&file).map_err(|source| self.fault("write", source))?;
-            directory.rename(&beside, directory, &target).map_err(storage)?;
+            let placed = memory.place_in(&file).map_err(|source| self.fault("write", source));
+            if let Err(fault) = placed.and_then(|()| directory.rename(&beside, directory, &target).map_err(storage)) {
+                // Where the disk is full this makes room; a start removes it otherwise.
+                let _ = directory.remove_if_there(&beside);
+                return Err(fault);
+            }
             let length = memory.length();
             self.content = Content::Disk(DiskContent::new(file, length));
         }
@@ -355,8 +359,8 @@ impl Writing {
         Ok(())
     }
 
-    /// The upload is refused, or never was stored: nothing of it stays. What was kept before goes once the log has that; where it cannot
-    /// be told, nobody goes on with it before the next start, which asks what the log has.
+    /// The upload is refused, or never was stored: nothing of it stays. What was kept before goes once the log has that;
+    /// where it cannot be told, nobody goes on with it before the next start, which asks what the log has.
     fn discard(&mut self) {
         self.settled = true;
         if self.origin == Origin::Resumed
