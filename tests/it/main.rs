@@ -80,6 +80,8 @@ mod rotation;
 #[cfg(test)]
 mod sandbox;
 #[cfg(test)]
+mod selections;
+#[cfg(test)]
 mod sftp_room;
 #[cfg(test)]
 mod status;
