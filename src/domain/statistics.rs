@@ -95,11 +95,11 @@ impl Table {
 /// What may be shown of a selection to who has no protocol.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Statistics {
-    /// Families with a selected child.
+    /// Families that would get something for one of the selected children: a child of two households may bring two.
     pub families: Count,
     /// Selected children.
     pub children: Count,
-    /// Who would get something for one of them.
+    /// Who would get something for one of the selected children.
     pub beneficiaries: Count,
     /// Children by age in years on the day; `?` where the birth date is unknown.
     pub by_age: Table,

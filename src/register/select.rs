@@ -1,8 +1,13 @@
 //! Selecting children by criteria (DOMAIN section 1, the VUTG route).
 //!
 //! One pass over the rows, which reads nothing but them for who is not selected, gives who meets all criteria and, of
-//! each criterion, how many children fail it alone. A child is looked at in its first row; only its sources are those
-//! of all its rows, since a second household's row carries what is split.
+//! each criterion, how many children fail it alone.
+//!
+//! Domicile, birth and sources are the child's: its rows agree on the first two, and its sources are those of all of
+//! them, since a second household's row carries what is split. Rank, family size and single parent are a family's: a
+//! child of two households belongs to two families, and a right is assessed in each of them (DOMAIN section 1). Such a
+//! child is selected by each household that meets these criteria and has a ground, and only those are paid, written to
+//! and counted.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +16,7 @@ use super::{
     row::{Flags, Row},
     view::{Child, Household},
 };
-use crate::domain::{Criteria, NisCode, Share, SourceId};
+use crate::domain::{Criteria, NisCode, Share, SourceId, assignment::Between};
 
 /// A criterion, by its name in YAML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -74,11 +79,22 @@ impl Criterion {
             Self::SingleParent => criteria.single_parent.is_some(),
         }
     }
+
+    /// A bit of its own.
+    fn bit(self) -> u8 {
+        1 << self as u8
+    }
+
+    /// Its bit where it is not met.
+    fn bit_unless(self, met: bool) -> u8 {
+        if met { 0 } else { self.bit() }
+    }
 }
 
 /// The children of a municipality who meet some criteria.
 pub struct Selection<'a> {
     grounds: Vec<SourceId>,
+    family: FamilyDemands,
     children: Vec<Selected<'a>>,
     alone: BTreeMap<Criterion, u64>,
     of_municipality: u64,
@@ -108,6 +124,7 @@ impl Register {
         let demands = Demands::new(criteria);
         let mut selection = Selection {
             grounds: criteria.grounds(),
+            family: demands.family,
             children: Vec::new(),
             alone: demands.made.iter().map(|criterion| (*criterion, 0)).collect(),
             of_municipality: 0,
@@ -122,9 +139,28 @@ impl Register {
     }
 }
 
+/// What is asked of a family, which a household of the child is of.
+#[derive(Clone, Copy)]
+struct FamilyDemands {
+    rank: Between,
+    family_size: Between,
+    single_parent: Option<bool>,
+}
+
+impl FamilyDemands {
+    /// The bits of the criteria that a row does not meet.
+    fn failed(self, row: &Row) -> u8 {
+        let single = row.flags.has(Flags::SINGLE_PARENT);
+        Criterion::Rank.bit_unless(self.rank.contains(row.rank))
+            | Criterion::FamilySize.bit_unless(self.family_size.contains(row.family_size))
+            | Criterion::SingleParent.bit_unless(self.single_parent.is_none_or(|demanded| demanded == single))
+    }
+}
+
 /// The criteria in the form in which rows are asked.
 struct Demands {
     made: Vec<Criterion>,
+    family: FamilyDemands,
     postcodes: Vec<u16>,
     any_of: u64,
     all_of: u64,
@@ -136,8 +172,10 @@ impl Demands {
         let bits = |sources: &[SourceId]| sources.iter().fold(0_u64, |bits, source| bits | 1 << source.index());
         let mut postcodes = criteria.postcodes.clone();
         postcodes.sort_unstable();
+        let Criteria { rank, family_size, single_parent, .. } = *criteria;
         Self {
             made: Criterion::ALL.into_iter().filter(|criterion| criterion.demanded_by(criteria)).collect(),
+            family: FamilyDemands { rank, family_size, single_parent },
             postcodes,
             any_of: bits(&criteria.any_of),
             all_of: bits(&criteria.all_of),
@@ -145,41 +183,47 @@ impl Demands {
         }
     }
 
-    fn met(&self, criterion: Criterion, criteria: &Criteria, row: &Row, sources: u64) -> bool {
-        match criterion {
-            Criterion::Postcodes => self.postcodes.binary_search(&row.postcode).is_ok(),
-            Criterion::AnyOf => sources & self.any_of != 0,
-            Criterion::AllOf => sources & self.all_of == self.all_of,
-            Criterion::NoneOf => sources & self.none_of == 0,
-            Criterion::Born => criteria.born.contains(row.birth.date()),
-            Criterion::Rank => criteria.rank.contains(row.rank),
-            Criterion::FamilySize => criteria.family_size.contains(row.family_size),
-            Criterion::SingleParent => {
-                criteria.single_parent.is_none_or(|single| row.flags.has(Flags::SINGLE_PARENT) == single)
-            }
-        }
+    /// The bits of the criteria that a child does not meet, whatever its families.
+    fn failed(&self, criteria: &Criteria, row: &Row, sources: u64) -> u8 {
+        let lives_there = self.postcodes.is_empty() || self.postcodes.binary_search(&row.postcode).is_ok();
+        Criterion::Postcodes.bit_unless(lives_there)
+            | Criterion::AnyOf.bit_unless(self.any_of == 0 || sources & self.any_of != 0)
+            | Criterion::AllOf.bit_unless(sources & self.all_of == self.all_of)
+            | Criterion::NoneOf.bit_unless(sources & self.none_of == 0)
+            | Criterion::Born.bit_unless(criteria.born.contains(row.birth.date()))
+    }
+
+    /// Whether a household has one of the grounds that are left when a criterion is dropped; also where there are none.
+    fn has_ground(&self, household: Household<'_>, dropped: Option<Criterion>) -> bool {
+        let grounds = match dropped {
+            Some(Criterion::AnyOf) => self.all_of,
+            Some(Criterion::AllOf) => self.any_of,
+            _ => self.any_of | self.all_of,
+        };
+        grounds == 0 || household.source_bits() & grounds != 0
     }
 }
 
 impl<'a> Selection<'a> {
     fn take(&mut self, register: &'a Register, row: &'a Row, criteria: &Criteria, demands: &Demands) {
-        let first = Household { register, row };
-        let selected = Selected { first };
-        let sources = selected.sources();
+        let selected = Selected { first: Household { register, row } };
+        let of_child = demands.failed(criteria, row, selected.sources());
         self.of_municipality += 1;
-        let mut failed = demands.made.iter().filter(|made| !demands.met(**made, criteria, row, sources));
-        match (failed.next(), failed.next()) {
-            (None, _) => self.children.push(selected),
-            (Some(only), None) => {
-                if *only == Criterion::Born && row.birth.date().is_none() {
-                    self.undated += 1;
-                }
-                if let Some(alone) = self.alone.get_mut(only) {
-                    *alone += 1;
-                }
+        // Of the criteria those that keep the child out alone, in one household or another.
+        let mut alone = 0;
+        for household in selected.households() {
+            let failed = of_child | demands.family.failed(household.row);
+            if failed == 0 && demands.has_ground(household, None) {
+                self.children.push(selected);
+                return;
             }
-            (Some(_), Some(_)) => {}
+            let without = |made: &&Criterion| failed & !made.bit() == 0 && demands.has_ground(household, Some(**made));
+            alone |= demands.made.iter().filter(without).fold(0, |bits, made| bits | made.bit());
         }
+        for (criterion, count) in &mut self.alone {
+            *count += u64::from(alone & criterion.bit() != 0);
+        }
+        self.undated += u64::from(alone & Criterion::Born.bit() != 0 && row.birth.date().is_none());
     }
 
     /// The selected children, in the order of the extract.
@@ -202,10 +246,16 @@ impl<'a> Selection<'a> {
         self.undated
     }
 
-    /// The source that decides whom a child's part goes to: the first ground that the child has; where the criteria
-    /// name none, the first source of the catalogue that it has.
-    pub fn deciding(&self, selected: Selected<'_>) -> Option<SourceId> {
-        let sources = selected.sources();
+    /// The households that a child was selected by: those whose family meets the criteria.
+    fn households(&self, selected: Selected<'a>) -> impl Iterator<Item = Household<'a>> + use<'a> {
+        let family = self.family;
+        selected.households().filter(move |household| family.failed(household.row) == 0)
+    }
+
+    /// The source that decides whom a child's part goes to: the first ground that a household has which the child was
+    /// selected by; where the criteria name none, the first source of the catalogue that one has.
+    pub fn deciding(&self, selected: Selected<'a>) -> Option<SourceId> {
+        let sources = self.households(selected).fold(0, |bits, household| bits | household.source_bits());
         let named = self.grounds.iter().find(|source| sources & 1 << source.index() != 0).copied();
         match named {
             None if self.grounds.is_empty() => {
@@ -218,7 +268,7 @@ impl<'a> Selection<'a> {
     /// The beneficiaries of the deciding source with their shares, in the order of the extract.
     pub fn entitled(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> + use<'a> {
         let source = self.deciding(selected);
-        selected.households().filter_map(move |household| {
+        self.households(selected).filter_map(move |household| {
             let source = source?;
             household.share(source).map(|share| Right { household, source, share })
         })
@@ -229,7 +279,7 @@ impl<'a> Selection<'a> {
     pub fn rights(&self, selected: Selected<'a>) -> impl Iterator<Item = Right<'a>> {
         let only = self.grounds.is_empty().then(|| self.deciding(selected)).flatten();
         let grounds = self.grounds.iter().copied().chain(only);
-        selected.households().flat_map(move |household| {
+        self.households(selected).flat_map(move |household| {
             let grounds = grounds.clone();
             grounds.filter_map(move |source| household.share(source).map(|share| Right { household, source, share }))
         })

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use jiff::civil::Date;
 
-use super::{Register, Selection};
+use super::{Register, Right, Selection};
 use crate::domain::{Count, Niss, SourceCatalogue, Statistics, date::age, statistics::Table};
 
 /// Counts before any is withheld.
@@ -26,8 +26,11 @@ impl Register {
         let mut counted = Counted { sources: vec![0; self.catalogue.iter().count()], ..Counted::default() };
         for selected in selection.children() {
             let first = selected.first();
-            if counted.families.insert(first.dossier()) {
-                *counted.family_sizes.entry(first.family_size()).or_default() += 1;
+            for Right { household, .. } in selection.entitled(*selected) {
+                counted.beneficiaries.insert(household.beneficiary());
+                if counted.families.insert(household.dossier()) {
+                    *counted.family_sizes.entry(household.family_size()).or_default() += 1;
+                }
             }
             let years = first.child_birth_date().map(|born| age(born, day));
             *counted.ages.entry((years.is_none(), years.unwrap_or_default())).or_default() += 1;
@@ -35,7 +38,6 @@ impl Register {
             let sources = selected.sources();
             let bits = counted.sources.iter_mut().enumerate().filter(|(bit, _)| sources & 1 << bit != 0);
             bits.for_each(|(_, count)| *count += 1);
-            counted.beneficiaries.extend(selection.entitled(*selected).map(|right| right.household.beneficiary()));
         }
         counted.into_statistics(selection.children().len() as u64, self.catalogue())
     }
@@ -44,9 +46,9 @@ impl Register {
 impl Register {
     /// How many families and how many beneficiaries a selection has.
     pub fn people(&self, selection: &Selection<'_>) -> (u64, u64) {
-        let families: HashSet<u32> = selection.children().iter().map(|child| child.first().dossier()).collect();
         let entitled = selection.children().iter().flat_map(|child| selection.entitled(*child));
-        let beneficiaries: HashSet<Niss> = entitled.map(|right| right.household.beneficiary()).collect();
+        let (families, beneficiaries): (HashSet<u32>, HashSet<Niss>) =
+            entitled.map(|right| (right.household.dossier(), right.household.beneficiary())).unzip();
         (families.len() as u64, beneficiaries.len() as u64)
     }
 }

@@ -91,6 +91,17 @@ fn selections_are_those_of_sql() {
             format!("{social} AND r.rank >= 2 AND r.family_size <= 3 AND r.single = 1"),
             "'sociale_toeslag'",
         ),
+        // Of co-parents only the one whose own family it is.
+        (
+            "{any_of: [sociale_toeslag, zorgtoeslag], single_parent: true}",
+            format!("({social} OR {care}) AND r.single = 1"),
+            "'sociale_toeslag','zorgtoeslag'",
+        ),
+        (
+            "{any_of: [sociale_toeslag, zorgtoeslag], single_parent: false}",
+            format!("({social} OR {care}) AND r.single = 0"),
+            "'sociale_toeslag','zorgtoeslag'",
+        ),
         ("{postcodes: [8820], any_of: [zorgtoeslag]}", format!("r.postcode = 8820 AND {care}"), "'zorgtoeslag'"),
     ];
     let mut plan = plan();

@@ -10,6 +10,7 @@ use super::{synth::*, *};
 use crate::domain::{Criteria, NissFault, Share, SourceId, niss::Sex, source::Source};
 use proptest::prelude::*;
 
+mod families;
 mod faults;
 
 static CATALOGUE: LazyLock<SourceCatalogue> = LazyLock::new(|| {
