@@ -56,6 +56,12 @@ pub struct Price {
     pub unit: Unit,
     /// How much for each.
     pub amount: Amount,
+    /// For how many.
+    pub units: Count,
+    /// In how many payments.
+    pub payments: Count,
+    /// The sum; none where it may not be shown.
+    pub total: Option<Amount>,
 }
 
 /// The effect of one criterion.
@@ -76,30 +82,36 @@ pub struct Variation {
     pub children: Count,
     /// Beneficiaries.
     pub beneficiaries: Count,
+    /// The sum of the payments; none where it may not be shown, or nothing is paid.
+    pub total: Option<Amount>,
 }
 
 impl Price {
-    fn total(self, families: Count, children: Count) -> Option<Amount> {
-        let number = match self.unit {
-            Unit::Child => children,
-            Unit::Family => families,
-        };
-        number.shown().map(|number| self.amount.times(number))
+    /// What it comes to where every unit is paid whole: never less than what is paid.
+    fn most(self) -> Option<Amount> {
+        self.units.shown().map(|number| self.amount.times(number))
     }
 
-    fn words(self, families: Count, children: Count) -> String {
-        self.total(families, children).map_or_else(|| figures::WITHHELD.to_owned(), figures::amount)
-    }
-
-    /// The sum as people check it: `€ 75,00 per kind, 1.129 kinderen: samen € 84.675,00`.
-    fn sum(self, families: Count, children: Count) -> String {
-        let (one, more, number) = match self.unit {
-            Unit::Child => ("kind", "kinderen", children),
-            Unit::Family => ("gezin", "gezinnen", families),
+    /// The sum as people check it: `€ 75,00 per kind, 1.129 kinderen: samen € 84.675,00, in 1.202 betalingen.`
+    fn sum(self) -> String {
+        let (one, more) = match self.unit {
+            Unit::Child => ("kind", "kinderen"),
+            Unit::Family => ("gezin", "gezinnen"),
         };
-        let (each, number) = (figures::amount(self.amount), figures::count(number));
-        format!("{each} per {one}, {number} {more}: samen {}.", self.words(families, children))
+        let (each, number) = (figures::amount(self.amount), figures::count(self.units));
+        let (in_part, together) = match (self.total, self.most()) {
+            (Some(total), most) if most == Some(total) => ("", figures::amount(total)),
+            (Some(total), _) => (", soms voor een deel", figures::amount(total)),
+            (None, Some(most)) => (", soms voor een deel", format!("hoogstens {}", figures::amount(most))),
+            (None, None) => ("", figures::WITHHELD.to_owned()),
+        };
+        let payments = figures::count(self.payments);
+        format!("{each} per {one}, {number} {more}{in_part}: samen {together}, in {payments} betalingen.")
     }
+}
+
+fn sum_words(total: Option<Amount>) -> String {
+    total.map_or_else(|| figures::WITHHELD.to_owned(), figures::amount)
 }
 
 #[derive(Serialize)]
@@ -124,7 +136,7 @@ impl Simulation<'_> {
             (figures::count(children), "kinderen"),
             (figures::count(beneficiaries), "begunstigden"),
         ];
-        if let Some(total) = self.price.and_then(|price| price.total(families, children)) {
+        if let Some(total) = self.price.and_then(|price| price.total) {
             tiles.push((figures::amount(total), "geraamd budget"));
         }
         let (left, right) = paper::charts(self.statistics, self.catalogue);
@@ -132,7 +144,7 @@ impl Simulation<'_> {
             head: self.head(),
             tiles,
             criteria: self.criteria,
-            budget: self.price.map(|price| price.sum(families, children)),
+            budget: self.price.map(Price::sum),
             left,
             right,
             effects: self.effects.iter().map(|e| [e.criterion.clone(), figures::count(e.removes)]).collect(),
@@ -164,13 +176,14 @@ impl Simulation<'_> {
         let of_variations = |variation: &Variation| [variation.families, variation.children, variation.beneficiaries];
         let others = self.effects.iter().map(|effect| effect.removes);
         paper::withholds(self.statistics)
+            || self.price.is_some_and(|price| price.total.is_none() || price.payments == Count::WITHHELD)
             || others.chain(self.variations.iter().flat_map(of_variations)).any(|count| count == Count::WITHHELD)
     }
 
     fn variation(&self, variation: &Variation) -> Vec<String> {
-        let Variation { change, families, children, beneficiaries } = variation;
+        let Variation { change, families, children, beneficiaries, total } = variation;
         let counts = [families, children, beneficiaries].map(|count| figures::count(*count));
-        let budget = self.price.map(|price| price.words(*families, *children));
+        let budget = self.price.map(|_| sum_words(*total));
         [change.clone()].into_iter().chain(counts).chain(budget).collect()
     }
 
@@ -181,7 +194,9 @@ impl Simulation<'_> {
         for (part, count) in [("gezinnen", families), ("kinderen", children), ("begunstigden", beneficiaries)] {
             row(&mut out, part, "", count);
         }
-        if let Some(total) = self.price.and_then(|price| price.total(families, children)) {
+        if let Some(price) = self.price {
+            row(&mut out, "betalingen", "", price.payments);
+            let total = price.total.map_or_else(|| figures::WITHHELD.to_owned(), |total| total.to_string());
             out.extend_from_slice(format!("budget;;{total}\n").as_bytes());
         }
         tables(&mut out, self.statistics);
@@ -241,6 +256,7 @@ mod tests {
             families: Count::of(families),
             children: Count::of(children),
             beneficiaries: Count::of(beneficiaries),
+            total: Count::of(children).shown().map(|number| Amount::from_cents(7_500).times(number)),
         };
         let simulation = Simulation {
             authority: "Stad Torhout",
@@ -251,7 +267,13 @@ mod tests {
             criteria: &samples::criteria(),
             statistics: &statistics,
             catalogue: &catalogue,
-            price: Some(Price { unit: Unit::Child, amount: Amount::from_cents(7_500) }),
+            price: Some(Price {
+                unit: Unit::Child,
+                amount: Amount::from_cents(7_500),
+                units: Count::of(1_129),
+                payments: Count::of(1_202),
+                total: Some(Amount::from_cents(8_467_500)),
+            }),
             effects: &[
                 effect("geboren van 1 januari 2014 tot en met 31 december 2020", 734),
                 effect("woont in 8820", 3),
@@ -266,9 +288,24 @@ mod tests {
     }
 
     #[test]
-    fn a_withheld_count_has_no_budget() {
-        let price = Price { unit: Unit::Family, amount: Amount::from_cents(100) };
-        assert_eq!(price.words(Count::of(3), Count::of(50)), "n.g.");
-        assert_eq!(price.words(Count::of(50), Count::of(3)).replace('\u{a0}', " "), "€ 50,00");
+    fn a_budget_tells_what_may_be_told() {
+        let price = |units, total: Option<u64>| Price {
+            unit: Unit::Family,
+            amount: Amount::from_cents(100),
+            units: Count::of(units),
+            payments: Count::of(60),
+            total: total.map(Amount::from_cents),
+        };
+        let sum = |units, total| price(units, total).sum().replace('\u{a0}', " ");
+        assert_eq!(sum(50, Some(5_000)), "€ 1,00 per gezin, 50 gezinnen: samen € 50,00, in 60 betalingen.");
+        assert_eq!(
+            sum(50, Some(4_750)),
+            "€ 1,00 per gezin, 50 gezinnen, soms voor een deel: samen € 47,50, in 60 betalingen."
+        );
+        assert_eq!(
+            sum(50, None),
+            "€ 1,00 per gezin, 50 gezinnen, soms voor een deel: samen hoogstens € 50,00, in 60 betalingen."
+        );
+        assert_eq!(sum(3, None), "€ 1,00 per gezin, n.g. gezinnen: samen n.g., in 60 betalingen.");
     }
 }

@@ -78,6 +78,8 @@ mod rooms;
 #[cfg(test)]
 mod rotation;
 #[cfg(test)]
+mod runs;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod selections;

@@ -1,7 +1,7 @@
 //! `groeikluis assignment`: assignments of the VUTG route. The running daemon does what is asked.
 
 pub(super) mod bill;
-mod simulate;
+pub(super) mod simulate;
 
 use anyhow::Context;
 

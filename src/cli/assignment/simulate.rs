@@ -19,8 +19,8 @@ use crate::{
         register_month_nl,
         simulation::{self, Effect, Price},
     },
-    domain::{AssignmentId, Criteria, statistics},
-    exchange::assignment::{Around, Simulation, Variation, vary},
+    domain::{Amount, AssignmentId, Criteria, statistics},
+    exchange::assignment::{Around, Budget, Simulation, Variation, vary},
     register::Criterion,
 };
 
@@ -86,8 +86,17 @@ fn paper(settings: &Settings, arguments: &Arguments, simulation: &Simulation) ->
             families: counted.families,
             children: counted.children,
             beneficiaries: counted.beneficiaries,
+            total: counted.total.as_deref().and_then(Amount::of_sum),
         })
         .collect();
+    let priced = assignment.payment.as_ref().zip(simulation.budget.as_ref());
+    let price = priced.map(|(terms, budget)| Price {
+        unit: assignment.unit,
+        amount: terms.amount,
+        units: budget.units,
+        payments: budget.payments,
+        total: budget.total.as_deref().and_then(Amount::of_sum),
+    });
     let paper = simulation::Simulation {
         authority: &tenant.name,
         assignment: &simulation.assignment,
@@ -97,7 +106,7 @@ fn paper(settings: &Settings, arguments: &Arguments, simulation: &Simulation) ->
         criteria: &criteria_nl(&assignment.criteria, catalogue),
         statistics: &simulation.statistics,
         catalogue,
-        price: assignment.payment.as_ref().map(|terms| Price { unit: assignment.unit, amount: terms.amount }),
+        price,
         effects: &effects,
         variations: &variations,
     };
@@ -112,8 +121,7 @@ fn print(simulation: &Simulation) -> anyhow::Result<()> {
     say(&format!("families       {}", statistics.families));
     say(&format!("beneficiaries  {}", statistics.beneficiaries));
     if let Some(budget) = budget {
-        let total = budget.total.as_deref().unwrap_or("…");
-        say(&format!("budget         € {total} ({} × € {} per {})", budget.units, budget.amount, budget.unit));
+        say(&format!("budget         {}", budget_line(budget)));
     }
     for (title, table) in [
         ("age", &statistics.by_age),
@@ -147,6 +155,19 @@ fn print(simulation: &Simulation) -> anyhow::Result<()> {
     say("");
     say("… stands for fewer than 5, and for what would tell such a number");
     Ok(())
+}
+
+/// What would be paid, in how many payments, and for what.
+pub(in super::super) fn budget_line(budget: &Budget) -> String {
+    let Budget { unit, amount, units, payments, total } = budget;
+    let most = Amount::of_sum(amount).zip(units.shown()).map(|(amount, number)| amount.times(number).to_string());
+    let (sum, in_part) = match (total, most) {
+        (Some(total), most) if most.as_ref() == Some(total) => (total.clone(), ""),
+        (Some(total), _) => (total.clone(), ", some in part"),
+        (None, Some(most)) => (format!("{most} at most"), ", some in part"),
+        (None, None) => ("…".to_owned(), ""),
+    };
+    format!("€ {sum} in {payments} payments ({units} × € {amount} per {unit}{in_part})")
 }
 
 fn print_table(title: &'static str, table: &statistics::Table) -> anyhow::Result<()> {

@@ -9,7 +9,10 @@ use anyhow::{Context, ensure};
 use zeroize::Zeroizing;
 
 use super::{
-    super::{assignment::bill, output::say},
+    super::{
+        assignment::{bill, simulate},
+        output::say,
+    },
     layout::{DRUKKERIJ, Layout, TORHOUT},
     route::{LOOK_EVERY, PATIENCE, SHOWN_ROWS, Visitor},
 };
@@ -44,7 +47,7 @@ pub(super) async fn perform(layout: &Layout, address: std::net::SocketAddr) -> a
     let statistics = &simulation.statistics;
     say(&format!("   | {} children in {} families", statistics.children, statistics.families));
     if let Some(budget) = &simulation.budget {
-        say(&format!("   | € {} ({} × € {})", budget.total.as_deref().unwrap_or("…"), budget.units, budget.amount));
+        say(&format!("   | {}", simulate::budget_line(budget)));
     }
     for variation in &simulation.variations {
         say(&format!("   | with {}: {} children", variation.change, variation.children));

@@ -17,8 +17,30 @@ pub(super) struct Claim<'a> {
     pub amount: Amount,
 }
 
+/// What is paid for, by the assignment's unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Units {
+    /// All of them.
+    pub number: u64,
+    /// Those that are paid less than the amount, since their households have a right to a part only.
+    pub in_part: u64,
+}
+
+impl Units {
+    /// Of what each of them brings.
+    fn of<'b>(brought: impl IntoIterator<Item = &'b Amount>, amount: Amount) -> Self {
+        brought.into_iter().fold(Self { number: 0, in_part: 0 }, |units, brought| Self {
+            number: units.number + 1,
+            in_part: units.in_part + u64::from(*brought < amount),
+        })
+    }
+}
+
 /// All claims, in the order of the extract.
-pub(super) struct Claims<'a>(Vec<Claim<'a>>);
+pub(super) struct Claims<'a> {
+    claims: Vec<Claim<'a>>,
+    units: Units,
+}
 
 impl<'a> Claims<'a> {
     /// Shares the amount of each unit between its beneficiaries.
@@ -30,6 +52,7 @@ impl<'a> Claims<'a> {
     pub fn of(selection: &Selection<'a>, unit: Unit, amount: Amount) -> Self {
         let mut claims: Vec<Claim<'a>> = Vec::new();
         let mut places: HashMap<(u32, Niss), usize> = HashMap::new();
+        let mut by_child: Vec<Amount> = Vec::with_capacity(selection.children().len());
         let mut brought: HashMap<u32, Amount> = HashMap::new();
         for selected in selection.children() {
             let mut of_child: HashMap<u32, Amount> = HashMap::new();
@@ -56,15 +79,20 @@ impl<'a> Claims<'a> {
                     }
                 }
             }
+            by_child.push(of_child.values().copied().sum());
             for (family, sum) in of_child {
                 let most = brought.entry(family).or_default();
                 *most = sum.max(*most);
             }
         }
-        if unit == Unit::Family {
-            share_once(&mut claims, &brought);
-        }
-        Self(claims)
+        let units = match unit {
+            Unit::Child => Units::of(&by_child, amount),
+            Unit::Family => {
+                share_once(&mut claims, &brought);
+                Units::of(brought.values(), amount)
+            }
+        };
+        Self { claims, units }
     }
 
     /// The claims of each family as one, for its letter: that of the first beneficiary, with what all of the family
@@ -72,7 +100,7 @@ impl<'a> Claims<'a> {
     pub fn by_family(self) -> Vec<Claim<'a>> {
         let mut families: Vec<Claim<'a>> = Vec::new();
         let mut places: HashMap<u32, usize> = HashMap::new();
-        for claim in self.0 {
+        for claim in self.claims {
             let place = *places.entry(claim.household.dossier()).or_insert(families.len());
             match families.get_mut(place) {
                 None => families.push(claim),
@@ -127,12 +155,14 @@ pub(super) struct Payouts<'a> {
     pub to_accounts: Vec<Payout<'a>>,
     /// To who has no account, in the order of the extract.
     pub without_account: Vec<Payout<'a>>,
+    /// What it is paid for.
+    pub units: Units,
 }
 
 impl<'a> Payouts<'a> {
     /// Adds up what each beneficiary claims.
     pub fn of(selection: &Selection<'a>, unit: Unit, amount: Amount) -> Self {
-        let Claims(claims) = Claims::of(selection, unit, amount);
+        let Claims { claims, units } = Claims::of(selection, unit, amount);
         let mut payouts: Vec<Payout<'a>> = Vec::new();
         let mut places: HashMap<Niss, usize> = HashMap::new();
         for Claim { household, amount, .. } in claims {
@@ -149,7 +179,17 @@ impl<'a> Payouts<'a> {
         }
         let payouts = payouts.into_iter().filter(|payout| payout.amount > Amount::ZERO);
         let (to_accounts, without_account) = payouts.partition(Payout::has_account);
-        Self { to_accounts, without_account }
+        Self { to_accounts, without_account, units }
+    }
+
+    /// How many get something.
+    pub fn number(&self) -> u64 {
+        (self.to_accounts.len() + self.without_account.len()) as u64
+    }
+
+    /// What all of them get together.
+    pub fn total(&self) -> Amount {
+        total(&self.to_accounts) + total(&self.without_account)
     }
 }
 
