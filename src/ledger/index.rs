@@ -251,16 +251,16 @@ fn add_run(
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
     let add = "INSERT OR IGNORE INTO runs \
-               (id, tenant, assignment, day, seq, register_month, files, letters, pages, statistics, unaddressed) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    let AssignmentRun { assignment, run, day, register_month, statistics, files, letters, pages, unaddressed, .. } =
-        run;
+               (id, tenant, assignment, day, seq, register_month, files, letters, pages, statistics, unaddressed, \
+               criteria_sha256, criteria, authority) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+    let AssignmentRun { assignment, run: id, day, register_month, statistics, files, letters, pages, .. } = run;
     // It came out of JSON, and goes back into it.
     let json = |value: serde_json::Result<String>| {
         value.map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))
     };
     let row = params![
-        run,
+        id,
         tenant.as_str(),
         assignment,
         day.to_string(),
@@ -270,7 +270,10 @@ fn add_run(
         integer(*letters),
         integer(*pages),
         json(serde_json::to_string(statistics))?,
-        json(serde_json::to_string(unaddressed))?,
+        json(serde_json::to_string(&run.unaddressed))?,
+        run.criteria_sha256,
+        run.criteria,
+        run.authority,
     ];
     database.prepare_cached(add)?.execute(row).map(|_| ())
 }

@@ -306,6 +306,12 @@ pub struct RunRow {
     pub assignment: AssignmentId,
     /// The day in Brussels.
     pub day: Date,
+    /// SHA-256 of its criteria as text, hexadecimal.
+    pub criteria_sha256: String,
+    /// That text; none where the log does not tell.
+    pub criteria: Option<String>,
+    /// The local authority's name for people then; none where the log does not tell.
+    pub authority: Option<String>,
     /// The register's month, `yyyy-mm`.
     pub register_month: String,
     /// Files that it made.

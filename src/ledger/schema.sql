@@ -78,6 +78,10 @@ CREATE TABLE runs (
     assignment TEXT NOT NULL,
     day TEXT NOT NULL,
     seq INTEGER NOT NULL,
+    criteria_sha256 TEXT NOT NULL,
+    -- The criteria as text, and the tenant's name for people, where the log has them.
+    criteria TEXT,
+    authority TEXT,
     register_month TEXT NOT NULL,
     files INTEGER NOT NULL,
     letters INTEGER NOT NULL,

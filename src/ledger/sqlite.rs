@@ -21,7 +21,7 @@ use super::{
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 6;
+const SCHEMA_VERSION: i32 = 7;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -190,7 +190,8 @@ impl Ledger for SqliteLedger {
         assignment: Option<&AssignmentId>,
         since: Option<Date>,
     ) -> Result<Vec<RunRow>, LedgerError> {
-        let query = "SELECT id, assignment, day, register_month, files, letters, pages, statistics, unaddressed FROM runs \
+        let query = "SELECT id, assignment, day, register_month, files, letters, pages, statistics, unaddressed, \
+                     criteria_sha256, criteria, authority FROM runs \
                      WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY seq";
         let since = since.map(|day| day.to_string()).unwrap_or_default();
         self.rows(query, (tenant.as_str(), assignment.map(AssignmentId::as_str), since), |row| {
@@ -204,6 +205,9 @@ impl Ledger for SqliteLedger {
                 pages: count(row, 6)?,
                 statistics: json(row, 7)?,
                 unaddressed: json(row, 8)?,
+                criteria_sha256: column(row, 9)?,
+                criteria: column(row, 10)?,
+                authority: column(row, 11)?,
             })
         })
     }

@@ -239,7 +239,7 @@ impl Event {
             Self::ListRefused(refused) => vec![&mut refused.file],
             Self::DisclosureOpened(opened) => vec![&mut opened.motive],
             Self::DeliveryWithdrawn(withdrawn) => vec![&mut withdrawn.motive],
-            Self::AssignmentRun(run) => run.again.iter_mut().collect(),
+            Self::AssignmentRun(run) => run.again.iter_mut().chain(&mut run.authority).collect(),
             Self::Login(_)
             | Self::LoginRefused(_)
             | Self::Logout(_)

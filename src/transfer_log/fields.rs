@@ -282,6 +282,13 @@ pub struct AssignmentRun {
     pub day: Date,
     /// SHA-256 of its criteria as text, hexadecimal.
     pub criteria_sha256: String,
+    /// That text: a line for each demand, as `any_of=schooltoeslag+sociale_toeslag`. Entries of the first versions have
+    /// none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub criteria: Option<String>,
+    /// The local authority's name for people. Entries of the first versions have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authority: Option<String>,
     /// The register's reference month, `yyyy-mm`.
     pub register_month: String,
     /// Who was selected, in counts that may be shown to anybody.

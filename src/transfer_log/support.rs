@@ -241,6 +241,24 @@ fn removals() -> Vec<Event> {
     ]
 }
 
+fn assignment_run() -> AssignmentRun {
+    AssignmentRun {
+        assignment: "torhout-schoolpremie-2026".to_owned(),
+        run: hex::encode([13; 16]),
+        day: date(2026, 11, 21),
+        criteria_sha256: hex::encode([12; 32]),
+        criteria: Some("any_of=schooltoeslag\nborn.from=2014-01-01\n".to_owned()),
+        authority: Some("Stad Torhout".to_owned()),
+        register_month: "2026-10".to_owned(),
+        statistics: statistics(),
+        files: 5,
+        letters: 900,
+        pages: 901,
+        unaddressed: Count::of(7),
+        again: Some("drukfout in de eerste brieven".to_owned()),
+    }
+}
+
 fn daily_events() -> Vec<Event> {
     let submission = hex::encode([1; 16]);
     let step = || DeliveryStep { delivery_id: hex::encode([3; 16]) };
@@ -282,19 +300,7 @@ fn daily_events() -> Vec<Event> {
             families: None,
             variations: 2,
         }),
-        Event::AssignmentRun(AssignmentRun {
-            assignment: "torhout-schoolpremie-2026".to_owned(),
-            run: hex::encode([13; 16]),
-            day: date(2026, 11, 21),
-            criteria_sha256: hex::encode([12; 32]),
-            register_month: "2026-10".to_owned(),
-            statistics: statistics(),
-            files: 5,
-            letters: 900,
-            pages: 901,
-            unaddressed: Count::of(7),
-            again: Some("drukfout in de eerste brieven".to_owned()),
-        }),
+        Event::AssignmentRun(assignment_run()),
         Event::AssignmentBilled(AssignmentBilled { year: 2026, lines: 4, total_cents: 123_450 }),
         Event::PolicyRefused(PolicyRefused { rule: "use-left".to_owned(), stage: Stage::Answer }),
         Event::ConfigChanged(ConfigChanged { sha256_before: None, sha256_after: hex::encode([8; 32]) }),

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    assignments::{assignment, json, plan, run},
+    assignments::{DATA_ONLY, assignment, json, plan, run},
+    clients::program::Program,
     support::TestDaemon,
 };
 
@@ -77,4 +78,36 @@ fn a_simulation_tells_what_a_run_pays() {
     }
     assert!(told >= 6, "{told} of {} are told", cases.len());
     assert_eq!(in_part, BTreeSet::from(["child", "family"]), "nobody is paid in part");
+}
+
+/// The words of a PDF, where a program that reads it is installed.
+fn words(pdf: &[u8]) -> Option<String> {
+    let program = Program::find("pdftotext", "pdftotext")?;
+    let directory = tempfile::tempdir().unwrap();
+    std::fs::write(directory.path().join("report.pdf"), pdf).unwrap();
+    let ran = program.run_in(directory.path()).args(["-enc", "UTF-8", "report.pdf", "-"]).run();
+    Some(ran.well().stdout.split_whitespace().collect::<Vec<_>>().join(" "))
+}
+
+#[test]
+fn an_older_run_is_reported_with_its_own_criteria() {
+    let file = |criteria| assignment("premie-2026", criteria, DATA_ONLY);
+    let then = "{any_of: [sociale_toeslag], rank: {at_least: 1}}";
+    let mut daemon = plan().file("assignments/premie.yaml", &file(then)).start();
+    run(&daemon, "premie-2026", &[]).well();
+    daemon.terminate();
+    let changed = file("{any_of: [schooltoeslag]}");
+    std::fs::write(daemon.path("assignments/premie.yaml"), changed).unwrap();
+    daemon.start();
+    daemon.wait_for_register();
+    let made = json(&daemon.groeikluis(&["assignment", "report", "premie-2026", "--json"]).well());
+    let pdf =
+        made.as_array().unwrap().iter().find_map(|made| made["file"].as_str().filter(|file| file.contains(".pdf")));
+    let pdf = daemon.fetch("torhout", &format!("/outbox/{}", pdf.unwrap()));
+    if let Some(words) = words(&pdf) {
+        assert!(words.contains("Heeft recht op sociale toeslag • Plaats in het gezin: minstens 1"), "{words}");
+        assert!(!words.contains("Heeft recht op schooltoeslag"), "{words}");
+    }
+    let logged = daemon.events("assignment.run");
+    assert_eq!(logged[0]["criteria"], "any_of=sociale_toeslag\nrank.at_least=1\n");
 }

@@ -5,8 +5,12 @@ use std::{fmt::Write, sync::Arc};
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 
-use super::AssignmentFault;
+use super::{
+    AssignmentFault,
+    variation::{Around, read},
+};
 use crate::{
+    documents::criteria::criteria_nl,
     domain::{
         Amount, Assignment, AssignmentId, Clearance, Criteria, Ground, Kind, Municipality, ProtocolId, SourceCatalogue,
         SourceId, Tenant,
@@ -19,6 +23,7 @@ use crate::{
         Exchange, ExchangeError,
         delivery::{Origin, Outgoing},
     },
+    ledger::RunRow,
     register::Register,
     transfer_log::{Actor, Context},
 };
@@ -107,13 +112,49 @@ impl Commission {
         }
     }
 
+    /// The criteria as text.
+    pub fn criteria_text(&self) -> String {
+        text(&self.assignment.criteria, self.register.catalogue())
+    }
+
     /// The SHA-256 of the criteria as text, hexadecimal: the same for the same criteria, whatever else changes.
     pub fn criteria_sha256(&self) -> String {
-        hex::encode(Sha256::digest(text(&self.assignment.criteria, self.register.catalogue())))
+        digest_of(&self.assignment.criteria, self.register.catalogue())
+    }
+
+    /// The criteria of today in Dutch, a line for each.
+    pub fn criteria_nl(&self) -> Vec<String> {
+        criteria_nl(&self.assignment.criteria, self.register.catalogue())
+    }
+
+    /// The criteria that a run had, in Dutch.
+    pub fn criteria_of_run(&self, run: &RunRow) -> Vec<String> {
+        let around = Around { catalogue: self.register.catalogue(), municipality: &self.municipality };
+        run_criteria_nl((&run.criteria_sha256, run.criteria.as_deref()), &self.assignment.criteria, &around)
     }
 }
 
-/// Criteria as text, a line for each; what demands nothing has none.
+/// What a report says of a run whose entry has no criteria, and others than today's.
+const NOT_RECORDED: &str = "De criteria van deze uitvoering zijn niet vastgelegd.";
+
+/// The criteria of a run, by what its entry has of them: their digest and, where it was recorded, their text. They are
+/// shown as they were recorded where they name what is not there today.
+fn run_criteria_nl((digest, text): (&str, Option<&str>), today: &Criteria, around: &Around<'_>) -> Vec<String> {
+    if digest == digest_of(today, around.catalogue) {
+        return criteria_nl(today, around.catalogue);
+    }
+    let Some(text) = text else { return vec![NOT_RECORDED.to_owned()] };
+    match read(text, around) {
+        Ok(criteria) => criteria_nl(&criteria, around.catalogue),
+        Err(_) => text.lines().map(str::to_owned).collect(),
+    }
+}
+
+fn digest_of(criteria: &Criteria, catalogue: &SourceCatalogue) -> String {
+    hex::encode(Sha256::digest(text(criteria, catalogue)))
+}
+
+/// Criteria as text, a line for each; what demands nothing has none. [`read`] reads it again.
 fn text(criteria: &Criteria, catalogue: &SourceCatalogue) -> String {
     let mut text = String::new();
     let mut line = |key: &str, value: String| {
@@ -169,10 +210,14 @@ mod tests {
     use crate::domain::{assignment::Born, source::Source};
     use jiff::civil::date;
 
+    fn catalogue() -> SourceCatalogue {
+        let source = |code: &str| Source { code: code.to_owned(), name: code.to_owned() };
+        SourceCatalogue::new(["sociale_toeslag", "schooltoeslag"].map(source).to_vec()).unwrap()
+    }
+
     #[test]
     fn criteria_read_the_same_in_any_order() {
-        let source = |code: &str| Source { code: code.to_owned(), name: String::new() };
-        let catalogue = SourceCatalogue::new(["sociale_toeslag", "schooltoeslag"].map(source).to_vec()).unwrap();
+        let catalogue = catalogue();
         let ids: Vec<SourceId> = catalogue.iter().map(|(id, _)| id).collect();
         let criteria = Criteria {
             any_of: ids.clone(),
@@ -188,5 +233,52 @@ mod tests {
             text(&criteria, &catalogue),
             "postcodes=8600+8820\nany_of=schooltoeslag+sociale_toeslag\nborn.from=2014-01-01\nrank.at_least=1\n"
         );
+    }
+
+    fn torhout() -> Municipality {
+        Municipality {
+            nis_code: "31033".parse().unwrap(),
+            name: "Torhout".to_owned(),
+            province: String::new(),
+            postcodes: vec![8820],
+        }
+    }
+
+    #[test]
+    fn criteria_that_were_recorded_are_read_again() {
+        let (catalogue, municipality) = (catalogue(), torhout());
+        let around = Around { catalogue: &catalogue, municipality: &municipality };
+        let id = |code| catalogue.id(code).unwrap();
+        let whole = Criteria {
+            postcodes: vec![8820],
+            any_of: vec![id("schooltoeslag"), id("sociale_toeslag")],
+            all_of: vec![id("schooltoeslag")],
+            none_of: vec![id("sociale_toeslag")],
+            born: Born { from: Some(date(2014, 1, 1)), until: Some(date(2020, 12, 31)) },
+            rank: Between { at_least: Some(1), at_most: Some(2) },
+            family_size: Between { at_least: Some(0), at_most: Some(255) },
+            single_parent: Some(false),
+        };
+        for criteria in [whole, Criteria::default()] {
+            assert_eq!(read(&text(&criteria, &catalogue), &around), Ok(criteria));
+        }
+    }
+
+    #[test]
+    fn a_run_is_told_with_its_own_criteria() {
+        let (catalogue, municipality) = (catalogue(), torhout());
+        let around = Around { catalogue: &catalogue, municipality: &municipality };
+        let today = Criteria { rank: Between { at_least: Some(2), at_most: None }, ..Criteria::default() };
+        let (same, other) = (digest_of(&today, &catalogue), hex::encode([1; 32]));
+        for (digest, recorded, told) in [
+            // The digest tells that they were today's, also where the text was not recorded.
+            (&same, None, "Plaats in het gezin: minstens 2"),
+            (&other, Some("any_of=sociale_toeslag\n"), "Heeft recht op sociale_toeslag"),
+            (&other, Some(""), "Alle kinderen die in de gemeente wonen."),
+            (&other, Some("any_of=kindergeld\n"), "any_of=kindergeld"),
+            (&other, None, NOT_RECORDED),
+        ] {
+            assert_eq!(run_criteria_nl((digest, recorded), &today, &around), [told]);
+        }
     }
 }

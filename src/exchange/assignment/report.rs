@@ -7,7 +7,6 @@ use jiff::civil::Date;
 use super::{AssignmentFault, commission::Commission, making::Making, run::MadeFile};
 use crate::{
     documents::{
-        criteria::criteria_nl,
         overview::{Delivered, Letters, Overview},
         register_month_nl,
     },
@@ -28,6 +27,7 @@ struct Told {
 
 /// What an overview tells of a run.
 struct Facts<'a> {
+    criteria: &'a [String],
     statistics: &'a Statistics,
     files: &'a [Told],
     letters: Option<Letters>,
@@ -60,7 +60,7 @@ impl Commission {
             run_on: facts.run_on,
             day: self.today,
             register_month: &register_month_nl(facts.register_month),
-            criteria: &criteria_nl(&self.assignment.criteria, catalogue),
+            criteria: facts.criteria,
             statistics: facts.statistics,
             catalogue,
             deliveries: &deliveries,
@@ -100,6 +100,7 @@ impl Making<'_> {
             without_address: Count::of(self.unaddressed),
         });
         let forms = commission.overview(&Facts {
+            criteria: &commission.criteria_nl(),
             statistics: &statistics,
             files: &files,
             letters,
@@ -133,6 +134,7 @@ impl Exchange {
             without_address: last.unaddressed,
         });
         let forms = commission.overview(&Facts {
+            criteria: &commission.criteria_of_run(last),
             statistics: &last.statistics,
             files: &files,
             letters,

@@ -132,6 +132,8 @@ fn records(making: &Making<'_>, again: Option<&str>) -> Vec<Record> {
         run: run.to_owned(),
         day: commission.today,
         criteria_sha256: commission.criteria_sha256(),
+        criteria: Some(commission.criteria_text()),
+        authority: Some(commission.tenant.name.clone()),
         register_month: commission.register.month().to_string(),
         statistics: commission.register.statistics(&plan.selection, commission.today),
         files: making.prepared.len() as u64,

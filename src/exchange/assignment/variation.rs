@@ -64,6 +64,19 @@ pub fn vary(
     if varied.len() > MOST_VARIATIONS { Err(VariationFault::TooMany) } else { Ok(varied) }
 }
 
+/// Criteria that were written as text, a line for each demand, in the words of variations.
+///
+/// # Errors
+/// [`VariationFault`], also for a source or a postcode that is not there.
+pub(super) fn read(text: &str, around: &Around<'_>) -> Result<Criteria, VariationFault> {
+    let mut criteria = Criteria::default();
+    for line in text.lines() {
+        let (criterion, value) = line.split_once('=').ok_or_else(|| VariationFault::Shape(line.to_owned()))?;
+        set(&mut criteria, criterion, value, around)?;
+    }
+    Ok(criteria)
+}
+
 fn set(criteria: &mut Criteria, criterion: &str, value: &str, around: &Around<'_>) -> Result<(), VariationFault> {
     let fault = |expected| VariationFault::Value { criterion: criterion.to_owned(), value: value.to_owned(), expected };
     let none = value == "-";
