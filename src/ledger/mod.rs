@@ -128,6 +128,12 @@ pub trait Ledger: Send + Sync {
         since: Option<Date>,
     ) -> Result<Vec<RunRow>, LedgerError>;
 
+    /// Tenants for whom an assignment was ever run, by id: also those that the configuration has no more.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn tenants_with_runs(&self) -> Result<Vec<TenantId>, LedgerError>;
+
     /// The deliveries that a run made, in their order, whoever they are for.
     ///
     /// # Errors

@@ -212,6 +212,10 @@ impl Ledger for SqliteLedger {
         })
     }
 
+    fn tenants_with_runs(&self) -> Result<Vec<TenantId>, LedgerError> {
+        self.rows("SELECT DISTINCT tenant FROM runs ORDER BY tenant", [], |row| text(row, 0))
+    }
+
     fn deliveries_of_run(&self, run: &str) -> Result<Vec<DeliveryRow>, LedgerError> {
         self.rows(&format!("{DELIVERIES} WHERE run = ?1 ORDER BY created_seq"), [run], delivery)
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use crate::{
-    assignments::{DATA_ONLY, assignment, json, plan, run},
+    assignments::{COSTS, DATA_ONLY, assignment, json, plan, run},
     clients::program::Program,
     support::TestDaemon,
 };
@@ -110,4 +110,38 @@ fn an_older_run_is_reported_with_its_own_criteria() {
     }
     let logged = daemon.events("assignment.run");
     assert_eq!(logged[0]["criteria"], "any_of=sociale_toeslag\nrank.at_least=1\n");
+}
+
+#[test]
+fn a_tenant_that_is_gone_is_billed() {
+    let mut daemon = plan()
+        .file("assignments/premie.yaml", &assignment("premie-2026", "{any_of: [sociale_toeslag]}", DATA_ONLY))
+        .file("costs.yaml", COSTS)
+        .start();
+    run(&daemon, "premie-2026", &[]).well();
+    let year = groeikluis::durable::Clock::system().today().year().to_string();
+    let bill = |daemon: &TestDaemon| daemon.groeikluis(&["assignment", "bill", "--year", &year, "--json"]).well();
+    let before = json(&bill(&daemon));
+    daemon.terminate();
+    for gone in ["tenants/torhout.yaml", "assignments/premie.yaml"] {
+        std::fs::remove_file(daemon.path(gone)).unwrap();
+    }
+    let ran = bill(&daemon);
+    let (after, named) = (json(&ran), before["bills"][0]["name"].as_str().unwrap());
+    assert_eq!(
+        (&after["bills"][0]["lines"], &after["bills"][0]["total"]),
+        (&before["bills"][0]["lines"], &before["bills"][0]["total"])
+    );
+    assert_eq!(
+        (&after["bills"][0]["name"], &after["bills"][0]["configured"]),
+        (&Value::from(named), &Value::from(false))
+    );
+    assert_ne!(named, "torhout");
+    assert!(ran.stderr.contains(&format!("torhout ({named}) is not in the configuration")), "{}", ran.stderr);
+    let out = daemon.path("bills");
+    daemon
+        .groeikluis(&["assignment", "bill", "--year", &year, "--tenant", "torhout", "--out", out.to_str().unwrap()])
+        .well();
+    let csv = std::fs::read_to_string(out.join(format!("afrekening_torhout_{year}.csv"))).unwrap();
+    assert!(csv.lines().nth(1).unwrap().starts_with(named), "{csv}");
 }

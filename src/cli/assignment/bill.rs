@@ -21,7 +21,7 @@ use crate::{
         cost::{self, Activity, Bill, BillLine, Item},
     },
     durable::Clock,
-    ledger::{Ledger, LedgerError, SqliteLedger},
+    ledger::{Ledger, LedgerError, RunRow, SqliteLedger},
     transfer_log::{AssignmentBilled, Event},
 };
 
@@ -32,7 +32,7 @@ pub(in super::super) struct Arguments {
     /// The calendar year.
     #[arg(long)]
     year: i16,
-    /// Only this local authority; left out: all for whom anything was run.
+    /// Only this local authority; left out: all for whom anything was run, also those that are configured no more.
     #[arg(long)]
     tenant: Option<TenantId>,
     /// Write each bill, a PDF in Dutch and a CSV, into this directory.
@@ -46,18 +46,25 @@ pub(in super::super) struct Arguments {
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     let bills = bills(&settings, arguments.year, arguments.tenant.as_ref())?;
+    for gone in bills.iter().filter(|billed| !billed.configured) {
+        let TenantBill { tenant, name, .. } = gone;
+        let named = if *name == tenant.as_str() { String::new() } else { format!(" ({name})") };
+        eprintln!(
+            "groeikluis: {tenant}{named} is not in the configuration; its bill is of what the log says was run for it"
+        );
+    }
     if let Some(directory) = &arguments.out {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
-        for (tenant, bill) in &bills {
-            write(directory, &settings, (tenant, arguments.year), bill)?;
+        for billed in &bills {
+            write(directory, arguments.year, billed)?;
         }
     }
     if arguments.json {
-        let bills: Vec<_> = bills.iter().map(|(tenant, bill)| as_json(tenant, bill)).collect();
+        let bills: Vec<_> = bills.iter().map(as_json).collect();
         return Ok(print_json(&json!({ "year": arguments.year, "bills": bills }))?);
     }
-    for (tenant, bill) in &bills {
-        print(&settings, tenant, bill)?;
+    for billed in &bills {
+        print(billed)?;
     }
     if bills.is_empty() {
         say(&format!("nothing was run in {} for anybody asked about", arguments.year));
@@ -65,19 +72,30 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The bills of a year, of one local authority or of all that have one. Each is entered in the log.
+/// A local authority's bill.
+pub(in super::super) struct TenantBill {
+    pub tenant: TenantId,
+    /// Its name for people; that of its last run, or else its id, where it is not in the configuration.
+    pub name: String,
+    pub configured: bool,
+    pub bill: Bill,
+}
+
+/// The bills of a year, of one local authority or of all that have one, whether they are still in the configuration or
+/// not. Each is entered in the log.
 pub(in super::super) fn bills(
     settings: &Settings,
     year: i16,
     only: Option<&TenantId>,
-) -> anyhow::Result<Vec<(TenantId, Bill)>> {
+) -> anyhow::Result<Vec<TenantBill>> {
     let costs = settings.costs.as_ref().context("there are no tariffs: add them to costs.yaml")?;
     let path = settings.state_dir.join("ledger.sqlite");
     ensure!(path.exists(), "there is no ledger yet: nothing was ever run");
     let ledger = SqliteLedger::open_to_read(&path)?;
     let mut bills = Vec::new();
-    for id in settings.tenants.keys().filter(|id| only.is_none_or(|only| only == *id)) {
-        let bill = cost::bill(costs, year, &activities(&ledger, id)?);
+    for tenant in ledger.tenants_with_runs()?.into_iter().filter(|id| only.is_none_or(|only| only == id)) {
+        let runs = ledger.runs(&tenant, None, None)?;
+        let bill = cost::bill(costs, year, &activities(&ledger, &runs)?);
         if bill.lines.is_empty() {
             continue;
         }
@@ -86,20 +104,23 @@ pub(in super::super) fn bills(
             lines: bill.lines.len() as u64,
             total_cents: bill.total().cents(),
         });
-        daemon::note(settings, Some(id), event)?;
-        bills.push((id.clone(), bill));
+        daemon::note(settings, Some(&tenant), event)?;
+        let configured = settings.tenants.get(&tenant).map(|known| known.name.clone());
+        let name = configured.clone().or_else(|| runs.iter().rev().find_map(|run| run.authority.clone()));
+        let name = name.unwrap_or_else(|| tenant.to_string());
+        bills.push(TenantBill { configured: configured.is_some(), tenant, name, bill });
     }
     Ok(bills)
 }
 
 /// What was done for a tenant, a line for each run.
-fn activities(ledger: &dyn Ledger, tenant: &TenantId) -> Result<Vec<Activity>, LedgerError> {
+fn activities(ledger: &dyn Ledger, runs: &[RunRow]) -> Result<Vec<Activity>, LedgerError> {
     let mut activities = Vec::new();
-    for run in ledger.runs(tenant, None, None)? {
+    for run in runs {
         let deliveries = ledger.deliveries_of_run(&run.id)?;
         let paid_for = [Kind::Gegevens, Kind::Betaling, Kind::BetalingZonderRekening];
         activities.push(Activity {
-            assignment: run.assignment,
+            assignment: run.assignment.clone(),
             day: run.day,
             runs: 1,
             files: deliveries.iter().filter(|delivery| paid_for.contains(&delivery.kind)).count() as u64,
@@ -120,7 +141,8 @@ pub(in super::super) fn tariff_nl(item: Item) -> &'static str {
     }
 }
 
-fn write(directory: &Path, settings: &Settings, (tenant, year): (&TenantId, i16), bill: &Bill) -> anyhow::Result<()> {
+fn write(directory: &Path, year: i16, billed: &TenantBill) -> anyhow::Result<()> {
+    let TenantBill { tenant, name: authority, bill, .. } = billed;
     let lines: Vec<bill::BillLine<'_>> = bill
         .lines
         .iter()
@@ -131,7 +153,6 @@ fn write(directory: &Path, settings: &Settings, (tenant, year): (&TenantId, i16)
             unit_price: line.price,
         })
         .collect();
-    let authority = settings.tenants.get(tenant).map_or(tenant.as_str(), |tenant| tenant.name.as_str());
     let paper = bill::Bill { authority, year, day: Clock::system().today(), lines: &lines };
     for (extension, bytes) in [("pdf", paper.pdf()?.to_vec()), ("csv", paper.csv())] {
         let path = directory.join(format!("afrekening_{tenant}_{year}.{extension}"));
@@ -141,7 +162,8 @@ fn write(directory: &Path, settings: &Settings, (tenant, year): (&TenantId, i16)
     Ok(())
 }
 
-fn as_json(tenant: &TenantId, bill: &Bill) -> serde_json::Value {
+fn as_json(billed: &TenantBill) -> serde_json::Value {
+    let TenantBill { tenant, name, configured, bill } = billed;
     let line = |line: &BillLine| {
         json!({
             "assignment": line.assignment.as_ref().map(AssignmentId::as_str),
@@ -152,11 +174,11 @@ fn as_json(tenant: &TenantId, bill: &Bill) -> serde_json::Value {
         })
     };
     let lines: Vec<_> = bill.lines.iter().map(line).collect();
-    json!({ "tenant": tenant.as_str(), "lines": lines, "total": bill.total().to_string() })
+    let total = bill.total().to_string();
+    json!({ "tenant": tenant.as_str(), "name": name, "configured": configured, "lines": lines, "total": total })
 }
 
-fn print(settings: &Settings, tenant: &TenantId, bill: &Bill) -> anyhow::Result<()> {
-    let name = settings.tenants.get(tenant).map_or(tenant.as_str(), |tenant| tenant.name.as_str());
+fn print(TenantBill { tenant, name, bill, .. }: &TenantBill) -> anyhow::Result<()> {
     say(&format!("{name} ({tenant})"));
     let mut table = Table::new(&["assignment", "for each", "number", "euros each", "euros"]);
     for line in &bill.lines {

@@ -97,7 +97,7 @@ pub(super) async fn perform(layout: &Layout, address: std::net::SocketAddr) -> a
     let settings = config::load(&layout.config()).map_err(DaemonError::Configuration)?;
     let year = Clock::system().today().year();
     let bills = tokio::task::spawn_blocking(move || bill::bills(&settings, year, None)).await??;
-    let (_, bill) = bills.first().context("there is no bill")?;
+    let bill::TenantBill { bill, .. } = bills.first().context("there is no bill")?;
     for line in &bill.lines {
         let (each, number) = (bill::tariff_nl(line.item), line.number);
         say(&format!("   | {each:<15} {number:>3} × € {:>7} = € {}", line.price.to_string(), line.total()));
