@@ -35,8 +35,7 @@ pub(super) struct Withdraw {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Withdraw(arguments) = command;
     let settings = load(&arguments.config)?;
-    let Fulfilled { done, fault } =
-        daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason)?;
+    let Fulfilled { done, fault } = daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason)?;
     let told = tell(&done, arguments);
     fault.map_or(told, |fault| Err(fault.into()))
 }

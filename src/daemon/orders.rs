@@ -218,9 +218,7 @@ pub(super) fn perform(
         Order::Merge { former, into, dry_run } => {
             let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
             match exchange.merge_tenants(&former, &tenant(into)?, *dry_run, orderer) {
-                Err(ref fault @ MergerFault::Left { ref done, .. }) => {
-                    Err(NotDone::after(done, fault, MERGER_GOES_ON))
-                }
+                Err(ref fault @ MergerFault::Left { ref done, .. }) => Err(NotDone::after(done, fault, MERGER_GOES_ON)),
                 outcome => answer(outcome),
             }
         }

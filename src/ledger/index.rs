@@ -252,8 +252,8 @@ fn add_run(
 ) -> rusqlite::Result<()> {
     let add = "INSERT OR IGNORE INTO runs \
                (id, tenant, assignment, day, seq, register_month, files, letters, pages, statistics, unaddressed, \
-               criteria_sha256, criteria, authority) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
+               criteria_sha256, criteria, authority, at) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
     let AssignmentRun { assignment, run: id, day, register_month, statistics, files, letters, pages, .. } = run;
     // It came out of JSON, and goes back into it.
     let json = |value: serde_json::Result<String>| {
@@ -274,6 +274,7 @@ fn add_run(
         run.criteria_sha256,
         run.criteria,
         run.authority,
+        entry.at.as_microsecond(),
     ];
     database.prepare_cached(add)?.execute(row).map(|_| ())
 }

@@ -77,6 +77,8 @@ CREATE TABLE runs (
     tenant TEXT NOT NULL,
     assignment TEXT NOT NULL,
     day TEXT NOT NULL,
+    -- Each year's log counts its entries from 0: the time comes first.
+    at INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     criteria_sha256 TEXT NOT NULL,
     -- The criteria as text, and the tenant's name for people, where the log has them.

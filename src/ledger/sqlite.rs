@@ -141,13 +141,17 @@ impl Ledger for SqliteLedger {
 
     fn delivery_of_file(&self, tenant: &TenantId, file: &str) -> Result<Option<DeliveryRow>, LedgerError> {
         // Of two with one name, the one that is still there, else the newest.
-        let query =
-            format!("{DELIVERIES} WHERE tenant = ?1 AND file = ?2 ORDER BY gone IS NOT NULL, created_seq DESC LIMIT 1");
+        let query = format!(
+            "{DELIVERIES} WHERE tenant = ?1 AND file = ?2 \
+             ORDER BY gone IS NOT NULL, created_at DESC, created_seq DESC LIMIT 1"
+        );
         Ok(self.rows(&query, [tenant.as_str(), file], delivery)?.into_iter().next())
     }
 
     fn handed_over(&self, tenant: &TenantId, fingerprint: &str) -> Result<Option<DeliveryRow>, LedgerError> {
-        let query = format!("{DELIVERIES} WHERE tenant = ?1 AND fingerprint = ?2 ORDER BY created_seq DESC LIMIT 1");
+        let query = format!(
+            "{DELIVERIES} WHERE tenant = ?1 AND fingerprint = ?2 ORDER BY created_at DESC, created_seq DESC LIMIT 1"
+        );
         Ok(self.rows(&query, [tenant.as_str(), fingerprint], delivery)?.into_iter().next())
     }
 
@@ -192,7 +196,7 @@ impl Ledger for SqliteLedger {
     ) -> Result<Vec<RunRow>, LedgerError> {
         let query = "SELECT id, assignment, day, register_month, files, letters, pages, statistics, unaddressed, \
                      criteria_sha256, criteria, authority FROM runs \
-                     WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY seq";
+                     WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY at, seq";
         let since = since.map(|day| day.to_string()).unwrap_or_default();
         self.rows(query, (tenant.as_str(), assignment.map(AssignmentId::as_str), since), |row| {
             Ok(RunRow {
@@ -217,7 +221,7 @@ impl Ledger for SqliteLedger {
     }
 
     fn deliveries_of_run(&self, run: &str) -> Result<Vec<DeliveryRow>, LedgerError> {
-        self.rows(&format!("{DELIVERIES} WHERE run = ?1 ORDER BY created_seq"), [run], delivery)
+        self.rows(&format!("{DELIVERIES} WHERE run = ?1 ORDER BY created_at, created_seq"), [run], delivery)
     }
 
     fn ended_deliveries(&self, day: Date) -> Result<Vec<DeliveryRow>, LedgerError> {

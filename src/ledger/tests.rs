@@ -10,8 +10,8 @@ use crate::{
     domain::Amount,
     durable::Clock,
     transfer_log::{
-        Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, Outcome, ProtocolUsed, Record,
-        TenantMerged, TransferLog, Upload,
+        AssignmentRun, Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, LogSettings, NoteKey,
+        Outcome, ProtocolUsed, Record, TenantMerged, TransferLog, Upload,
         support::{Place, answered, clock, context, delivery, every_event, upload},
     },
 };
@@ -422,6 +422,35 @@ fn a_ledger_that_is_behind_or_gone_or_broken_catches_up() {
         rebuild(&place.dir(), &place.path("archive"), &place.path("rebuilt.db")).unwrap();
         assert_eq!(dump(&place.path("rebuilt.db")), live);
     }
+}
+
+/// Each year's log counts its entries from 0.
+#[test]
+fn runs_of_two_years_are_in_the_order_of_their_times() {
+    let run = |id: u8, day| {
+        let run = every_event().into_iter().find_map(|event| match event {
+            Event::AssignmentRun(run) => Some(run),
+            _ => None,
+        });
+        Event::AssignmentRun(AssignmentRun { run: self::id(id), day, ..run.unwrap() })
+    };
+    let exchange = Exchange::start(Place::new());
+    for submission in 1..9 {
+        exchange.tell(upload(), about(submission));
+    }
+    exchange.tell(run(1, date(2026, 12, 31)), context());
+    let Exchange { place, clock, ledger, log } = exchange;
+    log.close().unwrap();
+    drop(ledger);
+    let origin = "groeikluis.example/2027".to_owned();
+    let key = NoteKey::generate(&origin).unwrap();
+    let settings = LogSettings { origin, keys: key.into(), ..place.settings() };
+    let (ledger, index) = SqliteLedger::open(&place.path("ledger.db")).unwrap();
+    let log = TransferLog::open(settings, clock.clone(), Box::new(index)).unwrap();
+    let exchange = Exchange { place, clock, ledger, log };
+    exchange.tell(run(2, date(2027, 1, 1)), context());
+    let runs = exchange.ledger.runs(&bree(), None, None).unwrap();
+    assert_eq!(runs.into_iter().map(|run| run.id).collect::<Vec<_>>(), [id(1), id(2)]);
 }
 
 #[test]

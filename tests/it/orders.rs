@@ -51,7 +51,10 @@ fn orders(file: &str) -> Vec<(Value, &'static str)> {
         (json!({ "run": { "assignment": assignment, "order": again } }), "assignment.run"),
         (json!({ "test": { "assignment": assignment, "file": "technical" } }), "delivery.created"),
         (json!({ "report": { "assignment": assignment } }), "delivery.created"),
-        (json!({ "withdraw": { "tenant": "torhout", "file": file, "motive": "verkeerde maand" } }), "delivery.withdrawn"),
+        (
+            json!({ "withdraw": { "tenant": "torhout", "file": file, "motive": "verkeerde maand" } }),
+            "delivery.withdrawn",
+        ),
         (json!({ "merge": { "former": ["oudstad"], "into": "torhout", "dry_run": false } }), "tenant.merged"),
         (json!({ "retention": { "dry_run": false } }), "delivery.expired"),
     ]

@@ -120,8 +120,8 @@ fn ask<T: DeserializeOwned>(
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => return Ok(None),
         Err(source) => return Err(DaemonError::Control { path, source }),
     };
-    let answered = exchange_lines(&stream, request, file, progress)
-        .and_then(|(done, left)| match serde_json::from_value(done) {
+    let answered =
+        exchange_lines(&stream, request, file, progress).and_then(|(done, left)| match serde_json::from_value(done) {
             Ok(done) => Ok(Fulfilled { done, fault: left.map(DaemonError::InPart) }),
             Err(error) => Err(NoAnswer::Unknown(error.into())),
         });
