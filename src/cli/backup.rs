@@ -90,7 +90,9 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
         if arguments.json {
             return Ok(print_json(&json!({ "files": files }))?);
         }
-        files.iter().for_each(|file| say(file));
+        for file in &files {
+            say(file);
+        }
         return Ok(());
     }
     let settings = load(&arguments.config)?;

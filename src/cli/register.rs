@@ -262,7 +262,7 @@ mod tests {
         checked.read_exact(&mut [0; 7]).unwrap();
         let digest = checked.whole().unwrap();
         let place = Directory::create(&root.path().join("place")).unwrap();
-        let mut copied = || place.write_for_group("x", &mut Digesting::of(&extract, Some(digest)).unwrap());
+        let copied = || place.write_for_group("x", &mut Digesting::of(&extract, Some(digest)).unwrap());
         copied().unwrap();
         assert_eq!(place.read("x", 100).unwrap().unwrap(), b"checked, and the rest");
         // Written to, and cut off, meanwhile.

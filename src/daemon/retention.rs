@@ -121,7 +121,7 @@ impl Retention {
         let cold = month_before(clock.now(), settings.retention.disclosures_hot_months);
         let (removed, mut first_fault) = match exchange.apply_retention(dry_run, orderer) {
             Ok(removed) => (removed, None),
-            Err(InPart { done, fault }) => (done, Some(RetentionError::Exchange(fault))),
+            Err(InPart { done, fault }) => (*done, Some(RetentionError::Exchange(fault))),
         };
         let mut done = RetentionReport { removed, ..RetentionReport::default() };
         if !matches!(first_fault, Some(RetentionError::Exchange(ExchangeError::Unwanted))) {
@@ -137,15 +137,13 @@ impl Retention {
         if !dry_run && first_fault.is_none() {
             first_fault = state.write(FILE, format!("{night}\n").as_bytes()).err().map(RetentionError::Day);
         }
-        match first_fault {
-            Some(fault) => Err(InPart { done, fault }),
-            None => {
-                if !dry_run {
-                    tell_operators(&done);
-                }
-                Ok(done)
-            }
+        if let Some(fault) = first_fault {
+            return Err(InPart { done: Box::new(done), fault });
         }
+        if !dry_run {
+            tell_operators(&done);
+        }
+        Ok(done)
     }
 
     /// Logs whose last entry is older than so many years: the next one began then.

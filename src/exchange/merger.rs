@@ -133,10 +133,8 @@ impl Exchange {
             orderer.require().map_err(MergerFault::Failed)?;
             let mut is_entered = false;
             if let Err(source) = self.carry(&former, into, &outcome.carried, &mut is_entered) {
-                return Err(match is_entered {
-                    true => MergerFault::Left { done: outcome, source },
-                    false => MergerFault::Failed(source),
-                });
+                let left = |source| MergerFault::Left { done: outcome, source };
+                return Err(if is_entered { left(source) } else { MergerFault::Failed(source) });
             }
         }
         Ok(outcome)

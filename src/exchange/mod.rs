@@ -50,7 +50,7 @@ use crate::{
 #[derive(Debug)]
 pub struct InPart<T, E> {
     /// What was done; perhaps nothing.
-    pub done: T,
+    pub done: Box<T>,
     /// Why the rest was not.
     pub fault: E,
 }

@@ -168,7 +168,7 @@ impl Exchange {
         let applied = if dry_run { self.would_remove(&mut done) } else { self.remove_due(&mut done, orderer) };
         match applied {
             Ok(()) => Ok(done),
-            Err(fault) => Err(InPart { done, fault }),
+            Err(fault) => Err(InPart { done: Box::new(done), fault }),
         }
     }
 

@@ -224,7 +224,7 @@ fn a_backup_holds_the_configuration_and_no_secret() {
     }
     let told = restore(&daemon, "backup.age", &["--config-to", to.to_str().unwrap()]).well().stdout;
     let told: Value = serde_json::from_str(&told).unwrap();
-    let told: Vec<&Path> =
+    let told: Vec<&std::path::Path> =
         told["files"].as_array().unwrap().iter().map(|file| file.as_str().unwrap().as_ref()).collect();
     assert!(told.contains(&&*to.join("tenants/bree.yaml")) && told.iter().all(|file| file.is_file()), "{told:?}");
     for name in ["groeikluis.yaml", "tenants/bree.yaml", "sources.yaml", "municipalities.csv"] {

@@ -60,7 +60,9 @@ fn a_wrong_command_is_told_from_a_configuration_at_fault() {
         for key in ["register.agekey", "log.key"] {
             let key = daemon.path(format!("keys/{key}"));
             fs::set_permissions(&key, fs::Permissions::from_mode(mode)).unwrap();
-            text.map(|text| fs::write(&key, text).unwrap());
+            if let Some(text) = text {
+                fs::write(&key, text).unwrap();
+            }
         }
         let commands: [&[&str]; 4] = [&load, &["register", "info"], &["audit", "verify"], &backup];
         for ran in commands.map(|arguments| daemon.groeikluis(arguments)) {
@@ -96,9 +98,11 @@ fn a_verdict_stands_when_nobody_reads_on() {
     let config = config.to_str().unwrap();
     assert_eq!(unheard(&["check", "--json", "--config", config]), Some(0));
     assert_eq!(unheard(&["audit", "verify", "--json", "--config", config]), Some(0));
-    let tile = daemon.path("state/log/checkpoint");
-    fs::write(&tile, "groeikluis.example/log\n0\n").unwrap();
+    let (checkpoint, kept) = (daemon.path("state/log/checkpoint"), daemon.path("kept"));
+    fs::rename(&checkpoint, &kept).unwrap();
+    fs::write(&checkpoint, "groeikluis.example/log\n0\n").unwrap();
     assert_eq!(unheard(&["audit", "verify", "--json", "--config", config]), Some(1));
+    fs::rename(kept, checkpoint).unwrap();
     fs::write(daemon.path("tenants/bree.yaml"), "id: bree\n").unwrap();
     assert_eq!(unheard(&["check", "--json", "--config", config]), CONFIGURATION);
 }

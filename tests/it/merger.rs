@@ -165,13 +165,13 @@ fn a_merger_that_was_broken_off_is_finished_by_the_next_start() {
     assert!(unknown.stderr.contains("there is no drop-box nergens"), "{}", unknown.stderr);
     let had: Vec<_> = ["boxes/bree/outbox", "uploads/bree"].map(|of| files(&daemon, &format!("state/{of}"))).into();
     assert!(had.iter().all(|files| !files.is_empty()));
-    // A directory of that name is in the way of what comes.
-    let in_the_way = daemon.path(format!("state/boxes/nieuwstad/outbox/{}", answer.manifest.file));
-    fs::create_dir_all(in_the_way.join("x")).unwrap();
+    // What the disk does not let go once the log has it is told, with what is the new tenant's.
+    let in_the_way = daemon.path("state/boxes/pelt/outbox/.x");
+    fs::create_dir_all(&in_the_way).unwrap();
     let part = daemon.groeikluis(&MERGE);
     assert!(part.code == Some(1) && part.stdout.contains("nieuwstad has of bree: 2 files"), "{part:?}");
     assert!(part.stderr.contains("it was done in part: the log has the merger"), "{part:?}");
-    fs::remove_dir_all(in_the_way).unwrap();
+    fs::remove_dir(in_the_way).unwrap();
     daemon.terminate();
     daemon.start();
     daemon.terminate();
