@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ConfigArgument, UsageFault, load,
-    output::{print_json, say},
+    output::{print_json, progress, say},
 };
 use crate::{
     daemon,
@@ -44,7 +44,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Before the file is in memory.
     forbid_core_dumps().context("cannot forbid core dumps")?;
     let file = read_input()?;
-    let made = daemon::deliver(&settings, tenant, protocol, *kind, &file, *again)?;
+    let made = daemon::deliver(&settings, tenant, protocol, *kind, &file, *again, progress)?;
     if *json {
         return Ok(print_json(&serde_json::to_value(&made)?)?);
     }

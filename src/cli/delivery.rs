@@ -2,7 +2,7 @@
 
 use super::{
     ConfigArgument, load,
-    output::{print_json, say},
+    output::{print_json, progress, say},
 };
 use crate::{
     daemon::{self, Fulfilled},
@@ -35,7 +35,8 @@ pub(super) struct Withdraw {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     let Command::Withdraw(arguments) = command;
     let settings = load(&arguments.config)?;
-    let Fulfilled { done, fault } = daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason)?;
+    let Fulfilled { done, fault } =
+        daemon::withdraw(&settings, &arguments.tenant, &arguments.file, &arguments.reason, progress)?;
     let told = tell(&done, arguments);
     fault.map_or(told, |fault| Err(fault.into()))
 }

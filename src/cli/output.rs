@@ -70,6 +70,11 @@ pub(super) fn print_json_first(value: &serde_json::Value) -> io::Result<()> {
     }
 }
 
+/// How far something is, on standard error.
+pub(super) fn progress(text: &str) {
+    eprintln!("groeikluis: {text}");
+}
+
 /// A line on standard output; that nobody reads it any more is no reason to fail.
 pub(super) fn say(text: &str) {
     let _ = writeln!(io::stdout().lock(), "{text}");

@@ -148,7 +148,7 @@ pub fn apply_retention(
     control::order(settings, Order::Retention { dry_run }, progress)
 }
 
-/// Takes a delivery back, for a reason that its tenant will read.
+/// Takes a delivery back, for a reason that its tenant will read; `progress` is told how far it is.
 ///
 /// # Errors
 /// [`DaemonError`].
@@ -157,9 +157,10 @@ pub fn withdraw(
     tenant: &TenantId,
     file: &str,
     motive: &str,
+    progress: impl FnMut(&str),
 ) -> Result<Fulfilled<WithdrawnFile>, DaemonError> {
     let (file, motive) = (file.to_owned(), motive.to_owned());
-    control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, |_| ())
+    control::order(settings, Order::Withdraw { tenant: tenant.to_string(), file, motive }, progress)
 }
 
 /// Tries the lists of a tenant again that were set aside, since the process died over them. Gives their ids.
@@ -171,7 +172,7 @@ pub fn retry_set_aside(settings: &Settings, tenant: &TenantId) -> Result<Vec<Str
 }
 
 /// Gives a tenant the drop-boxes of others, which left the configuration since they were merged, or says what would be
-/// carried over.
+/// carried over; `progress` is told how far it is.
 ///
 /// # Errors
 /// [`DaemonError`].
@@ -180,9 +181,10 @@ pub fn merge_tenants(
     former: &[TenantId],
     into: &TenantId,
     dry_run: bool,
+    progress: impl FnMut(&str),
 ) -> Result<Fulfilled<MergerOutcome>, DaemonError> {
     let former = former.iter().map(ToString::to_string).collect();
-    control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, |_| ())
+    control::order(settings, Order::Merge { former, into: into.to_string(), dry_run }, progress)
 }
 
 /// What becomes of the rest of what was done in part.
@@ -205,7 +207,7 @@ pub(super) fn perform(
         Order::Test { assignment, file } => answer(exchange.send_test(&id(assignment)?, *file, orderer)),
         Order::Report { assignment } => answer(exchange.report(&id(assignment)?, orderer)),
         Order::Retention { dry_run } => match retention.run(*dry_run, orderer) {
-            Err(InPart { done, fault }) if !done.is_nothing() => Err(NotDone::after(&done, &fault, RETENTION_GOES_ON)),
+            Err(InPart { done, fault }) if !done.is_nothing() => Err(NotDone::after(&*done, &fault, RETENTION_GOES_ON)),
             outcome => answer(outcome.map_err(|InPart { fault, .. }| fault)),
         },
         Order::Withdraw { tenant: of, file, motive } => match exchange.withdraw(&tenant(of)?, file, motive, orderer) {

@@ -3,7 +3,8 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    os::unix::net::{UnixListener, UnixStream},
+    process::Command,
 };
 
 use rustix::process::Signal;
@@ -32,18 +33,33 @@ fn give(daemon: &TestDaemon, order: &Value) -> (UnixStream, BufReader<UnixStream
     let mut stream = UnixStream::connect(daemon.path("state/control")).unwrap();
     writeln!(stream, "{}", json!({ "order": order })).unwrap();
     let mut answers = BufReader::new(stream.try_clone().unwrap());
+    assert_eq!(next_line(&mut answers), "\"go_ahead\"\n");
+    (stream, answers)
+}
+
+fn next_line(answers: &mut BufReader<UnixStream>) -> String {
     let mut line = String::new();
     answers.read_line(&mut line).unwrap();
-    assert_eq!(line, "\"go_ahead\"\n");
-    (stream, answers)
+    line
+}
+
+/// Gives an order and goes away before it is begun, while the daemon stands still: it has heard of neither when it goes on.
+pub fn give_and_go(daemon: &mut TestDaemon, order: &Value) {
+    let before = broken_off(daemon);
+    let (mut stream, answers) = give(daemon, order);
+    daemon.process().signal(Signal::STOP);
+    stream.write_all(b"\n").unwrap();
+    drop((stream, answers));
+    daemon.process().signal(Signal::CONT);
+    wait_until("the end of an order", || broken_off(daemon) > before);
 }
 
 /// What the daemon says of each command that hung up.
 fn broken_off(daemon: &TestDaemon) -> usize {
-    daemon.process().said().matches("an operator's command broke off").count()
+    daemon.said().matches("an operator's command broke off").count()
 }
 
-/// Every order that the log would tell of, and the event by which it would.
+/// Every order that the log would tell of, and the event by which it would; that of retention is among its own tests.
 fn orders(file: &str) -> Vec<(Value, &'static str)> {
     let assignment = "premie-2026";
     let again = json!({ "again": "bestand verloren", "dry_run": false });
@@ -51,43 +67,96 @@ fn orders(file: &str) -> Vec<(Value, &'static str)> {
         (json!({ "run": { "assignment": assignment, "order": again } }), "assignment.run"),
         (json!({ "test": { "assignment": assignment, "file": "technical" } }), "delivery.created"),
         (json!({ "report": { "assignment": assignment } }), "delivery.created"),
+        (json!({ "merge": { "former": ["oudstad"], "into": "torhout", "dry_run": false } }), "tenant.merged"),
         (
             json!({ "withdraw": { "tenant": "torhout", "file": file, "motive": "verkeerde maand" } }),
             "delivery.withdrawn",
         ),
-        (json!({ "merge": { "former": ["oudstad"], "into": "torhout", "dry_run": false } }), "tenant.merged"),
-        (json!({ "retention": { "dry_run": false } }), "delivery.expired"),
     ]
 }
 
 #[test]
 fn an_order_is_not_begun_once_whoever_gave_it_is_gone() {
-    let (daemon, file) = daemon();
-    // What retention would remove, and whom a merger would end.
+    let (mut daemon, file) = daemon();
     fs::remove_file(daemon.path("tenants/oudstad.yaml")).unwrap();
     wait_until("oudstad to be gone", || daemon.try_session("oudstad", "oudstad").is_err());
-    let before = |event: &str| daemon.events(event).len();
-    for (number, (order, event)) in (0..).zip(orders(&file)) {
-        let had = before(event);
-        // While the daemon stands still, so that it has heard of neither when it goes on.
-        let (mut stream, answers) = give(&daemon, &order);
-        daemon.process().signal(Signal::STOP);
-        stream.write_all(b"\n").unwrap();
-        drop((stream, answers));
-        daemon.process().signal(Signal::CONT);
-        wait_until("the end of an order", || broken_off(&daemon) > number);
-        assert_eq!(before(event), had, "{order}");
+    let entered = |daemon: &TestDaemon, event: &str| daemon.events(event).len();
+    for (order, event) in orders(&file) {
+        let before = entered(&daemon, event);
+        give_and_go(&mut daemon, &order);
+        assert_eq!(entered(&daemon, event), before, "{order}");
     }
     // Nor where it went away before it heard that it was taken.
-    let (order, event) = &orders(&file)[3];
+    let Some((withdraw, event)) = orders(&file).pop() else { panic!("there are orders") };
+    let before = broken_off(&daemon);
     let mut stream = UnixStream::connect(daemon.path("state/control")).unwrap();
     daemon.process().signal(Signal::STOP);
-    writeln!(stream, "{}", json!({ "order": order })).unwrap();
+    writeln!(stream, "{}", json!({ "order": withdraw })).unwrap();
     drop(stream);
     daemon.process().signal(Signal::CONT);
-    wait_until("the end of an order", || broken_off(&daemon) > orders(&file).len());
-    assert_eq!(before(event), 0);
-    // Who waits gets it done.
-    daemon.groeikluis(&["delivery", "withdraw", "torhout", &file, "--reason", "verkeerde maand"]).well();
-    assert_eq!(before(event), 1);
+    wait_until("the end of an order", || broken_off(&daemon) > before);
+    assert_eq!(entered(&daemon, event), 0);
+    // Who waits for it gets it done.
+    let (mut stream, mut answers) = give(&daemon, &withdraw);
+    stream.write_all(b"\n").unwrap();
+    assert!(next_line(&mut answers).contains("\"done\""));
+    assert_eq!(entered(&daemon, event), 1);
+}
+
+#[test]
+fn whoever_waits_hears_that_the_daemon_is_at_it() {
+    let letter =
+        "letters: {text: premie.md, service: \"Sociaal Huis, Markt 1, 8820 Torhout\", print_partner: drukkerij}";
+    let assignment = ASSIGNMENT.replace("gegevens, rapport]", &format!("brieven]\n{letter}"));
+    let torhout =
+        Tenant::municipality("torhout", "31033").agreement("VUTG-2026-001").protocol(Protocol::vutg("VUTG-2026-004"));
+    let daemon = Plan::new()
+        .children(20_000)
+        .tenant(torhout)
+        .tenant(Tenant::print_partner("drukkerij"))
+        .file("assignments/premie.yaml", &assignment)
+        .file("assignments/premie.md", "# Premie\n\nVoor {kinderen}.\n")
+        .start();
+    // A text that does not come: the run waits for who writes it.
+    let text = daemon.path("assignments/premie.md");
+    fs::remove_file(&text).unwrap();
+    assert!(Command::new("mkfifo").arg(&text).status().unwrap().success());
+    let run = json!({ "run": { "assignment": "premie-2026", "order": { "again": null, "dry_run": false } } });
+    let (mut stream, mut answers) = give(&daemon, &run);
+    stream.write_all(b"\n").unwrap();
+    assert_eq!(next_line(&mut answers), "\"under_way\"\n");
+    assert_eq!(next_line(&mut answers), "\"under_way\"\n");
+    // It gets no text.
+    let writer = fs::OpenOptions::new().write(true).open(&text).unwrap();
+    fs::remove_file(&text).unwrap();
+    drop(writer);
+    let refused = answers.lines().map(Result::unwrap).find(|line| line.contains("refused"));
+    assert!(refused.is_some_and(|line| line.contains("the letters cannot be made so")));
+}
+
+/// A command that gives an order, to a daemon that says so much of it and then nothing for good.
+fn hung(daemon: &TestDaemon, socket: &UnixListener, says: &str) -> String {
+    let asks = ["delivery", "withdraw", "torhout", "bestand.csv.age", "--reason", "verkeerde maand"];
+    std::thread::scope(|scope| {
+        let ran = scope.spawn(|| daemon.groeikluis(&asks));
+        let (mut stream, _) = socket.accept().unwrap();
+        stream.write_all(says.as_bytes()).unwrap();
+        let ran = ran.join().unwrap();
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.stderr.contains("it said nothing for 10 seconds"), "{ran:?}");
+        ran.stderr
+    })
+}
+
+#[test]
+fn a_daemon_that_hangs_is_not_waited_for_for_ever() {
+    let laid_out = Plan::new().tenant(Tenant::municipality("torhout", "31033")).lay_out();
+    let daemon = TestDaemon::over(laid_out);
+    fs::create_dir_all(daemon.path("state")).unwrap();
+    let socket = UnixListener::bind(daemon.path("state/control")).unwrap();
+    let untaken = hung(&daemon, &socket, "");
+    assert!(untaken.contains("does not answer") && !untaken.contains("may have been done"), "{untaken}");
+    let taken = hung(&daemon, &socket, "\"go_ahead\"\n\"under_way\"\n\"under_way\"\n");
+    assert!(taken.contains("it may have been done"), "{taken}");
+    assert_eq!(taken.matches("the daemon has it, and is not done yet").count(), 1, "{taken}");
 }

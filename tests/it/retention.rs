@@ -126,6 +126,10 @@ fn what_was_kept_long_enough_goes_and_its_tenant_gets_a_certificate() {
     assert_eq!(on_disk(&daemon, "bree"), before);
     assert!(daemon.events("delivery.expired").is_empty());
 
+    crate::orders::give_and_go(&mut daemon, &serde_json::json!({ "retention": { "dry_run": false } }));
+    assert_eq!(on_disk(&daemon, "bree"), before);
+    assert!(daemon.events("delivery.expired").is_empty());
+
     let done = retention(&daemon, &[]);
     assert_eq!(done["removed"]["deliveries"], planned["removed"]["deliveries"]);
     let certificate = done["removed"]["certificates"]["bree"].as_str().unwrap().to_owned();

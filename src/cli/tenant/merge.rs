@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::{
     ConfigArgument, ConfigFaults, UsageFault, load,
-    output::{print_json, say},
+    output::{print_json, progress, say},
 };
 use crate::{
     config::{self, Draft, DraftFault, Merger, Settings},
@@ -125,7 +125,7 @@ fn next_steps(arguments: &Arguments, draft: &Draft, written: &Path) -> String {
 fn carry_over(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = config::load(&arguments.config.config).map_err(ConfigFaults)?;
     let Fulfilled { done, fault } =
-        daemon::merge_tenants(&settings, &arguments.former, &arguments.into, arguments.dry_run)?;
+        daemon::merge_tenants(&settings, &arguments.former, &arguments.into, arguments.dry_run, progress)?;
     let printed = if arguments.json {
         print_json(&serde_json::to_value(&done)?)
     } else {

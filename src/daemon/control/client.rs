@@ -82,7 +82,7 @@ pub(in crate::daemon) fn order<T: DeserializeOwned>(
 }
 
 /// Has the running daemon deliver a file on the ground of a protocol; with `again` also one whose content left before. The
-/// file goes from memory to memory.
+/// file goes from memory to memory. `progress` is told how far it is.
 ///
 /// # Errors
 /// [`DaemonError::NoDaemon`] when none runs, [`DaemonError::NotNoted`] with the reason when it was not delivered,
@@ -94,6 +94,7 @@ pub fn deliver(
     kind: Kind,
     file: &[u8],
     again: bool,
+    progress: impl FnMut(&str),
 ) -> Result<MadeFile, DaemonError> {
     let handed = HandedFile {
         delivery: DeliveryId::draw().as_str().to_owned(),
@@ -103,7 +104,7 @@ pub fn deliver(
         bytes: file.len() as u64,
         again,
     };
-    let answer = ask(settings, &Request::Deliver(handed), file, |_| ())?;
+    let answer = ask(settings, &Request::Deliver(handed), file, progress)?;
     answer.ok_or_else(|| DaemonError::NoDaemon(settings.state_dir.clone()))?.whole()
 }
 
@@ -153,10 +154,8 @@ fn exchange_lines(
     mut progress: impl FnMut(&str),
 ) -> Result<(Value, Option<String>), NoAnswer> {
     let (is_order, is_deliver) = (matches!(request, Request::Order(_)), matches!(request, Request::Deliver(_)));
-    // An order may take minutes; should the daemon go, the stream ends.
-    let patience = (!is_order && !is_deliver).then_some(PATIENCE);
     let ask = || -> io::Result<()> {
-        stream.set_read_timeout(patience)?;
+        stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');
@@ -165,15 +164,21 @@ fn exchange_lines(
     ask().map_err(NoAnswer::NotBegun)?;
     // No file is delivered and no order begun before the daemon asked for it.
     let mut is_begun = !is_order && !is_deliver;
+    let mut is_silent = true;
     let fault = |is_begun, error| if is_begun { NoAnswer::Unknown(error) } else { NoAnswer::NotBegun(error) };
     for line in BufReader::new(stream.take(LONGEST_ANSWER_BYTES)).lines() {
-        let line = line.map_err(|error| fault(is_begun, error))?;
+        let line = line.map_err(|error| fault(is_begun, told(error)))?;
         match serde_json::from_str(&line).map_err(|error| fault(is_begun, error.into()))? {
             Reply::GoAhead => {
                 is_begun = true;
                 stream.write_all(if is_order { BEGIN } else { file }).map_err(NoAnswer::Unknown)?;
             }
-            Reply::Progress(text) => progress(&text),
+            Reply::UnderWay if std::mem::take(&mut is_silent) => progress("the daemon has it, and is not done yet"),
+            Reply::UnderWay => {}
+            Reply::Progress(text) => {
+                is_silent = false;
+                progress(&text);
+            }
             Reply::Done(done) => return Ok((done, None)),
             Reply::Part { done, why } => return Ok((done, Some(why))),
             Reply::Refused(why) => return Err(NoAnswer::Refused(why)),
@@ -181,6 +186,16 @@ fn exchange_lines(
         }
     }
     Err(fault(is_begun, ErrorKind::UnexpectedEof.into()))
+}
+
+/// The system says of what does not come in time that it may be tried again.
+fn told(error: io::Error) -> io::Error {
+    match error.kind() {
+        ErrorKind::WouldBlock => {
+            io::Error::new(ErrorKind::TimedOut, format!("it said nothing for {} seconds", PATIENCE.as_secs()))
+        }
+        _ => error,
+    }
 }
 
 /// Enters it where no daemon runs, by opening the log.

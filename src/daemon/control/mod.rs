@@ -3,7 +3,8 @@
 //! Only one process writes the log, and one works on drop-boxes. A command that must be in the log, or that delivers,
 //! asks the daemon over a socket in the state directory, which only the daemon's own user and root can reach. When no
 //! daemon runs, a command that only enters opens the log itself. One request a connection, a line of JSON; the answer
-//! is lines of JSON: how far it is, any number of times, and then what came of it. Nothing but the events that
+//! is lines of JSON: how far it is, or that it goes on, every few seconds, and then what came of it. Who hears nothing for
+//! longer takes the daemon for dead. Nothing but the events that
 //! [`server`] lets through can be entered.
 //!
 //! An order is begun, and a file that is handed over is taken, once the daemon has a place for it and says so, and the
@@ -34,8 +35,11 @@ use crate::{
 /// The socket in the state directory.
 const SOCKET: &str = "control";
 
-/// How long either side waits for the other to say what it says at once: appending takes milliseconds.
+/// How long either side waits for the other to say what it says at once.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often who waits hears that the daemon is at it: more often than patience ends.
+const BEAT: Duration = Duration::from_secs(3);
 
 /// What begins an order that was taken.
 const BEGIN: &[u8] = b"\n";
@@ -58,6 +62,8 @@ enum Request {
 enum Reply {
     /// It was taken: the file may follow, or the line that begins an order.
     GoAhead,
+    /// It waits for its turn, or is being done.
+    UnderWay,
     /// How far it is.
     Progress(String),
     /// The entry's place, the size of the log that is published, or what came of an order.

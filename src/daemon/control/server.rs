@@ -15,10 +15,11 @@ use tokio::{
     net::{UnixListener, UnixStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
     task::{JoinError, spawn_blocking},
+    time::{Instant, interval_at},
 };
 use zeroize::Zeroizing;
 
-use super::{BEGIN, PATIENCE, Reply, Request, SOCKET, record};
+use super::{BEAT, BEGIN, PATIENCE, Reply, Request, SOCKET, record};
 use crate::{
     daemon::{
         orders::{self, HandedFile, NotDone},
@@ -127,11 +128,15 @@ async fn answer(mut stream: UnixStream, log: &TransferLog, workers: Workers) -> 
     let (file, _place) = handed.unzip();
     let (progress, mut told) = mpsc::channel(PROGRESS_LINES);
     let mut performed = std::pin::pin!(perform(request, file.unwrap_or_default(), asker, log, workers, progress));
+    let (mut beat, mut is_heard) = (interval_at(Instant::now() + BEAT, BEAT), true);
     let outcome = loop {
-        tokio::select! {
+        let word = tokio::select! {
             outcome = &mut performed => break outcome,
-            Some(text) = told.recv() => say(&mut write, &Reply::Progress(text)).await?,
-        }
+            Some(text) = told.recv() => Reply::Progress(text),
+            _ = beat.tick() => Reply::UnderWay,
+        };
+        // An order keeps its place, and a file too, as long as it waits or is carried out.
+        is_heard = is_heard && say(&mut write, &word).await.is_ok();
     };
     let reply = match outcome {
         Ok(done) => Reply::Done(done),
