@@ -131,7 +131,7 @@ fn submission_state(language: Language, state: SubmissionState) -> Markup {
         SubmissionState::Waiting => return html! { strong.open { (language.of("wacht op antwoord", "waiting")) } },
         SubmissionState::Answered => language.of("beantwoord", "answered"),
         SubmissionState::Refused => return html! { strong.refused { (language.of("geweigerd", "refused")) } },
-        SubmissionState::Removed => language.of("verwijderd door het bestuur", "removed by the tenant"),
+        SubmissionState::Removed => language.of("verwijderd voor de verwerking", "removed before it was taken"),
     };
     html! { (text) }
 }

@@ -53,11 +53,57 @@ pub enum RemovedWhat {
         /// Why, in an operator's words.
         motive: String,
     },
-    /// An upload that was answered or refused.
+    /// An upload.
     Upload {
         /// The name of its receipt: the name that its tenant gave it is removed with it.
         receipt: String,
+        /// How far it came.
+        end: UploadEnd,
     },
+}
+
+/// How far an upload came before it was removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UploadEnd {
+    /// It was answered or refused.
+    Settled,
+    /// It never had its own name, so that it was not taken.
+    Unfinished,
+    /// Nobody answered it, since its tenant was not known then.
+    Unanswered,
+}
+
+impl UploadEnd {
+    fn title_nl(self) -> &'static str {
+        match self {
+            Self::Settled => "Door u opgeladen en afgehandeld",
+            Self::Unfinished => "Door u opgeladen en onvolledig gebleven",
+            Self::Unanswered => "Door u opgeladen en niet beantwoord",
+        }
+    }
+
+    fn reason_nl(self) -> &'static str {
+        match self {
+            Self::Settled => "de bewaartermijn van uploads is verstreken",
+            Self::Unfinished => {
+                "het bestand kreeg nooit zijn definitieve naam, zodat het niet verwerkt is; stuur het opnieuw als u \
+                 nog een antwoord nodig hebt"
+            }
+            Self::Unanswered => {
+                "uw bestuur was toen niet aangesloten op de uitwisseling, zodat de lijst niet beantwoord is; stuur de \
+                 lijst opnieuw als u nog een antwoord nodig hebt"
+            }
+        }
+    }
+}
+
+impl RemovedWhat {
+    fn upload_end(&self) -> Option<UploadEnd> {
+        match self {
+            Self::Expired { .. } | Self::Withdrawn { .. } => None,
+            Self::Upload { end, .. } => Some(*end),
+        }
+    }
 }
 
 /// Makes the certificate; there is at least one removal.
@@ -79,12 +125,11 @@ pub fn verwijderingsbewijs(about: &RemovalCertificate<'_>, removed: &[Removed]) 
          geldig. Verzegelde reservekopieën die vroeger gemaakt zijn, kunnen een bestand nog bevatten tot ze zelf \
          vervallen.",
     );
-    let (uploads, deliveries): (Vec<_>, Vec<_>) =
-        removed.iter().partition(|removed| matches!(removed.what, RemovedWhat::Upload { .. }));
-    for (title, part) in [("Uit /outbox en /test/outbox", deliveries), ("Door u opgeladen en afgehandeld", uploads)] {
-        if !part.is_empty() {
+    for upload_end in [None, Some(UploadEnd::Settled), Some(UploadEnd::Unfinished), Some(UploadEnd::Unanswered)] {
+        let mut part = removed.iter().filter(|removed| removed.what.upload_end() == upload_end).peekable();
+        if part.peek().is_some() {
             line(&mut out, "");
-            line(&mut out, title);
+            line(&mut out, upload_end.map_or("Uit /outbox en /test/outbox", UploadEnd::title_nl));
         }
         for removed in part {
             entry(&mut out, removed);
@@ -102,8 +147,8 @@ fn entry(out: &mut String, removed: &Removed) {
         }
         RemovedWhat::Expired { file, until: None } => (file.clone(), "de bewaartermijn is verstreken".to_owned()),
         RemovedWhat::Withdrawn { file, motive } => (file.clone(), format!("ingetrokken: {}", repeatable(motive))),
-        RemovedWhat::Upload { receipt } => {
-            (format!("upload met ontvangstbewijs {receipt}"), "de bewaartermijn van uploads is verstreken".to_owned())
+        RemovedWhat::Upload { receipt, end } => {
+            (format!("upload met ontvangstbewijs {receipt}"), end.reason_nl().to_owned())
         }
     };
     line(out, "");
@@ -130,11 +175,16 @@ mod tests {
         let about =
             RemovalCertificate { tenant: "Stad Bree", day: date(2027, 2, 20), contact: "helpdesk@groeikluis.example" };
         let file = |sequence: u32| format!("sociale-toeslag_72004_OPG-2026-017_20261121_{sequence:04}.csv.age");
+        let upload = |id: &str, end, seq| {
+            removed(RemovedWhat::Upload { receipt: format!("upload_20261121_{id}.receipt"), end }, seq)
+        };
         let motive = "verkeerde maand, gevraagd over 85.07.30-033.28".to_owned();
         let text = verwijderingsbewijs(
             &about,
             &[
-                removed(RemovedWhat::Upload { receipt: "upload_20261121_5f0c8a1e.receipt".to_owned() }, 814),
+                upload("5f0c8a1e", UploadEnd::Settled, 814),
+                upload("a09b33c4", UploadEnd::Unanswered, 816),
+                upload("77d1e208", UploadEnd::Unfinished, 815),
                 removed(RemovedWhat::Expired { file: file(7), until: Some(date(2027, 2, 19)) }, 812),
                 removed(RemovedWhat::Expired { file: file(8), until: None }, 813),
                 removed(RemovedWhat::Withdrawn { file: file(9), motive }, 790),

@@ -20,7 +20,7 @@ use super::{
     delivery::{Origin, Outgoing, area_of, write_text},
 };
 use crate::{
-    documents::removal::{RemovalCertificate, Removed, RemovedWhat, verwijderingsbewijs},
+    documents::removal::{RemovalCertificate, Removed, RemovedWhat, UploadEnd, verwijderingsbewijs},
     domain::{
         Ground, Kind, NisCode, ProtocolId, Tenant, TenantId, brussels_date,
         delivery_name::DeliveryName,
@@ -121,12 +121,6 @@ pub enum WithdrawalFault {
 
 /// The reference in the names of certificates.
 const REFERENCE: &str = "verwijdering";
-
-/// Why an upload goes that was never finished.
-const UNFINISHED: &str = "unfinished";
-
-/// Why an upload goes that was never answered: it waited until its tenant was in the configuration no more.
-const TENANT_GONE: &str = "tenant-gone";
 
 /// A reason is a sentence, not a word and not a file.
 const MOTIVE_CHARACTERS: std::ops::RangeInclusive<usize> = 8..=1_000;
@@ -365,7 +359,7 @@ impl Exchange {
             removals.push((record, (Target::Delivery(area_of(&row), row.file), told)));
         }
         for row in due.uploads {
-            let reason = (row.state == SubmissionState::Waiting).then_some(TENANT_GONE);
+            let reason = (row.state == SubmissionState::Waiting).then_some(UploadRemoved::TENANT_GONE);
             let told = Told::Upload(removed_upload(tenant, &row));
             let SubmissionRow { id, size, ciphertext_sha256, test, .. } = row;
             let context =
@@ -387,7 +381,8 @@ impl Exchange {
             }
             self.remove_all(tenant, targets, &mut first_fault);
         }
-        // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here.
+        // Of what the log never had, since it broke off, no certificate tells: nobody was told that it was here. Of what
+        // was closed under a temporary name it does.
         let removed = self.parts.boxes.remove_stale_uploads(tenant, self.kept_since(), |stale| {
             let event = Event::UploadRemoved(UploadRemoved {
                 size: stale.size,
@@ -399,7 +394,7 @@ impl Exchange {
                 correlation: Some(stale.id.clone()),
                 ..Context::of(Actor::Daemon)
             };
-            let record = Record { reason: Some(UNFINISHED), ..Record::success(event, context) };
+            let record = Record { reason: Some(UploadRemoved::UNFINISHED), ..Record::success(event, context) };
             self.parts.log.append(vec![record]).map_err(DropBoxError::Log)?;
             done.uploads.push(stale_upload(tenant, stale));
             Ok(())
@@ -502,19 +497,22 @@ fn nis_code(row: &RemovalRow) -> Option<NisCode> {
         RemovalCause::Expired { file, .. } | RemovalCause::Withdrawn { file, .. } => {
             file.parse::<DeliveryName>().ok().map(|name| name.nis_code)
         }
-        RemovalCause::Answered { .. } => None,
+        RemovalCause::Answered { .. } | RemovalCause::Unfinished { .. } | RemovalCause::Unanswered { .. } => None,
     }
 }
 
 fn removed(row: RemovalRow) -> Removed {
     let RemovalRow { id, cause, ciphertext_sha256: sha256, size, seq, at } = row;
+    let upload = |received_at: Timestamp, end| {
+        let id = id.get(..8).unwrap_or_default();
+        RemovedWhat::Upload { receipt: format!("upload_{}_{id}.receipt", received_at.strftime("%Y%m%d")), end }
+    };
     let what = match cause {
         RemovalCause::Expired { file, until } => RemovedWhat::Expired { file, until },
         RemovalCause::Withdrawn { file, motive } => RemovedWhat::Withdrawn { file, motive },
-        RemovalCause::Answered { received_at } => {
-            let id = id.get(..8).unwrap_or_default();
-            RemovedWhat::Upload { receipt: format!("upload_{}_{id}.receipt", received_at.strftime("%Y%m%d")) }
-        }
+        RemovalCause::Answered { received_at } => upload(received_at, UploadEnd::Settled),
+        RemovalCause::Unfinished { received_at } => upload(received_at, UploadEnd::Unfinished),
+        RemovalCause::Unanswered { received_at } => upload(received_at, UploadEnd::Unanswered),
     };
     Removed { what, size, sha256, seq, at }
 }

@@ -7,7 +7,7 @@ use crate::{
     domain::{DeliveryName, ProtocolId, TenantId},
     transfer_log::{
         AssignmentRun, DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, Index, IndexError, ListAnswered,
-        Outcome, Position, ProtocolUsed, StoredEntry, TenantMerged, Upload,
+        Outcome, Position, ProtocolUsed, StoredEntry, TenantMerged, Upload, UploadRemoved,
     },
 };
 
@@ -154,7 +154,9 @@ fn receive(
 }
 
 fn settle(database: &Transaction<'_>, id: &str, state: &str, entry: &StoredEntry) -> rusqlite::Result<()> {
-    let settle = "UPDATE submissions SET state = ?2, settled_at = ?3 WHERE id = ?1";
+    // Of one whose name was refused, the content went before: retention has nothing to remove of it.
+    let settle = "UPDATE submissions SET state = ?2, settled_at = ?3 \
+                  WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
     database.prepare_cached(settle)?.execute(params![id, state, entry.at.as_microsecond()]).map(|_| ())
 }
 
@@ -182,11 +184,16 @@ fn remove_delivery(
 }
 
 fn remove_upload(database: &Transaction<'_>, id: &str, entry: &StoredEntry) -> rusqlite::Result<()> {
+    let cause = match entry.reason.as_deref() {
+        Some(UploadRemoved::UNFINISHED) => "unfinished",
+        Some(UploadRemoved::TENANT_GONE) => "tenant-gone",
+        _ => "answered",
+    };
     let note = "INSERT INTO removals (tenant, id, cause, received_at, ciphertext_sha256, size, seq, at) \
-                SELECT tenant, id, 'answered', received_at, ciphertext_sha256, size, ?2, ?3 \
+                SELECT tenant, id, ?4, received_at, ciphertext_sha256, size, ?2, ?3 \
                 FROM submissions WHERE id = ?1 AND gone_at IS NULL";
     let at = entry.at.as_microsecond();
-    database.prepare_cached(note)?.execute(params![id, integer(entry.seq), at])?;
+    database.prepare_cached(note)?.execute(params![id, integer(entry.seq), at, cause])?;
     // One that waited when its tenant left the configuration waits no more.
     let remove = "UPDATE submissions SET gone_at = ?2, state = iif(state = 'waiting', 'removed', state) \
                   WHERE id = ?1 AND gone_at IS NULL";

@@ -189,7 +189,7 @@ pub enum SubmissionState {
     Answered,
     /// It was refused.
     Refused,
-    /// Its tenant removed or replaced it before it was taken.
+    /// It was removed before it was taken: by its tenant, since its name was refused, or unanswered by retention.
     Removed,
 }
 
@@ -285,8 +285,18 @@ pub enum RemovalCause {
         /// Why, in an operator's words.
         motive: String,
     },
-    /// An upload was kept long enough after its answer.
+    /// An upload was kept long enough after it was answered or refused.
     Answered {
+        /// When it came.
+        received_at: Timestamp,
+    },
+    /// An upload was kept long enough that never had its own name.
+    Unfinished {
+        /// When it came.
+        received_at: Timestamp,
+    },
+    /// An upload was kept long enough that nobody answered, since its tenant was in the configuration no more.
+    Unanswered {
         /// When it came.
         received_at: Timestamp,
     },

@@ -38,6 +38,8 @@ pub(super) fn removal(row: &Row<'_>) -> Result<RemovalRow, LedgerError> {
         "expired" => RemovalCause::Expired { file: column(row, 2)?, until: optional_day(row, 4)? },
         "withdrawn" => RemovalCause::Withdrawn { file: column(row, 2)?, motive: column(row, 5)? },
         "answered" => RemovalCause::Answered { received_at: time(row, 3)? },
+        "unfinished" => RemovalCause::Unfinished { received_at: time(row, 3)? },
+        "tenant-gone" => RemovalCause::Unanswered { received_at: time(row, 3)? },
         _ => return Err(LedgerError::Value { what: "cause" }),
     };
     Ok(RemovalRow {

@@ -11,7 +11,7 @@ use crate::{
     durable::Clock,
     transfer_log::{
         AssignmentRun, Context, DeliveryCreated, DeliveryStep, Event, ListAnswered, ListRefused, LogSettings, NoteKey,
-        Outcome, ProtocolUsed, Record, TenantMerged, TransferLog, Upload,
+        Outcome, ProtocolUsed, Record, TenantMerged, TransferLog, Upload, UploadRemoved,
         support::{Place, answered, clock, context, delivery, every_event, upload},
     },
 };
@@ -244,6 +244,30 @@ fn what_is_removed_is_told_once() {
 }
 
 #[test]
+fn a_removal_tells_how_far_an_upload_came() {
+    let exchange = Exchange::start(Place::new());
+    let ledger = &exchange.ledger;
+    let Event::Upload(whole) = upload() else { panic!("an upload") };
+    let unfinished = || Event::Upload(Upload { complete: false, ..whole.clone() });
+    exchange.tell(unfinished(), about(1));
+    exchange.tell(upload(), about(2));
+    // Its name was refused once it was renamed: its content went at once, and what the tenant is told comes after.
+    exchange.tell(unfinished(), about(3));
+    exchange.tell(Event::Delete {}, about(3));
+    let refused = ListRefused { rows: None, invalid: None, delivery_id: id(7), file: String::new() };
+    exchange.log.append(vec![Record::failure(Event::ListRefused(refused), "wrong-file-type", about(3))]).unwrap();
+    assert_eq!(ledger.submission(&id(3)).unwrap().unwrap().state, SubmissionState::Removed);
+    assert_eq!(ledger.settled_uploads(Timestamp::MAX).unwrap(), [], "nothing is kept of it");
+    let removed = every_event().into_iter().find(|event| matches!(event, Event::UploadRemoved(_))).unwrap();
+    for (byte, reason) in [(1, UploadRemoved::UNFINISHED), (2, UploadRemoved::TENANT_GONE)] {
+        let record = Record { reason: Some(reason), ..Record::success(removed.clone(), about(byte)) };
+        exchange.log.append(vec![record]).unwrap();
+    }
+    let causes: Vec<_> = ledger.untold_removals(&bree()).unwrap().into_iter().map(|row| row.cause).collect();
+    assert!(matches!(causes[..], [RemovalCause::Unfinished { .. }, RemovalCause::Unanswered { .. }]), "{causes:?}");
+}
+
+#[test]
 fn a_merged_tenant_has_all_that_the_others_used_up() {
     let exchange = Exchange::start(Place::new());
     let (gooik, pajottegem): (TenantId, TenantId) = ("gooik".parse().unwrap(), "pajottegem".parse().unwrap());
@@ -347,9 +371,9 @@ fn the_summary_counts_for_each_tenant() {
     exchange.tell(upload(), about(2));
     let counts = TenantSummary {
         waiting: 1,
-        answered: 0,
-        // The list of `every_event` is answered, and then refused.
-        refused: 1,
+        // What was answered is not refused after it.
+        answered: 1,
+        refused: 0,
         deliveries: 1,
         unfetched: 0,
         oldest_unfetched: None,

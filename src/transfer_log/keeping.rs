@@ -54,6 +54,15 @@ pub struct UploadRemoved {
     pub test: bool,
 }
 
+impl UploadRemoved {
+    /// The entry's reason where the upload was never finished.
+    pub const UNFINISHED: &str = "unfinished";
+
+    /// The entry's reason where nobody answered it: it waited until its tenant was in the configuration no more. There is
+    /// none where it was answered or refused.
+    pub const TENANT_GONE: &str = "tenant-gone";
+}
+
 /// Fields of `retention.erased`. The entry's `tenant` is the one whose disclosures were erased.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -323,3 +323,12 @@ fn a_list_of_a_tenant_that_is_gone_goes_in_its_time() {
     assert_eq!((&removed[0]["tenant"], &removed[0]["reason"]), (&"bree".into(), &"tenant-gone".into()));
     assert!(!status().contains("no tenant any more"), "{}", status());
 }
+    let tenant = fs::read_to_string(daemon.path("tenants/bree.yaml")).unwrap();
+    // Should it come back, it is told that nobody answered.
+    daemon.terminate();
+    fs::write(daemon.path("tenants/bree.yaml"), tenant).unwrap();
+    daemon.start();
+    let certificates = retention(&daemon, &[])["removed"]["certificates"].clone();
+    let certificate = format!("/outbox/{}", certificates["bree"].as_str().unwrap());
+    let text = String::from_utf8(daemon.fetch("bree", &certificate)).unwrap();
+    assert!(text.contains("Door u opgeladen en niet beantwoord") && !text.contains("afgehandeld"), "{text}");
