@@ -47,6 +47,8 @@ pub enum Reason {
         file: String,
         /// The day of that answer.
         day: Date,
+        /// Where the answer is.
+        place: Earlier,
     },
     /// Above the limit of the tenant.
     TooLarge {
@@ -63,6 +65,18 @@ pub enum Reason {
         folder: &'static str,
         /// How much that is.
         limit: ByteSize,
+    },
+}
+
+/// Where an answer is that was given before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// In the outbox.
+    InOutbox,
+    /// Its time was over.
+    Removed {
+        /// Its last day, where that is known.
+        until: Option<Date>,
     },
 }
 
@@ -116,12 +130,13 @@ impl Reason {
                      een nieuw antwoord nodig, neem dan contact met ons op over een nieuw protocol."
                 );
             }
-            Self::Duplicate { file, day } => {
+            Self::Duplicate { file, day, place } => {
                 return format!(
-                    "Een lijst met dezelfde inhoud is al beantwoord op {} (bestand \"{}\").\nU vindt dat antwoord in \
-                     de map /outbox. Wilt u een nieuw antwoord, stuur dan een bijgewerkte lijst.",
+                    "Een lijst met dezelfde inhoud is al beantwoord op {} (bestand \"{}\").\n{} Wilt u een nieuw \
+                     antwoord, stuur dan een bijgewerkte lijst.",
                     date_nl(*day),
-                    repeatable(file)
+                    repeatable(file),
+                    place_nl(*place)
                 );
             }
             Self::TooLarge { limit } => {
@@ -172,6 +187,18 @@ impl Reason {
             _ => &[],
         }
     }
+}
+
+fn place_nl(place: Earlier) -> String {
+    let ended = match place {
+        Earlier::InOutbox => return "U vindt dat antwoord in de map /outbox.".to_owned(),
+        Earlier::Removed { until: Some(until) } => format!("liep tot en met {}", date_nl(until)),
+        Earlier::Removed { until: None } => "is verstreken".to_owned(),
+    };
+    format!(
+        "Dat antwoord staat niet meer in de map /outbox: de bewaartermijn {ended}. Dezelfde lijst kan pas opnieuw beantwoord \
+         worden wanneer er gegevens van een nieuwe maand zijn."
+    )
 }
 
 fn ambiguous_nl(protocols: &[ProtocolId]) -> String {
@@ -285,7 +312,7 @@ mod tests {
             Reason::AmbiguousProtocol(vec![id("OPG-2026-017"), id("OPG-2026-018")]),
             Reason::UnknownProtocol("OPG-2025-999".to_owned()),
             Reason::UsedUp { protocol: id("OPG-2026-017"), again_from: None },
-            Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3) },
+            Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3), place: Earlier::InOutbox },
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
             Reason::NotAge,
@@ -335,6 +362,23 @@ mod tests {
             assert!(text.contains("21 november 2026 om 10.30 uur"));
             golden::compare(&format!("weigering-{}.txt", reason.code()), &text);
         }
+    }
+
+    #[test]
+    fn an_answer_whose_time_is_over_is_not_said_to_be_in_the_outbox() {
+        let reason = |until| {
+            let (file, day) = ("lijst.csv".to_owned(), date(2026, 10, 3));
+            Reason::Duplicate { file, day, place: Earlier::Removed { until } }
+        };
+        let rejection = Rejection {
+            tenant: "Stad Bree",
+            upload: "lijst_kinderen_2026.csv",
+            received: "2026-11-21T09:30:00Z".parse().unwrap(),
+            contact: "Groeikluis, uitwisseling@example.be",
+        };
+        let text = weigering(&rejection, &reason(Some(date(2026, 11, 2))));
+        golden::compare("weigering-duplicate-verwijderd.txt", &text);
+        assert!(reason(None).explanation_nl().contains("de bewaartermijn is verstreken."));
     }
 
     #[test]

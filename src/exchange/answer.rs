@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     documents::{
-        rejection::Reason,
+        rejection::{Earlier, Reason},
         report::{Report, verslag},
     },
     domain::{
@@ -22,6 +22,7 @@ use crate::{
         source::SOCIALE_TOESLAG,
     },
     dropbox::{Area, ListName, Received},
+    ledger::AnsweredList,
     lists::{self, Counts, Problem},
     register::Register,
     seal::{Keyring, SealError},
@@ -229,9 +230,10 @@ impl Exchange {
         let earlier = self.parts.ledger.answered(&case.tenant.id, protocol, fingerprint, &month);
         match earlier.map_err(|error| Stop::Failed(ExchangeError::Ledger(error)))? {
             None => Ok(()),
-            Some(earlier) => {
-                let day = crate::domain::brussels_date(earlier.at);
-                Err(Stop::Refused(Reason::Duplicate { file: earlier.file, day }, Some(protocol.clone())))
+            Some(AnsweredList { file, at, expired, retention_until, .. }) => {
+                let day = crate::domain::brussels_date(at);
+                let place = if expired { Earlier::Removed { until: retention_until } } else { Earlier::InOutbox };
+                Err(Stop::Refused(Reason::Duplicate { file, day, place }, Some(protocol.clone())))
             }
         }
     }

@@ -26,7 +26,7 @@ pub use sqlite::SqliteLedger;
 
 /// Questions to the ledger. Each may wait for the disk.
 pub trait Ledger: Send + Sync {
-    /// Answered lists that used a protocol, since a day (included) or ever.
+    /// Answered lists that used a protocol, since a day (included) or ever. One whose answer was withdrawn used nothing.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -38,7 +38,8 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn last_sequence(&self, tenant: &TenantId, day: Date) -> Result<u32, LedgerError>;
 
-    /// The first answer to a list of that content from a register of that month; trials do not count.
+    /// The first answer to a list of that content from a register of that month; trials do not count, nor does what was
+    /// withdrawn.
     ///
     /// # Errors
     /// [`LedgerError`].
@@ -351,6 +352,10 @@ pub struct AnsweredList {
     pub at: Timestamp,
     /// The submission that it answered.
     pub submission: String,
+    /// Whether its time was over, so that it can be fetched no more.
+    pub expired: bool,
+    /// The last day that it stays or stayed in the outbox; none where the log does not tell.
+    pub retention_until: Option<Date>,
 }
 
 /// Where the exchange stands, by tenant.

@@ -16,7 +16,10 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row,
 
 use super::{
     AnsweredList, DeliveryRow, Ledger, LedgerError, MergerRow, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
-    rows::{DELIVERIES, SUBMISSIONS, column, count, delivery, json, removal, submission, text, time, timestamp},
+    rows::{
+        DELIVERIES, SUBMISSIONS, column, count, delivery, json, optional_day, removal, submission, text, time,
+        timestamp,
+    },
 };
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
@@ -95,7 +98,9 @@ impl SqliteLedger {
 
 impl Ledger for SqliteLedger {
     fn uses(&self, tenant: &TenantId, protocol: &ProtocolId, since: Option<Date>) -> Result<u32, LedgerError> {
-        let query = "SELECT count(*) FROM uses WHERE tenant = ?1 AND protocol = ?2 AND day >= ?3";
+        let query = "SELECT count(*) FROM uses WHERE tenant = ?1 AND protocol = ?2 AND day >= ?3 AND NOT EXISTS \
+                     (SELECT 1 FROM answers JOIN deliveries ON deliveries.id = answers.delivery \
+                      WHERE answers.submission = uses.submission AND deliveries.gone = 'withdrawn')";
         // Every day sorts behind the empty text.
         let since = since.map(|day| day.to_string()).unwrap_or_default();
         self.number(query, (tenant.as_str(), protocol.as_str(), since))
@@ -113,13 +118,21 @@ impl Ledger for SqliteLedger {
         fingerprint: &str,
         register_month: &str,
     ) -> Result<Option<AnsweredList>, LedgerError> {
-        let query = "SELECT coalesce(deliveries.file, ''), answers.at, answers.submission FROM answers \
+        let query = "SELECT coalesce(deliveries.file, ''), answers.at, answers.submission, \
+                     deliveries.gone IS NOT NULL, deliveries.retention_until FROM answers \
                      LEFT JOIN deliveries ON deliveries.id = answers.delivery \
                      WHERE answers.tenant = ?1 AND answers.protocol = ?2 AND answers.fingerprint = ?3 \
-                     AND answers.register_month = ?4 ORDER BY answers.at, answers.seq LIMIT 1";
+                     AND answers.register_month = ?4 AND deliveries.gone IS NOT 'withdrawn' \
+                     ORDER BY answers.at, answers.seq LIMIT 1";
         let parameters = (tenant.as_str(), protocol.as_str(), fingerprint, register_month);
         let found = self.rows(query, parameters, |row| {
-            Ok(AnsweredList { file: column(row, 0)?, at: time(row, 1)?, submission: column(row, 2)? })
+            Ok(AnsweredList {
+                file: column(row, 0)?,
+                at: time(row, 1)?,
+                submission: column(row, 2)?,
+                expired: column(row, 3)?,
+                retention_until: optional_day(row, 4)?,
+            })
         })?;
         Ok(found.into_iter().next())
     }

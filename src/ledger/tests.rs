@@ -145,7 +145,9 @@ fn a_submission_is_followed_to_its_answer() {
     assert_eq!(ledger.uses(&"torhout".parse().unwrap(), &protocol(), None).unwrap(), 0);
     let found = ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap();
     let file = delivery().file;
-    assert_eq!(found, Some(AnsweredList { file: file.clone(), at: places[0].at, submission: id(1) }));
+    let earlier =
+        AnsweredList { file: file.clone(), at: places[0].at, submission: id(1), expired: false, retention_until: None };
+    assert_eq!(found, Some(earlier));
     assert_eq!(ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-11").unwrap(), None);
     assert_eq!(ledger.answered(&bree(), &protocol(), "00", "2026-10").unwrap(), None);
     let created = DeliveryRow {
@@ -241,6 +243,28 @@ fn what_is_removed_is_told_once() {
     exchange.tell(gone, context());
     assert!(ledger.delivery(&id(9)).unwrap().unwrap().gone);
     assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
+}
+
+#[test]
+fn an_answer_that_was_withdrawn_is_none_and_one_whose_time_is_over_stays_one() {
+    for (removed, expected) in [("delivery.expired", Some(true)), ("delivery.withdrawn", None)] {
+        let exchange = Exchange::start(Place::new());
+        let ledger = &exchange.ledger;
+        exchange.tell(upload(), about(1));
+        let used = Event::ProtocolUsed(ProtocolUsed { submission: id(1), day: date(2026, 11, 21) });
+        let until = Some(date(2026, 12, 1));
+        let created = Event::DeliveryCreated(DeliveryCreated { retention_until: until, ..delivery() });
+        for event in [Event::ListAnswered(answered()), used, created] {
+            exchange.tell(event, about(1));
+        }
+        let found = || ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap();
+        let uses = || ledger.uses(&bree(), &protocol(), None).unwrap();
+        assert_eq!((found().map(|earlier| earlier.expired), uses()), (Some(false), 1));
+        exchange.tell(every_event().into_iter().find(|event| event.name() == removed).unwrap(), about(1));
+        assert_eq!(found().map(|earlier| earlier.expired), expected, "{removed}");
+        assert_eq!(uses(), u32::from(expected.is_some()), "{removed}");
+        assert_eq!(found().and_then(|earlier| earlier.retention_until), expected.and(until));
+    }
 }
 
 #[test]

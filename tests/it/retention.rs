@@ -168,6 +168,11 @@ fn what_was_kept_long_enough_goes_and_its_tenant_gets_a_certificate() {
     assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("72004"));
 }
 
+    // The same list is told that its answer is gone.
+    let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
+    daemon.put("bree", "opnieuw.csv", list.as_bytes());
+    let refused = daemon.rejection("bree", "opnieuw.csv").text;
+    assert!(refused.contains("duplicate") && refused.contains("staat niet meer in de map /outbox"), "{refused}");
 #[test]
 fn each_removal_is_told_once_whenever_the_daemon_is_killed() {
     let (mut daemon, _) = a_month_later();
@@ -228,7 +233,8 @@ fn what_the_log_says_is_gone_is_gone_after_a_start() {
 
 #[test]
 fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
-    let daemon = plan().start();
+    let once = Protocol::new("OPG-2026-017").every_child().once();
+    let daemon = Plan::new().children(20_000).tenant(Tenant::municipality("bree", "72004").protocol(once)).start();
     let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
     daemon.put("bree", "lijst.csv", list.as_bytes());
     let file = daemon.answer("bree", "lijst.csv").manifest.file;
@@ -264,9 +270,13 @@ fn a_delivery_is_withdrawn_for_a_reason_that_its_tenant_reads() {
     let certificate = format!("/outbox/{}", certificates["bree"].as_str().unwrap());
     let text = String::from_utf8(daemon.fetch("bree", &certificate)).unwrap();
     assert!(text.contains(&format!("ingetrokken: {reason}.")), "{text}");
-    // The same list is still one that was answered.
+    // The same list is answered again, though its protocol allows one answer; and then it is one that was.
     daemon.put("bree", "opnieuw.csv", list.as_bytes());
-    assert!(daemon.rejection("bree", "opnieuw.csv").text.contains("duplicate"));
+    let again = daemon.answer("bree", "opnieuw.csv").manifest.file;
+    assert_ne!(again, file);
+    daemon.put("bree", "nog-eens.csv", list.as_bytes());
+    let refused = daemon.rejection("bree", "nog-eens.csv").text;
+    assert!(refused.contains("duplicate") && refused.contains(&again), "{refused}");
 }
 
 #[test]
