@@ -4,8 +4,8 @@
 //! sessions; that the limits do not fit is better told at the start.
 
 use crate::{
-    config::Settings, domain::ByteSize, durable::memory_limit_bytes, exchange::MOST_HANDED_BYTES,
-    sftp::most_queued_bytes,
+    config::Settings, documents::letters::PRINTING_BYTES, domain::ByteSize, durable::memory_limit_bytes,
+    exchange::MOST_HANDED_BYTES, sftp::most_queued_bytes,
 };
 
 /// The register twice, while it is replaced: 1.6 million children take some 200 MiB.
@@ -18,7 +18,7 @@ const UPLOADS_OF_TWO_LISTS: u64 = 8;
 const SESSION_BYTES: u64 = 400 << 10;
 
 /// A run of an assignment with letters.
-const RUN_BYTES: u64 = 512 << 20;
+const RUN_BYTES: u64 = PRINTING_BYTES;
 
 /// A file that is handed over on the socket, and one in the spool, each whole in memory.
 const HANDED_BYTES: u64 = 2 * MOST_HANDED_BYTES;

@@ -26,7 +26,7 @@ use crate::domain::Amount;
 pub use address::AddressBlock;
 pub use design::{Confidence, DesignFault, LetterDesign, PAGES_PER_LETTER, Parts, TEMPLATE_BYTES};
 pub use index::Index;
-pub use print::{BATCH_LETTERS, Batch, LetterFault, Print, Printed};
+pub use print::{BATCH_LETTERS, Batch, LetterFault, PRINTING_BYTES, Print, Printed};
 
 /// A letter to one family. Wiped when it is dropped.
 pub struct Letter {
