@@ -416,6 +416,17 @@ pub enum LedgerError {
         #[source]
         source: Arc<rusqlite::Error>,
     },
+    /// The database's file is damaged.
+    #[error(
+        "could not {action} the ledger, which is damaged: stop the daemon, and `groeikluis ledger rebuild` makes it anew"
+    )]
+    Damaged {
+        /// What was tried.
+        action: &'static str,
+        /// The database's answer.
+        #[source]
+        source: Arc<rusqlite::Error>,
+    },
     /// The database holds what the ledger never writes: delete it, and it is built anew.
     #[error("the ledger holds a {what} that is none")]
     Value {
@@ -441,7 +452,11 @@ pub enum LedgerError {
 
 impl LedgerError {
     fn database(action: &'static str) -> impl FnOnce(rusqlite::Error) -> Self {
-        move |source| Self::Database { action, source: Arc::new(source) }
+        move |source| {
+            let is_damage = sqlite::is_damage(&source);
+            let source = Arc::new(source);
+            if is_damage { Self::Damaged { action, source } } else { Self::Database { action, source } }
+        }
     }
 }
 

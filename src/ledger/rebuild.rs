@@ -2,7 +2,7 @@
 
 use std::{path::Path, sync::Arc};
 
-use super::{LedgerError, SqliteLedger};
+use super::{LedgerError, SqliteIndex, sqlite::start_anew};
 use crate::{
     durable::{DirectoryLock, refuse_root_in},
     transfer_log::{archived, entries},
@@ -11,7 +11,7 @@ use crate::{
 /// Entries in one transaction: a large one would only need more memory.
 const CHUNK: usize = 4_096;
 
-/// Empties the ledger and fills it from the logs of all years; answers how many entries it took in. Should it be
+/// Removes the ledger, also one that is damaged, and makes it again from the logs of all years; answers how many entries it took in. Should it be
 /// interrupted, the daemon goes on where it stopped.
 ///
 /// # Errors
@@ -30,8 +30,7 @@ pub fn rebuild(log_dir: &Path, archive_dir: &Path, ledger: &Path) -> Result<u64,
             LedgerError::File { action: "lock", path: log_dir.to_owned(), source: Arc::new(source) }
         }
     })?;
-    let (_, mut index) = SqliteLedger::open(ledger)?;
-    index.forget()?;
+    let mut index = SqliteIndex::new(start_anew(ledger)?);
     let (mut chunk, mut size) = (Vec::with_capacity(CHUNK), 0);
     let mut logs = archived(archive_dir).map_err(LedgerError::Log)?;
     logs.push(log_dir.to_owned());

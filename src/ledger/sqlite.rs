@@ -42,11 +42,15 @@ impl SqliteLedger {
     /// # Errors
     /// [`LedgerError`].
     pub fn open(path: &Path) -> Result<(Self, SqliteIndex), LedgerError> {
-        let writer = match prepare(path) {
-            Ok(Some(writer)) => writer,
-            Ok(None) => start_anew(path)?,
-            Err(LedgerError::Open { source, .. }) if is_no_database(&source) => start_anew(path)?,
-            Err(error) => return Err(error),
+        let prepared = match prepare(path) {
+            Err(LedgerError::Open { source, .. }) if is_damage(&source) => None,
+            prepared => prepared?,
+        };
+        let writer = if let Some(writer) = prepared {
+            writer
+        } else {
+            tracing::warn!(ledger = %path.display(), "the ledger is of another version or no database: it is built anew");
+            start_anew(path)?
         };
         let reader = connect(path)?;
         Ok((Self { database: Mutex::new(reader) }, SqliteIndex::new(writer)))
@@ -342,13 +346,13 @@ fn prepare(path: &Path) -> Result<Option<Connection>, LedgerError> {
     Ok(Some(database))
 }
 
-fn is_no_database(error: &rusqlite::Error) -> bool {
+/// Whether the database's own file is at fault.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
-/// Removes the database's files and makes an empty one.
-fn start_anew(path: &Path) -> Result<Connection, LedgerError> {
-    tracing::warn!(ledger = %path.display(), "the ledger is of another version or no database: it is built anew");
+/// Removes the database's files, whatever is in them, and makes an empty one.
+pub(super) fn start_anew(path: &Path) -> Result<Connection, LedgerError> {
     for suffix in ["", "-wal", "-shm"] {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);

@@ -502,6 +502,31 @@ fn runs_of_two_years_are_in_the_order_of_their_times() {
 }
 
 #[test]
+fn a_ledger_with_a_damaged_page_says_what_to_do_and_is_made_anew() {
+    let exchange = Exchange::start(Place::new());
+    exchange.tell(upload(), about(1));
+    let Exchange { place, log, ledger, .. } = exchange;
+    let path = place.path("ledger.db");
+    log.close().unwrap();
+    drop(ledger);
+    let live = dump(&path);
+    let database = Connection::open(&path).unwrap();
+    let root = "SELECT rootpage FROM sqlite_schema WHERE name = 'submissions'";
+    let page: u32 = database.query_row(root, [], |row| row.get(0)).unwrap();
+    let size: u32 = database.pragma_query_value(None, "page_size", |row| row.get(0)).unwrap();
+    database.close().unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[((page - 1) * size) as usize..(page * size) as usize].fill(0xff);
+    fs::write(&path, bytes).unwrap();
+    let (ledger, index) = SqliteLedger::open(&path).unwrap();
+    let fault = ledger.waiting().unwrap_err();
+    assert!(matches!(fault, LedgerError::Damaged { .. }) && fault.to_string().contains("ledger rebuild"), "{fault}");
+    drop((ledger, index));
+    rebuild(&place.dir(), &place.path("archive"), &path).unwrap();
+    assert_eq!(dump(&path), live);
+}
+
+#[test]
 fn the_file_is_for_its_user_only() {
     use std::os::unix::fs::PermissionsExt;
     let exchange = Exchange::start(Place::new());
