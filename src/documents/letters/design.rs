@@ -37,7 +37,8 @@ const STANDARD: &str = include_str!("standaard.typ");
 /// What the municipality learns of the families, as the letter must tell them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Confidence {
-    /// Nothing: it gets letters only.
+    /// Nothing for these letters: the assignment makes nothing else. What another assignment or a list of its own told it is
+    /// not known here.
     NothingShared,
     /// What a protocol allows: it gets a data or payment file too.
     SharedUnderProtocol,
@@ -194,7 +195,9 @@ impl LetterDesign {
 impl Fixed {
     fn new(municipality: &str, service: &str, confidence: Confidence) -> Self {
         let kept = match confidence {
-            Confidence::NothingShared => format!("en heeft ze niet aan {municipality} doorgegeven."),
+            Confidence::NothingShared => {
+                format!("en heeft voor deze brief geen gegevens aan {municipality} doorgegeven.")
+            }
             Confidence::SharedUnderProtocol => {
                 format!("en heeft aan {municipality} alleen doorgegeven wat het protocol tussen beide toelaat.")
             }

@@ -84,7 +84,7 @@ fn the_same_letters_give_the_same_bytes() {
 #[test]
 fn what_happens_to_the_data_is_said_as_it_is() {
     let none = LetterDesign::new(&PARTS).unwrap();
-    assert!(none.fixed.paragraphs[1].ends_with("en heeft ze niet aan Stad Torhout doorgegeven."));
+    assert!(none.fixed.paragraphs[1].ends_with("en heeft voor deze brief geen gegevens aan Stad Torhout doorgegeven."));
     let some = LetterDesign::new(&Parts { confidence: Confidence::SharedUnderProtocol, ..PARTS }).unwrap();
     assert!(some.fixed.paragraphs[1].contains("alleen doorgegeven wat het protocol"));
 }
