@@ -38,7 +38,8 @@ const ROUNDED_TO: u64 = 100;
 /// hand.
 const FUNCTIONAL_CHILDREN: u32 = 40;
 
-/// What stands on each payment of a functional test file. Its accounts are made up, with check digits that fit.
+/// What stands on each payment of a functional test file. Its accounts are made up, with check digits that fit, at banks
+/// that there are not.
 const TEST_REMITTANCE: &str = "TEST - NIET BETALEN";
 
 /// The seed of synthetic data.
