@@ -1,7 +1,8 @@
 //! Removing what was kept long enough, once a day in the quiet of the night, and whenever an operator asks.
 //!
-//! It owns the day of the last run, in the state directory. A run that was missed, since the daemon was down, comes soon
-//! after the start; one that failed is tried again. Logs of years long past are named and never removed.
+//! It owns the day of the last run, in the state directory, and that of the last try: a fault that lasts is no gap in which
+//! the clock may have jumped. A run that was missed, since the daemon was down, comes soon after the start; one that failed
+//! is tried again. Logs of years long past are named and never removed.
 
 use std::{
     fs::File,
@@ -12,7 +13,7 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use jiff::{Timestamp, ToSpan, civil::Date};
@@ -26,8 +27,11 @@ use crate::{
     transfer_log::{self, DisclosureKeeper, LogError, month_before},
 };
 
-/// The day of the last run, in the state directory.
+/// The day of the last run that was finished, in the state directory.
 const FILE: &str = "retention.day";
+
+/// The day of the last run, finished or not.
+const TRIED_FILE: &str = "retention.tried";
 
 /// A day, ISO.
 const LONGEST_FILE_BYTES: u64 = 32;
@@ -41,6 +45,9 @@ const LONGEST_GAP_DAYS: i64 = 45;
 
 /// Days since the last run after which it is late: one night may be missed while the daemon is down.
 const LATE_AFTER_DAYS: i64 = 2;
+
+/// How long after a run that failed the next one comes: what it can do it did, and it keeps others waiting meanwhile.
+const RETRY_EVERY: Duration = Duration::from_hours(1);
 
 /// How often is looked whether a run is due. What the clock says is asked each time: it may be set.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
@@ -124,7 +131,9 @@ impl Retention {
             Err(InPart { done, fault }) => (*done, Some(RetentionError::Exchange(fault))),
         };
         let mut done = RetentionReport { removed, ..RetentionReport::default() };
-        if !matches!(first_fault, Some(RetentionError::Exchange(ExchangeError::Unwanted))) {
+        // An order that nobody wants any more was no night's run.
+        let wanted = !matches!(first_fault, Some(RetentionError::Exchange(ExchangeError::Unwanted)));
+        if wanted {
             let mut kept = |listed: Result<Vec<String>, LogError>| {
                 listed.unwrap_or_else(|fault| {
                     first_fault.get_or_insert(RetentionError::Log(fault));
@@ -134,8 +143,13 @@ impl Retention {
             done.put_by = kept(if dry_run { keeper.cold_months(&cold) } else { keeper.put_by(&cold) });
             done.old_logs = kept(self.old_logs(settings.retention.log_years));
         }
-        if !dry_run && first_fault.is_none() {
-            first_fault = state.write(FILE, format!("{night}\n").as_bytes()).err().map(RetentionError::Day);
+        if !dry_run && wanted {
+            let day = format!("{night}\n");
+            let tried = state.write(TRIED_FILE, day.as_bytes());
+            if first_fault.is_none() {
+                let finished = tried.and_then(|()| state.write(FILE, day.as_bytes()));
+                first_fault = finished.err().map(RetentionError::Day);
+            }
         }
         if let Some(fault) = first_fault {
             return Err(InPart { done: Box::new(done), fault });
@@ -164,7 +178,7 @@ impl Retention {
 
     fn is_due(&self) -> Due {
         let RetentionParts { state, clock, .. } = &*self.parts;
-        due(last_night(state.path()), night_of(clock.now()))
+        due(last_night(state.path()), last_try(state.path()), night_of(clock.now()))
     }
 
     /// Begins to run it every night; a run that was missed comes at once.
@@ -188,15 +202,17 @@ impl Retention {
                 Ok(files) => tracing::info!(files, "removed what a stop had left"),
                 Err(error) => warn(&error),
             }
-            let mut told = None;
+            let (mut told, mut failed_at) = (None, None::<Instant>);
             loop {
                 match self.is_due() {
                     Due::Later => {}
+                    Due::Now if failed_at.is_some_and(|at| at.elapsed() < RETRY_EVERY) => {}
                     Due::Now => {
                         remove_left_links(self.parts.state.path());
-                        if let Err(InPart { fault, .. }) = self.run(false, Orderer::daemon()) {
+                        failed_at = self.run(false, Orderer::daemon()).err().map(|InPart { fault, .. }| {
                             warn(&fault);
-                        }
+                            Instant::now()
+                        });
                     }
                     Due::Doubtful { last } => {
                         let today = Some(self.parts.clock.today());
@@ -217,8 +233,17 @@ impl Retention {
 
 /// The day whose night was the last that it finished, as it is kept in the state directory; none before the first.
 pub(super) fn last_night(state_dir: &Path) -> Option<Date> {
+    day_in(&state_dir.join(FILE))
+}
+
+/// The day whose night was the last that it tried.
+fn last_try(state_dir: &Path) -> Option<Date> {
+    day_in(&state_dir.join(TRIED_FILE))
+}
+
+fn day_in(path: &Path) -> Option<Date> {
     let mut text = String::new();
-    File::open(state_dir.join(FILE)).ok()?.take(LONGEST_FILE_BYTES).read_to_string(&mut text).ok()?;
+    File::open(path).ok()?.take(LONGEST_FILE_BYTES).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
 }
 
@@ -231,7 +256,7 @@ pub fn late_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
 
 /// The day of the last run, where the clock is in doubt for it: nothing may be removed then but on an operator's order.
 pub fn doubtful_since(state_dir: &Path, now: Timestamp) -> Option<Date> {
-    match due(last_night(state_dir), night_of(now)) {
+    match due(last_night(state_dir), last_try(state_dir), night_of(now)) {
         Due::Doubtful { last } => Some(last),
         Due::Later | Due::Now => None,
     }
@@ -264,10 +289,11 @@ enum Due {
     },
 }
 
-fn due(last: Option<Date>, night: Date) -> Due {
-    match last {
+/// `finished` is the last night that it finished, `tried` the last one that it tried.
+fn due(finished: Option<Date>, tried: Option<Date>, night: Date) -> Due {
+    match finished.max(tried) {
         Some(last) if is_ahead(last, night) => Due::Doubtful { last },
-        Some(last) if last >= night => Due::Later,
+        _ if finished.is_some_and(|finished| finished >= night) => Due::Later,
         Some(last) if last.saturating_add(LONGEST_GAP_DAYS.days()) < night => Due::Doubtful { last },
         _ => Due::Now,
     }
@@ -328,9 +354,23 @@ mod tests {
             (date(2027, 1, 7), Due::Doubtful { last }),
             (date(2099, 1, 1), Due::Doubtful { last }),
         ] {
-            assert_eq!(due(Some(last), night), expected, "{night}");
+            assert_eq!(due(Some(last), None, night), expected, "{night}");
         }
-        assert_eq!(due(None, last), Due::Now);
+        assert_eq!(due(None, None, last), Due::Now);
+    }
+
+    #[test]
+    fn a_fault_that_lasts_is_no_gap() {
+        let (finished, tried) = (Some(date(2026, 11, 22)), date(2027, 3, 1));
+        for (night, expected) in [
+            (tried, Due::Now),
+            (date(2027, 3, 2), Due::Now),
+            (date(2027, 4, 16), Due::Doubtful { last: tried }),
+            (date(2027, 2, 1), Due::Doubtful { last: tried }),
+        ] {
+            assert_eq!(due(finished, Some(tried), night), expected, "{night}");
+        }
+        assert_eq!(due(Some(tried), Some(tried), tried), Due::Later);
     }
 
     #[test]
