@@ -110,8 +110,8 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
             let came = language.moment(*received_at);
             let why = match parked {
                 false => language.of(
-                    "de dienst viel herhaaldelijk uit tijdens de behandeling van deze lijst",
-                    "the service died repeatedly while it worked on this list",
+                    "de behandeling van deze lijst brak herhaaldelijk af",
+                    "work on this list broke off repeatedly",
                 ),
                 true => language.of(
                     "de dienst viel herhaaldelijk uit tijdens de behandeling van andere lijsten van deze deelnemer",

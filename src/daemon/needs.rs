@@ -201,7 +201,8 @@ fn own_retention_days(settings: &Settings, row: &DeliveryRow) -> Option<u32> {
     tenant.protocols.iter().find(|protocol| protocol.id == *reference).map(|protocol| protocol.retention_days)
 }
 
-/// Lists that are not tried any more, since the process died over each of them too often, or over others of its tenant;
+/// Lists that are not tried any more, since the process died or panicked over each of them too often, or died over others of its
+/// tenant;
 /// oldest first.
 ///
 /// # Errors

@@ -16,6 +16,8 @@
 //!   or one is there that was removed, and it goes since the ledger says that the list is settled.
 //! - A stop in order, a fault that the process outlives, and a panic that is caught are no deaths. Nor is any end after the
 //!   process was told to stop: whoever kills it then does so since it took too long.
+//! - Panics are counted apart, and the list is set aside by [`MOST_PANICS`] as well, so that it keeps its tenant's line no
+//!   longer. They end nothing of anybody else: no other list is parked because of them.
 //! - A mark holds the id of a submission and counts, and nothing that its sender wrote.
 
 use std::{
@@ -34,7 +36,10 @@ use crate::durable::{Directory, DurableError};
 /// (`StartLimitBurst=`).
 pub const MOST_DEATHS: u32 = 2;
 
-/// Lists of one tenant that are set aside, from which on its others are not tried. The first costs two ends of the service,
+/// Panics over a list after which it is not tried again by itself: the same bytes panic again.
+pub const MOST_PANICS: u32 = 2;
+
+/// Lists of one tenant over which the process died too often, from which on its others are not tried. The first costs two ends of the service,
 /// and each after it one: three for a tenant, where systemd allows ten.
 pub const MOST_SET_ASIDE: usize = 2;
 
@@ -53,6 +58,9 @@ const CLOSING: &str = ".closing";
 struct Mark {
     /// How often the process died while the list was worked on, and it was not settled since.
     deaths: u32,
+    /// How often a thread panicked while the list was worked on, and it was not settled since.
+    #[serde(default)]
+    panics: u32,
     /// Whether it is worked on.
     at_work: bool,
     /// Whether it is not tried because of others of its tenant.
@@ -65,7 +73,7 @@ struct Mark {
 
 impl Mark {
     /// What a mark means that holds something else: the process died while it was written.
-    const UNREADABLE: Self = Self { deaths: 0, at_work: true, parked: false, told: false };
+    const UNREADABLE: Self = Self { deaths: 0, panics: 0, at_work: true, parked: false, told: false };
 
     fn read(bytes: &[u8]) -> Self {
         serde_json::from_slice(bytes).unwrap_or(Self::UNREADABLE)
@@ -77,8 +85,17 @@ impl Mark {
         Self { deaths, at_work: false, ..self }
     }
 
-    fn is_set_aside(self) -> bool {
+    fn is_deadly(self) -> bool {
         self.deaths >= MOST_DEATHS
+    }
+
+    fn is_set_aside(self) -> bool {
+        self.is_deadly() || self.panics >= MOST_PANICS
+    }
+
+    /// Whether it is to be known over the next try.
+    fn stays(self) -> bool {
+        self.deaths > 0 || self.panics > 0
     }
 
     fn bytes(self) -> Vec<u8> {
@@ -160,12 +177,12 @@ impl Marks {
         self.lock().keys().cloned().collect()
     }
 
-    /// The lists that are set aside, whether they still wait or not; without those that are parked.
-    pub fn set_aside(&self) -> Vec<String> {
-        self.lock().iter().filter(|(_, mark)| mark.is_set_aside()).map(|(id, _)| id.clone()).collect()
+    /// The lists over which the process died too often, whether they still wait or not.
+    pub fn deadly(&self) -> Vec<String> {
+        self.lock().iter().filter(|(_, mark)| mark.is_deadly()).map(|(id, _)| id.clone()).collect()
     }
 
-    /// How a list stands of whose tenant so many others are set aside.
+    /// How a list stands of whose tenant so many others are deadly.
     pub fn standing(&self, id: &str, others: usize) -> Standing {
         let mark = self.known(id);
         match (mark, others) {
@@ -179,6 +196,17 @@ impl Marks {
     /// A list is to be tried alone: one death over it, or one more, sets it aside.
     pub fn suspect(&self, id: &str) -> Result<(), DurableError> {
         self.note(id, |mark| Mark { deaths: mark.deaths.max(MOST_DEATHS.saturating_sub(1)), ..Mark::default() })
+    }
+
+    /// A thread panicked over a list; whether the list is not to be tried again for that.
+    pub fn panicked(&self, id: &str) -> Result<bool, DurableError> {
+        self.note(id, |mark| Mark { panics: mark.panics.saturating_add(1), ..mark })?;
+        Ok(self.has_panicked(id))
+    }
+
+    /// Whether threads panicked over a list so often that it is not tried.
+    pub fn has_panicked(&self, id: &str) -> bool {
+        self.known(id).panics >= MOST_PANICS
     }
 
     /// A list is not to be tried.
@@ -221,9 +249,9 @@ impl Marks {
 
     /// Marks a list before it is opened.
     pub fn begin<'a>(&'a self, id: &'a str) -> Result<AtWork<'a>, DurableError> {
-        let deaths = self.known(id).deaths;
-        let mark = Mark { deaths, at_work: true, ..Mark::default() };
-        if deaths > 0 {
+        let Mark { deaths, panics, .. } = self.known(id);
+        let mark = Mark { deaths, panics, at_work: true, ..Mark::default() };
+        if mark.stays() {
             self.directory.write(id, &mark.bytes())?;
         } else {
             self.directory.remove_if_there(id)?;
@@ -257,7 +285,7 @@ impl AtWork<'_> {
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
         let mark = self.marks.known(self.id);
-        if self.is_settled || mark.deaths == 0 {
+        if self.is_settled || !mark.stays() {
             return self.marks.forget(self.id);
         }
         // It waits for its next try, and what is known against it stays known.
@@ -375,6 +403,34 @@ mod tests {
     }
 
     #[test]
+    fn a_list_over_which_threads_panic_is_set_aside_and_no_other_is_parked() {
+        let place = place();
+        let lists = ["1", "2", "3"];
+        for round in 1..=MOST_PANICS {
+            // Also over a start, and over a fault in between.
+            let marks = place.start();
+            for id in lists {
+                assert_eq!(marks.standing(id, marks.deadly().len()), Standing::Clear);
+                drop(marks.begin(id).unwrap());
+                let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                    let _at_work = marks.begin(id).unwrap();
+                    std::panic::resume_unwind(Box::new(()));
+                }));
+                assert!(panicked.is_err());
+                assert_eq!(marks.panicked(id).unwrap(), round == MOST_PANICS);
+            }
+        }
+        let marks = place.start();
+        assert_eq!((place.set_aside(), marks.deadly().len()), (lists.map(str::to_owned).to_vec(), 0));
+        assert_eq!((marks.standing("1", 0), marks.standing("4", 0)), (Standing::SetAside, Standing::Clear));
+        assert_eq!(marks.untold("1"), Some(0));
+        marks.allow_again("1").unwrap();
+        assert_eq!(marks.standing("1", 0), Standing::Suspect);
+        marks.begin("1").unwrap().settled();
+        assert_eq!(place.start().suspects(), ["2", "3"]);
+    }
+
+    #[test]
     fn a_mark_that_was_cut_off_counts_and_remains_of_writing_do_not() {
         let place = place();
         drop(place.start());
@@ -397,7 +453,7 @@ mod tests {
         let mut deaths = 0;
         loop {
             let marks = place.start();
-            let others = |id: &str| marks.set_aside().iter().filter(|aside| *aside != id).count();
+            let others = |id: &str| marks.deadly().iter().filter(|aside| *aside != id).count();
             let mut tried = Vec::new();
             for id in poisons {
                 match marks.standing(id, others(id)) {

@@ -24,6 +24,8 @@ mod registers;
 mod retention;
 mod retry;
 mod selection;
+#[cfg(test)]
+mod tests;
 mod worker;
 
 pub use answer::{Checked, Opened};

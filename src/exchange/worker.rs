@@ -87,6 +87,9 @@ const WORKERS: usize = 2;
 /// Why a list is not tried, in the log.
 const PROCESS_DIED: &str = "process-died";
 
+/// The same, where threads panicked over it.
+const PANICKED: &str = "panicked";
+
 /// The same, where others of its tenant are set aside.
 const TENANT_SET_ASIDE: &str = "tenant-set-aside";
 
@@ -182,7 +185,8 @@ impl Exchange {
         Ok(row.filter(|row| row.state == SubmissionState::Waiting))
     }
 
-    /// Takes up a finished upload; not one that the process died of too often, and none of a tenant of whose lists it did.
+    /// Takes up a finished upload; not one that the process died of or panicked over too often, and none of a tenant of whose
+    /// lists it died.
     pub fn submit(&self, submission: Submission) {
         let (tenant, id) = (&submission.tenant, submission.id.as_str());
         let standing = self.standing(&submission);
@@ -195,9 +199,10 @@ impl Exchange {
                 self.marks.suspect(id).map_err(ExchangeError::Mark)
             }
             Standing::SetAside => {
-                let about = "the process died over this list again: it is set aside";
+                let reason = if self.marks.has_panicked(id) { PANICKED } else { PROCESS_DIED };
+                let about = "work on this list broke off again: it is set aside";
                 tracing::error!(%tenant, submission = id, help = help(), "{about}");
-                self.tell_set_aside(&submission, PROCESS_DIED)
+                self.tell_set_aside(&submission, reason)
             }
             Standing::Parked => {
                 let about = "the process died over other lists of this tenant: this one is not tried";
@@ -220,13 +225,13 @@ impl Exchange {
     /// How a list stands, with what is known against others of its tenant.
     fn standing(&self, submission: &Submission) -> Standing {
         let mut others = 0;
-        for id in self.marks.set_aside().into_iter().filter(|id| *id != submission.id) {
+        for id in self.marks.deadly().into_iter().filter(|id| *id != submission.id) {
             match self.waiting_row(&id) {
                 Ok(row) => others += usize::from(row.is_some_and(|row| row.tenant == submission.tenant)),
                 Err(error) => {
                     // As if it were this tenant's: the list is tried all the same, alone at worst.
                     let error: &dyn std::error::Error = &error;
-                    tracing::error!(error, tenant = %submission.tenant, "nobody knows what else is set aside");
+                    tracing::error!(error, tenant = %submission.tenant, "nobody knows what else the process died over");
                     return self.marks.standing(&submission.id, 1);
                 }
             }
@@ -287,7 +292,7 @@ impl Exchange {
         while let Some(job) = self.queue.next() {
             let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.process(&job)));
             let (tenant, about) = (job.tenant(), job.about());
-            let (mut retry_after, mut is_aside) = (RETRY_AFTER, false);
+            let (mut retry_after, mut is_aside, mut is_given_up) = (RETRY_AFTER, false, false);
             let done = match outcome {
                 Ok(Ok(())) => true,
                 Ok(Err(error @ ExchangeError::TenantGone(_))) => {
@@ -317,6 +322,7 @@ impl Exchange {
                 }
                 Err(_) => {
                     tracing::error!(%tenant, about, "{} ended by a panic", job.what());
+                    is_given_up = self.is_given_up(&job);
                     false
                 }
             };
@@ -326,11 +332,25 @@ impl Exchange {
                 {
                     tracing::error!(error = &error as &dyn std::error::Error, "could not give an upload back");
                 }
-                let again = if is_aside { job.clone().set_aside() } else { job.clone() };
-                self.queue.push_later(again, retry_after);
+                match job.clone() {
+                    // Which enters in the log that it is set aside.
+                    Job::Answer { submission, .. } if is_given_up => self.submit(submission),
+                    again if is_aside => self.queue.push_later(again.set_aside(), retry_after),
+                    again => self.queue.push_later(again, retry_after),
+                }
             }
             self.queue.finished(job.tenant());
         }
+    }
+
+    /// Notes that a thread panicked over a job; whether it is a list that is not to be tried again.
+    fn is_given_up(&self, job: &Job) -> bool {
+        let Job::Answer { submission, .. } = job else { return false };
+        self.marks.panicked(&submission.id).unwrap_or_else(|error| {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(error, submission = submission.id, "that a list panicked could not be kept");
+            false
+        })
     }
 
     fn process(&self, job: &Job) -> Result<(), ExchangeError> {

@@ -194,7 +194,8 @@ pub struct ListAnswered {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListSetAside {
-    /// How often the process died while it worked on the list; with none, it was others of its tenant.
+    /// How often the process died while it worked on the list; with none, it was others of its tenant, or threads panicked
+    /// over it, as the reason says.
     pub deaths: u32,
 }
 

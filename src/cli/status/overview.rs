@@ -110,7 +110,7 @@ impl Watcher {
                 need(
                     true,
                     format!(
-                        "{tenant}: list of {came} set aside, the service died repeatedly over {over}: \
+                        "{tenant}: list of {came} set aside, the service broke off repeatedly over {over}: \
                          `groeikluis tenant retry {tenant}` ({id})"
                     ),
                 );

@@ -180,13 +180,13 @@ impl Phrases {
                  in its file).",
             ),
             MailTopic::Aside => self.pick(
-                "De dienst viel herhaaldelijk uit tijdens de behandeling van deze lijst, ook toen er geen andere lijst of \
-                 opdracht naast liep, of van andere lijsten van hetzelfde bestuur. Zij probeert haar niet meer, zodat de \
-                 andere besturen verder kunnen. Het bestand is bewaard en het bestuur wacht. \
+                "De behandeling van deze lijst brak herhaaldelijk af, of die van andere lijsten van hetzelfde bestuur, ook \
+                 toen er geen andere lijst of opdracht naast liep. De dienst probeert haar niet meer, zodat de andere \
+                 lijsten verder kunnen. Het bestand is bewaard en het bestuur wacht. \
                  Kijk na wat de dienst meldde (journalctl -u groeikluis), en probeer de lijst opnieuw met `groeikluis \
                  tenant retry NAAM`, zo nodig met een nieuwe versie of met meer geheugen (`MemoryMax=`).",
-                "The service died repeatedly while it worked on this list, also with no other list or run beside it, or on \
-                 others of the same local authority. It tries it no more, so that the others can go on. The file is kept, and the local authority waits. See what the service \
+                "Work on this list broke off repeatedly, or on others of the same local authority, also with no other list or \
+                 run beside it. The service tries it no more, so that the others can go on. The file is kept, and the local authority waits. See what the service \
                  reported (journalctl -u groeikluis), and try the list again with `groeikluis tenant retry NAME`, with a \
                  new version or more memory (`MemoryMax=`) where needed.",
             ),
