@@ -18,11 +18,11 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::read_keyring,
+    daemon::{accept_register_change, read_keyring},
     domain::Municipalities,
     durable::{Clock, Directory},
     register::{
-        ReferenceMonth, Register,
+        Extent, ReferenceMonth, Register,
         synth::{Synth, SynthSummary},
     },
     seal::{Recipient, StorageSealer},
@@ -36,6 +36,9 @@ pub(super) enum Command {
         config: ConfigArgument,
         /// The sealed extract.
         file: PathBuf,
+        /// Also when it is of an earlier month than the one there, or has fewer than 90 % of its children.
+        #[arg(long)]
+        accept_change: bool,
     },
     /// Describe the extract that the configuration names.
     Info {
@@ -76,7 +79,7 @@ const MUNICIPALITIES: &str = include_str!("../../config/municipalities.csv");
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Load { config, file } => put_in_place(&load(config)?, file),
+        Command::Load { config, file, accept_change } => put_in_place(&load(config)?, file, *accept_change),
         Command::Info { config, json } => info(&load(config)?, *json),
         Command::Synth(arguments) => synth(arguments),
     }
@@ -128,27 +131,39 @@ fn read(settings: &Settings, path: &Path, file: impl Read + Send) -> anyhow::Res
     })
 }
 
-fn put_in_place(settings: &Settings, file: &Path) -> anyhow::Result<()> {
+fn put_in_place(settings: &Settings, file: &Path, accept_change: bool) -> anyhow::Result<()> {
     let began = Instant::now();
     let extract = open(file)?;
     // It is read twice: checked, and copied.
     if !extract.metadata()?.is_file() {
         bail!(UsageFault(format!("{} is no regular file: put the extract in one", file.display())));
     }
+    let target = &settings.register.path;
+    // One that is not there, or cannot be read, is nothing to compare with.
+    let used = open(target).and_then(|used| read(settings, target, used));
+    let used = used.ok().map(|register| Extent::of(&register));
     let mut checked = Digesting::of(&extract, None)?;
     let register = read(settings, file, &mut checked)?;
     let digest = checked.whole()?;
-    let target = &settings.register.path;
+    let change = used.map_or(Ok(()), |used| Extent::of(&register).follows(used));
+    if !accept_change {
+        change.context("not put in place; give --accept-change if this extract is meant")?;
+    }
     let Some(directory) = target.parent() else { bail!("{} has no directory", target.display()) };
     let name = target.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
+    if accept_change {
+        // Before the extract: the daemon takes it as soon as it is there.
+        accept_register_change(target, &hex::encode(digest))?;
+    }
     // The file that it was made of may be its maker's alone; here the daemon's group has to read it.
     Directory::create(directory)?.write_for_group(&name, &mut Digesting::of(&extract, Some(digest))?)?;
     say(&format!(
-        "{} rows, {} children, month {}, checked in {} ms; in place as {}",
+        "{} rows, {} children, month {}{}, checked in {} ms; in place as {}",
         register.rows(),
         register.children(),
         register.month(),
+        used.map(|used| format!(" (was {used})")).unwrap_or_default(),
         began.elapsed().as_millis(),
         target.display()
     ));

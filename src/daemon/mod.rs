@@ -23,6 +23,7 @@ pub mod needs;
 mod opening;
 mod orders;
 mod receipts;
+mod register_change;
 mod register_loader;
 mod reload;
 mod restore;
@@ -47,6 +48,7 @@ pub use memory::warn_of_little_memory;
 pub use orders::{
     Fulfilled, apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw,
 };
+pub use register_change::accept_register_change;
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions};

@@ -9,16 +9,16 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{DaemonError, live::Live};
+use super::{DaemonError, live::Live, register_change::is_accepted};
 use crate::{
     config::{Environment, RegisterSettings, SecretFile},
     exchange::{Exchange, Registers},
-    register::{Register, RegisterFault},
+    register::{Extent, Register, RegisterFault, UnlikelyChange},
     seal::{Keyring, SealError},
     transfer_log::{Context, Event, LogError, Record, RegisterLoaded, RegisterRefused, TransferLog},
 };
 
-/// Why an extract was not taken; the register in use stays.
+/// Why an extract was not taken; the register in use stays, if there is one.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterLoadError {
     /// The file or its key.
@@ -43,6 +43,15 @@ pub enum RegisterLoadError {
         #[source]
         source: RegisterFault,
         /// SHA-256 of the part that was read.
+        source_sha256: String,
+    },
+    /// It is good in itself, and hardly what follows the one in use.
+    #[error("the register is not taken unasked; `groeikluis register load --accept-change FILE` does if it is meant")]
+    Unlikely {
+        /// What is unlikely of it.
+        #[source]
+        source: UnlikelyChange,
+        /// SHA-256 of the file.
         source_sha256: String,
     },
 }
@@ -70,6 +79,9 @@ pub(super) fn load(settings: &RegisterSettings, registers: &Registers) -> Result
         let opened = keyring.open(&mut digesting).map_err(RegisterLoadError::Sealed)?;
         Register::read(opened, registers.catalogue(), registers.municipalities())
     };
+    if read.is_ok() {
+        io::copy(&mut digesting, &mut io::sink()).map_err(fault)?;
+    }
     let source_sha256 = hex::encode(digesting.digest.finalize());
     match read {
         Ok(register) => Ok(Loaded { register, source_sha256 }),
@@ -96,7 +108,9 @@ pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exch
 fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &Exchange) -> Result<(), LogError> {
     let settings = live.settings();
     let began = Instant::now();
-    match load(&settings.register, registers) {
+    let used = registers.live().map(|register| Extent::of(&register));
+    let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, used, &settings.register));
+    match loaded {
         Ok(Loaded { register, source_sha256 }) => {
             let month = register.month().to_string();
             let (rows, children) = (register.rows(), register.children());
@@ -117,10 +131,23 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
                 Environment::Production => "",
             };
             let error: &dyn std::error::Error = &error;
-            tracing::error!(error, %path, "register refused, the one in use stays{hint}");
+            if used.is_some() {
+                tracing::error!(error, %path, "register refused, the one in use stays{hint}");
+            } else {
+                tracing::error!(error, %path, "register refused and none is in use: lists wait{hint}");
+            }
         }
     }
     Ok(())
+}
+
+/// Asks of an extract that it follows the one in use, or that somebody said that it is meant.
+fn follows(loaded: Loaded, used: Option<Extent>, settings: &RegisterSettings) -> Result<Loaded, RegisterLoadError> {
+    let Some(Err(source)) = used.map(|used| Extent::of(&loaded.register).follows(used)) else { return Ok(loaded) };
+    if is_accepted(&settings.path, &loaded.source_sha256) {
+        return Ok(loaded);
+    }
+    Err(RegisterLoadError::Unlikely { source, source_sha256: loaded.source_sha256 })
 }
 
 fn refuse(log: &TransferLog, error: &RegisterLoadError) {
@@ -129,6 +156,7 @@ fn refuse(log: &TransferLog, error: &RegisterLoadError) {
             let (line, column) = source.place();
             (line, column, source_sha256.clone())
         }
+        RegisterLoadError::Unlikely { source_sha256, .. } => (None, None, source_sha256.clone()),
         RegisterLoadError::Key(_) | RegisterLoadError::File { .. } | RegisterLoadError::Sealed(_) => {
             (None, None, String::new())
         }
@@ -138,6 +166,8 @@ fn refuse(log: &TransferLog, error: &RegisterLoadError) {
         RegisterLoadError::File { .. } => "file",
         RegisterLoadError::Sealed(_) => "sealed",
         RegisterLoadError::Fault { .. } => "content",
+        RegisterLoadError::Unlikely { source: UnlikelyChange::EarlierMonth { .. }, .. } => "earlier-month",
+        RegisterLoadError::Unlikely { source: UnlikelyChange::FewerChildren { .. }, .. } => "fewer-children",
     };
     let event = Event::RegisterRefused(RegisterRefused { line, column, source_sha256 });
     if let Err(error) = log.append(vec![Record::failure(event, reason, Context::daemon())]) {
@@ -145,12 +175,12 @@ fn refuse(log: &TransferLog, error: &RegisterLoadError) {
     }
 }
 
-struct Digesting {
-    inner: File,
+struct Digesting<R> {
+    inner: R,
     digest: Sha256,
 }
 
-impl Read for Digesting {
+impl<R: Read> Read for Digesting<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
         self.digest.update(buffer.get(..read).unwrap_or_default());

@@ -14,6 +14,7 @@ use std::{fmt, hint::black_box, io::Read, ops::BitXor};
 
 use crate::domain::{Municipalities, NisCode, Niss, SourceCatalogue, SourceId};
 
+mod change;
 mod chunks;
 mod cut;
 mod fault;
@@ -31,6 +32,7 @@ mod view;
 
 pub mod synth;
 
+pub use change::{Extent, UnlikelyChange};
 pub use fault::{CellProblem, Field, HeaderProblem, LineProblem, RegisterFault};
 pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
 pub use many::Found;

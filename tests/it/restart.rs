@@ -6,7 +6,7 @@ use groeikluis::sftp::client::ClientError;
 use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{Extract, Plan, Protocol, Tenant, TestDaemon, copy_directory, run, wait_for, wait_until};
+use crate::support::{Extract, Plan, Protocol, Tenant, TestDaemon, copy_directory, replace, run, wait_for, wait_until};
 
 /// `EX_CONFIG` of sysexits.h.
 const CONFIGURATION: i32 = 78;
@@ -96,7 +96,7 @@ fn a_fault_in_the_configuration_changes_nothing() {
 
 #[test]
 fn a_new_register_is_taken_and_one_at_fault_is_not() {
-    let daemon = Plan::new().tenant(bree()).start();
+    let daemon = Plan::new().tenant(bree()).children(500).start();
     let loaded = |daemon: &TestDaemon| daemon.events("register.loaded");
     let first = loaded(&daemon).pop().unwrap()["month"].as_str().unwrap().to_owned();
     let next = Extract::synthetic(500, 2, "2027-01".parse().unwrap());
@@ -125,6 +125,33 @@ fn a_new_register_is_taken_and_one_at_fault_is_not() {
             .contains("2027-01")
     );
     assert_eq!(loaded(&daemon).len(), 2);
+}
+
+#[test]
+fn a_register_that_lacks_children_waits_for_somebody_to_say_that_it_is_meant() {
+    let mut daemon = Plan::new().tenant(bree()).start();
+    let in_place = daemon.path("register/register.csv.age");
+    let (good, half) = (fs::read(&in_place).unwrap(), daemon.path("half.age"));
+    let loaded = |daemon: &TestDaemon| daemon.events("register.loaded");
+    daemon.write_register(Extract::synthetic(500, 2, "2027-01".parse().unwrap()).text());
+    let refused = wait_for("the refusal", || daemon.events("register.refused").pop());
+    assert_eq!(refused["reason"], "fewer-children", "{refused}");
+    let told = daemon.process().wait_for_line("register refused, the one in use stays").unwrap();
+    assert!(told.contains("500 children of 2027-01") && told.contains("--accept-change"), "{told}");
+    fs::rename(&in_place, &half).unwrap();
+    replace(&in_place, &good);
+    wait_until("the good one again", || loaded(&daemon).len() == 2);
+
+    let load = |more: &[&str]| daemon.groeikluis(&[&["register", "load", half.to_str().unwrap()], more].concat());
+    let ran = load(&[]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for part in ["500 children of 2027-01", "and the one in use 2000 children of ", "--accept-change"] {
+        assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
+    }
+    assert_eq!(fs::read(&in_place).unwrap(), good);
+    assert!(load(&["--accept-change"]).well().stdout.contains("(was 2000 children of "));
+    wait_until("the smaller one", || loaded(&daemon).pop().is_some_and(|entry| entry["month"] == "2027-01"));
+    assert_eq!(daemon.events("register.refused").len(), 1);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::{
     clients::program::Program,
-    support::{Plan, Protocol, Tenant, TestDaemon},
+    support::{Plan, Protocol, Tenant, TestDaemon, wait_until},
 };
 
 /// A deployment with something to see: an answered list, a refused one, a protocol that ends.
@@ -28,6 +28,17 @@ fn busy() -> TestDaemon {
     session.close();
     daemon.wait_for_file("bree", "/test/outbox", "proef.csv", Kind::Weigering);
     daemon
+}
+
+#[test]
+fn a_start_without_a_register_is_told_as_that() {
+    let laid_out = Plan::new().lay_out();
+    fs::remove_file(laid_out.root.path().join("register/register.csv.age")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    daemon.start();
+    daemon.process().wait_for_line("register refused and none is in use: lists wait").unwrap();
+    let told = "! no register is in use, lists wait: the register was refused at ";
+    wait_until("status to tell it", || daemon.groeikluis(&["status"]).well().stdout.contains(told));
 }
 
 #[test]

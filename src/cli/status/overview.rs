@@ -97,9 +97,11 @@ impl Watcher {
         if !running {
             need(true, "the daemon is not running".to_owned());
         }
+        let missing = running && matches!(self.tail.register, Register::Missing);
         if let Some(at) = self.tail.register_refused {
-            need(true, format!("a new register was refused at {}: see the service's messages", moment(at)));
-        } else if running && matches!(self.tail.register, Register::Missing) {
+            let what = if missing { "no register is in use, lists wait: the" } else { "a new" };
+            need(true, format!("{what} register was refused at {}: see the service's messages", moment(at)));
+        } else if missing {
             need(true, "no register was loaded: lists wait".to_owned());
         }
         if let Some(ledger) = &ledger {

@@ -154,10 +154,11 @@ impl Phrases {
                 "Ask the local authority whether a list is still to come.",
             ),
             MailTopic::Register => self.pick(
-                "Wat in gebruik was, blijft in gebruik. Zet een goed bestand in de plaats, door het te hernoemen: het \
-                 wordt dan meteen geladen. De dienst meldde de volledige fout (journalctl -u groeikluis).",
-                "What was in use stays in use. Put a good file in its place, by renaming: it is then loaded at once. \
-                 The service reported the whole fault (journalctl -u groeikluis).",
+                "Wat in gebruik was, blijft in gebruik; was er niets in gebruik, dan wachten de lijsten. Zet een goed \
+                 bestand in de plaats, door het te hernoemen: het wordt dan meteen geladen. De dienst meldde de volledige \
+                 fout (journalctl -u groeikluis).",
+                "What was in use stays in use; where nothing was in use, lists wait. Put a good file in its place, by \
+                 renaming: it is then loaded at once. The service reported the whole fault (journalctl -u groeikluis).",
             ),
             MailTopic::Log => self.pick(
                 "Kijk na wat de dienst meldde (journalctl -u groeikluis) en controleer het logboek met `groeikluis \
@@ -288,6 +289,16 @@ impl Phrases {
             "key" => self.pick("de sleutel kan niet gebruikt worden", "its key cannot be used"),
             "file" => self.pick("het bestand kan niet gelezen worden", "the file cannot be read"),
             "sealed" => self.pick("het bestand gaat niet open met de sleutel", "the file does not open with the key"),
+            "earlier-month" => self.pick(
+                "het is van een vroegere maand dan wat in gebruik is; met `register load --accept-change` wordt het toch \
+                 genomen",
+                "it is of an earlier month than the one in use; `register load --accept-change` takes it all the same",
+            ),
+            "fewer-children" => self.pick(
+                "het heeft veel minder kinderen dan wat in gebruik is; met `register load --accept-change` wordt het toch \
+                 genomen",
+                "it has far fewer children than the one in use; `register load --accept-change` takes it all the same",
+            ),
             _ => self.pick("de inhoud is niet juist", "the content is at fault"),
         };
         let places = [(self.pick("regel", "line"), line), (self.pick("kolom", "column"), column)];
