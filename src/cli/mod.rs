@@ -27,8 +27,13 @@ mod signals;
 mod status;
 mod tenant;
 
-use std::{error::Error, path::PathBuf, process::ExitCode};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
+use anyhow::bail;
 use clap::{Parser, Subcommand};
 
 use crate::{
@@ -227,7 +232,31 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     })
 }
 
-/// Reads the configuration, or ends with all its faults.
+/// Reads the configuration. Where its files are at fault it tells the faults, and goes on with what the daemon has in
+/// force: a slip in one tenant's file is no reason not to look at the others, or to withdraw what went wrong. Passwords
+/// are not in it.
 fn load(argument: &ConfigArgument) -> anyhow::Result<crate::config::Settings> {
+    let faults = match crate::config::load(&argument.config) {
+        Ok(settings) => return Ok(settings),
+        Err(faults) => faults,
+    };
+    let Some(settings) = in_force(&argument.config) else { bail!(ConfigFaults(faults)) };
+    eprintln!("{}", listed(&faults));
+    eprintln!(
+        "groeikluis: warning: the files are at fault, so this is by the configuration that the daemon has in force"
+    );
+    Ok(settings)
+}
+
+/// What the daemon with that main file has in force, or last had.
+fn in_force(main: &Path) -> Option<crate::config::Settings> {
+    let last = crate::daemon::last_configuration(&crate::config::named_state_dir(main)?).ok()??;
+    let settings = last.in_force.settings().ok()?;
+    let is_same = std::path::absolute(main).is_ok_and(|main| main == settings.main_file());
+    is_same.then_some(settings)
+}
+
+/// Reads the configuration's files, or ends with all their faults.
+fn load_files(argument: &ConfigArgument) -> anyhow::Result<crate::config::Settings> {
     crate::config::load(&argument.config).map_err(|faults| ConfigFaults(faults).into())
 }

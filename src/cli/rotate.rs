@@ -10,7 +10,7 @@ use serde_json::json;
 use super::{
     ConfigArgument, UsageFault,
     keys::{Kind, write_secret},
-    load,
+    load_files,
     output::{print_json, say},
 };
 use crate::{
@@ -51,7 +51,7 @@ struct Rotation {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = load(&arguments.config)?;
+    let settings = load_files(&arguments.config)?;
     if arguments.post_quantum && !matches!(arguments.kind, Kind::Exchange | Kind::Register) {
         return Err(UsageFault("--post-quantum is for the keys of age: exchange and register".to_owned()).into());
     }

@@ -3,9 +3,9 @@
 //! Kept are the files themselves, without layout and comments: the same reading makes the same settings of them, so
 //! that one comparison ([`super::difference()`]) serves a reload and the question what one would change. Hashes of
 //! passwords are replaced by their digests, so that nothing in what is kept helps to guess one; a kept configuration is
-//! compared with one that went the same way, never used.
+//! compared with one that went the same way. Commands use it where passwords are not asked about; no daemon does.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 
 use super::{
     Settings,
-    fault::Faults,
-    files::Texts,
-    load,
+    fault::{Faults, Position},
+    files::{Files, Texts},
+    load, main_file,
     tree::{self, Content, Node},
 };
 use crate::domain::PasswordHash;
@@ -107,6 +107,14 @@ impl Kept {
     }
 }
 
+/// Where a main file says that the daemon keeps its state, whatever is at fault in that file and in others.
+pub fn named_state_dir(main: &Path) -> Option<PathBuf> {
+    let unseen = Faults::default();
+    let text = Files::new(main.parent().unwrap_or(Path::new("")), &unseen).read(main, &Position::start_of(main))?;
+    let root = tree::parse(main, &text, &unseen)?;
+    main_file::read(&root, &unseen)?.state_dir
+}
+
 /// The tree with each hash of a password replaced.
 fn without_passwords(node: Node) -> Node {
     let content = match node.content {
@@ -137,10 +145,7 @@ fn stand_in(digest: &[u8]) -> PasswordHash {
 mod tests {
     use super::*;
     use crate::config::{Difference, difference};
-    use std::{
-        fs,
-        path::{Path, PathBuf},
-    };
+    use std::fs;
 
     fn shipped() -> Settings {
         load(&PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/groeikluis.yaml")).unwrap()

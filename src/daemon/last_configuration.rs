@@ -3,6 +3,8 @@
 //! Two are kept: the one in force, replaced by each reload, and the one of the start, since some settings hold from a
 //! start only. One that could not be kept is taken away: no answer is better than an old one.
 
+use std::path::Path;
+
 use jiff::Timestamp;
 
 use super::DaemonError;
@@ -50,11 +52,11 @@ fn keep(state: &Directory, names: &[&str], settings: &Settings, now: Timestamp) 
 ///
 /// # Errors
 /// [`DaemonError`]: the state directory cannot be read, or what was kept is of another version.
-pub fn last_configuration(settings: &Settings) -> Result<Option<LastConfiguration>, DaemonError> {
-    if !settings.state_dir.exists() {
+pub fn last_configuration(state_dir: &Path) -> Result<Option<LastConfiguration>, DaemonError> {
+    if !state_dir.exists() {
         return Ok(None);
     }
-    let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
+    let state = Directory::create(state_dir).map_err(DaemonError::State)?;
     let read = |name| -> Result<Option<Kept>, DaemonError> {
         let bytes = state.read(name, LARGEST_KEPT_BYTES).map_err(DaemonError::State)?;
         bytes.map(|bytes| Kept::from_bytes(&bytes).map_err(DaemonError::LastConfiguration)).transpose()

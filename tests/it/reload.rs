@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead, BufReader, Write},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -14,7 +14,7 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Plan, Protocol, Session, Tenant, TestDaemon, replace, wait_for, wait_until};
+use crate::support::{Plan, Protocol, Session, Tenant, TestDaemon, replace, run, wait_for, wait_until};
 
 /// What the daemon says when a reload was put in force.
 const CHANGED: &str = "configuration changed";
@@ -285,6 +285,37 @@ fn the_guide_names_the_port_that_is_listened_on() {
     fs::write(daemon.config(), changed).unwrap();
     daemon.process().wait_for_line("configuration changed").unwrap();
     assert!(guide(&daemon).contains(&port), "{}", guide(&daemon));
+}
+
+#[test]
+fn a_slip_in_one_tenants_file_takes_no_command_away_that_can_do_without() {
+    let daemon = Plan::new().tenant(tenant("bree", "72004")).tenant(tenant("lokeren", "46029")).start();
+    let file = daemon.path("tenants/lokeren.yaml");
+    let good = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("{good}foo: 1\n")).unwrap();
+    for command in [
+        &["status"][..],
+        &["status", "--json"],
+        &["tenant", "why", "bree"],
+        &["audit", "show"],
+        &["retention", "--dry-run"],
+        &["overview"],
+        &["register", "info"],
+    ] {
+        let ran = daemon.groeikluis(command).well();
+        assert!(ran.stderr.contains("unknown key `foo`"), "{command:?}: {}", ran.stderr);
+    }
+    let said = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(said.contains("the daemon is running"), "{said}");
+    for command in [&["check"][..], &["plan"]] {
+        assert_eq!(daemon.groeikluis(command).code, Some(78), "{command:?}");
+    }
+    // A file that no daemon has in force is nothing to go on with.
+    let copy = daemon.path("copy.yaml");
+    fs::copy(daemon.config(), &copy).unwrap();
+    let mut other = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+    other.args(["status", "--config"]).arg(&copy);
+    assert_eq!(run(&mut other, b"").code, Some(78));
 }
 
 #[test]

@@ -5,7 +5,7 @@ mod changes;
 use serde_json::json;
 
 use super::{
-    ConfigArgument, load,
+    ConfigArgument, load_files,
     output::{Table, print_json, say},
     status,
 };
@@ -41,7 +41,7 @@ struct Compared {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = load(&arguments.config)?;
+    let settings = load_files(&arguments.config)?;
     let clock = Clock::system();
     // Both sides are read in the same way, passwords and all.
     let new = Kept::of(&settings, clock.now()).settings().map_err(DaemonError::LastConfiguration)?;
@@ -77,7 +77,7 @@ fn compare(new: &Settings) -> Result<Compared, DaemonError> {
         with: format!("{why}: everything is shown as new"),
         after_restart: Vec::new(),
     };
-    let last = match last_configuration(new) {
+    let last = match last_configuration(&new.state_dir) {
         Ok(Some(last)) => last,
         Ok(None) => return Ok(everything(format!("no daemon ran with {}", new.state_dir.display()))),
         Err(DaemonError::LastConfiguration(fault)) => {

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::super::{
-    ConfigArgument, ConfigFaults, UsageFault, load,
+    ConfigArgument, ConfigFaults, UsageFault, load_files,
     output::{print_json, progress, say},
 };
 use crate::{
@@ -62,7 +62,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Ok(Some(draft)) => write_draft(arguments, &draft),
         Ok(None) => carry_over(arguments),
         // With all its faults.
-        Err(DraftFault::Unreadable) => load(&arguments.config).and_then(|_| bail!(DraftFault::Unreadable)),
+        Err(DraftFault::Unreadable) => load_files(&arguments.config).and_then(|_| bail!(DraftFault::Unreadable)),
         Err(fault @ (DraftFault::NisCode(_) | DraftFault::Name(_) | DraftFault::Kind(_) | DraftFault::Half { .. })) => {
             Err(UsageFault(fault.to_string()).into())
         }

@@ -14,7 +14,7 @@ use anyhow::{Context, bail};
 use serde_json::json;
 
 use super::super::{
-    ConfigArgument, ConfigFaults, load,
+    ConfigArgument, ConfigFaults, load_files,
     output::{print_json, say},
 };
 use crate::{
@@ -103,7 +103,7 @@ impl From<RouteName> for Route {
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = load(&arguments.config)?;
+    let settings = load_files(&arguments.config)?;
     let input = io::stdin();
     let questions =
         (input.is_terminal() && !arguments.dry_run).then(|| Questions::new(input.lock(), io::stderr().lock()));
