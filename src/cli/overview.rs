@@ -18,6 +18,8 @@ use crate::{
         release::{Request, missing},
     },
     durable::Clock,
+    exchange::onboarded,
+    ledger::SqliteLedger,
 };
 
 #[derive(clap::Args)]
@@ -33,7 +35,14 @@ pub(super) struct Arguments {
 const ROUTES: [Route; 2] = [Route::Opgroeien, Route::Vutg];
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let settings = load(&arguments.config)?;
+    let mut settings = load(&arguments.config)?;
+    let ledger = settings.state_dir.join("ledger.sqlite");
+    if ledger.exists() {
+        let ledger = SqliteLedger::open_to_read(&ledger)?;
+        for tenant in settings.tenants.values_mut() {
+            *tenant = onboarded(Arc::clone(tenant), &ledger)?;
+        }
+    }
     let authorities = Authorities::of(&settings);
     let grounds = grounds(&settings, Clock::system().today());
     if arguments.json {

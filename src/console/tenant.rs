@@ -46,9 +46,9 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
         return Ok(Page::missing(view));
     }
     let refused = own().filter(|row| row.is != Kind::Other).take(MOST_ROWS);
-    // The test is passed by fetching its file; a day in the configuration stands for one that was passed elsewhere.
-    let tests = deliveries.iter().filter(|row| row.kind == domain::Kind::TechnischeTest);
-    let tested = tests.filter_map(|row| row.fetched_at).min().map(domain::brussels_date);
+    // The test is passed by fetching a file of it; a day in the configuration stands for one that was passed elsewhere.
+    let tested = site.ledger()?.map(|ledger| ledger.technical_test(&id)).transpose().map_err(ConsoleError::Ledger)?;
+    let tested = tested.flatten().map(domain::brussels_date);
     let shown = deliveries.get(..deliveries.len().min(MOST_ROWS)).unwrap_or_default();
     let body = html! {
         @match tenant {

@@ -152,6 +152,9 @@ impl Host for Live {
 
     fn guide(&self, tenant: &Tenant) -> String {
         let settings = self.settings();
+        // Without the ledger's word it is the file's alone.
+        let onboarded = self.exchange.get().and_then(|exchange| exchange.onboarded(&tenant.id).ok());
+        let tenant = onboarded.as_deref().unwrap_or(tenant);
         let (host, port) = settings.reached_at(self.port.get().copied().unwrap_or(DEFAULT_PORT));
         let guide = Guide {
             tenant,

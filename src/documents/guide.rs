@@ -1,4 +1,6 @@
 //! `LEESMIJ.txt`: how a municipality's IT officer logs in, uploads, downloads, opens and checks (FORMATS.md, section 1).
+//!
+//! It is in one file, so that who changes a sentence sees the others.
 
 use jiff::civil::Date;
 
@@ -7,8 +9,8 @@ use super::{
     wording::{line, paragraph, repeatable, size},
 };
 use crate::domain::{
-    ByteSize, ProtocolId, Tenant,
-    protocol::{Period, Protocol, Route, Status, Use},
+    ByteSize, Kind, ProtocolId, Tenant,
+    protocol::{Period, Protocol, Route, Status, Use, Validity},
     tenant::{LoginStep, UploadRule},
 };
 
@@ -225,29 +227,51 @@ impl Guide<'_> {
 
     /// Protocols that answer lists and are not over.
     fn listed(&self) -> impl Iterator<Item = &Protocol> {
+        self.signed(Route::Opgroeien)
+    }
+
+    /// Protocols of a route that are signed and not over.
+    fn signed(&self, route: Route) -> impl Iterator<Item = &Protocol> {
         let today = self.today;
         self.tenant.protocols.iter().filter(move |protocol| {
             protocol.status == Status::Signed
-                && protocol.route == Route::Opgroeien
+                && protocol.route == route
                 && protocol.valid.is_some_and(|valid| today <= valid.until)
         })
     }
 
     fn protocols(&self, out: &mut String) {
         heading(out, "6. Protocollen van uw bestuur");
-        let mut listed = self.listed().peekable();
-        if listed.peek().is_none() {
-            paragraph(
-                out,
-                "",
-                0,
-                "Er is op dit ogenblik geen protocol van kracht dat een antwoord op een lijst toelaat.",
-            );
-            return;
+        let listed: Vec<&Protocol> = self.listed().collect();
+        let assigned: Vec<&Protocol> = self.signed(Route::Vutg).collect();
+        let agreements = self.tenant.agreements.iter().filter(|agreement| self.today <= agreement.valid.until);
+        let agreements: Vec<_> = agreements.collect();
+        if listed.is_empty() {
+            let none = if assigned.is_empty() && agreements.is_empty() {
+                "Er is op dit ogenblik geen protocol van kracht."
+            } else {
+                "U kunt geen lijsten insturen: daarvoor is er op dit ogenblik geen protocol van kracht. Wat wij volgens de \
+                 afspraken hieronder voor u maken, vindt u in /outbox."
+            };
+            paragraph(out, "", 0, none);
+            if !(assigned.is_empty() && agreements.is_empty()) {
+                line(out, "");
+            }
         }
         let several = self.listed().count() > 1;
         for protocol in listed {
             paragraph(out, &format!("- {}: ", protocol.id), 2, &protocol_nl(protocol));
+        }
+        for protocol in assigned {
+            let gives: Vec<&str> = protocol.kinds.keys().map(|kind| kind_nl(*kind)).collect();
+            let days = protocol.valid.map(validity_nl).unwrap_or_default();
+            let gives = if gives.is_empty() { String::new() } else { format!("; u krijgt {}", gives.join(", ")) };
+            paragraph(out, &format!("- {}: ", protocol.id), 2, &format!("opdracht aan VUTG, {days}{gives}."));
+        }
+        for agreement in agreements {
+            let days = validity_nl(agreement.valid);
+            let text = format!("overeenkomst voor brieven, die de drukker krijgt en verstuurt, {days}.");
+            paragraph(out, &format!("- {}: ", agreement.id), 2, &text);
         }
         if several {
             line(out, "");
@@ -270,9 +294,11 @@ impl Guide<'_> {
             day.map_or_else(|| until_then.to_owned(), |day| format!("geslaagd op {}", date_nl(day)))
         };
         let onboarding = self.tenant.onboarding;
-        // Passed by the fetching, which the log knows and the tenant's file need not.
-        let technical = passed(onboarding.technical_test, "geslaagd zodra u het testbestand volledig opgehaald hebt");
-        let technical = format!("verbinden en een testbestand ophalen en openen ({technical}).");
+        let technical = passed(onboarding.technical_test, "geslaagd zodra u zo'n bestand volledig opgehaald hebt");
+        let technical = format!(
+            "verbinden, en uit /test/outbox een bestand ophalen en openen: het antwoord op een lijst die u in /test/inbox \
+             zet, of een testbestand dat wij klaarzetten ({technical})."
+        );
         paragraph(out, "- Technische test: ", 2, &technical);
         let functional = passed(onboarding.functional_test, "nog niet afgerond");
         let functional = format!("een testbestand inlezen in uw toepassing ({functional}).");
@@ -353,8 +379,28 @@ fn protocol_nl(protocol: &Protocol) -> String {
         }
     };
     match protocol.valid {
-        Some(valid) => format!("geldig van {} tot en met {}, {usage}.", date_nl(valid.from), date_nl(valid.until)),
+        Some(valid) => format!("{}, {usage}.", validity_nl(valid)),
         None => format!("{usage}."),
+    }
+}
+
+fn validity_nl(valid: Validity) -> String {
+    format!("geldig van {} tot en met {}", date_nl(valid.from), date_nl(valid.until))
+}
+
+/// What a kind of file brings, by the name that its files begin with.
+fn kind_nl(kind: Kind) -> &'static str {
+    match kind {
+        Kind::SocialeToeslag => "sociale-toeslag (het antwoord op uw lijst)",
+        Kind::Gegevens => "gegevens (de kinderen en begunstigden die aan de voorwaarden voldoen)",
+        Kind::Betaling => "betaling (wat u aan wie betaalt)",
+        Kind::BetalingZonderRekening => "betaling-zonder-rekening (begunstigden zonder rekeningnummer)",
+        Kind::Brieven => "brieven",
+        Kind::Rapport => "rapport (het overzicht van wat gemaakt is)",
+        Kind::Weigering => "weigering",
+        Kind::Verslag => "verslag",
+        Kind::TechnischeTest => "technische-test",
+        Kind::FunctioneleTest => "functionele-test",
     }
 }
 
@@ -393,9 +439,9 @@ mod tests {
     use crate::{
         documents::{golden, wording::WIDTH},
         domain::{
-            Kind, TenantKind,
+            TenantKind,
             niss::find_in,
-            protocol::{BothParties, Outside, Reply, Validity},
+            protocol::{Agreement, BothParties, Outside, Reply},
             tenant::{Onboarding, TenantLimits},
         },
     };
@@ -486,9 +532,27 @@ mod tests {
         tenant.former_nis_codes = vec!["72025".parse().unwrap()];
         assert!(self::text(&tenant).replace("\r\n", " ").contains("ontstaan uit een fusie"));
         tenant.protocols.clear();
-        assert!(self::text(&tenant).replace("\r\n", " ").contains("geen protocol van kracht"));
+        let text = |tenant: &Tenant| self::text(tenant).split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text(&tenant).contains("Er is op dit ogenblik geen protocol van kracht."));
+        tenant.protocols = vec![Protocol {
+            route: Route::Vutg,
+            kinds: [(Kind::Gegevens, Vec::new()), (Kind::Betaling, Vec::new())].into(),
+            ..protocol("VUTG-2026-004", Use::Once)
+        }];
+        let valid = Validity { from: date(2026, 9, 2), until: date(2027, 9, 1) };
+        let signed = BothParties { agency: None, authority: None };
+        tenant.agreements = vec![Agreement { id: "VUTG-2026-001".parse().unwrap(), signed, valid }];
+        let assigned = text(&tenant);
+        for part in [
+            "U kunt geen lijsten insturen",
+            "- VUTG-2026-004: opdracht aan VUTG, geldig van 2 september 2026 tot en met 1 september 2027; u krijgt gegevens (",
+            "betaling (wat u aan wie betaalt).",
+            "- VUTG-2026-001: overeenkomst voor brieven",
+        ] {
+            assert!(assigned.contains(part), "{part}: {assigned}");
+        }
         tenant.require = vec![LoginStep::PublicKey, LoginStep::Password];
-        let both = self::text(&tenant).split_whitespace().collect::<Vec<_>>().join(" ");
+        let both = text(&tenant);
         assert!(both.contains("én met het wachtwoord") && both.contains("key_file sleutel ask_password"), "{both}");
         assert!(!both.contains("Laat het wachtwoord leeg"));
         tenant.require = vec![LoginStep::Password];

@@ -74,8 +74,9 @@ pub fn explanation_nl(rule: Rule) -> &'static str {
              of het protocol aangevuld moet worden."
         }
         Rule::TechnicalTest => {
-            "De technische test (verbinden en een testbestand ophalen) is nog niet geslaagd.\nVoer die test eerst uit, \
-             zoals LEESMIJ.txt uitlegt, en laat ons weten dat ze gelukt is."
+            "De technische test (verbinden en een testbestand ophalen) is nog niet geslaagd.\nHaal eerst een bestand \
+             volledig op uit /test/outbox: het antwoord op een lijst die u in /test/inbox zet, of een testbestand van \
+             ons. Daarmee is de test geslaagd, en kunt u de lijst opnieuw sturen."
         }
         Rule::FunctionalTest => {
             "De functionele test (een testbestand inlezen in uw toepassing) is nog niet geslaagd.\nVoer die test eerst \

@@ -160,11 +160,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn untold_removals(&self, tenant: &TenantId) -> Result<Vec<RemovalRow>, LedgerError>;
 
-    /// When a tenant first fetched a file of that kind whole.
+    /// When a tenant passed the technical test: when it first fetched whole the test file of an assignment, or an answer
+    /// to a list that it put in the test inbox.
     ///
     /// # Errors
     /// [`LedgerError`].
-    fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError>;
+    fn technical_test(&self, tenant: &TenantId) -> Result<Option<Timestamp>, LedgerError>;
 
     /// Tenants that ended since another has what was theirs, in the order of the log.
     ///

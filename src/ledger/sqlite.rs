@@ -264,10 +264,12 @@ impl Ledger for SqliteLedger {
         self.rows(query, [tenant.as_str()], removal)
     }
 
-    fn first_fetched(&self, tenant: &TenantId, kind: Kind) -> Result<Option<Timestamp>, LedgerError> {
+    fn technical_test(&self, tenant: &TenantId) -> Result<Option<Timestamp>, LedgerError> {
         let query = "SELECT min(fetched_at) FROM deliveries \
-                     WHERE tenant = ?1 AND kind = ?2 AND fetched_at IS NOT NULL HAVING count(*) > 0";
-        Ok(self.rows(query, [tenant.as_str(), kind.name()], |row| time(row, 0))?.into_iter().next())
+                     WHERE tenant = ?1 AND (kind = ?2 OR test AND kind = ?3) AND fetched_at IS NOT NULL \
+                     HAVING count(*) > 0";
+        let of = [tenant.as_str(), Kind::TechnischeTest.name(), Kind::SocialeToeslag.name()];
+        Ok(self.rows(query, of, |row| time(row, 0))?.into_iter().next())
     }
 
     fn mergers(&self) -> Result<Vec<MergerRow>, LedgerError> {

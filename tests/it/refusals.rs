@@ -11,7 +11,7 @@ use groeikluis::{
 use jiff::ToSpan;
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon};
+use crate::support::{Plan, Protocol, Session, Tenant, TestDaemon, wait_until};
 
 /// An upload that is refused.
 struct Case {
@@ -123,6 +123,35 @@ fn each_ground_that_does_not_hold_is_named() {
         daemon.put(tenant, name, list(&daemon.extract().children_of("11001")).as_bytes());
         daemon.answer(tenant, name);
     }
+}
+
+#[test]
+fn the_technical_test_is_passed_by_fetching_the_answer_to_a_trial() {
+    let tenant = || Tenant::municipality("bree", BREE).protocol(Protocol::new("OPG-2026-017"));
+    let today = groeikluis::durable::Clock::system().today();
+    let tenant = tenant().onboarding(&format!("functional_test: {today}"));
+    let daemon = Plan::new().children(20_000).tenant(tenant).start();
+    let lacks = |daemon: &TestDaemon| daemon.groeikluis(&["overview"]).well().stdout.contains("technical-test");
+    let good = list(&daemon.extract().children_of(BREE));
+    daemon.put("bree", "eerst.csv", good.as_bytes());
+    let text = daemon.rejection("bree", "eerst.csv").text;
+    assert!(text.contains("Code:      technical-test") && text.contains("/test/outbox"), "{text}");
+    assert!(lacks(&daemon));
+    let session = daemon.session("bree");
+    let guide = |session: &Session| {
+        let text = String::from_utf8(session.download("/LEESMIJ.txt").unwrap()).unwrap();
+        text.split_whitespace().collect::<Vec<_>>().join(" ")
+    };
+    assert!(guide(&session).contains("(geslaagd zodra u zo'n bestand volledig opgehaald hebt)"));
+    let example = session.download("/test/outbox/voorbeeldlijst.csv").unwrap();
+    session.upload("/test/inbox/proef.csv", &example).unwrap();
+    session.close();
+    // It is fetched to be opened here.
+    daemon.wait_for_file("bree", "/test/outbox", "proef.csv", Kind::SocialeToeslag);
+    wait_until("the test to be passed", || !lacks(&daemon));
+    daemon.put("bree", "daarna.csv", good.as_bytes());
+    assert!(daemon.answer("bree", "daarna.csv").manifest.rows > 0);
+    assert!(guide(&daemon.session("bree")).contains("(geslaagd op "));
 }
 
 #[test]

@@ -15,7 +15,6 @@ use crate::{
         Amount, Assignment, AssignmentId, Clearance, Criteria, Ground, Kind, Municipality, ProtocolId, SourceCatalogue,
         SourceId, Tenant,
         assignment::Between,
-        brussels_date,
         release::{Request, release},
     },
     dropbox::Area,
@@ -186,22 +185,6 @@ fn text(criteria: &Criteria, catalogue: &SourceCatalogue) -> String {
     }
     line("single_parent", single_parent.map(|single| single.to_string()).unwrap_or_default());
     text
-}
-
-impl Exchange {
-    /// A tenant as it is now. The technical onboarding test is passed on the day that its file was first fetched whole,
-    /// where the configuration does not say an earlier one.
-    pub(in super::super) fn onboarded(&self, id: &crate::domain::TenantId) -> Result<Arc<Tenant>, ExchangeError> {
-        let tenant = self.parts.tenants.tenant(id).ok_or_else(|| ExchangeError::TenantGone(id.to_string()))?;
-        if tenant.onboarding.technical_test.is_some() {
-            return Ok(tenant);
-        }
-        let fetched = self.parts.ledger.first_fetched(id, Kind::TechnischeTest).map_err(ExchangeError::Ledger)?;
-        let Some(fetched) = fetched else { return Ok(tenant) };
-        let mut tenant = Arc::unwrap_or_clone(tenant);
-        tenant.onboarding.technical_test = Some(brussels_date(fetched));
-        Ok(Arc::new(tenant))
-    }
 }
 
 #[cfg(test)]
