@@ -122,7 +122,7 @@ impl Daemon {
             keyring: secrets.exchange.clone(),
             disclosures: keeper,
         };
-        let boxes = common.boxes(budget.clone(), log_keys)?;
+        let boxes = common.boxes(budget.clone(), &log_keys)?;
         let receipts = common.receipts(verifier, &boxes)?;
         let exchange = common.exchange(&boxes, &registers)?;
         let (retention, mail) = (common.retention(&exchange), common.mail()?);

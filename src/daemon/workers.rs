@@ -17,7 +17,7 @@ use crate::{
     exchange::{Exchange, ExchangeParts, FingerprintKey, Registers},
     ledger::Ledger,
     seal::Keyring,
-    transfer_log::{DisclosureKeeper, TransferLog, VerifierKey},
+    transfer_log::{DisclosureKeeper, TransferLog, VerifierKey, archived_keys},
 };
 
 /// What all of them use.
@@ -34,15 +34,17 @@ pub(super) struct Common {
 }
 
 impl Common {
-    /// The drop-boxes, whose tenants find those keys beside the log's checkpoint.
-    pub fn boxes(&self, budget: MemoryBudget, log_keys: String) -> Result<Boxes, DaemonError> {
+    /// The drop-boxes, whose tenants find those keys beside the log's checkpoint, and those of the logs before it: each
+    /// is good for the log of its own name only.
+    pub fn boxes(&self, budget: MemoryBudget, log_keys: &str) -> Result<Boxes, DaemonError> {
+        let earlier = archived_keys(&archive_dir(&self.settings)).map_err(DaemonError::Log)?;
         let settings = BoxesSettings {
             state_dir: self.settings.state_dir.clone(),
             keyring: self.keyring.clone(),
             budget,
             log_dir: log_dir(&self.settings),
             archive_dir: archive_dir(&self.settings),
-            log_keys,
+            log_keys: format!("{log_keys}{earlier}"),
         };
         let Self { clock, log, ledger, live, .. } = self;
         Boxes::open(settings, clock.clone(), log.clone(), ledger.clone(), live.clone()).map_err(DaemonError::DropBoxes)

@@ -10,12 +10,12 @@ use std::{
 };
 
 use super::{
-    Checkpoint, LogError,
+    Checkpoint, LogError, VerifierKey,
     checkpoint::MAX_CHECKPOINT_BYTES,
     entries_from, files,
     journal::{self, Groups},
     recovery::{CHECKPOINT, check_mark, plain_name},
-    snapshot::{high_water, own_key},
+    snapshot::{MAX_KEYS_BYTES, high_water, own_key},
 };
 
 /// The file with the log's public keys, beside its checkpoint.
@@ -39,6 +39,24 @@ pub fn archived(archive: &Path) -> Result<Vec<PathBuf>, LogError> {
     }
     found.sort();
     Ok(found.into_iter().map(|(_, path)| path).collect())
+}
+
+/// The public keys of the logs of earlier years under that directory, a line each, newest log first: what receipts of
+/// those years are checked with.
+///
+/// # Errors
+/// [`LogError`].
+pub fn archived_keys(archive: &Path) -> Result<String, LogError> {
+    let mut text = String::new();
+    for directory in archived(archive)?.iter().rev() {
+        let keys = files::read_if_there(&directory.join(KEYS), MAX_KEYS_BYTES)?.unwrap_or_default();
+        let keys = String::from_utf8(keys).unwrap_or_default();
+        for line in keys.lines().filter(|line| VerifierKey::parse(line).is_ok()) {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    Ok(text)
 }
 
 /// Puts the log in `directory` by, when it is of another origin than the one to be opened. Its mark is looked for in

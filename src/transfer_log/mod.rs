@@ -50,7 +50,7 @@ mod under;
 mod verify;
 mod years;
 
-pub use archive::{KEYS, archived};
+pub use archive::{KEYS, archived, archived_keys};
 pub use carried::RECEIPT_DICTIONARY;
 pub use checkpoint::Checkpoint;
 pub use cold::month_before;

@@ -133,6 +133,11 @@ impl Receipt {
         Ok(Self { index: number, entry, disclosures, path, note: note.to_owned() })
     }
 
+    /// The name of the log that it says it is of.
+    pub fn origin(&self) -> &str {
+        self.note.lines().next().unwrap_or_default()
+    }
+
     /// Checks everything: the signature, the way from the entry to the root, the entry's form, each disclosure.
     ///
     /// # Errors

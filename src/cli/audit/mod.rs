@@ -144,24 +144,23 @@ impl KeyArgument {
         anyhow::ensure!(!keys.is_empty(), "{key} holds no key");
         Ok(keys)
     }
+}
 
-    /// What succeeds with one of the keys, or the fault with the first.
-    fn any<T, E>(&self, check: impl Fn(&VerifierKey) -> Result<T, E>) -> anyhow::Result<T>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        let keys = self.keys()?;
-        let mut first = None;
-        for key in &keys {
-            match check(key) {
-                Ok(found) => return Ok(found),
-                Err(fault) => drop(first.get_or_insert(fault)),
-            }
+/// What succeeds with one of the keys, or the fault with the first.
+fn any<T, E>(keys: &[VerifierKey], check: impl Fn(&VerifierKey) -> Result<T, E>) -> anyhow::Result<T>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    let mut first = None;
+    for key in keys {
+        match check(key) {
+            Ok(found) => return Ok(found),
+            Err(fault) => drop(first.get_or_insert(fault)),
         }
-        match first {
-            Some(fault) => Err(fault.into()),
-            None => bail!("there is no key"),
-        }
+    }
+    match first {
+        Some(fault) => Err(fault.into()),
+        None => bail!("there is no key"),
     }
 }
 

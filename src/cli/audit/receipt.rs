@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     super::output::{print_json, say},
-    KeyArgument, time,
+    KeyArgument, any, time,
 };
 use crate::transfer_log::{MAX_RECEIPT_BYTES, Receipt, Received};
 
@@ -29,7 +29,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     file.take(MAX_RECEIPT_BYTES + 1).read_to_string(&mut text).with_context(|| format!("cannot read {shown}"))?;
     ensure!(text.len() as u64 <= MAX_RECEIPT_BYTES, "{shown} is too long for a receipt");
     let receipt = Receipt::parse(&text).with_context(|| format!("{shown} proves nothing"))?;
-    let received = arguments.key.any(|key| receipt.verify(key)).with_context(|| format!("{shown} proves nothing"))?;
+    let mut keys = arguments.key.keys()?;
+    let others: Vec<String> = keys.iter().map(|key| key.name().to_owned()).collect();
+    keys.retain(|key| key.name() == receipt.origin());
+    ensure!(
+        !keys.is_empty(),
+        "{shown} cannot be checked with this key: it is of the log {}, and the key of {}; log.vkey in /log has the keys \
+         of earlier years too",
+        receipt.origin(),
+        others.join(", ")
+    );
+    let received = any(&keys, |key| receipt.verify(key)).with_context(|| format!("{shown} proves nothing"))?;
     let Received { checkpoint, entry, disclosed } = &received;
     let members: Map<String, Value> = serde_json::from_slice(&entry.bytes)?;
     if arguments.json {
