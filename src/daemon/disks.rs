@@ -1,6 +1,6 @@
 //! Whether the disks that the exchange writes to are nearly full: then it stops taking lists before long.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::{config::Settings, domain::ByteSize, durable::DiskSpace};
 
@@ -37,19 +37,27 @@ impl FullDisk {
     }
 }
 
+/// The room on the disks of the state directory and the high-water mark, as far as the system tells.
+pub fn disks(settings: &Settings) -> impl Iterator<Item = (&Path, DiskSpace)> {
+    [settings.state_dir.as_path(), &settings.high_water_dir].into_iter().filter_map(|directory| {
+        DiskSpace::of(directory)
+            .inspect_err(
+                |error| tracing::warn!(%error, directory = %directory.display(), "its disk cannot be asked for room"),
+            )
+            .ok()
+            .map(|space| (directory, space))
+    })
+}
+
 /// Those of the disks of the state directory and the high-water mark that are nearly full, each once.
 pub fn full_disks(settings: &Settings) -> Vec<FullDisk> {
     let mut found: Vec<FullDisk> = Vec::new();
-    for directory in [&settings.state_dir, &settings.high_water_dir] {
-        match DiskSpace::of(directory) {
-            Ok(DiskSpace { free, total }) if is_nearly_full(free, total) => {
-                // Two directories of one disk have the same room.
-                if !found.iter().any(|other| (other.free, other.total) == (free, total)) {
-                    found.push(FullDisk { directory: directory.clone(), free, total });
-                }
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, directory = %directory.display(), "its disk cannot be asked for room"),
+    for (directory, DiskSpace { free, total }) in
+        disks(settings).filter(|(_, disk)| is_nearly_full(disk.free, disk.total))
+    {
+        // Two directories of one disk have the same room.
+        if !found.iter().any(|other| (other.free, other.total) == (free, total)) {
+            found.push(FullDisk { directory: directory.to_owned(), free, total });
         }
     }
     found

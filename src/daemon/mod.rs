@@ -38,7 +38,7 @@ mod witness;
 mod workers;
 
 pub use backup::{Backup, BackupError, back_up};
-pub use control::{deliver, is_running, note, publish};
+pub use control::{deliver, is_log_written, is_running, note, publish};
 pub use explaining::LoginMemory;
 pub use kept::KeptError;
 pub use last_configuration::{LastConfiguration, last_configuration};

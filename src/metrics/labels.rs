@@ -14,6 +14,12 @@ pub(super) struct OfTenant {
     pub tenant: String,
 }
 
+/// A directory of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub(super) struct OfDirectory {
+    pub directory: String,
+}
+
 /// A login that was accepted, or refused for a reason of the log's closed set.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub(super) struct LoginLabels {

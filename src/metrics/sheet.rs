@@ -8,7 +8,10 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use super::{Counts, labels::OfTenant};
+use super::{
+    Counts,
+    labels::{OfDirectory, OfTenant},
+};
 
 /// The media type of the text: `OpenMetrics` 1.0, which every Prometheus since 2.5 asks for.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -62,6 +65,16 @@ impl Sheet {
     #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only; sizes are below 2^53")]
     pub fn bytes_each(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (String, u64)>) {
         let family = family(values.into_iter().map(|(tenant, value)| (tenant, value as f64)));
+        self.own.register_with_unit(name, help, Unit::Bytes, family);
+    }
+
+    /// Bytes of each directory; `_bytes` is added to the name.
+    #[expect(clippy::cast_precision_loss, reason = "Prometheus knows floats only; sizes are below 2^53")]
+    pub fn bytes_in(&mut self, name: &str, help: &str, values: impl IntoIterator<Item = (String, u64)>) {
+        let family = Family::<OfDirectory, Value>::default();
+        for (directory, value) in values {
+            family.get_or_create(&OfDirectory { directory }).set(value as f64);
+        }
         self.own.register_with_unit(name, help, Unit::Bytes, family);
     }
 

@@ -1,6 +1,7 @@
 //! Everything that the screen shows, gathered from the configuration, the ledger and the log's newest entries.
 //!
-//! Nothing is asked of the daemon and nothing is changed: it works beside one that hangs, and where none runs.
+//! The daemon is asked no more than whether its log is written, and nothing is changed: it works beside one that hangs,
+//! which is waited for a second, and where none runs.
 
 use jiff::{SignedDuration, Timestamp, ToSpan};
 
@@ -12,7 +13,8 @@ use super::{
 use crate::{
     config::Settings,
     daemon::{
-        disks::full_disks, inboxes::KnownInboxes, is_running, needs, retention_late_since, spooled_files, waiting_mails,
+        disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs, retention_late_since,
+        spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
@@ -96,6 +98,9 @@ impl Watcher {
         let mut need = |urgent, text: String| needs.push(Need { urgent, text });
         if !running {
             need(true, "the daemon is not running".to_owned());
+        }
+        if running && is_log_written(&self.settings) == Some(false) {
+            need(true, "the transfer log cannot be written: nothing is transferred until it can".to_owned());
         }
         let missing = running && matches!(self.tail.register, Register::Missing);
         if let Some(at) = self.tail.register_refused {

@@ -5,6 +5,7 @@ use std::{
     os::unix::net::UnixStream,
     path::Path,
     sync::Arc,
+    time::Duration,
 };
 
 use serde::de::DeserializeOwned;
@@ -28,6 +29,9 @@ use crate::{
 /// All answers at most: the counts of the largest city, for 20 sets of criteria, are a few hundred kilobytes.
 const LONGEST_ANSWER_BYTES: u64 = 16 << 20;
 
+/// How long a daemon is waited for that is only looked at: it may hang.
+const GLANCE: Duration = Duration::from_secs(1);
+
 /// Why there is no answer that tells what was done.
 enum NoAnswer {
     /// The daemon was not heard, and nothing was begun.
@@ -49,7 +53,9 @@ pub fn note(settings: &Settings, tenant: Option<&TenantId>, event: Event) -> Res
         Some(answer) => answer.whole(),
         None => match request {
             Request::Note { event, .. } => note_alone(settings, log_secrets(settings)?, tenant, *event),
-            Request::Publish | Request::Order(_) | Request::Deliver { .. } => Err(DaemonError::LogFailed),
+            Request::Publish | Request::Writing | Request::Order(_) | Request::Deliver { .. } => {
+                Err(DaemonError::LogFailed)
+            }
         },
     }
 }
@@ -66,6 +72,12 @@ pub fn is_running(state_dir: &Path) -> bool {
 /// [`DaemonError`].
 pub fn publish(settings: &Settings) -> Result<(), DaemonError> {
     ask::<u64>(settings, &Request::Publish, &[], |_| ()).map(|_| ())
+}
+
+/// Whether the running daemon's log takes entries, without which nothing is transferred; none where none answers.
+pub fn is_log_written(settings: &Settings) -> Option<bool> {
+    let answer: Fulfilled<bool> = ask(settings, &Request::Writing, &[], |_| ()).ok().flatten()?;
+    answer.whole().ok()
 }
 
 /// Has the running daemon carry an order out; `progress` is told how far it is.
@@ -140,7 +152,7 @@ fn hint(request: &Request) -> String {
             "the file may have left: before you hand it over again, see whether \
              `groeikluis audit show --json --event delivery.created` has delivery {delivery}"
         ),
-        Request::Note { .. } | Request::Publish | Request::Order(_) => {
+        Request::Note { .. } | Request::Publish | Request::Writing | Request::Order(_) => {
             "it may have been done: `groeikluis audit show` tells, before you ask again".to_owned()
         }
     }
@@ -154,8 +166,9 @@ fn exchange_lines(
     mut progress: impl FnMut(&str),
 ) -> Result<(Value, Option<String>), NoAnswer> {
     let (is_order, is_deliver) = (matches!(request, Request::Order(_)), matches!(request, Request::Deliver(_)));
+    let patience = if matches!(request, Request::Writing) { GLANCE } else { PATIENCE };
     let ask = || -> io::Result<()> {
-        stream.set_read_timeout(Some(PATIENCE))?;
+        stream.set_read_timeout(Some(patience))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         let mut line = serde_json::to_vec(request)?;
         line.push(b'\n');

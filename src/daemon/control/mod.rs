@@ -20,7 +20,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use client::{deliver, is_running, note, publish};
+pub use client::{deliver, is_log_written, is_running, note, publish};
 pub(super) use {
     client::{note_alone, order},
     server::serve,
@@ -51,6 +51,8 @@ enum Request {
     Note { tenant: Option<String>, event: Box<Event> },
     /// Publish what was entered before.
     Publish,
+    /// Say whether the log is written.
+    Writing,
     /// Do this for an assignment.
     Order(Order),
     /// Deliver the file that follows.

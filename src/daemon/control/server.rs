@@ -221,6 +221,7 @@ async fn perform(
             };
             return spawn_blocking(perform).await.map_err(ended)?;
         }
+        Request::Writing => return Ok(log.is_writing().into()),
         Request::Publish => {
             let log = log.clone();
             let published = spawn_blocking(move || log.checkpoint_now()).await.map_err(ended)?;

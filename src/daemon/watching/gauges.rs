@@ -12,7 +12,8 @@ use jiff::{Timestamp, tz::TimeZone};
 use super::Watched;
 use crate::{
     daemon::{
-        SpooledFiles, inboxes::is_nearly_full, needs::set_aside, opening::log_dir, retention::last_night, spooled_files,
+        SpooledFiles, disks::disks, inboxes::is_nearly_full, needs::set_aside, opening::log_dir, retention::last_night,
+        spooled_files,
     },
     durable,
     ledger::SubmissionRow,
@@ -40,6 +41,7 @@ impl Watched {
         self.register(&mut sheet);
         self.waiting(&mut sheet);
         self.inboxes(&mut sheet);
+        self.disks(&mut sheet);
         self.retention(&mut sheet);
         self.spool(&mut sheet);
         sheet
@@ -175,6 +177,14 @@ impl Watched {
         sheet.numbers("inbox_nearly_full", help, full);
         let limits = uploading().map(|tenant| (tenant.id.to_string(), tenant.limits.inbox_bytes));
         sheet.bytes_each("inbox_limit", "What uploads may take on disk", limits);
+    }
+
+    fn disks(&self, sheet: &mut Sheet) {
+        let disks: Vec<_> = disks(&self.at_start).map(|(of, disk)| (of.display().to_string(), disk)).collect();
+        let free = disks.iter().map(|(of, disk)| (of.clone(), disk.free));
+        sheet.bytes_in("disk_free", "What may still be written on the disk of a directory", free);
+        let size = disks.iter().map(|(of, disk)| (of.clone(), disk.total));
+        sheet.bytes_in("disk_size", "The size of the disk of a directory", size);
     }
 
     fn age(&self, since: Timestamp) -> f64 {
