@@ -109,6 +109,9 @@ pub enum BackupError {
     /// It would be part of the next one.
     #[error("a backup in the state directory {0} would be taken into each one after it: choose a place outside")]
     Within(PathBuf),
+    /// There is a file of that name.
+    #[error("{0} is there already, and no backup is written over another file")]
+    Taken(PathBuf),
     /// Nothing ever ran with that state directory.
     #[error("there is nothing in {0} to back up")]
     Nothing(PathBuf),
@@ -166,6 +169,14 @@ fn make(
     {
         return Err(BackupError::Within(state.clone()));
     }
+    let is_free = |path: &Path| match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        Ok(_) => Err(BackupError::Taken(path.to_owned())),
+        Err(error) => Err(fault("look at", path)(error)),
+    };
+    if !to.is_dir() {
+        is_free(to)?;
+    }
     let links = Links::begin(state, skipped(settings))?;
     let recipient_ids = recipients.iter().map(|recipient| key_id(&recipient.to_string())).collect();
     let noted = control::note(settings, None, Event::BackupMade(BackupMade { recipients: recipient_ids }));
@@ -190,6 +201,8 @@ fn make(
     } else {
         to.to_owned()
     };
+    // Another may have been made in the same second.
+    is_free(&path)?;
     Archive::write(&path, recipients, &head, settings, &links.path, ended, progress)
 }
 

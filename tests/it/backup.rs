@@ -290,6 +290,11 @@ fn nothing_of_a_backup_stays_in_the_state_directory() {
         assert!(refused.code == Some(1) && refused.stderr.contains("choose a place outside"), "{refused:?}");
     }
     back_up(&daemon, "well.tar.age", &recipient);
+    let well = daemon.path("well.tar.age");
+    let made = fs::read(&well).unwrap();
+    let again = daemon.groeikluis(&["backup", "--to", well.to_str().unwrap(), "--recipient", &recipient]);
+    assert!(again.code == Some(1) && again.stderr.contains("is there already"), "{again:?}");
+    assert_eq!(fs::read(&well).unwrap(), made);
     daemon.terminate();
     let left = daemon.path("state/.backup/disclosures/bree");
     fs::create_dir_all(&left).unwrap();
