@@ -32,6 +32,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Ok(settings) if arguments.files_only => (Vec::new(), settings.tenants.len()),
         Ok(settings) => {
             let mut faults = config::check_secrets(&settings);
+            faults.extend(daemon::check_log_keys(&settings));
             faults.extend(certificates(main, &settings));
             (faults, settings.tenants.len())
         }

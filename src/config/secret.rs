@@ -246,6 +246,14 @@ pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
     faults.into_sorted()
 }
 
+impl SecretFile {
+    /// A fault of what it holds, at the place that names it.
+    pub fn fault(&self, problem: String, hint: String) -> Fault {
+        let Position { file, line, column } = &self.named_at;
+        Fault { file: file.to_path_buf(), line: *line, column: *column, problem, hint: Some(hint) }
+    }
+}
+
 impl fmt::Display for SecretFile {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {

@@ -45,6 +45,7 @@ pub use last_configuration::{LastConfiguration, last_configuration};
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use memory::warn_of_little_memory;
+pub use opening::{check_log_keys, host_fingerprints};
 pub use orders::{
     Fulfilled, apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw,
 };

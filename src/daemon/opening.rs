@@ -8,7 +8,7 @@ use std::{
 
 use super::{DaemonError, form, register_loader::read_keyring};
 use crate::{
-    config::{self, SecretFile, Settings},
+    config::{self, Fault, SecretFile, Settings},
     durable::{Clock, Directory, DirectoryLock, refuse_root_in},
     ledger::{Ledger, SqliteLedger},
     metrics::{CountingIndex, Counts},
@@ -51,6 +51,27 @@ fn read_host_key(secret: &SecretFile) -> Result<HostKey, DaemonError> {
     let bytes = secret.read().map_err(DaemonError::Secret)?;
     let text = std::str::from_utf8(&bytes).unwrap_or_default();
     HostKey::parse(text).map_err(|source| DaemonError::HostKey { secret: secret.to_string(), source })
+}
+
+/// The fingerprints of the host keys that clients are shown, as far as this process may read them.
+pub fn host_fingerprints(settings: &Settings) -> Vec<String> {
+    settings.host_keys.iter().filter_map(|secret| Some(read_host_key(secret).ok()?.fingerprint())).collect()
+}
+
+/// What is wrong with the keys of the transfer log, for a log of the name that the settings have.
+pub fn check_log_keys(settings: &Settings) -> Vec<Fault> {
+    let origin = &settings.log.origin;
+    let fault = |secret: &SecretFile| {
+        let Err(DaemonError::LogKey { source, .. }) = read_log_key(secret, origin) else { return None };
+        let bytes = secret.read().ok()?;
+        let named = NoteKey::parse(std::str::from_utf8(&bytes).unwrap_or_default().trim()).ok();
+        let problem = match &named {
+            Some(key) => format!("a key of the log {}, and `origin` is {origin}", key.name()),
+            None => format!("not a key of a log: {source}"),
+        };
+        Some(secret.fault(problem, format!("make one: groeikluis keys new log --origin {origin} --out FILE")))
+    };
+    std::iter::once(&settings.log.key).chain(&settings.log.co_sign).filter_map(fault).collect()
 }
 
 fn read_log_keys(settings: &Settings) -> Result<SigningKeys, DaemonError> {

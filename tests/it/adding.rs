@@ -164,6 +164,8 @@ fn what_is_made_is_told_as_json_too() {
     assert_eq!((added["file"].as_str(), added["written"].as_bool()), (path.to_str(), Some(true)));
     assert_eq!(planned["text"].as_str().unwrap(), fs::read_to_string(&path).unwrap());
     assert!(added["next"][1].as_str().unwrap().contains("sftp -P 22 drukkerij@sftp.example.be"), "{added}");
+    let fingerprint = daemon.host_key().fingerprint();
+    assert!(added["next"][1].as_str().unwrap().contains(&fingerprint), "{added}");
 
     let out = daemon.path("keys/nieuw.agekey");
     let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));

@@ -6,7 +6,7 @@ use groeikluis::transfer_log::NoteKey;
 
 use crate::{
     receipts::audit,
-    support::{Plan, Protocol, Tenant, TestDaemon, copy_directory},
+    support::{Plan, Protocol, Tenant, TestDaemon, copy_directory, wait_for},
 };
 
 const ORIGIN: &str = "groeikluis.test/2026";
@@ -43,6 +43,11 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
 
     // The new key alone does not know the log.
     daemon.terminate();
+    set_log(&daemon, "log: {origin: groeikluis.test/2028, key: keys/log2.key}");
+    let fault = daemon.groeikluis(&["check"]);
+    let problem = "a key of the log groeikluis.test/2026, and `origin` is groeikluis.test/2028; make one: groeikluis keys \
+                   new log --origin groeikluis.test/2028";
+    assert!(fault.code == Some(78) && fault.stderr.contains(problem), "{fault:?}");
     set_log(&daemon, &format!("log: {{origin: {ORIGIN}, key: keys/log2.key}}"));
     let refused = daemon.groeikluis(&["serve"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("no signature by this key"), "{refused:?}");
@@ -60,6 +65,14 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     daemon.start();
     assert_eq!((verify(&log, &old), verify(&log, &new.verifier().to_string())), (Some(1), Some(0)));
 
+    daemon.put("bree", "dubbel.csv", list.as_bytes());
+    daemon.rejection("bree", "dubbel.csv");
+    let own = daemon.session("bree");
+    let receipt = wait_for("its receipt", || {
+        own.names("/log/receipts").unwrap().into_iter().find(|name| name.starts_with("weigering"))
+    });
+    own.close();
+
     // The next year.
     let next = write_key(&root, "log3.key", "groeikluis.test/2027");
     daemon.terminate();
@@ -76,6 +89,20 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     let told = daemon.rejection("bree", "opnieuw.csv");
     assert!(told.text.contains("duplicate") && told.text.contains(&answer.manifest.file), "{}", told.text);
     let session = daemon.session("toezicht");
+    // Receipts of last year are checked with what tenants find: this year's key, and the one of last year's log.
+    let own = daemon.session("bree");
+    let keys = own.download("/log/log.vkey").unwrap();
+    let keys = String::from_utf8(keys).unwrap();
+    assert_eq!(keys, format!("{}\n{}\n", next.verifier(), new.verifier()));
+    let bytes = own.download(&format!("/log/receipts/{receipt}")).unwrap();
+    let receipt = daemon.path("last-year.receipt");
+    fs::write(&receipt, bytes).unwrap();
+    own.close();
+    fs::write(daemon.path("received.vkey"), &keys).unwrap();
+    let check = |key: &str| audit(&["receipt", receipt.to_str().unwrap(), "--key", key]);
+    check(daemon.path("received.vkey").to_str().unwrap()).well();
+    let told = check(&next.verifier().to_string()).stderr;
+    assert!(told.contains("it is of the log groeikluis.test/2026, and the key of groeikluis.test/2027;"), "{told}");
     assert_eq!(session.names("/log/archive").unwrap(), ["groeikluis.test_2026"]);
     let below = "/log/archive/groeikluis.test_2026";
     assert_eq!(session.names(below).unwrap(), ["checkpoint", "log.vkey", "tile"]);

@@ -19,6 +19,7 @@ use super::super::{
 };
 use crate::{
     config::{self, Settings},
+    daemon,
     domain::{TenantId, TenantKind, protocol::Route},
     durable::{Clock, Directory},
 };
@@ -143,9 +144,13 @@ fn next_steps(id: &TenantId, kind: TenantKind, settings: &Settings, main: &Path)
     let main = main.display();
     let (host, port) = settings.reached_at(settings.listen.first().map_or(22, std::net::SocketAddr::port));
     let host = host.unwrap_or("SERVER");
+    let fingerprints = match daemon::host_fingerprints(settings).as_slice() {
+        [] => "which `ssh-keygen -lf` tells of its public part".to_owned(),
+        found => found.join(", "),
+    };
     let mut steps = vec![
         "a running daemon takes it at once; its log says so, or what is wrong".to_owned(),
-        format!("tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key"),
+        format!("tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key: {fingerprints}"),
         format!("when it cannot log in: groeikluis tenant why {id} --config {main}"),
     ];
     if kind.uploads() {
