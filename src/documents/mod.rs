@@ -78,8 +78,20 @@ pub(crate) mod golden {
         }
     }
 
+    /// A picture of the first page of a PDF, as `pdftoppm` writes it with these arguments; none where it is not installed.
+    pub fn picture(name: &str, pdf: &[u8], arguments: &[&str]) -> Option<Vec<u8>> {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(pdf).unwrap();
+        let mut draw = Command::new("pdftoppm");
+        output_of(name, draw.args(["-f", "1", "-l", "1"]).args(arguments).arg(file.path()))
+    }
+
     /// What a program says; none where it is not installed.
     fn read_by(name: &str, command: &mut Command) -> Option<String> {
+        output_of(name, command).map(|output| String::from_utf8(output).unwrap())
+    }
+
+    fn output_of(name: &str, command: &mut Command) -> Option<Vec<u8>> {
         let program = command.get_program().to_string_lossy().into_owned();
         let Ok(output) = command.output() else {
             if let Some(file) = env::var_os("GROEIKLUIS_SKIPPED") {
@@ -89,6 +101,6 @@ pub(crate) mod golden {
             return None;
         };
         assert!(output.status.success(), "{name}, {program}: {}", String::from_utf8_lossy(&output.stderr));
-        Some(String::from_utf8(output.stdout).unwrap())
+        Some(output.stdout)
     }
 }

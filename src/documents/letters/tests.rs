@@ -146,6 +146,20 @@ fn letters_at_fault_are_named_by_their_id_only() {
     assert_eq!(fault.to_string(), "letters T-000001 to T-000003: the template fails at sjabloon.typ:1:63");
 }
 
+/// The head's first line begins 18 mm below the paper's edge, and round letters and strokes reach above that.
+#[test]
+fn the_heads_letters_are_whole() {
+    let design = LetterDesign::new(&PARTS).unwrap();
+    let letters = letters(1, "Els Peeters");
+    let batch = design.print(&letters, DAY).next().unwrap().unwrap();
+    // At 600 dpi: from 15 to 18 mm below the edge, the right half of the paper.
+    let strip = ["-r", "600", "-gray", "-x", "2480", "-y", "354", "-W", "2480", "-H", "70"];
+    let Some(picture) = crate::documents::golden::picture("the head of a letter", &batch.pdf, &strip) else { return };
+    let pixels = &picture[picture.len() - 2480 * 70..];
+    assert!(pixels.iter().any(|pixel| *pixel < 64), "nothing reaches above the line of the capitals");
+    assert!(pixels[..2480].iter().all(|pixel| *pixel > 250), "the head is cut off higher up");
+}
+
 #[test]
 fn a_proof_says_what_it_is() {
     let logo =
