@@ -244,7 +244,7 @@ pub fn weigering(rejection: &Rejection<'_>, reason: &Reason) -> String {
     paragraph(&mut out, "", 0, unused);
     line(&mut out, "");
     let questions = format!(
-        "Vragen? {}. Vermeld de bestandsnaam en de code, maar nooit een rijksregisternummer.",
+        "Vragen? Neem contact op met {}. Vermeld de bestandsnaam en de code, maar nooit een rijksregisternummer.",
         rejection.contact
     );
     paragraph(&mut out, "", 0, &questions);

@@ -136,7 +136,7 @@ pub fn verwijderingsbewijs(about: &RemovalCertificate<'_>, removed: &[Removed]) 
         }
     }
     line(&mut out, "");
-    paragraph(&mut out, "", 0, &format!("Vragen? {}", about.contact));
+    paragraph(&mut out, "", 0, &format!("Vragen? Neem contact op met {}.", about.contact));
     out
 }
 

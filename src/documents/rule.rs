@@ -22,8 +22,8 @@ pub fn explanation_nl(rule: Rule) -> &'static str {
              de bestandsnaam. LEESMIJ.txt noemt de protocollen van uw bestuur."
         }
         Rule::RouteFitsKind => {
-            "Het protocol laat geen antwoord op een lijst toe: het hoort bij een ander aanbod.\nNeem contact met ons op \
-             om na te gaan welk protocol nodig is."
+            "Dit protocol is voor opdrachten die VUTG uitvoert: u kunt er geen lijst mee insturen.\nNeem contact met ons \
+             op om na te gaan welk protocol nodig is."
         }
         Rule::StatusSigned => {
             "Het protocol is niet van kracht: het is nog niet ondertekend, of het is stopgezet.\nNeem contact met ons \

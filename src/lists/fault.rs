@@ -159,10 +159,12 @@ impl ListFault {
                 regels nodig, neem dan contact met ons op."
             ),
             Self::TooManyInvalid { invalid, rows, percent, .. } => format!(
-                "{invalid} van de {rows} regels bevatten geen geldig rijksregister- of bisnummer. Dat is meer dan de \
+                "{invalid} van de {rows} regels {} geen geldig rijksregister- of bisnummer. Dat is meer dan de \
                 {percent} procent die toegelaten is: vermoedelijk is er bij het maken van de lijst iets misgelopen.\n\
-                Verbeter de regels hieronder en stuur de volledige lijst opnieuw. Zet de kolom in Excel op \"Tekst\" \
-                voordat u er nummers in plakt: anders verdwijnen voorloopnullen en worden lange nummers afgerond."
+                Verbeter de {} hieronder en stuur de volledige lijst opnieuw. Zet de kolom in Excel op \"Tekst\" \
+                voordat u er nummers in plakt: anders verdwijnen voorloopnullen en worden lange nummers afgerond.",
+                if *invalid == 1 { "bevat" } else { "bevatten" },
+                if *invalid == 1 { "regel" } else { "regels" },
             ),
             Self::CutOff { line } => format!(
                 "De lijst stopt midden in regel {line}: de verzending is wellicht onderbroken.\n\

@@ -93,14 +93,17 @@ pub(super) fn log_facts(log: &VerifiedLog) -> Vec<(&'static str, String, bool)> 
 pub(super) fn figures(report: &AuditReport) -> [Figure; 6] {
     let totals = sums::totals(report);
     [
-        (totals.deliveries, "leveringen met persoonsgegevens", false),
-        (totals.rows, "rijen geleverd", false),
-        (totals.fetched, "leveringen opgehaald", false),
-        (totals.not_fetched(), "leveringen niet opgehaald", true),
-        (totals.refusals, "weigeringen", true),
-        (totals.logins_refused, "geweigerde aanmeldingen", true),
+        (totals.deliveries, ["levering met persoonsgegevens", "leveringen met persoonsgegevens"], false),
+        (totals.rows, ["rij geleverd", "rijen geleverd"], false),
+        (totals.fetched, ["levering opgehaald", "leveringen opgehaald"], false),
+        (totals.not_fetched(), ["levering niet opgehaald", "leveringen niet opgehaald"], true),
+        (totals.refusals, ["weigering", "weigeringen"], true),
+        (totals.logins_refused, ["geweigerde aanmelding", "geweigerde aanmeldingen"], true),
     ]
-    .map(|(count, name, alarming)| Figure { count, name, is_alarm: alarming && count > 0 })
+    .map(|(count, [one, several], alarming)| {
+        let name = if count == 1 { one } else { several };
+        Figure { count, name, is_alarm: alarming && count > 0 }
+    })
 }
 
 /// The charts of the summary.
