@@ -283,7 +283,7 @@ mod tests {
     use jiff::civil::date;
 
     fn reasons() -> Vec<Reason> {
-        let remarks: Vec<Remark> = (2..=11)
+        let remarks: Vec<Remark> = (2..=13)
             .zip(Problem::ALL)
             .map(|(line, problem)| Remark { line, column: 1, problem })
             .chain([Remark { line: 17, column: 1, problem: Problem::CheckDigits }])
@@ -303,7 +303,8 @@ mod tests {
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
             Reason::List(ListFault::HiddenRows { rows: 12 }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
-            Reason::List(ListFault::TooManyInvalid { invalid: 6, rows: 16, percent: 10, remarks }),
+            Reason::List(ListFault::TooManyInvalid { invalid: 7, rows: 16, percent: 10, remarks }),
+            Reason::List(ListFault::AmbiguousSheets { sheets: vec!["2025".to_owned(), "2026".to_owned()] }),
             Reason::List(ListFault::CutOff { line: 17 }),
             Reason::NotDecryptable,
             Reason::TruncatedAge,

@@ -8,6 +8,9 @@ use super::problem::Problem;
 /// it may have a megabyte.
 const LONGEST_BYTES: usize = 256;
 
+/// What a workbook's cell reads as when it has a formula and no stored outcome.
+pub const NO_OUTCOME: &str = "=";
+
 /// What a cell holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cell {
@@ -41,6 +44,9 @@ impl Cell {
             return if blank { Self::Empty } else { Self::Invalid(Problem::Format) };
         }
         let Ok(text) = std::str::from_utf8(cell) else { return Self::Invalid(Problem::Format) };
+        if text == NO_OUTCOME {
+            return Self::Invalid(Problem::NoOutcome);
+        }
         let text = bare(text);
         if text.is_empty() {
             return Self::Empty;
@@ -77,13 +83,22 @@ impl Cell {
 
     /// Whether the cell is a number with a fault in it, or one that a spreadsheet rounded: not merely a few digits.
     pub fn is_number_at_fault(cell: &[u8]) -> bool {
-        matches!(Self::read(cell), Self::Invalid(problem) if problem != Problem::Format)
+        matches!(Self::read(cell), Self::Invalid(problem) if !matches!(problem, Problem::Format | Problem::NoOutcome))
+    }
+
+    /// Whether a number stands in the cell, or may: a valid one, one at fault, or a formula that nobody worked out.
+    pub fn may_be_number(cell: &[u8]) -> bool {
+        match Self::read(cell) {
+            Self::Valid { .. } => true,
+            Self::Invalid(problem) => problem != Problem::Format,
+            Self::Empty => false,
+        }
     }
 
     /// Whether the cell was meant as a number: a valid one, one with a fault in it, or one that a spreadsheet damaged.
     pub fn looks_like_number(cell: &[u8]) -> bool {
         match Self::read(cell) {
-            Self::Empty => false,
+            Self::Empty | Self::Invalid(Problem::NoOutcome) => false,
             Self::Invalid(Problem::Format) => {
                 let digits = cell.iter().filter(|byte| byte.is_ascii_digit()).count();
                 (8..=12).contains(&digits) && !cell.iter().any(u8::is_ascii_alphabetic)
@@ -270,6 +285,7 @@ mod tests {
             ("0400126", Problem::Format),
             ("5060700262", Problem::Format),
             ("850730033281", Problem::Format),
+            ("=", Problem::NoOutcome),
             ("85073003328.5", Problem::Format),
             ("-85073003328", Problem::Format),
             ("Jan Peeters", Problem::Format),

@@ -20,6 +20,12 @@ pub enum ListFault {
         /// Their names in the header, or nothing where there is no header.
         headers: Vec<String>,
     },
+    /// Several sheets of a workbook hold numbers.
+    #[error("{} sheets hold identification numbers", .sheets.len())]
+    AmbiguousSheets {
+        /// Their names, fit to be shown.
+        sheets: Vec<String>,
+    },
     /// Text in an encoding that cannot be told.
     #[error("the text's encoding cannot be read ({what})")]
     Encoding {
@@ -100,6 +106,7 @@ impl ListFault {
             Self::Empty => "list-empty",
             Self::NoNissColumn => "list-no-niss-column",
             Self::AmbiguousColumns { .. } => "list-ambiguous-columns",
+            Self::AmbiguousSheets { .. } => "list-ambiguous-sheets",
             Self::Encoding { .. } => "list-encoding",
             Self::NotAList { .. } => "list-wrong-type",
             Self::EncryptedWorkbook => "list-encrypted-workbook",
@@ -123,6 +130,12 @@ impl ListFault {
                 alleen die ene kolom."
                 .to_owned(),
             Self::AmbiguousColumns { columns, headers } => ambiguous_nl(columns, headers),
+            Self::AmbiguousSheets { sheets } => format!(
+                "Meer dan één werkblad bevat nummers: {}. Niet te zien is welk werkblad de lijst is.\n\
+                Zet alle nummers in één kolom van één werkblad, of verwijder de andere werkbladen, en stuur de lijst \
+                opnieuw.",
+                sheets.iter().map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+            ),
             Self::Encoding { .. } => {
                 "De tekst van het bestand kan niet gelezen worden: de tekencodering is onbekend of \
                 beschadigd.\n\

@@ -96,6 +96,14 @@ impl Sample {
         columns.any(|column| self.holds_number_below(0, column))
     }
 
+    /// Whether numbers stand in one of these columns, from 0, or may: see [`Cell::may_be_number`].
+    pub fn may_hold_number(&self, mut columns: impl Iterator<Item = usize>) -> bool {
+        columns.any(|column| {
+            let mut cells = self.rows.iter().filter_map(|row| row.cells.get(column));
+            cells.any(|cell| Cell::may_be_number(cell.as_bytes()))
+        })
+    }
+
     fn holds_number_below(&self, line: u32, column: usize) -> bool {
         let below = self.rows.iter().filter(|row| row.line > line);
         below.filter_map(|row| row.cells.get(column)).any(|cell| is_valid(cell))
@@ -233,8 +241,9 @@ fn place(column: usize) -> u32 {
     u32::try_from(column + 1).unwrap_or(u32::MAX)
 }
 
-/// A header as a message may repeat it: short, printable, and without anything that could be a number of a person.
-fn shown(header: &str) -> String {
+/// A header or a sheet's name as a message may repeat it: short, printable, and without anything that could be a number
+/// of a person.
+pub fn shown(header: &str) -> String {
     if niss::find_in(header).is_some() {
         return "…".to_owned();
     }
@@ -336,10 +345,11 @@ fn rank(header: &str) -> Option<Rank> {
 /// Whether a first row without a known name is a header all the same: words, and nothing like a number.
 fn is_unknown_header(row: &SampleRow) -> bool {
     let words = row.cells.iter().any(|cell| cell.bytes().any(|byte| byte.is_ascii_alphabetic()));
+    let may_be_number = |cell: &[u8]| Cell::looks_like_number(cell) || Cell::may_be_number(cell);
     let numbers = row
         .cells
         .iter()
-        .any(|cell| Cell::looks_like_number(cell.as_bytes()) || cell.bytes().filter(u8::is_ascii_digit).count() >= 8);
+        .any(|cell| may_be_number(cell.as_bytes()) || cell.bytes().filter(u8::is_ascii_digit).count() >= 8);
     words && !numbers
 }
 

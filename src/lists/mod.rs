@@ -95,7 +95,7 @@ pub struct Counts {
     pub unknown_date: usize,
     /// Columns beside the numbers.
     pub ignored_columns: usize,
-    /// Further visible sheets of a workbook that hold something; only the first with numbers is read.
+    /// Further visible sheets of a workbook that hold something; none of them holds numbers.
     pub ignored_sheets: usize,
 }
 

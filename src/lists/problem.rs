@@ -17,28 +17,34 @@ pub enum Problem {
     Format,
     /// A spreadsheet rounded the number (`1,70730E+10`): digits are gone.
     Unrecoverable,
+    /// A formula without a stored outcome.
+    NoOutcome,
     /// The number stands on an earlier line.
     Duplicate,
     /// The age limit's birthday has come.
     OutsideAge,
     /// The child lives in another municipality; found by the exchange, which knows the register.
     OtherMunicipality,
+    /// A number in a trial that the synthetic register does not have; found by the exchange.
+    NotSynthetic,
     /// The number does not give the whole birth date; a warning.
     UnknownDate,
 }
 
 impl Problem {
     /// Every problem, in the order of FORMATS.md, section 2.2.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 12] = [
         Self::Restored,
         Self::CheckDigits,
         Self::BirthDate,
         Self::Serial,
         Self::Format,
         Self::Unrecoverable,
+        Self::NoOutcome,
         Self::Duplicate,
         Self::OutsideAge,
         Self::OtherMunicipality,
+        Self::NotSynthetic,
         Self::UnknownDate,
     ];
 
@@ -51,9 +57,11 @@ impl Problem {
             Self::Serial => "ongeldig-volgnummer",
             Self::Format => "ongeldig-formaat",
             Self::Unrecoverable => "onherstelbaar",
+            Self::NoOutcome => "formule-zonder-uitkomst",
             Self::Duplicate => "dubbel",
             Self::OutsideAge => "buiten-leeftijd",
             Self::OtherMunicipality => "andere-gemeente",
+            Self::NotSynthetic => "geen-proefnummer",
             Self::UnknownDate => "onbekende-datum",
         }
     }
@@ -74,11 +82,15 @@ impl Problem {
             Self::Unrecoverable => {
                 "het rekenblad heeft het nummer afgerond, cijfers zijn verloren gegaan, de regel is niet verwerkt"
             }
+            Self::NoOutcome => {
+                "hier staat een formule zonder uitkomst, plak de kolom als waarden, de regel is niet verwerkt"
+            }
             Self::Duplicate => "dit nummer staat al op een eerdere regel, het is eenmaal verwerkt",
             Self::OutsideAge => "de persoon is 25 jaar of ouder, het nummer is niet beantwoord",
             Self::OtherMunicipality => {
                 "het kind woont volgens het register in een andere gemeente, het nummer is niet beantwoord"
             }
+            Self::NotSynthetic => "geen proefnummer, het nummer is niet beantwoord, zet nooit een echte lijst in /test",
             Self::UnknownDate => {
                 "waarschuwing: de geboortedatum is niet volledig bekend, controleer zelf of de leeftijd past"
             }
@@ -94,9 +106,11 @@ impl Problem {
             Self::Serial => "volgnummer wordt nooit toegekend",
             Self::Format => "geen nummer van elf cijfers",
             Self::Unrecoverable => "nummer is afgerond door het rekenblad",
+            Self::NoOutcome => "formule zonder uitkomst, plak de kolom als waarden",
             Self::Duplicate => "nummer staat al op een eerdere regel",
             Self::OutsideAge => "persoon is 25 jaar of ouder",
             Self::OtherMunicipality => "kind woont in een andere gemeente",
+            Self::NotSynthetic => "geen proefnummer",
             Self::UnknownDate => "geboortedatum niet volledig bekend",
         }
     }
@@ -104,8 +118,18 @@ impl Problem {
     /// Whether the row holds no usable number: such rows count towards the limit of invalid rows.
     pub fn is_invalid(self) -> bool {
         match self {
-            Self::CheckDigits | Self::BirthDate | Self::Serial | Self::Format | Self::Unrecoverable => true,
-            Self::Restored | Self::Duplicate | Self::OutsideAge | Self::OtherMunicipality | Self::UnknownDate => false,
+            Self::CheckDigits
+            | Self::BirthDate
+            | Self::Serial
+            | Self::Format
+            | Self::Unrecoverable
+            | Self::NoOutcome => true,
+            Self::Restored
+            | Self::Duplicate
+            | Self::OutsideAge
+            | Self::OtherMunicipality
+            | Self::NotSynthetic
+            | Self::UnknownDate => false,
         }
     }
 }
@@ -141,8 +165,8 @@ mod tests {
         let codes: Vec<_> = Problem::ALL.iter().map(|problem| problem.code()).collect();
         assert_eq!(
             codes.join(" "),
-            "hersteld ongeldig-controlegetal ongeldige-datum ongeldig-volgnummer ongeldig-formaat onherstelbaar dubbel \
-             buiten-leeftijd andere-gemeente onbekende-datum"
+            "hersteld ongeldig-controlegetal ongeldige-datum ongeldig-volgnummer ongeldig-formaat onherstelbaar \
+             formule-zonder-uitkomst dubbel buiten-leeftijd andere-gemeente geen-proefnummer onbekende-datum"
         );
         for problem in Problem::ALL {
             assert!(!problem.explanation_nl().contains([';', '"', '\n']), "{problem:?}");

@@ -1,7 +1,8 @@
 //! The XML of a workbook (ECMA-376 part 1, chapter 18), read as a stream over bytes that were checked before.
 //!
 //! Only rows, cells and their text are looked at; styles, formulas and links are not, so nothing in them can cost
-//! anything. A sheet is never laid out as a grid: a cell costs what its own bytes cost, wherever it stands.
+//! anything. A sheet is never laid out as a grid: a cell costs what its own bytes cost, wherever it stands. What is read
+//! and the bounds on it stand in one file, to be read beside each other.
 
 use std::fmt::Write;
 
@@ -10,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     ListFault,
+    cell::NO_OUTCOME,
     header::MOST_COLUMNS,
     xml::{Xml, damaged},
 };
@@ -63,6 +65,8 @@ pub fn relationships(bytes: &[u8]) -> Result<Vec<Relationship>, ListFault> {
 pub struct SheetEntry {
     /// The name of its relationship.
     pub relationship: String,
+    /// Its name for people.
+    pub name: String,
     /// Whether people see it.
     pub visible: bool,
 }
@@ -80,7 +84,8 @@ pub fn sheets(bytes: &[u8]) -> Result<Vec<SheetEntry>, ListFault> {
                 let visible = xml.attribute(&element, "state")?.is_none_or(|state| state == "visible");
                 let relationship =
                     xml.attribute(&element, "id")?.ok_or(damaged("workbook.xml", "a sheet without id"))?;
-                found.push(SheetEntry { relationship, visible });
+                let name = xml.attribute(&element, "name")?.unwrap_or_default();
+                found.push(SheetEntry { relationship, name, visible });
             }
             Event::Eof => return Ok(found),
             _ => {}
@@ -246,11 +251,16 @@ impl<'a> Rows<'a> {
         // An inline text is in `t`, any other value in `v`; `f` is a formula, `rPh` how to read it aloud.
         let wanted = if kind == Kind::Inline { "t" } else { "v" };
         let (mut inside, mut aloud) = (false, 0_usize);
+        let (mut formula, mut stored) = (false, false);
         loop {
             match self.xml.next()? {
                 Event::Start(element) => match element.local_name().as_ref() {
                     "rPh" => aloud += 1,
-                    name => inside = name == wanted && aloud == 0,
+                    name => {
+                        inside = name == wanted && aloud == 0;
+                        formula |= name == "f";
+                        stored |= name == "v";
+                    }
                 },
                 Event::End(element) => match element.local_name().as_ref() {
                     "c" => break,
@@ -265,6 +275,11 @@ impl<'a> Rows<'a> {
             }
         }
         self.resolve(row, start, kind)?;
+        // A formula may have the empty text for its outcome; programs that do not work formulas out store none.
+        let is_empty_text = kind == Kind::Text && stored;
+        if formula && row.text.len() == start && !is_empty_text {
+            row.text.push_str(NO_OUTCOME);
+        }
         let end = row.text.len();
         self.bear(end, end - start)?;
         // Columns beyond the limit cannot hold the numbers, but they make the row one that is not blank.
@@ -429,6 +444,23 @@ mod tests {
         let row_3 = ["niss", "", "5060700261"].map(str::to_owned).to_vec();
         let row_4 = ["a", "ja/nee", "#SPILL!", "17073003384", "A&B é", "<", "", "0.5"].map(str::to_owned).to_vec();
         assert_eq!(rows(sheet, strings), Ok(vec![(3, row_3), (4, row_4)]));
+    }
+
+    #[test]
+    fn a_formula_without_an_outcome_is_no_blank_cell() {
+        for (cell, text) in [
+            ("<c><f>A1</f></c>", "="),
+            ("<c><f>A1</f><v/></c>", "="),
+            ("<c><f t='shared' si='0'/><v></v></c>", "="),
+            ("<c t='str'><f>A1</f></c>", "="),
+            ("<c t='str'><f>\"\"</f><v></v></c>", ""),
+            ("<c><f>A1</f><v>17073003384</v></c>", "17073003384"),
+            ("<c t='e'><f>A1</f><v>#N/A</v></c>", "#N/A"),
+            ("<c><v/></c>", ""),
+        ] {
+            let sheet = format!("<row>{cell}<c><v>1</v></c></row>");
+            assert_eq!(rows(&sheet, "<sst/>"), Ok(vec![(1, vec![text.to_owned(), "1".to_owned()])]), "{cell}");
+        }
     }
 
     #[test]

@@ -18,7 +18,7 @@ use zip::{ZipArchive, read::ZipFile};
 use super::{
     Limits, List, ListFault, Seems,
     cell::Cell,
-    header::{Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow},
+    header::{self, Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow},
     sheet::{self, Row, Rows, Strings},
     tally::Tally,
 };
@@ -47,39 +47,50 @@ pub fn is_zip(bytes: &[u8]) -> bool {
     bytes.starts_with(b"PK\x03\x04") || bytes.starts_with(b"PK\x05\x06")
 }
 
-/// Reads a list that is a workbook: its first visible sheet with a column that holds numbers. Where none does, the first
-/// that has a column for them tells what is wrong with it.
+/// Reads a list that is a workbook: its one visible sheet with a column that holds numbers, or may. Where several do, it
+/// is refused; where none does, the first that has a column for them tells what is wrong with it.
 pub fn read(bytes: &[u8], limits: &Limits, today: Date) -> Result<List, ListFault> {
     let mut parts = Parts::open(bytes)?;
-    let Sheets { paths, strings } = parts.sheets()?;
+    let Sheets { listed, strings } = parts.sheets()?;
     let (mut chosen, mut spare) = (None, None);
-    let mut fault = ListFault::Empty;
-    let mut filled = 0;
-    for path in paths {
+    let (mut fault, mut ambiguous) = (ListFault::Empty, None);
+    let (mut filled, mut with_numbers) = (0, Vec::new());
+    for SheetPart { path, name } in listed {
         let missing = ListFault::Workbook { part: "worksheet", what: "it is missing" };
         let bytes = parts.part(&path, SHEET)?.ok_or(missing)?;
         let sample = sample(&bytes, &strings)?;
         let layout = sample.layout();
         filled += usize::from(layout != Err(ListFault::Empty));
-        if chosen.is_some() {
-            continue;
+        let holds_number = sample.holds_number(numbered(&layout));
+        if sample.may_hold_number(numbered(&layout)) {
+            with_numbers.push(header::shown(&name));
         }
         match layout {
-            Ok(layout) if sample.holds_number([layout.column].into_iter()) => chosen = Some((bytes, layout)),
+            Ok(layout) if chosen.is_none() && holds_number => chosen = Some((bytes, layout)),
             Ok(layout) if spare.is_none() => spare = Some((bytes, layout)),
             Ok(_) | Err(ListFault::Empty) => {}
-            Err(refusal) => {
-                if let ListFault::AmbiguousColumns { columns, .. } = &refusal
-                    && sample.holds_number(columns.iter().map(|column| (*column as usize).saturating_sub(1)))
-                {
-                    return Err(refusal);
-                }
-                fault = refusal;
-            }
+            Err(refusal) if holds_number => ambiguous = Some(refusal),
+            Err(refusal) => fault = refusal,
         }
+    }
+    if with_numbers.len() > 1 {
+        return Err(ListFault::AmbiguousSheets { sheets: with_numbers });
+    }
+    if let Some(refusal) = ambiguous {
+        return Err(refusal);
     }
     let (bytes, layout) = chosen.or(spare).ok_or(fault)?;
     tally(&bytes, &strings, layout, limits, today)?.finish(filled.saturating_sub(1))
+}
+
+/// The columns, from 0, that are the numbers' or could be.
+fn numbered(layout: &Result<Layout, ListFault>) -> impl Iterator<Item = usize> {
+    let (one, several) = match layout {
+        Ok(layout) => (Some(layout.column), [].as_slice()),
+        Err(ListFault::AmbiguousColumns { columns, .. }) => (None, columns.as_slice()),
+        Err(_) => (None, [].as_slice()),
+    };
+    one.into_iter().chain(several.iter().map(|column| (*column as usize).saturating_sub(1)))
 }
 
 fn sample(bytes: &[u8], strings: &Strings) -> Result<Sample, ListFault> {
@@ -131,8 +142,14 @@ struct Parts<'a> {
 
 /// The sheets to look at, in their order, and the strings that they share.
 struct Sheets {
-    paths: Vec<String>,
+    listed: Vec<SheetPart>,
     strings: Strings,
+}
+
+/// Where a sheet is in the file, and its name for people.
+struct SheetPart {
+    path: String,
+    name: String,
 }
 
 impl<'a> Parts<'a> {
@@ -167,17 +184,17 @@ impl<'a> Parts<'a> {
             Some(bytes) => sheet::relationships(&bytes)?,
             None => return Err(ListFault::Workbook { part: "workbook.xml.rels", what: "it is missing" }),
         };
-        let listed = sheet::sheets(&content)?;
-        let alone = listed.len() == 1;
-        let mut paths = Vec::new();
-        for entry in listed.iter().filter(|entry| entry.visible || alone) {
+        let entries = sheet::sheets(&content)?;
+        let alone = entries.len() == 1;
+        let mut listed: Vec<SheetPart> = Vec::new();
+        for entry in entries.into_iter().filter(|entry| entry.visible || alone) {
             let relationship = relationships.iter().find(|relationship| relationship.id == entry.relationship);
             // Charts and dialogues are sheets too.
             if let Some(worksheet) = relationship.filter(|relationship| relationship.kind == "worksheet") {
                 let path = resolve(folder, &worksheet.target);
                 // Listed sixty times, one large sheet would be read sixty times.
-                if !paths.contains(&path) {
-                    paths.push(path);
+                if listed.iter().all(|other| other.path != path) {
+                    listed.push(SheetPart { path, name: entry.name });
                 }
             }
         }
@@ -186,7 +203,7 @@ impl<'a> Parts<'a> {
             Some(strings) => self.part(&resolve(folder, &strings.target), STRINGS)?,
             None => None,
         };
-        Ok(Sheets { paths, strings: strings.map_or_else(|| Ok(Strings::default()), |bytes| Strings::read(&bytes))? })
+        Ok(Sheets { listed, strings: strings.map_or_else(|| Ok(Strings::default()), |bytes| Strings::read(&bytes))? })
     }
 
     /// A part, inflated within its size; none when there is none of that path.

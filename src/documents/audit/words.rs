@@ -19,6 +19,7 @@ fn list_reason(code: &str) -> Option<&'static str> {
         "list-empty" => "de lijst is leeg",
         "list-no-niss-column" => "geen kolom met rijksregisternummers",
         "list-ambiguous-columns" => "meerdere kolommen met rijksregisternummers",
+        "list-ambiguous-sheets" => "meerdere werkbladen met rijksregisternummers",
         "list-encoding" => "onleesbare tekencodering",
         "list-wrong-type" => "het bestand is geen lijst",
         "list-encrypted-workbook" => "rekenblad met wachtwoord",

@@ -100,17 +100,55 @@ fn a_workbook_of_a_municipality_is_read() {
 }
 
 #[test]
-fn the_first_visible_sheet_with_numbers_is_read() {
+fn the_one_visible_sheet_with_numbers_is_read() {
     let bytes = workbook(|workbook| {
         workbook.add_worksheet().write(0, 0, "Uitleg")?;
         workbook.add_worksheet().set_hidden(true).write(0, 0, "85073003328")?;
         workbook.add_worksheet().write(0, 0, "17073003384")?;
-        workbook.add_worksheet().write(0, 0, "19081300193")?;
+        workbook.add_worksheet().write(0, 0, "Nazicht door dienst")?;
         workbook.add_worksheet();
         Ok(())
     });
     let list = read_bytes(&bytes).unwrap();
     assert_eq!((numbers(&list), list.counts.ignored_sheets), (vec!["17073003384".to_owned()], 2));
+}
+
+/// Children on a second sheet would be left out, or those of last year answered.
+#[test]
+fn several_sheets_with_numbers_are_refused() {
+    for other in [&["19081300193"][..], &["INSZ", "19081300193"], &["INSZ", "1,70730E+10"]] {
+        let bytes = workbook(|workbook| {
+            workbook.add_worksheet().set_name("2025")?.write(0, 0, "17073003384")?;
+            workbook.add_worksheet().set_name("Uitleg")?.write(0, 0, "twee jaren")?;
+            let sheet = workbook.add_worksheet().set_name("lijst 17073003384")?;
+            for (row, cell) in (0..).zip(other) {
+                sheet.write(row, 3, *cell)?;
+            }
+            Ok(())
+        });
+        let sheets = vec!["2025".to_owned(), "…".to_owned()];
+        let fault = read_bytes(&bytes).unwrap_err();
+        assert_eq!(fault, ListFault::AmbiguousSheets { sheets }, "{other:?}");
+    }
+}
+
+#[test]
+fn formulas_without_an_outcome_are_rows_at_fault() {
+    let number = |line: u32| format!("<row r='{line}'><c t='str'><v>17073003384</v></c></row>");
+    let formula = |line: u32| format!("<row r='{line}'><c><f>LEFT(\"17073003384x\",11)</f><v/></c></row>");
+    let sheet = |formulas: u32| {
+        let title = "<row r='1'><c t='inlineStr'><is><t>INSZ</t></is></c></row>".to_owned();
+        let numbers = (2..12).map(number);
+        by_hand(
+            &[title].into_iter().chain(numbers).chain((12..12 + formulas).map(formula)).collect::<String>(),
+            "<sst/>",
+        )
+    };
+    let list = read_bytes(&sheet(1)).unwrap();
+    assert_eq!((list.counts.rows, list.counts.valid, list.counts.invalid), (11, 10, 1));
+    assert!(list.remarks.iter().any(|remark| (remark.line, remark.problem) == (12, Problem::NoOutcome)));
+    let fault = read_bytes(&sheet(8)).unwrap_err();
+    assert!(matches!(fault, ListFault::TooManyInvalid { invalid: 8, rows: 18, .. }), "{fault}");
 }
 
 #[test]
