@@ -62,11 +62,14 @@ fn context(out: &mut Vec<u8>, report: &Report<'_>) {
     row(out, "protocol", report.protocol.map_or("geen (proefbestand, fictieve gegevens)", ProtocolId::as_str));
     row(out, "datum van het antwoord", &report.day.to_string());
     row(out, "maand van het register", report.register_month);
+    if report.protocol.is_some() {
+        row(out, "nee (of geen rij) betekent ook", "een nummer dat het Groeipakket niet kent");
+    }
 }
 
 fn counts(out: &mut Vec<u8>, report: &Report<'_>, remarks: &[Remark]) {
     let counts = report.counts;
-    let other = remarks.iter().filter(|remark| remark.problem == Problem::OtherMunicipality).count();
+    let of = |problem| remarks.iter().filter(|remark| remark.problem == problem).count();
     let rows: [(&str, u64); 13] = [
         ("regels met gegevens in de lijst", counts.rows as u64),
         ("regels met een geldig nummer", counts.valid as u64),
@@ -76,7 +79,7 @@ fn counts(out: &mut Vec<u8>, report: &Report<'_>, remarks: &[Remark]) {
         ("verschillende geldige nummers", counts.distinct as u64),
         ("nummers buiten de leeftijd (25 jaar of ouder)", counts.outside_age as u64),
         ("nummers met een onvolledige geboortedatum", counts.unknown_date as u64),
-        ("kinderen in een andere gemeente", other as u64),
+        ("kinderen in een andere gemeente", of(Problem::OtherMunicipality) as u64),
         ("kinderen met sociale toeslag", report.entitled as u64),
         ("rijen in het antwoord", report.answer_rows),
         ("kolommen die niet gebruikt zijn", counts.ignored_columns as u64),
@@ -84,6 +87,9 @@ fn counts(out: &mut Vec<u8>, report: &Report<'_>, remarks: &[Remark]) {
     ];
     for (name, count) in rows {
         row(out, name, &count.to_string());
+    }
+    if report.protocol.is_none() {
+        row(out, "nummers die geen proefnummer zijn", &of(Problem::NotSynthetic).to_string());
     }
 }
 
@@ -135,6 +141,10 @@ mod tests {
             answer_rows: 0,
             entitled: 0,
         };
+        let strange = Remark { line: 2, column: 1, problem: Problem::NotSynthetic };
+        let trial = verslag(&report, &[strange]);
+        assert!(trial.contains("nummers die geen proefnummer zijn;1\n"), "{trial}");
+        assert!(trial.contains("2;geen-proefnummer;") && trial.contains("nooit een echte lijst in /test"), "{trial}");
         let text = verslag(&report, &[]);
         assert!(text.contains("bestuur;'@x\n") && text.contains("opgeladen bestand;\"'=cmd;1.csv\"\n"), "{text}");
         assert!(text.ends_with("\n\nregel;probleem;uitleg\n"));

@@ -194,6 +194,7 @@ impl Exchange {
             nis_code,
             source,
             today: case.today,
+            trial: false,
         };
         Ok(Checked { matched, size, clearance, terms, fingerprint })
     }
@@ -348,6 +349,7 @@ fn trial(case: &Case<'_>, nis_code: NisCode, source: SourceId) -> Result<(Cleara
         nis_code,
         source,
         today: case.today,
+        trial: true,
     };
     Ok((clearance, terms))
 }

@@ -39,6 +39,8 @@ pub struct Terms {
     pub source: SourceId,
     /// The day in Brussels.
     pub today: Date,
+    /// Whether the register is a synthetic one: who is not in it then is no child of a trial, and gets no row.
+    pub trial: bool,
 }
 
 /// Children whose beneficiaries are read together. Those lie anywhere in the register's memory: asking for a block
@@ -230,12 +232,16 @@ impl<'matched, 'register> Matching<'matched, 'register> {
 
     fn take(&mut self, line: &Line, child: Option<Child<'register>>) {
         let mut entitled = false;
+        let unanswerable = match child {
+            Some(child) => self.unanswerable(line, child),
+            None => self.terms.trial.then_some(Problem::NotSynthetic),
+        };
+        self.answered.matched += u64::from(child.is_some());
+        if let Some(problem) = unanswerable {
+            let column = self.matched.list.column;
+            return self.answered.unanswered.push(Remark { line: line.line, column, problem });
+        }
         if let Some(child) = child {
-            self.answered.matched += 1;
-            if let Some(problem) = self.unanswerable(line, child) {
-                let column = self.matched.list.column;
-                return self.answered.unanswered.push(Remark { line: line.line, column, problem });
-            }
             let entitlements = &mut self.entitlements;
             entitled = child.each_entitlement(&self.shares, |found| entitlements.push((line.niss, Some(found))));
         }
@@ -289,6 +295,10 @@ mod tests {
 
     /// The answer to a list of one number that tells no birth date, with that date in the register.
     fn answer(birth: &str, today: Date) -> (String, Answered) {
+        answer_to(b"niss\n00000100195\n", birth, today, Reply::EntitledOnly, false)
+    }
+
+    fn answer_to(list: &[u8], birth: &str, today: Date, reply: Reply, trial: bool) -> (String, Answered) {
         let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
         let catalogue = SourceCatalogue::new(vec![source]).unwrap();
         let municipalities = Municipalities::parse(include_str!("../../config/municipalities.csv")).unwrap();
@@ -297,13 +307,14 @@ mod tests {
              Bree;BE;;;sociale_toeslag=1\n"
         );
         let register = Register::read(extract.as_bytes(), &catalogue, &municipalities).unwrap();
-        let list = lists::read(b"niss\n00000100195\n", "lijst.csv", &Limits::default(), today).unwrap();
+        let list = lists::read(list, "lijst.csv", &Limits::default(), today).unwrap();
         let terms = Terms {
-            reply: Reply::EntitledOnly,
+            reply,
             outside_municipality: Outside::Withhold,
             nis_code: "72004".parse().unwrap(),
             source: catalogue.id("sociale_toeslag").unwrap(),
             today,
+            trial,
         };
         let (matched, ()) = Matched::of(list, &register, |_| ());
         let mut out = Vec::new();
@@ -323,6 +334,17 @@ mod tests {
             let (text, answered) = answer(birth, today);
             assert_eq!((text.lines().count(), answered.rows), (1 + rows, rows as u64), "{birth} on {today}: {text}");
             assert_eq!(answered.unanswered_for(Problem::OutsideAge), 1 - rows, "{birth} on {today}");
+        }
+    }
+
+    /// A "nee" for a number of nobody in the synthetic register would look like an answer.
+    #[test]
+    fn a_trial_answers_only_whom_its_register_has() {
+        let list = b"niss\n00000100195\n17073003384\n";
+        for (trial, rows, unanswered) in [(false, 2, 0), (true, 1, 1)] {
+            let (text, answered) = answer_to(list, "", date(2026, 11, 21), Reply::EveryChild, trial);
+            assert_eq!((answered.rows, answered.unanswered_for(Problem::NotSynthetic)), (rows, unanswered), "{text}");
+            assert_eq!(text.contains("17073003384;nee"), !trial, "{text}");
         }
     }
 }
