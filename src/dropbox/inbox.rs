@@ -110,6 +110,18 @@ impl Slots {
         Ok(())
     }
 
+    /// Whether a session has an upload whose temporary name is made of this one, as clients do that send a file beside
+    /// the one of before, remove that and rename.
+    fn is_replacing(&self, (area, name): &(Area, String), session: &str) -> bool {
+        self.by_name.iter().any(|((of, other), slot)| {
+            of == area
+                && slot.session == session
+                && is_temporary(other)
+                && other != name
+                && other.contains(name.as_str())
+        })
+    }
+
     /// Takes a name away. What the exchange has stays known: it may come back unanswered.
     fn take_name(&mut self, key: &(Area, String)) {
         let slot = self.by_name.remove(key);
@@ -439,11 +451,14 @@ impl Inbox {
         self.forget(record);
     }
 
-    /// Removes an upload that was not taken, which `account` enters in the log; of one that was, only the name.
+    /// Removes an upload that was not taken, which `account` enters in the log. Of one that was, the name goes only where
+    /// the session is about to give it to another upload that it has under a temporary name; else that its owner takes it
+    /// back is refused, since it is answered all the same.
     pub fn remove(
         &self,
         area: Area,
         name: &str,
+        session: &str,
         account: impl Fn(&Record) -> Result<(), DropBoxError>,
     ) -> Result<(), Denied> {
         let mut slots = self.lock();
@@ -452,7 +467,10 @@ impl Inbox {
         match slot.state {
             State::Writing | State::Renaming => return Err(busy(slot.state)),
             State::Kept | State::Waiting => self.discard(&slot.record, account)?,
-            State::Taken | State::Done => {}
+            State::Taken | State::Done if slots.is_replacing(&key, session) => {}
+            State::Taken | State::Done => {
+                return Err(Denied::Refused("de lijst is al verwerkt; zie /outbox".to_owned()));
+            }
         }
         slots.take_name(&key);
         Ok(())

@@ -308,7 +308,7 @@ impl DropBox for TenantView {
             Place::Upload(area, name) => {
                 self.take_over(area, &name);
                 let gone = |record: &Record| self.account.deleted(Some(&record.id), path.as_str());
-                self.boxes.inbox.remove(area, &name, gone)
+                self.boxes.inbox.remove(area, &name, &self.account.login.session, gone)
             }
             Place::Delivery(area, name) => {
                 self.boxes.outbox.open_file(area, &name, false).ok_or(Denied::NotFound)?;
@@ -342,9 +342,12 @@ impl DropBox for TenantView {
     }
 
     fn space(&self) -> Space {
-        let total = self.tenant.limits.outbox_bytes;
-        let used = self.boxes.outbox.used_bytes().unwrap_or(total);
-        Space { total, free: total.saturating_sub(used) }
+        // Who uploads nothing may store nothing: all that there is, is taken.
+        if !self.tenant.kind.uploads() {
+            return Space { total: self.boxes.outbox.used_bytes().unwrap_or_default(), free: 0 };
+        }
+        let total = self.tenant.limits.inbox_bytes;
+        Space { total, free: total.saturating_sub(self.boxes.inbox.usage.total_bytes()) }
     }
 
     fn ended(&self, _regular: bool) {

@@ -237,6 +237,50 @@ fn what_was_answered_counts_until_it_is_removed() {
     send().unwrap();
 }
 
+#[test]
+fn a_list_that_was_taken_is_replaced_and_not_taken_back() {
+    let scene = Scene::set();
+    let (session, other) = (scene.session("one"), scene.session("two"));
+    let path = |name: &str| VirtualPath::parse(format!("/inbox/{name}").as_bytes()).unwrap();
+    let send = |session: &Arc<dyn DropBox>, name: &str| {
+        let mut upload = session.upload(&path(name), ANEW).unwrap();
+        write(&mut *upload, 0, b"niss\n123").unwrap();
+        upload.finish().unwrap();
+    };
+    let is_refused = || {
+        let told = Err(Denied::Refused("de lijst is al verwerkt; zie /outbox".to_owned()));
+        session.remove(&path("x.csv")) == told && session.attributes(&path("x.csv")).is_ok()
+    };
+    send(&session, "x.csv");
+    let submission = scene.around.submitted.lock().unwrap()[0].clone();
+    let received = scene.boxes.take(&submission).unwrap();
+    assert!(received.is_some() && is_refused(), "while it is answered");
+    scene.boxes.done(&submission).unwrap();
+    assert!(is_refused(), "when it was answered");
+    send(&session, "y.csv.filepart");
+    send(&other, "x.csv.filepart");
+    assert!(is_refused(), "what others send, or for another name, replaces nothing");
+    send(&session, "x.csv.5d1c2b3a.partial");
+    session.remove(&path("x.csv")).unwrap();
+    session.rename(&path("x.csv.5d1c2b3a.partial"), &path("x.csv"), false).unwrap();
+    assert_eq!(scene.around.submitted.lock().unwrap().len(), 2);
+}
+
+/// What programs show as free is what may still be uploaded.
+#[test]
+fn the_room_that_clients_are_told_of_is_that_of_uploads() {
+    let scene = Scene::set();
+    let session = scene.session("one");
+    let before = session.space();
+    assert_eq!((before.total, before.free), (INBOX, INBOX));
+    let mut upload = open(&session, ANEW);
+    write(&mut *upload, 0, b"niss\n123").unwrap();
+    upload.finish().unwrap();
+    let after = session.space();
+    assert_eq!(after.total, INBOX);
+    assert!(after.free < INBOX, "{} bytes", after.free);
+}
+
 /// A byte in each piece of memory, in many uploads: the others still have theirs.
 #[test]
 fn one_tenant_has_a_share_of_the_memory() {

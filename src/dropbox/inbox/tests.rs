@@ -80,7 +80,7 @@ fn an_upload_is_nobodys_while_it_is_renamed() {
     }
     finish(&inbox, "3");
     assert!(rename(&inbox, "y.csv", "z.csv").is_err() && rename(&inbox, "x.csv", "y.csv").is_err());
-    assert!(inbox.remove(Area::Live, "y.csv", |_| Ok(())).is_err());
+    assert!(inbox.remove(Area::Live, "y.csv", "s", |_| Ok(())).is_err());
     assert!(inbox.set_modified(Area::Live, "y.csv", Timestamp::UNIX_EPOCH).is_err());
     assert!(inbox.take("1").is_none());
     assert!(inbox.settle(&renamed) && inbox.take("1").is_some());
@@ -104,7 +104,7 @@ fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
     assert!(!inbox.rename_back(&renamed, "x.csv"));
     assert_eq!(waiting(&inbox), ["2"]);
     assert!(matches!(rename(&inbox, "y.csv", "z.csv"), Err(Denied::Refused(_))), "it is not complete");
-    inbox.remove(Area::Live, "y.csv", |_| Ok(())).unwrap();
+    inbox.remove(Area::Live, "y.csv", "s", |_| Ok(())).unwrap();
     assert!(!directory.contains("1.json"));
 }
 
@@ -115,8 +115,13 @@ fn a_name_that_is_removed_or_renamed_over_takes_no_upload_with_it() {
     let inbox = inbox(&directory, |_| Known::Nothing);
     finish(&inbox, "1");
     assert!(inbox.take("1").is_some());
-    inbox.remove(Area::Live, "x.csv", |_| panic!("nothing goes from disk")).unwrap();
-    assert!(inbox.list(Area::Live).is_empty());
+    let remove = || inbox.remove(Area::Live, "x.csv", "s", |_| panic!("nothing goes from disk"));
+    assert!(remove().is_err(), "it is answered all the same");
+    let other = Record { name: "x.csv.filepart".to_owned(), ..record("2") };
+    let opener = Opener { session: "s", hold: &Hold::default(), inbox_bytes: u64::MAX };
+    assert!(inbox.begin(Area::Live, "x.csv.filepart", NEW, other, &opener, |_| Ok(())).is_ok());
+    remove().unwrap();
+    assert_eq!(names(&inbox), ["x.csv.filepart"]);
     inbox.give_back("1");
     assert_eq!(waiting(&inbox), ["1"]);
 }
