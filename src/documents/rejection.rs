@@ -59,6 +59,8 @@ pub enum Reason {
     SealedOnly,
     /// Its name says that it is sealed, and it is not.
     NotAge,
+    /// Its name has what could be a number of a person.
+    NameWithNumber,
     /// The outbox holds as much as it may, or that of trials its part of it.
     OutboxFull {
         /// The path of that outbox, as the tenant sees it.
@@ -97,6 +99,7 @@ impl Reason {
             Self::TooLarge { .. } => "too-large",
             Self::SealedOnly => "sealed-only",
             Self::NotAge => "not-age",
+            Self::NameWithNumber => "name-with-number",
             Self::OutboxFull { .. } => "outbox-full",
         }
     }
@@ -176,6 +179,11 @@ impl Reason {
             Self::NotAge => {
                 "De naam van het bestand eindigt op .age, maar het bestand is niet met age verzegeld.\nVerzegel de \
                  lijst met age, of stuur ze zonder .age in de naam."
+            }
+            Self::NameWithNumber => {
+                "De naam van het bestand bevat een rijksregister- of bisnummer, of cijfers die er een kunnen zijn. De naam \
+                 wordt daarom hier niet herhaald.\nGeef het bestand een naam zonder namen of nummers van personen en \
+                 stuur het opnieuw."
             }
         };
         text.to_owned()
@@ -296,6 +304,7 @@ mod tests {
                 columns: vec![1, 3],
                 headers: vec!["NISS".to_owned(), "INSZ".to_owned()],
             }),
+            Reason::List(ListFault::AmbiguousSheets { sheets: vec!["2025".to_owned(), "2026".to_owned()] }),
             Reason::List(ListFault::Encoding { what: "damaged UTF-16" }),
             Reason::List(ListFault::NotAList { seems: Seems::Ods }),
             Reason::List(ListFault::EncryptedWorkbook),
@@ -304,7 +313,6 @@ mod tests {
             Reason::List(ListFault::HiddenRows { rows: 12 }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
             Reason::List(ListFault::TooManyInvalid { invalid: 7, rows: 16, percent: 10, remarks }),
-            Reason::List(ListFault::AmbiguousSheets { sheets: vec!["2025".to_owned(), "2026".to_owned()] }),
             Reason::List(ListFault::CutOff { line: 17 }),
             Reason::NotDecryptable,
             Reason::TruncatedAge,
@@ -317,6 +325,7 @@ mod tests {
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
             Reason::NotAge,
+            Reason::NameWithNumber,
             Reason::OutboxFull { folder: "/outbox", limit: ByteSize(5 << 30) },
         ];
         reasons.extend(RULES.map(|rule| Reason::Gate(Refusal { rule })));

@@ -41,6 +41,9 @@ pub(super) struct TenantView {
 /// Bytes of a checkpoint at most: a few lines and signatures.
 const LONGEST_CHECKPOINT_BYTES: u64 = 64 * 1024;
 
+/// What stands in the place of a name that has a number.
+const NUMBERED_NAME: &str = "(naam met een nummer)";
+
 const ONLY_INBOX: Denied = Denied::Forbidden("uploaden kan alleen in /inbox en /test/inbox");
 const FIXED_TREE: Denied =
     Denied::Forbidden("deze map of dit bestand hoort bij de postbus en kan niet gewijzigd worden");
@@ -89,13 +92,15 @@ impl TenantView {
         Some(Entry { name: name.to_owned(), attributes })
     }
 
-    /// What may be done with a name in an inbox at all.
-    fn check_upload_name(name: &str) -> Result<(), Denied> {
+    /// What may be done with a name in an inbox at all. One that has a number is refused without being repeated: nothing
+    /// of it comes into a file or the log.
+    fn check_upload_name(&self, area: Area, name: &str) -> Result<(), Denied> {
         match niss::find_in(name) {
             None => Ok(()),
-            Some(_) => Err(Denied::Refused(
-                "de bestandsnaam bevat een rijksregisternummer; geef het bestand een andere naam".to_owned(),
-            )),
+            Some(_) => {
+                let nameless = fresh_record(area, NUMBERED_NAME, self.shared.clock.now());
+                Err(self.refused(&nameless, UploadFault::NameWithNumber))
+            }
         }
     }
 
@@ -267,7 +272,7 @@ impl DropBox for TenantView {
             Some(Place::Inbox(_) | Place::Fixed(_)) => return Err(Denied::IsADirectory),
             _ => return Err(ONLY_INBOX),
         };
-        Self::check_upload_name(&name)?;
+        self.check_upload_name(area, &name)?;
         let fresh = fresh_record(area, &name, self.shared.clock.now());
         let inbox = self.boxes.inbox.clone();
         if mode.create

@@ -84,6 +84,8 @@ pub enum UploadFault {
     NotDecryptable,
     /// It is not sealed, and the tenant's must be.
     SealedOnly,
+    /// Its name has what could be a number of a person; the name is not repeated.
+    NameWithNumber,
     /// Its name has the reference of a protocol that the tenant does not have.
     UnknownProtocol,
     /// Several protocols would allow an answer, and its name says none.
@@ -112,6 +114,9 @@ impl UploadFault {
                     .to_owned()
             }
             Self::SealedOnly => "alleen bestanden die met age verzegeld zijn (.age) worden aanvaard".to_owned(),
+            Self::NameWithNumber => {
+                "de bestandsnaam bevat een rijksregisternummer; geef het bestand een andere naam".to_owned()
+            }
             Self::UnknownProtocol => "de bestandsnaam noemt een protocol dat uw bestuur niet heeft".to_owned(),
             Self::AmbiguousProtocol => {
                 "meer dan een protocol is mogelijk; zet de referentie vooraan in de bestandsnaam".to_owned()

@@ -86,6 +86,7 @@ impl Exchange {
             UploadFault::TruncatedAge => Reason::TruncatedAge,
             UploadFault::NotDecryptable => Reason::NotDecryptable,
             UploadFault::SealedOnly => Reason::SealedOnly,
+            UploadFault::NameWithNumber => Reason::NameWithNumber,
             UploadFault::UnknownProtocol
             | UploadFault::AmbiguousProtocol
             | UploadFault::ProtocolUnsigned

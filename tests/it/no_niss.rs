@@ -4,7 +4,7 @@ use std::fs;
 
 use groeikluis::domain::Kind;
 
-use crate::support::{Plan, Protocol, Tenant, TestDaemon};
+use crate::support::{Plan, Protocol, Tenant, TestDaemon, wait_until};
 
 /// One number in the ways that people write it.
 const FORMS: [&str; 4] = ["85073003328", "85.07.30-033.28", "850730-03328", "85 07 30 033 28"];
@@ -56,6 +56,12 @@ fn a_planted_number_is_in_no_entry_and_in_no_disclosure() {
     session.upload("/inbox/lijst.csv", list.as_bytes()).unwrap();
     session.close();
     daemon.answer("bree", "lijst.csv");
+    // A name with a number is refused in the log and in the outbox too, and not repeated.
+    let of_name = |entry: &serde_json::Value| entry["reason"] == "name-with-number";
+    let refused = || daemon.events("list.refused").into_iter().filter(of_name).count();
+    wait_until("the refusals of names", || refused() == 2 * FORMS.len());
+    let rejection = daemon.rejection("bree", "(naam met een nummer)").text;
+    assert!(rejection.contains("name-with-number") && !digits(&rejection).contains(FORMS[0]), "{rejection}");
     // A list that is refused names lines, not numbers.
     daemon.put("bree", "fout.csv", FORMS.join("x\n").as_bytes());
     daemon.wait_for_file("bree", "/outbox", "fout.csv", Kind::Weigering);

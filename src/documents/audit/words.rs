@@ -39,6 +39,7 @@ fn list_reason(code: &str) -> Option<&'static str> {
         "duplicate" => "lijst is al beantwoord",
         "too-large" => "bestand is te groot",
         "sealed-only" => "alleen verzegelde bestanden toegelaten",
+        "name-with-number" => "nummer van een persoon in de bestandsnaam",
         "not-age" => "niet met age verzegeld",
         "outbox-full" => "de map met antwoorden is vol",
         _ => return None,

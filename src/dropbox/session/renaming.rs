@@ -18,7 +18,7 @@ impl TenantView {
         if area != new_area {
             return Err(Denied::Forbidden("tussen /inbox en /test/inbox kan niets verplaatst worden"));
         }
-        Self::check_upload_name(&new)?;
+        self.check_upload_name(area, &new)?;
         let inbox = &self.boxes.inbox;
         let gone = |replaced: &Record| self.account.deleted(Some(&replaced.id), to.as_str());
         let Some(record) = inbox.rename(area, &old, &new, replace, gone)? else { return Ok(()) };
