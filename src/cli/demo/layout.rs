@@ -112,7 +112,7 @@ impl Layout {
         say(&format!("Laid out in {}:", layout.directory.display()));
         say("  keys/      the exchange's and each municipality's, made just now");
         say(
-            "  tenants/   bree (one answer), lokeren (an answer each month), torhout (an assignment), drukkerij (prints)",
+            "  tenants/   bree (one answer), lokeren (100 answers a year), torhout (an assignment), drukkerij (prints)",
         );
         let synth = Synth { children, seed: SEED, month: ReferenceMonth::from(today) };
         let extract = fs::File::create(layout.directory.join("register/register.csv.age"))?;
