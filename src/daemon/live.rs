@@ -37,6 +37,8 @@ pub(super) struct Facts {
     pub host_fingerprint: String,
     /// Of the others: no client sees them before they are the first of their kind.
     pub next_host_keys: Vec<String>,
+    /// The public lines of all, as in `known_hosts` after the host's name.
+    pub host_keys: Vec<String>,
     /// What municipalities can seal to.
     pub exchange_recipients: Vec<String>,
 }
@@ -162,6 +164,7 @@ impl Host for Live {
             port,
             host_key_fingerprint: &self.facts.host_fingerprint,
             next_host_keys: &self.facts.next_host_keys,
+            host_keys: &self.facts.host_keys,
             exchange_recipients: &self.facts.exchange_recipients,
             contact: &self.contact(),
             today: self.clock.today(),

@@ -108,6 +108,7 @@ impl Daemon {
         let facts = Facts {
             host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
             next_host_keys: next_host_keys(&secrets.host_keys),
+            host_keys: secrets.host_keys.iter().map(HostKey::public_line).collect(),
             exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
         };
         let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));

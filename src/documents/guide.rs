@@ -27,6 +27,8 @@ pub struct Guide<'a> {
     pub host_key_fingerprint: &'a str,
     /// Those of keys that will take its place.
     pub next_host_keys: &'a [String],
+    /// All host keys, those included: `algorithm base64`.
+    pub host_keys: &'a [String],
     /// The exchange's public key, `age1…`; more than one while it is replaced.
     pub exchange_recipients: &'a [String],
     /// Whom to ask: a mail address, or a name with one.
@@ -87,6 +89,16 @@ impl Guide<'_> {
             Verschillen ze, verbreek dan de verbinding en verwittig ons.";
         paragraph(out, "", 0, fingerprint);
         line(out, "");
+        let known = "Programma's zonder vensters vergelijken ze zelf. Bewaar daarvoor wat hieronder staat in een bestand \
+            known_hosts, elke sleutel op één regel:";
+        paragraph(out, "", 0, known);
+        line(out, "");
+        // As OpenSSH writes it: another port than the usual one stands after the name in brackets.
+        let name = if port == SSH_PORT { host.to_owned() } else { format!("[{host}]:{port}") };
+        for key in self.host_keys {
+            line(out, &format!("{name} {key}"));
+        }
+        line(out, "");
         for (program, how) in client_settings(key, password) {
             paragraph(out, &format!("- {program}: "), 2, how);
         }
@@ -94,12 +106,16 @@ impl Guide<'_> {
         let identity = if key { "-i sleutel " } else { "" };
         // An address of IPv6 has colons, as what follows a host has.
         let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
-        line(out, &format!("    sftp {identity}-P {port} {user}@{open}{host}{close}"));
+        line(out, &format!("    sftp {identity}-o UserKnownHostsFile=known_hosts \\"));
+        line(out, &format!("      -P {port} {user}@{open}{host}{close}"));
         line(out, "- rclone:");
         line(out, "    rclone config create groeikluis sftp \\");
         line(out, &format!("      host {host} port {port} \\"));
-        line(out, &format!("      user {user} {}", rclone_login(key, password)));
+        line(out, &format!("      user {user} {} \\", rclone_login(key, password)));
+        line(out, "      known_hosts_file known_hosts shell_type none");
         line(out, "    rclone copy lijst.csv groeikluis:inbox");
+        let unchecked = "Zonder known_hosts_file vertrouwt rclone elke server, en vraagt het niets.";
+        paragraph(out, "  ", 2, unchecked);
         paragraph(
             out,
             "- curl: ",
@@ -133,6 +149,8 @@ impl Guide<'_> {
             "Zet de kolom in Excel op \"Tekst\" voordat u er nummers in plakt. Anders verdwijnen voorloopnullen en \
              worden nummers afgerond (1,70730E+10), en dan zijn ze verloren.",
             "Verberg geen rijen, ook niet met een filter: een rekenblad met verborgen rijen wordt geweigerd.",
+            "Zet alle nummers op één werkblad, als waarden en niet als formules: staan er nummers op meer dan één \
+             zichtbaar werkblad, dan wordt het rekenblad geweigerd.",
         ] {
             paragraph(out, "- ", 2, text);
         }
@@ -171,10 +189,15 @@ impl Guide<'_> {
             paragraph(out, "", 0, "Voor een sleutel die met age1pq begint, is age 1.3 of nieuwer nodig.");
         }
         line(out, "");
-        let until_taken = "U kunt een opgeladen bestand nog hernoemen of verwijderen tot het verwerkt wordt, kort na het \
-            einde van uw sessie of van de verzending. Bestandsnamen die eindigen op .filepart, .part, .partial of .tmp, \
-            of die met een punt beginnen, gelden als onvolledig en worden niet verwerkt.";
+        let until_taken = "Een lijst wordt meteen verwerkt, zodra ze volledig opgeladen is: ze nog verwijderen kan dan niet \
+            meer, en hernoemen verandert niets aan het antwoord. Bestandsnamen die eindigen op .filepart, .part, .partial \
+            of .tmp, of die met een punt beginnen, gelden als onvolledig: zulke bestanden worden niet verwerkt, en u \
+            kunt ze nog verwijderen of hun definitieve naam geven.";
         paragraph(out, "", 0, until_taken);
+        line(out, "");
+        let only_failure = "Meldt uw programma alleen \"Failure\", zoals OpenSSH en PuTTY doen, dan staat de reden enkele \
+            seconden later in /outbox of /test/outbox, in een bestand weigering_….";
+        paragraph(out, "", 0, only_failure);
     }
 
     fn answer(&self, out: &mut String) {
@@ -193,7 +216,11 @@ impl Guide<'_> {
         line(out, &format!("  sociale-toeslag_{nis}_{reference}_{day}_0001.csv.age"));
         line(out, "");
         for (kind, meaning) in [
-            ("sociale-toeslag", "het antwoord op uw lijst."),
+            (
+                "sociale-toeslag",
+                "het antwoord op uw lijst. Een \"nee\", of geen rij, staat ook voor een nummer dat het Groeipakket niet \
+                 kent.",
+            ),
             (
                 "verslag",
                 "wat opviel in uw lijst, per regel: ongeldige of dubbele nummers, personen van 25 jaar of ouder, kinderen \
@@ -213,7 +240,7 @@ impl Guide<'_> {
              verwijderen. Van wat wij daarna verwijderen, vindt u een bewijs in /outbox (rapport_…_verwijdering_…)."
         } else {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna verwijderen \
-             wij ze, en vindt u daarvan een bewijs in /outbox (rapport_…_verwijdering_…); zelf kunt u dat niet."
+             wij ze; een bewijs daarvan vindt u in /outbox (rapport_…_verwijdering_…). Zelf kunt u ze niet verwijderen."
         };
         paragraph(out, "", 0, kept);
         if !self.tenant.former_nis_codes.is_empty() {
@@ -287,7 +314,8 @@ impl Guide<'_> {
     fn try_out(&self, out: &mut String) {
         heading(out, "7. Uitproberen in /test");
         let test = "In /test/inbox en /test/outbox probeert u alles uit met fictieve gegevens. Er wordt nooit een echt \
-            persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf nooit een echte lijst.";
+            persoonsgegeven gebruikt en er wordt geen protocol verbruikt. Plaats er ook zelf nooit een echte lijst: een \
+            nummer dat niet tot de proefgegevens hoort, wordt er niet beantwoord.";
         paragraph(out, "", 0, test);
         line(out, "");
         let passed = |day: Option<Date>, until_then: &str| {
@@ -345,7 +373,8 @@ fn open(out: &mut String) {
 
 fn check(out: &mut String) {
     heading(out, "5. Nakijken met het manifest");
-    let digests = "Het manifest vermeldt onder meer het aantal rijen (rows), de naam van de lijst die beantwoord is \
+    let digests = "Het manifest vermeldt onder meer het aantal rijen, of van een tekst het aantal regels \
+        (rows), de naam van de lijst die beantwoord is \
         (answers) en twee controlesommen: van het verzegelde bestand (ciphertext_sha256) en van het geopende bestand \
         (plaintext_sha256). Vergelijk ze met:";
     paragraph(out, "", 0, digests);
@@ -425,6 +454,9 @@ fn client_settings(key: bool, password: bool) -> [(&'static str, &'static str); 
     [("WinSCP", winscp), ("FileZilla", filezilla)]
 }
 
+/// The port of SSH that nobody needs to name.
+const SSH_PORT: u16 = 22;
+
 fn rclone_login(key: bool, password: bool) -> &'static str {
     match (key, password) {
         (true, true) => "key_file sleutel ask_password true",
@@ -492,6 +524,8 @@ mod tests {
         }
     }
 
+    const HOST_KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGoCkHzWyO5zfFx0mXk2b8P1QJNKxYbV0QZ1w2nq3v7T";
+
     fn text(tenant: &Tenant) -> String {
         let recipients = ["age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p".to_owned()];
         let guide = Guide {
@@ -500,6 +534,7 @@ mod tests {
             port: 2222,
             host_key_fingerprint: "SHA256:uNiVztksCsDhcc0u9e8BrrJUbmXTjyJVm9hgAvH5ZzE",
             next_host_keys: &[],
+            host_keys: &[HOST_KEY.to_owned()],
             exchange_recipients: &recipients,
             contact: "Groeikluis, uitwisseling@example.be",
             today: date(2026, 11, 21),
@@ -510,7 +545,9 @@ mod tests {
     #[test]
     fn the_guide_reads_well() {
         let text = text(&tenant());
-        assert!(text.split_terminator("\r\n").all(|line| line.chars().count() <= WIDTH && !line.contains('\n')));
+        let wide: Vec<&str> = text.split_terminator("\r\n").filter(|line| line.chars().count() > WIDTH).collect();
+        assert_eq!(wide, [format!("[uitwisseling.example.be]:2222 {HOST_KEY}")]);
+        assert!(!text.replace("\r\n", "").contains('\n'));
         assert_eq!(find_in(&text), None);
         golden::compare("LEESMIJ.txt", &text);
     }

@@ -89,8 +89,12 @@ impl Place {
         let log = TransferLog::open(log_settings, self.clock.clone(), Box::new(index)).unwrap();
         let ledger = Arc::new(ledger);
         let registers = Registers::new(self.settings.sources.clone(), self.settings.municipalities.clone());
-        let facts =
-            LiveFacts { host_fingerprint: String::new(), next_host_keys: Vec::new(), exchange_recipients: Vec::new() };
+        let facts = LiveFacts {
+            host_fingerprint: String::new(),
+            next_host_keys: Vec::new(),
+            host_keys: Vec::new(),
+            exchange_recipients: Vec::new(),
+        };
         let counts = Arc::new(Counts::default());
         let live = Live::new(Arc::new(self.settings.clone()), self.clock.clone(), Arc::new(registers), facts, counts);
         let outbox = self.outbox(&state, 100);
