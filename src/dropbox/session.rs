@@ -95,13 +95,11 @@ impl TenantView {
     /// What may be done with a name in an inbox at all. One that has a number is refused without being repeated: nothing
     /// of it comes into a file or the log.
     fn check_upload_name(&self, area: Area, name: &str) -> Result<(), Denied> {
-        match niss::find_in(name) {
-            None => Ok(()),
-            Some(_) => {
-                let nameless = fresh_record(area, NUMBERED_NAME, self.shared.clock.now());
-                Err(self.refused(&nameless, UploadFault::NameWithNumber))
-            }
+        if niss::find_in(name).is_none() {
+            return Ok(());
         }
+        let nameless = fresh_record(area, NUMBERED_NAME, self.shared.clock.now());
+        Err(self.refused(&nameless, UploadFault::NameWithNumber))
     }
 
     /// What speaks against a list of this name before its content is known. Trials need no protocol.

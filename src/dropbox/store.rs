@@ -1,4 +1,5 @@
-//! All drop-boxes on this machine's disk.
+//! All drop-boxes on this machine's disk. What they ask of their host, why an upload is refused among it, stands with them
+//! in one file.
 
 use std::{
     collections::HashMap,
