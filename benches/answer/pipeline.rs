@@ -112,6 +112,7 @@ fn answer_once(
         nis_code: nis_code()?,
         source,
         today: TODAY,
+        trial: false,
     };
     let columns = clearance.columns().to_vec();
     let mut sealer = TenantSealer::new(clearance, recipients, File::create(output)?)?;
