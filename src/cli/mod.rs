@@ -106,7 +106,8 @@ enum Command {
     /// The index of the transfer log.
     #[command(subcommand)]
     Ledger(ledger::Command),
-    /// What is done once a day, by a timer: retention, and the audit report of yesterday. The daemon must run.
+    /// What is done once a day, by a timer: retention, and the audit report of yesterday and of days that have none. The daemon
+    /// must run.
     Daily(daily::Arguments),
     /// Tell those who run the exchange by mail that a unit of systemd failed. No daemon is needed, and nothing is logged.
     Alert(alert::Arguments),

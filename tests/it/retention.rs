@@ -103,6 +103,16 @@ fn once_a_day_what_was_kept_long_enough_goes_and_yesterday_is_reported() {
     assert_eq!((exported.len(), &exported[0]["from"]), (1, &Value::from(yesterday.to_string())));
     // Again on the same day it does no harm.
     assert!(daemon.groeikluis(&["daily"]).well().stdout.contains("0 files of outboxes and 0 uploads removed"));
+    // Auditors get the reports of days that were missed, also where nothing can be removed.
+    let reports = daemon.path("state/reports");
+    let named = |ago: i64| reports.join(format!("auditverslag-{}.html", yesterday.saturating_sub(ago.days())));
+    fs::rename(named(0), named(2)).unwrap();
+    fs::remove_file(daemon.path("state/retention.day")).unwrap();
+    fs::create_dir(daemon.path("state/retention.day")).unwrap();
+    let faulty = daemon.groeikluis(&["daily"]);
+    assert!(faulty.code == Some(1) && faulty.stderr.contains("the day of the last run"), "{faulty:?}");
+    assert!(named(0).is_file() && named(1).is_file(), "{faulty:?}");
+    fs::remove_dir(daemon.path("state/retention.day")).unwrap();
     // After so long the clock may be wrong: that is for an operator to say, and for the failed unit to tell.
     let last = Clock::system().today().saturating_sub(60.days());
     for file in ["state/retention.day", "state/retention.tried"] {
