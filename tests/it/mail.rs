@@ -293,11 +293,12 @@ fn whoever_runs_the_exchange_hears_what_ends_and_the_server_may_want_a_password(
 fn whoever_runs_the_exchange_hears_of_a_start_that_was_refused() {
     let Some(sink) = Sink::start(0, &[]) else { return };
     let daemon = TestDaemon::over(Plan::new().line(&section(sink.port, "")).tenant(bree()).lay_out());
-    let alert = |daemon: &TestDaemon| {
+    let alert_of = |daemon: &TestDaemon, unit: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
-        command.args(["alert", "--unit", "groeikluis.service", "--config"]).arg(daemon.config());
+        command.args(["alert", "--unit", unit, "--config"]).arg(daemon.config());
         command.env("MONITOR_SERVICE_RESULT", "exit-code").env("MONITOR_EXIT_STATUS", "78 of <b>").output().unwrap()
     };
+    let alert = |daemon: &TestDaemon| alert_of(daemon, "groeikluis.service");
     let said = alert(&daemon);
     assert!(said.status.success(), "{said:?}");
     fs::write(daemon.path("tenants/bree.yaml"), "id: bree\nkleur: rood\n").unwrap();
@@ -313,6 +314,13 @@ fn whoever_runs_the_exchange_hears_of_a_start_that_was_refused() {
     );
     let faulty = body(&mails[1]);
     assert!(faulty.contains("bree.yaml:2:1: unknown key `kleur`") && faulty.contains("journalctl -u"), "{faulty}");
+    // That another unit failed keeps nobody from logging in.
+    assert!(alert_of(&daemon, "groeikluis-daily.service").status.success());
+    let daily = sink.wait(OPS, 3).remove(2);
+    assert_eq!(header(&daily, "subject"), "groeikluis: groeikluis-daily.service is mislukt");
+    let told = body(&daily);
+    assert!(body(&mails[0]).contains("kan geen bestuur aanmelden") && !told.contains("aanmelden"), "{told}");
+    assert!(told.contains("dagelijkse werk is niet klaar") && told.contains("-u groeikluis-daily.service"), "{told}");
     assert_eq!(daemon.groeikluis(&["alert", "--unit", "a b"]).code, Some(64));
     // Where nobody is to be told, it says so.
     fs::write(daemon.config(), fs::read_to_string(daemon.config()).unwrap().replace("mail:", "# mail:")).unwrap();

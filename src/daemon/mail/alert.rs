@@ -21,6 +21,10 @@ use crate::{
 /// Faults of the configuration that a mail shows at most; `check` shows them all.
 const MOST_FAULTS: usize = 20;
 
+/// The exchange itself, and what is done once a day: units of which it is known what their failure means.
+const SERVICE: &str = "groeikluis.service";
+const DAILY: &str = "groeikluis-daily.service";
+
 /// What is told.
 #[derive(Debug, Clone)]
 pub struct Alert<'a> {
@@ -93,13 +97,8 @@ fn text(phrases: Phrases, alert: &Alert<'_>, clock: &Clock) -> (String, String) 
         }
     }
     line(&mut body, "");
-    let to_do = phrases.pick(
-        "Zolang de dienst niet loopt, kan geen bestuur aanmelden; wat ontvangen was, blijft bewaard. Kijk na wat de dienst \
-         meldde",
-        "While the service does not run, no local authority can log in; what was received is kept. See what the service \
-         reported",
-    );
     let check = phrases.pick("controleer de configuratie met", "check the configuration with");
+    let to_do = to_do(phrases, unit);
     paragraph(&mut body, "", 0, &format!("{to_do} (journalctl -u {unit}); {check} `groeikluis check`."));
     line(&mut body, "");
     line(&mut body, "-- ");
@@ -110,5 +109,28 @@ fn text(phrases: Phrases, alert: &Alert<'_>, clock: &Clock) -> (String, String) 
             "This message was sent automatically and holds no personal data.",
         ),
     );
-    (format!("groeikluis: {unit} {}", phrases.pick("loopt niet", "does not run")), body)
+    let became = match *unit {
+        SERVICE => phrases.pick("loopt niet", "does not run"),
+        _ => phrases.pick("is mislukt", "failed"),
+    };
+    (format!("groeikluis: {unit} {became}"), body)
+}
+
+/// What it means that a unit failed, and where to look.
+fn to_do(phrases: Phrases, unit: &str) -> &'static str {
+    match unit {
+        SERVICE => phrases.pick(
+            "Zolang de dienst niet loopt, kan geen bestuur aanmelden; wat ontvangen was, blijft bewaard. Kijk na wat de \
+             dienst meldde",
+            "While the service does not run, no local authority can log in; what was received is kept. See what the \
+             service reported",
+        ),
+        DAILY => phrases.pick(
+            "Het dagelijkse werk is niet klaar: het wissen van wat lang genoeg bewaard is, of het auditverslag. De \
+             uitwisseling zelf loopt hier los van. Kijk na wat deze eenheid meldde",
+            "The work of the day is not done: the removal of what was kept long enough, or the audit report. The exchange \
+             itself runs apart from this. See what this unit reported",
+        ),
+        _ => phrases.pick("Kijk na wat deze eenheid meldde", "See what this unit reported"),
+    }
 }
