@@ -116,11 +116,14 @@ enum Command {
     Generate(generate::Command),
 }
 
+/// Where the main configuration file lies where no other is named: that of the package.
+const MAIN_FILE: &str = "/etc/groeikluis/groeikluis.yaml";
+
 /// The configuration file, for commands that need one.
 #[derive(clap::Args, Clone)]
 struct ConfigArgument {
     /// The main configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/groeikluis/groeikluis.yaml")]
+    #[arg(long, value_name = "FILE", default_value = MAIN_FILE)]
     config: PathBuf,
 }
 
@@ -260,4 +263,46 @@ fn in_force(main: &Path) -> Option<crate::config::Settings> {
 /// Reads the configuration's files, or ends with all their faults.
 fn load_files(argument: &ConfigArgument) -> anyhow::Result<crate::config::Settings> {
     crate::config::load(&argument.config).map_err(|faults| ConfigFaults(faults).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Texts for people that tell them what to type, as the programs that show them have them.
+    const TEXTS: [&str; 3] = [
+        include_str!("../../systemd/groeikluis.rules.yml"),
+        include_str!("../../tests/golden/mail-beheer.nl.txt"),
+        include_str!("../../tests/golden/mail-beheer.en.txt"),
+    ];
+
+    #[test]
+    fn what_alerts_and_mails_tell_to_type_is_taken_as_it_stands() {
+        let mut told = 0;
+        for text in TEXTS {
+            let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+            for command in text.split('`').filter(|quoted| quoted.starts_with("groeikluis ")) {
+                let typed =
+                    command.replace("{{ $labels.tenant }}", "bree").replace("NAAM", "bree").replace("NAME", "bree");
+                // Of these the reader has yet to say of whom.
+                let whole = if typed.ends_with(" retry") { format!("{typed} bree") } else { typed };
+                let taken = Arguments::try_parse_from(whole.split(' '));
+                assert!(taken.is_ok(), "{command}: {}", taken.err().map(|error| error.to_string()).unwrap_or_default());
+                told += 1;
+            }
+        }
+        assert!(told > 10, "{told}");
+    }
+
+    #[test]
+    fn the_log_of_the_package_is_read_where_no_other_is_named() {
+        let config_of = |line: &str| {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            let Command::Audit(audit::Command::Show(show)) = arguments.command else { panic!("{line}") };
+            show.which.config.map(|path| path.to_str().unwrap().to_owned())
+        };
+        assert_eq!(config_of("groeikluis audit show").as_deref(), Some(MAIN_FILE));
+        assert_eq!(config_of("groeikluis audit show --log copy"), None);
+        assert_eq!(config_of("groeikluis audit show --config own.yaml").as_deref(), Some("own.yaml"));
+    }
 }

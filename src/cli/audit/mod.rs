@@ -17,10 +17,11 @@ use std::{
 };
 
 use anyhow::{Context, bail};
+use clap::builder::ArgPredicate;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::{UsageFault, load, output::Table};
+use super::{MAIN_FILE, UsageFault, load, output::Table};
 use crate::{
     config::SecretFile,
     daemon::DaemonError,
@@ -47,13 +48,13 @@ pub(super) enum Command {
 
 /// Which log: a directory with its key, or the one of a configuration.
 #[derive(clap::Args)]
-struct Which {
-    /// The log's directory, or a copy of it.
-    #[arg(long, value_name = "DIR", required_unless_present = "config")]
+pub(super) struct Which {
+    /// The log's directory, or a copy of it; left out: that of the configuration.
+    #[arg(long, value_name = "DIR")]
     log: Option<PathBuf>,
-    /// The main configuration file, to take the log's directory and key from.
-    #[arg(long, value_name = "FILE")]
-    config: Option<PathBuf>,
+    /// The main configuration file, to take the log's directory and key from; with --log, none unless it is named.
+    #[arg(long, value_name = "FILE", default_value = MAIN_FILE, default_value_if("log", ArgPredicate::IsPresent, None))]
+    pub(super) config: Option<PathBuf>,
 }
 
 /// The log's public keys.
@@ -67,7 +68,7 @@ pub(super) struct KeyArgument {
 #[derive(clap::Args)]
 pub(super) struct Show {
     #[command(flatten)]
-    which: Which,
+    pub(super) which: Which,
     /// Only entries about this tenant; also those under the names of tenants that were merged into it, up to then, as this
     /// log tells of mergers and those of other years that lie beside it (`archive` below it, `log-archive` beside it).
     #[arg(long)]

@@ -150,7 +150,7 @@ fn hint(request: &Request) -> String {
     match request {
         Request::Deliver(HandedFile { delivery, .. }) => format!(
             "the file may have left: before you hand it over again, see whether \
-             `groeikluis audit show --json --event delivery.created` has delivery {delivery}"
+             `groeikluis audit show --event delivery.created --about {delivery}` tells of it"
         ),
         Request::Note { .. } | Request::Publish | Request::Writing | Request::Order(_) => {
             "it may have been done: `groeikluis audit show` tells, before you ask again".to_owned()

@@ -199,7 +199,7 @@ impl Booted {
             self.run(&format!("groeikluis {command}")).well();
         }
         for command in ["verify", "show", "erase"] {
-            self.run(&format!("groeikluis audit {command} --config {MAIN_FILE}")).well();
+            self.run(&format!("groeikluis audit {command}")).well();
         }
         for command in
             ["daily", "serve", "ledger rebuild", "backup --to /root --recipient $(age-keygen -y bree.agekey)"]
