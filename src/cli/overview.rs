@@ -43,8 +43,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             *tenant = onboarded(Arc::clone(tenant), &ledger)?;
         }
     }
-    let authorities = Authorities::of(&settings);
-    let grounds = grounds(&settings, Clock::system().today());
+    let today = Clock::system().today();
+    let authorities = Authorities::of(&settings, today);
+    let grounds = grounds(&settings, today);
     if arguments.json {
         return Ok(print_json(&as_json(&authorities, &grounds))?);
     }
@@ -83,26 +84,32 @@ fn title(route: Route) -> &'static str {
 /// How far a local authority has come on a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    /// A protocol or, for the route of VUTG, an agreement was signed.
+    /// A protocol or, for the route of VUTG, an agreement was signed, by both.
     Concluded,
-    /// It asked, or a text is being written.
+    /// It asked, or a text is being written or signed.
     Interested,
 }
 
 impl Standing {
-    fn of(tenant: &Tenant, route: Route) -> Option<Self> {
+    fn of(tenant: &Tenant, route: Route, today: Date) -> Option<Self> {
         let mut protocols = tenant.protocols.iter().filter(|protocol| protocol.route == route);
-        let agreed = route == Route::Vutg && !tenant.agreements.is_empty();
-        if agreed || protocols.clone().any(|protocol| protocol.status == Status::Signed) {
+        let mut agreements = tenant.agreements.iter().filter(|_| route == Route::Vutg);
+        if agreements.clone().any(|agreement| agreement.unsigned(today).is_empty())
+            || protocols.clone().any(|protocol| protocol.status == Status::Signed)
+        {
             return Some(Self::Concluded);
         }
         let begun = |protocol: &Protocol| matches!(protocol.status, Status::Interested | Status::Draft);
-        (tenant.interests.contains(&route) || protocols.any(begun)).then_some(Self::Interested)
+        let has_begun = agreements.next().is_some() || protocols.any(begun);
+        (tenant.interests.contains(&route) || has_begun).then_some(Self::Interested)
     }
 }
 
-/// The local authorities with their provinces.
-struct Authorities<'a>(Vec<Authority<'a>>);
+/// The local authorities with their provinces, and the day on which they are asked about.
+struct Authorities<'a> {
+    all: Vec<Authority<'a>>,
+    today: Date,
+}
 
 struct Authority<'a> {
     tenant: &'a Tenant,
@@ -110,7 +117,7 @@ struct Authority<'a> {
 }
 
 impl<'a> Authorities<'a> {
-    fn of(settings: &'a Settings) -> Self {
+    fn of(settings: &'a Settings, today: Date) -> Self {
         let local = settings.tenants.values().filter(|tenant| tenant.kind.uploads());
         let mut authorities: Vec<Authority<'a>> = local
             .map(|tenant| {
@@ -119,11 +126,11 @@ impl<'a> Authorities<'a> {
             })
             .collect();
         authorities.sort_by_key(|authority| short_name(authority.tenant));
-        Self(authorities)
+        Self { all: authorities, today }
     }
 
     fn standing(&self, route: Route, standing: Standing) -> impl Iterator<Item = &Authority<'a>> {
-        self.0.iter().filter(move |authority| Standing::of(authority.tenant, route) == Some(standing))
+        self.all.iter().filter(move |authority| Standing::of(authority.tenant, route, self.today) == Some(standing))
     }
 
     fn names(&self, route: Route, standing: Standing) -> Vec<&'a str> {
@@ -190,7 +197,7 @@ fn agreement_line(tenant: &Tenant, agreement: &Agreement, printer: Option<&Tenan
         today,
         uses: 0,
     };
-    let both = agreement.signed.agency.is_some() && agreement.signed.authority.is_some();
+    let both = agreement.unsigned(today).is_empty();
     GroundLine {
         tenant: tenant.id.to_string(),
         reference: agreement.id.to_string(),
@@ -258,7 +265,10 @@ fn as_json(authorities: &Authorities<'_>, grounds: &[GroundLine]) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::protocol::BothParties;
     use std::path::Path;
+
+    const TODAY: Date = jiff::civil::date(2026, 11, 22);
 
     fn example() -> Settings {
         crate::config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/groeikluis.yaml")).unwrap()
@@ -268,7 +278,7 @@ mod tests {
     #[test]
     fn the_example_lists_whom_the_minister_listed() {
         let settings = example();
-        let authorities = Authorities::of(&settings);
+        let authorities = Authorities::of(&settings, TODAY);
         let concluded = |route| authorities.names(route, Standing::Concluded);
         assert_eq!(
             concluded(Route::Opgroeien),
@@ -285,10 +295,28 @@ mod tests {
     }
 
     #[test]
+    fn an_agreement_that_one_party_signed_is_not_concluded() {
+        let settings = example();
+        let mut tenant =
+            settings.tenants.values().find(|tenant| tenant.id.as_str() == "torhout").unwrap().as_ref().clone();
+        tenant.protocols.clear();
+        tenant.interests.clear();
+        let mut standing = |agency, authority| {
+            tenant.agreements[0].signed = BothParties { agency, authority };
+            Standing::of(&tenant, Route::Vutg, TODAY)
+        };
+        let tomorrow = TODAY.tomorrow().ok();
+        assert_eq!(standing(Some(TODAY), Some(TODAY)), Some(Standing::Concluded));
+        for (agency, authority) in [(None, Some(TODAY)), (Some(TODAY), None), (tomorrow, Some(TODAY)), (None, None)] {
+            assert_eq!(standing(agency, authority), Some(Standing::Interested), "{agency:?}, {authority:?}");
+        }
+        assert_eq!(Standing::of(&tenant, Route::Opgroeien, TODAY), None);
+    }
+
+    #[test]
     fn what_is_missing_is_what_the_gate_says() {
         let settings = example();
-        let today = jiff::civil::date(2026, 11, 22);
-        let lines = grounds(&settings, today);
+        let lines = grounds(&settings, TODAY);
         let missing = |reference: &str| lines.iter().find(|line| line.reference == reference).unwrap().missing.clone();
         assert_eq!(missing("VUTG-2026-001"), []);
         assert_eq!(missing("OPG-2026-017"), []);

@@ -254,3 +254,12 @@ pub struct Agreement {
     /// When it holds.
     pub valid: Validity,
 }
+
+impl Agreement {
+    /// Which parties have yet to sign on a day, in words; the gate asks the same of each.
+    pub fn unsigned(&self, day: Date) -> Vec<&'static str> {
+        let parties = [("the agency", self.signed.agency), ("the local authority", self.signed.authority)];
+        let lacks = |signed: Option<Date>| signed.is_none_or(|signed| day < signed);
+        parties.into_iter().filter_map(|(name, signed)| lacks(signed).then_some(name)).collect()
+    }
+}

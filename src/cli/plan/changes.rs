@@ -259,8 +259,10 @@ fn ground(settings: &Settings, tenant: &TenantId, id: &ProtocolId, today: Date) 
         return Some(Ground { text: format!("protocol by {}, {status}{days}", protocol.route.name()), holds });
     }
     let agreement = tenant.agreements.iter().find(|agreement| agreement.id == *id)?;
-    let text = format!("agreement{}", days(agreement.valid, today));
-    Some(Ground { text, holds: today <= agreement.valid.until })
+    let unsigned = agreement.unsigned(today);
+    let by = if unsigned.is_empty() { String::new() } else { format!(", not signed by {}", unsigned.join(" or ")) };
+    let text = format!("agreement{by}{}", days(agreement.valid, today));
+    Some(Ground { text, holds: unsigned.is_empty() && today <= agreement.valid.until })
 }
 
 fn days(valid: Validity, today: Date) -> String {
@@ -359,6 +361,7 @@ mod tests {
             ),
             "costs.yaml" => Some(text.replace("1.18", "1.20")),
             "assignments/letters/schoolpremie.md" => Some(format!("{text}\nTot dan.\n")),
+            "tenants/torhout.yaml" => Some(text.replace("authority: 2026-03-09", "authority: 2027-03-09")),
             name if name.starts_with("assignments/") || name.starts_with("tenants/") => Some(text),
             _ => Some(format!("{text}language: en\nlisten: [\"127.0.0.1:0\"]\n")),
         });
@@ -369,6 +372,8 @@ mod tests {
             "- bree may come from 0.0.0.0/0",
             "- bree may come from ::/0",
             "- bree OPG-2026-017: protocol by opgroeien, ended, from 2026-09-02 until 2027-09-01; was protocol by opgroeien, signed",
+            // A ground is one once both signed.
+            "- torhout VUTG-2026-001: agreement, not signed by the local authority, from 2026-04-01 until 2029-03-31; was agreement, from",
             "~ bree may_delete",
             "- linter the tenant:",
             "~ torhout torhout-schoolpremie-2026: gemeentelijke schoolpremie",
