@@ -1,6 +1,6 @@
 //! One tenant: what it may, what it sent and got, and what was refused.
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 use maud::{Markup, html};
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     domain::{self, Tenant, TenantId, protocol::Status, ssh_key::fingerprint},
-    ledger::{DeliveryRow, Ledger, SubmissionRow},
+    ledger::{DeliveryRow, Ledger, LedgerError, SubmissionRow},
 };
 
 /// Uploads, deliveries and refusals of a table, at most.
@@ -31,15 +31,9 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
     let Some(id) = id else { return Ok(Page::missing(view)) };
     let (settings, _) = site.settings();
     let tenant = settings.tenants.get(&id);
-    let (uploads, mut deliveries) = match site.ledger()? {
-        Some(ledger) => {
-            let most = u32::try_from(MOST_ROWS).unwrap_or(u32::MAX);
-            let uploads = ledger.submissions(&id, most).map_err(ConsoleError::Ledger)?;
-            (uploads, ledger.deliveries(&id).map_err(ConsoleError::Ledger)?)
-        }
-        None => (Vec::new(), Vec::new()),
-    };
-    deliveries.reverse();
+    let days = Days::until(site.clock.today());
+    let files = site.ledger()?.map_or(Ok(Files::default()), |ledger| Files::of(&id, &ledger, days.since));
+    let Files { uploads, all_uploads, lately, deliveries } = files.map_err(ConsoleError::Ledger)?;
     let tail = site.tail()?;
     let own = || tail.rows().filter(|row| row.tenant.as_ref() == Some(&id));
     if tenant.is_none() && deliveries.is_empty() && uploads.is_empty() && own().next().is_none() {
@@ -55,14 +49,14 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
             Some(tenant) => { (facts(language, tenant, tested)) (protocols(language, tenant, site.clock.today())) (keys(language, tenant, site.clock.today())) }
             None => p.notice { (language.of("Staat niet meer in de configuratie.", "No longer in the configuration.")) }
         }
-        (traffic(language, site.clock.today(), &uploads, &deliveries))
+        (traffic(language, &days, &lately, &deliveries))
         section {
             h2 { (language.of("Bestanden voor dit bestuur", "Files for this tenant")) }
             (tables::deliveries(language, &caption(language, language.of("bestanden", "files"), shown.len(), deliveries.len()), shown, false))
         }
         section {
             h2 { (language.of("Ontvangen lijsten", "Lists received")) }
-            (tables::submissions(language, &caption(language, language.of("lijsten", "lists"), uploads.len(), uploads.len()), &uploads))
+            (tables::submissions(language, &caption(language, language.of("lijsten", "lists"), uploads.len(), all_uploads), &uploads))
         }
         section {
             h2 { (language.of("Geweigerd", "Refused")) }
@@ -74,6 +68,34 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
         }
     };
     Ok(Page::new(tenant.map_or_else(|| id.to_string(), |tenant| tenant.name.clone()), body))
+}
+
+/// What the ledger has of a tenant.
+#[derive(Default)]
+struct Files {
+    /// The last uploads, as many as a table shows, newest first.
+    uploads: Vec<SubmissionRow>,
+    /// How many there are in all.
+    all_uploads: usize,
+    /// Uploads of the days of the chart.
+    lately: Vec<SubmissionRow>,
+    /// All deliveries, newest first.
+    deliveries: Vec<DeliveryRow>,
+}
+
+impl Files {
+    fn of(id: &TenantId, ledger: &dyn Ledger, since: Timestamp) -> Result<Self, LedgerError> {
+        let mut lately = ledger.submissions_since(since)?;
+        lately.retain(|row| row.tenant == *id);
+        let mut deliveries = ledger.deliveries(id)?;
+        deliveries.reverse();
+        Ok(Self {
+            uploads: ledger.submissions(id, u32::try_from(MOST_ROWS).unwrap_or(u32::MAX))?,
+            all_uploads: usize::try_from(ledger.submission_count(id)?).unwrap_or(usize::MAX),
+            lately,
+            deliveries,
+        })
+    }
 }
 
 fn caption(language: Language, what: &str, shown: usize, all: usize) -> String {
@@ -191,8 +213,7 @@ fn keys(language: Language, tenant: &Tenant, today: Date) -> Markup {
     }
 }
 
-fn traffic(language: Language, today: Date, uploads: &[SubmissionRow], deliveries: &[DeliveryRow]) -> Markup {
-    let days = Days::until(today);
+fn traffic(language: Language, days: &Days, uploads: &[SubmissionRow], deliveries: &[DeliveryRow]) -> Markup {
     let lists = days.bars(language, super::traffic::of_uploads(uploads));
     let files = days.bars(language, super::traffic::of_deliveries(deliveries));
     html! {

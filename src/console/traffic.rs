@@ -28,7 +28,8 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
     };
     let lists_of = days.bars(language, of_uploads(&uploads));
     let files_of = days.bars(language, of_deliveries(&deliveries));
-    let kilobytes = days.bars(language, uploads.iter().map(|row| (row.received_at, 0, row.size.div_ceil(1000))));
+    let received = uploads.iter().filter(|row| counts(row)).map(|row| (row.received_at, 0, row.size.div_ceil(1000)));
+    let kilobytes = days.bars(language, received);
     let body = html! {
         p { (language.of(
             "De laatste 30 dagen, vandaag inbegrepen; proefbestanden zijn niet meegeteld.",
@@ -47,10 +48,15 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
     Ok(Page::new(language.of("Verkeer", "Traffic"), body))
 }
 
+/// Whether an upload is one of the lists that are told of: whole, and no trial.
+fn counts(row: &SubmissionRow) -> bool {
+    !row.test && row.state != SubmissionState::Unfinished
+}
+
 /// Lists for a chart: refused ones above the others.
 pub(super) fn of_uploads(rows: &[SubmissionRow]) -> impl Iterator<Item = (Timestamp, usize, u64)> {
-    let counts = |row: &&SubmissionRow| !row.test && row.state != SubmissionState::Unfinished;
-    rows.iter().filter(counts).map(|row| (row.received_at, usize::from(row.state == SubmissionState::Refused), 1))
+    let lists = rows.iter().filter(|row| counts(row));
+    lists.map(|row| (row.received_at, usize::from(row.state == SubmissionState::Refused), 1))
 }
 
 /// Files for a chart: those not fetched above the others.

@@ -99,6 +99,12 @@ pub trait Ledger: Send + Sync {
     /// [`LedgerError`].
     fn submissions(&self, tenant: &TenantId, most: u32) -> Result<Vec<SubmissionRow>, LedgerError>;
 
+    /// How many submissions of a tenant the log tells of, whatever became of them.
+    ///
+    /// # Errors
+    /// [`LedgerError`].
+    fn submission_count(&self, tenant: &TenantId) -> Result<u64, LedgerError>;
+
     /// Submissions received since then, oldest first.
     ///
     /// # Errors

@@ -186,6 +186,11 @@ impl Ledger for SqliteLedger {
         self.rows(&query, (tenant.as_str(), most), submission)
     }
 
+    fn submission_count(&self, tenant: &TenantId) -> Result<u64, LedgerError> {
+        let query = "SELECT count(*) FROM submissions WHERE tenant = ?1";
+        Ok(self.rows(query, [tenant.as_str()], |row| count(row, 0))?.into_iter().sum())
+    }
+
     fn submissions_since(&self, since: Timestamp) -> Result<Vec<SubmissionRow>, LedgerError> {
         let query = format!("{SUBMISSIONS} WHERE received_at >= ?1 ORDER BY received_at, received_seq");
         self.rows(&query, [since.as_microsecond()], submission)

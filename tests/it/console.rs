@@ -159,6 +159,27 @@ fn files_protocols_and_keys_are_found() {
 }
 
 #[test]
+fn figures_count_all_lists_and_no_trials() {
+    const LISTS: usize = 105;
+    let daemon = Plan::new().tenant(Tenant::municipality("bree", "72004")).start();
+    let session = daemon.session("bree");
+    for number in 0..LISTS {
+        session.upload(&format!("/inbox/lijst-{number}.csv"), b"naam\nJan\n").unwrap();
+    }
+    let trial = format!("naam\n{}", "Jan\n".repeat(50_000));
+    session.upload("/test/inbox/proef.csv", trial.as_bytes()).unwrap();
+    session.close();
+    let console = on_loopback(&daemon);
+    let refused = format!("0 aanvaard, {LISTS} geweigerd");
+    let bree = wait_for("all refusals", || Some(console.page("/tenants/bree")).filter(|page| page.contains(&refused)));
+    assert!(bree.contains("De laatste 100 van 106 lijsten"), "{bree}");
+    let traffic = console.page("/traffic");
+    assert!(traffic.contains(&refused), "{traffic}");
+    // Each list counts as a kilobyte that was begun; the trial would add 200.
+    assert!(traffic.contains(&format!(": {LISTS} kB")), "{traffic}");
+}
+
+#[test]
 fn the_log_is_verified_on_demand_and_damage_is_told() {
     let mut daemon = used();
     daemon.terminate();
