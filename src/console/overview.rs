@@ -1,5 +1,7 @@
 //! What needs a hand today, and where the exchange stands.
 
+use std::{io::ErrorKind, path::Path};
+
 use jiff::civil::Date;
 use maud::{Markup, html};
 
@@ -14,19 +16,14 @@ use super::{
 use crate::{
     config::Settings,
     daemon::{
-        self,
+        self, RegisterNeed,
+        disks::full_disks,
         needs::{self, Ending, Ends},
     },
 };
 
 /// Days before the end of a key or protocol from which it is shown.
 const SOON_DAYS: i32 = 30;
-
-/// Days after which a file that nobody fetched is shown.
-const UNFETCHED_DAYS: u32 = 14;
-
-/// Seconds after which a list that waits needs a hand: an answer takes moments.
-const WAITS_SECONDS: i64 = 900;
 
 /// Entries at the foot of the page.
 const LAST_ENTRIES: usize = 12;
@@ -52,9 +49,15 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
         section aria-labelledby="tasks" {
             h2 id="tasks" { (language.of("Wat aandacht vraagt", "What needs a hand")) }
             @if tasks.is_empty() {
-                p.fine { (language.of("Niets: alles loopt.", "Nothing: all is well.")) }
+                p.fine { (language.of("Niets van wat deze bladzijde nagaat.", "Nothing of what this page looks at.")) }
             } @else {
                 ul.tasks { @for task in &tasks { li class=[task.urgent.then_some("urgent")] { (task.text) } } }
+            }
+            @if is_hidden(&settings.spool_dir) {
+                p { (language.of(
+                    "Wat in de spool ligt, ziet deze console niet: dat vertelt `groeikluis status`.",
+                    "What lies in the spool is hidden from this console: `groeikluis status` tells of it.",
+                )) }
             }
         }
         section aria-labelledby="stand" {
@@ -74,6 +77,11 @@ pub(super) fn page(site: &Site, view: &View) -> Result<Page, ConsoleError> {
         }
     };
     Ok(Page::new(language.of("Overzicht", "Overview"), body))
+}
+
+/// Whether this process may not look into a directory.
+fn is_hidden(directory: &Path) -> bool {
+    directory.read_dir().is_err_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
 fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Task>, ConsoleError> {
@@ -102,6 +110,7 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
             (language.of(format!("Wat lang genoeg bewaard is, is het laatst verwijderd in de nacht van {last}."), format!("What was kept long enough was last removed in the night of {last}.")))
         } });
     }
+    tasks.extend(of_the_machine(site, settings, language)?);
     let today = site.clock.today();
     if let Some(ledger) = site.ledger()? {
         let fault = ConsoleError::Ledger;
@@ -130,7 +139,7 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
                     (tenant) ": "
                     (language.of(format!("geen deelnemer meer; {count} lijst(en) wachten tot zij verwijderd worden"), format!("no tenant any more; {count} list(s) wait until they are removed")))
                 } });
-            } else if age >= WAITS_SECONDS {
+            } else if age >= needs::WAITS_TOO_LONG.as_secs() {
                 let (count, age) = (count.to_string(), language.span(age));
                 tasks.push(Task { urgent: true, text: html! {
                     (tables::tenant(&tenant)) ": "
@@ -145,13 +154,21 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
                 (language.of(format!("uploads nemen {taken} in van {limit}; wat er niet in past, wordt geweigerd"), format!("uploads take {taken} of {limit}; what does not fit is refused")))
             } });
         }
-        for unfetched in needs::unfetched(settings, &ledger, today, UNFETCHED_DAYS).map_err(fault)? {
+        let days = needs::unfetched_after_days(settings);
+        for unfetched in needs::unfetched(settings, &ledger, today, days).map_err(fault)? {
             let count = unfetched.files.len();
             let oldest =
                 unfetched.files.first().map(|file| language.span(site.age(file.created_at))).unwrap_or_default();
             tasks.push(Task { urgent: false, text: html! {
                 (tables::tenant(&unfetched.tenant)) ": "
                 (language.of(format!("{count} bestand(en) niet opgehaald, het oudste ligt er {oldest}"), format!("{count} file(s) not fetched, the oldest for {oldest}")))
+            } });
+        }
+        for (row, until) in needs::removed_soon(&ledger, today).map_err(fault)? {
+            let (file, until) = (&row.file, language.day(until));
+            tasks.push(Task { urgent: false, text: html! {
+                (tables::tenant(&row.tenant)) ": "
+                (language.of(format!("{file} is nooit opgehaald en wordt na {until} verwijderd"), format!("{file} was never fetched and is removed after {until}")))
             } });
         }
         for overdue in needs::overdue(settings, &ledger, today).map_err(fault)? {
@@ -166,6 +183,60 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
     endings.sort_by_key(|ending| ending.last_day);
     tasks.extend(endings.iter().filter_map(|ending| ends(ending, today, language)));
     tasks.sort_by_key(|task| !task.urgent);
+    Ok(tasks)
+}
+
+/// What the register, the disks, the spool and the mails ask for.
+fn of_the_machine(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Task>, ConsoleError> {
+    let mut tasks = Vec::new();
+    let mut task = |urgent, dutch: String, english: String| {
+        tasks.push(Task { urgent, text: html! { (language.of(dutch, english)) } });
+    };
+    let known = site.tail()?.register.clone();
+    match known.need(site.is_running()) {
+        Some(RegisterNeed::Refused(at)) => {
+            let at = language.moment(at);
+            task(
+                true,
+                format!("Een nieuw register is geweigerd op {at}."),
+                format!("A new register was refused at {at}."),
+            );
+        }
+        Some(RegisterNeed::Missing) => task(
+            true,
+            "Er is geen register geladen: lijsten wachten.".to_owned(),
+            "No register was loaded: lists wait.".to_owned(),
+        ),
+        None => {}
+    }
+    for disk in full_disks(settings) {
+        let (directory, (free, total)) = (disk.directory.display(), disk.room());
+        task(
+            true,
+            format!("De schijf van {directory} is bijna vol: nog {free} vrij van {total}."),
+            format!("The disk of {directory} is nearly full: {free} free of {total}."),
+        );
+    }
+    let spooled = daemon::spooled_files(settings);
+    for (count, dutch, english) in [
+        (spooled.refused, "Overhandigde bestanden die niet mogen vertrekken", "Files handed over that may not leave"),
+        (spooled.waiting, "Overhandigde bestanden die wachten", "Files handed over that wait"),
+        (
+            spooled.taken,
+            "Overhandigde bestanden die onderweg zijn, of op een start wachten",
+            "Files handed over that are being delivered, or wait for a start",
+        ),
+        (spooled.passed_over, "In de spool, maar nooit geleverd", "In the spool, but never delivered"),
+        (
+            daemon::waiting_mails(&settings.state_dir),
+            "Mails die de mailserver nog moet aannemen",
+            "Mails that the mail server has yet to take",
+        ),
+    ] {
+        if count > 0 {
+            task(false, format!("{dutch}: {count}"), format!("{english}: {count}"));
+        }
+    }
     Ok(tasks)
 }
 

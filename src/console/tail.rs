@@ -5,6 +5,7 @@ use std::{collections::VecDeque, path::Path};
 use jiff::Timestamp;
 
 use crate::{
+    daemon::KnownRegister,
     domain::TenantId,
     transfer_log::{Event, LogError, Newest, Outcome, Stage, StoredEntry},
 };
@@ -41,6 +42,8 @@ pub(super) enum Kind {
 #[derive(Debug, Default)]
 pub(super) struct Tail {
     rows: VecDeque<Row>,
+    /// The register in use.
+    pub register: KnownRegister,
     newest: Newest,
 }
 
@@ -50,9 +53,12 @@ impl Tail {
         let news = self.newest.look(log, MOST)?;
         if news.afresh {
             self.rows.clear();
+            self.register = KnownRegister::default();
         }
         for entry in news {
-            self.rows.push_back(Row::of(&entry?));
+            let entry = entry?;
+            self.register.take(&entry);
+            self.rows.push_back(Row::of(&entry));
             if self.rows.len() as u64 > MOST {
                 self.rows.pop_front();
             }

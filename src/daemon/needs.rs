@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use jiff::{Timestamp, ToSpan, civil::Date};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::Date};
 
 use crate::{
     config::Settings,
@@ -20,6 +20,15 @@ use crate::{
 /// Days of a period in which a protocol must have been in force for a list to be missed: with less, who signed at the
 /// end of a period would be late at once.
 const DAYS_TO_BE_MISSED: i32 = 28;
+
+/// A list that waits longer than this needs a hand: an answer takes seconds.
+pub const WAITS_TOO_LONG: SignedDuration = SignedDuration::from_mins(5);
+
+/// Days after which a file that nobody fetched is named, where mail says nothing else.
+const UNFETCHED_AFTER_DAYS: u32 = 7;
+
+/// Files that nobody fetched are named so many days before they are removed.
+const REMOVED_WITHIN_DAYS: i64 = 7;
 
 /// Something with a last day.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -177,6 +186,21 @@ pub fn unfetched(
         }
     }
     Ok(found)
+}
+
+/// Days after which a file that nobody fetched is named.
+pub fn unfetched_after_days(settings: &Settings) -> u32 {
+    settings.mail.as_ref().map_or(UNFETCHED_AFTER_DAYS, |mail| mail.unfetched_after_days)
+}
+
+/// Files that were never fetched and are removed soon, each with its last day.
+///
+/// # Errors
+/// The ledger's.
+pub fn removed_soon(ledger: &dyn Ledger, today: Date) -> Result<Vec<(DeliveryRow, Date)>, LedgerError> {
+    let rows = ledger.ended_deliveries(today.saturating_add((REMOVED_WITHIN_DAYS + 1).days()))?;
+    let unfetched = rows.into_iter().filter(|row| row.fetched_at.is_none());
+    Ok(unfetched.filter_map(|row| Some((row.retention_until?, row))).map(|(until, row)| (row, until)).collect())
 }
 
 /// The last day of a file in its outbox: the one that was decided when it was made; of files of before that was

@@ -159,6 +159,24 @@ fn files_protocols_and_keys_are_found() {
 }
 
 #[test]
+fn a_register_that_is_missing_and_a_file_that_waits_are_among_what_needs_a_hand() {
+    let laid_out = Plan::new().tenant(Tenant::municipality("bree", "72004")).lay_out();
+    fs::remove_file(laid_out.root.path().join("register/register.csv.age")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    daemon.start();
+    let console = on_loopback(&daemon);
+    // There is none to be read, which the log tells soon after the start.
+    let page =
+        wait_for("the refusal", || Some(console.page("/")).filter(|page| page.contains("Een nieuw register is")));
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("! a new register was refused at"), "{status}");
+    assert!(!page.contains("In de spool, maar nooit geleverd"), "{page}");
+    fs::write(daemon.path("spool/los.csv"), "niss\n").unwrap();
+    let page = console.page("/");
+    assert!(page.contains("In de spool, maar nooit geleverd: 1"), "{page}");
+}
+
+#[test]
 fn figures_count_all_lists_and_no_trials() {
     const LISTS: usize = 105;
     let daemon = Plan::new().tenant(Tenant::municipality("bree", "72004")).start();

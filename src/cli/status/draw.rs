@@ -10,7 +10,7 @@ use ratatui::{
 
 use super::{
     overview::{Need, Overview, TenantLine, moment},
-    tail::{EventLine, Tail},
+    tail::EventLine,
 };
 
 /// From this width on, two columns stand side by side.
@@ -118,7 +118,7 @@ fn headline(frame: &mut Frame<'_>, area: Rect, overview: &Overview) {
     } else {
         Span::styled(" not running ", Style::new().fg(Color::White).bg(Color::Red))
     };
-    let Tail { register, entries, .. } = &overview.tail;
+    let (register, entries) = (overview.register(), overview.tail.entries);
     let rest = format!(" {register}   log {entries}   {}", moment(overview.at));
     let name = Span::styled(" groeikluis ", Style::new().add_modifier(Modifier::BOLD));
     frame.render_widget(Line::from(vec![name, state, Span::raw(rest)]), area);
@@ -248,8 +248,8 @@ mod tests {
     use jiff::Timestamp;
     use ratatui::{Terminal, backend::TestBackend};
 
-    use super::{super::tail::Register, *};
-    use crate::ledger::TenantSummary;
+    use super::{super::tail::Tail, *};
+    use crate::{daemon::InUse, ledger::TenantSummary};
 
     fn overview(tenants: usize, needs: usize) -> Overview {
         let at: Timestamp = "2026-11-22T09:13:00Z".parse().unwrap();
@@ -263,7 +263,7 @@ mod tests {
         let mut tail = Tail::default();
         tail.entries = 12_345;
         tail.events = (0..40).map(event).collect();
-        tail.register = Register::Loaded { month: "2026-11".to_owned(), rows: 1_600_000 };
+        tail.register.in_use = InUse::Loaded { month: "2026-11".to_owned(), rows: 1_600_000 };
         let line = |number: usize| TenantLine {
             id: format!("tenant-{number}").parse().unwrap(),
             name: format!("Bestuur {number}"),

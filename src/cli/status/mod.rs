@@ -77,7 +77,7 @@ fn as_json(overview: &Overview) -> serde_json::Value {
         "tenants": tenants,
         "warnings": overview.warnings,
         "needs": needs,
-        "register_month": overview.tail.register.month(),
+        "register_month": overview.register_month(),
         "log_entries": overview.tail.entries,
         "mails_waiting": overview.mails_waiting,
     })

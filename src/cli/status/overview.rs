@@ -3,29 +3,24 @@
 //! The daemon is asked no more than whether its log is written, and nothing is changed: it works beside one that hangs,
 //! which is waited for a second, and where none runs.
 
-use jiff::{SignedDuration, Timestamp, ToSpan};
+use jiff::Timestamp;
 
 use super::{
     WARN_DAYS,
-    tail::{REFUSED_WITHIN, Register, Tail},
+    tail::{REFUSED_WITHIN, Tail},
     warnings,
 };
 use crate::{
     config::Settings,
     daemon::{
-        disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs, retention_late_since,
+        InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs,
+        retention_late_since,
         spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
 };
-
-/// Files that lie longer than this unfetched are named, where mail says nothing else.
-const UNFETCHED_AFTER_DAYS: u32 = 7;
-
-/// A list that waits longer than this is named: an answer takes seconds.
-const WAITS_TOO_LONG: SignedDuration = SignedDuration::from_mins(5);
 
 /// What is looked at again and again.
 pub(super) struct Watcher {
@@ -66,9 +61,6 @@ pub(super) struct TenantLine {
     pub summary: TenantSummary,
 }
 
-/// Files that nobody fetched are named so many days before they are removed.
-const REMOVED_WITHIN_DAYS: i64 = 7;
-
 impl Watcher {
     /// Of that configuration; with `all` also tenants that never did anything.
     pub fn new(settings: Settings, clock: Clock, all: bool) -> Self {
@@ -102,12 +94,13 @@ impl Watcher {
         if running && is_log_written(&self.settings) == Some(false) {
             need(true, "the transfer log cannot be written: nothing is transferred until it can".to_owned());
         }
-        let missing = running && matches!(self.tail.register, Register::Missing);
-        if let Some(at) = self.tail.register_refused {
-            let what = if missing { "no register is in use, lists wait: the" } else { "a new" };
-            need(true, format!("{what} register was refused at {}: see the service's messages", moment(at)));
-        } else if missing {
-            need(true, "no register was loaded: lists wait".to_owned());
+        match self.tail.register.need(running) {
+            Some(RegisterNeed::Refused { at, others }) => {
+                let what = if others { "a new" } else { "no register is in use, lists wait: the" };
+                need(true, format!("{what} register was refused at {}: see the service's messages", moment(at)));
+            }
+            Some(RegisterNeed::Missing) => need(true, "no register was loaded: lists wait".to_owned()),
+            None => {}
         }
         if let Some(ledger) = &ledger {
             let aside = needs::set_aside(state_dir, ledger)?;
@@ -128,7 +121,7 @@ impl Watcher {
                         false,
                         format!("{tenant} is no tenant any more: {count} waiting, until retention removes them"),
                     );
-                } else if now.duration_since(since) > WAITS_TOO_LONG {
+                } else if now.duration_since(since) > needs::WAITS_TOO_LONG {
                     need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
                 }
             }
@@ -219,16 +212,14 @@ impl Watcher {
             let needs::Overdue { tenant, protocol, from, until } = overdue;
             need(false, format!("{tenant}: no list for {protocol} from {from} to {until}"));
         }
-        let days = settings.mail.as_ref().map_or(UNFETCHED_AFTER_DAYS, |mail| mail.unfetched_after_days);
+        let days = needs::unfetched_after_days(settings);
         for unfetched in needs::unfetched(settings, ledger, today, days)? {
             let first = unfetched.files.iter().map(|row| needs::stays_until(settings, row)).min().unwrap_or(today);
             let (tenant, count) = (&unfetched.tenant, unfetched.files.len());
             need(false, format!("{tenant}: not fetched for {days} days or more: {count}; the first goes on {first}"));
         }
-        for row in ledger.ended_deliveries(today.saturating_add((REMOVED_WITHIN_DAYS + 1).days()))? {
-            if let (None, Some(until)) = (row.fetched_at, row.retention_until) {
-                need(false, format!("{}: {} was never fetched and is removed after {until}", row.tenant, row.file));
-            }
+        for (row, until) in needs::removed_soon(ledger, today)? {
+            need(false, format!("{}: {} was never fetched and is removed after {until}", row.tenant, row.file));
         }
         Ok(())
     }
@@ -247,9 +238,24 @@ impl Overview {
     /// One line over everything.
     pub fn headline(&self) -> String {
         let running = if self.running { "the daemon is running" } else { "the daemon is not running" };
-        let Tail { register, entries, .. } = &self.tail;
-        let rows = if let Register::Loaded { rows, .. } = register { format!(" ({rows} rows)") } else { String::new() };
-        format!("{running}; {register}{rows}; {entries} entries in the log")
+        let InUse::Loaded { rows, .. } = &self.tail.register.in_use else {
+            return format!("{running}; {}; {} entries in the log", self.register(), self.tail.entries);
+        };
+        format!("{running}; {} ({rows} rows); {} entries in the log", self.register(), self.tail.entries)
+    }
+
+    /// The register in use, in words.
+    pub fn register(&self) -> String {
+        match &self.tail.register.in_use {
+            InUse::Untold => "a register of earlier".to_owned(),
+            InUse::Missing => "no register".to_owned(),
+            InUse::Loaded { month, .. } => format!("register {month}"),
+        }
+    }
+
+    /// The month of the register in use, of the form `yyyy-mm`.
+    pub fn register_month(&self) -> Option<&str> {
+        if let InUse::Loaded { month, .. } = &self.tail.register.in_use { Some(month) } else { None }
     }
 }
 

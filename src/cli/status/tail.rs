@@ -2,13 +2,13 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    fmt,
     path::Path,
 };
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::{
+    daemon::KnownRegister,
     domain::TenantId,
     transfer_log::{Event, LogError, Newest, News, Outcome, StoredEntry},
 };
@@ -39,9 +39,7 @@ pub(super) struct Tail {
     /// Bytes received and sent, by hour since 1970.
     pub hours: BTreeMap<i64, (u64, u64)>,
     /// The register in use.
-    pub register: Register,
-    /// When a register was last refused, if none was loaded since.
-    pub register_refused: Option<Timestamp>,
+    pub register: KnownRegister,
     /// When lists were refused within [`REFUSED_WITHIN`] of the newest entry, newest first, by tenant and by the code of
     /// the rule that they did not meet; without trials, which are between a tenant and its test inbox.
     refusals: BTreeMap<(TenantId, String), VecDeque<Timestamp>>,
@@ -57,35 +55,6 @@ struct Refusal {
     reason: String,
     /// The delivery that explains it.
     delivery: String,
-}
-
-/// What the newest entries say of the register in use.
-#[derive(Debug, Clone, Default)]
-pub(super) enum Register {
-    /// Nothing: the daemon loaded it longer ago than they reach.
-    #[default]
-    Untold,
-    /// The daemon started, and loaded none since.
-    Missing,
-    /// It was loaded.
-    Loaded { month: String, rows: u64 },
-}
-
-impl Register {
-    /// Its month, of the form `yyyy-mm`.
-    pub fn month(&self) -> Option<&str> {
-        if let Self::Loaded { month, .. } = self { Some(month) } else { None }
-    }
-}
-
-impl fmt::Display for Register {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Untold => out.write_str("a register of earlier"),
-            Self::Missing => out.write_str("no register"),
-            Self::Loaded { month, .. } => write!(out, "register {month}"),
-        }
-    }
 }
 
 /// An event to be shown.
@@ -145,16 +114,11 @@ impl Tail {
     }
 
     fn take(&mut self, entry: &StoredEntry) {
+        self.register.take(entry);
         let hour = self.hours.entry(entry.at.as_second() / HOUR).or_default();
         match &entry.event {
             Event::Upload(upload) => hour.0 += upload.size,
             Event::DownloadEnd(download) => hour.1 += download.bytes,
-            Event::RegisterLoaded(loaded) => {
-                self.register = Register::Loaded { month: loaded.month.clone(), rows: loaded.rows };
-                self.register_refused = None;
-            }
-            Event::LogStarted(_) => self.register = Register::Missing,
-            Event::RegisterRefused(_) => self.register_refused = Some(entry.at),
             Event::ListRefused(refused) => {
                 let (reason, delivery) = (entry.reason.clone().unwrap_or_default(), refused.delivery_id.clone());
                 let tenant = entry.context.tenant.clone();
