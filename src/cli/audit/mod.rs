@@ -11,8 +11,9 @@ mod verify;
 pub(super) use report::report_of;
 
 use std::{
+    collections::VecDeque,
     ffi::OsStr,
-    io::{self, Write},
+    io::{self, StdoutLock, Write},
     path::{Path, PathBuf},
 };
 
@@ -21,7 +22,7 @@ use clap::builder::ArgPredicate;
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use serde_json::{Map, Value};
 
-use super::{MAIN_FILE, UsageFault, load, output::Table};
+use super::{MAIN_FILE, UsageFault, load, output::LongTable};
 use crate::{
     config::SecretFile,
     daemon::DaemonError,
@@ -210,39 +211,61 @@ fn text(fault: &dyn std::error::Error) -> String {
 fn show(arguments: &Show) -> anyhow::Result<()> {
     let directory = arguments.which.directory()?;
     let names = arguments.tenant.as_ref().map(|tenant| names_about(&directory, tenant)).transpose()?;
-    let mut chosen = Vec::new();
-    let mut out = io::stdout().lock();
+    let mut shown = Shown::new(arguments.json);
+    let mut last = VecDeque::new();
     for entry in transfer_log::entries(&directory)? {
         let entry = entry?;
         if !arguments.wants(&entry, names.as_ref()) {
             continue;
         }
-        if arguments.json && arguments.last == 0 {
-            out.write_all(&entry.bytes)?;
-            writeln!(out)?;
+        if arguments.last == 0 {
+            shown.entry(&entry)?;
             continue;
         }
-        chosen.push(entry);
-        if arguments.last > 0 && chosen.len() > arguments.last * 2 {
-            chosen.drain(..chosen.len() - arguments.last);
+        last.push_back(entry);
+        if last.len() > arguments.last {
+            last.pop_front();
         }
     }
-    if arguments.last > 0 && chosen.len() > arguments.last {
-        chosen.drain(..chosen.len() - arguments.last);
+    for entry in &last {
+        shown.entry(entry)?;
     }
-    if arguments.json {
-        for entry in &chosen {
-            out.write_all(&entry.bytes)?;
-            writeln!(out)?;
+    shown.end()
+}
+
+/// Where entries are shown as they come: a log may be far larger than memory.
+enum Shown {
+    Table(LongTable<StdoutLock<'static>>),
+    Lines(StdoutLock<'static>),
+}
+
+impl Shown {
+    fn new(as_json: bool) -> Self {
+        let out = io::stdout().lock();
+        if as_json {
+            return Self::Lines(out);
         }
-        return Ok(());
+        let header = ["seq", "time (UTC)", "event", "outcome", "tenant", "protocol", "key", "details"];
+        Self::Table(LongTable::new(&header, out))
     }
-    drop(out);
-    let mut table = Table::new(&["seq", "time (UTC)", "event", "outcome", "tenant", "protocol", "key", "details"]);
-    for entry in &chosen {
-        table.row(row(entry)?);
+
+    fn entry(&mut self, entry: &StoredEntry) -> anyhow::Result<()> {
+        match self {
+            Self::Table(table) => table.row(row(entry)?)?,
+            Self::Lines(out) => {
+                out.write_all(&entry.bytes)?;
+                writeln!(out)?;
+            }
+        }
+        Ok(())
     }
-    Ok(table.print()?)
+
+    fn end(self) -> anyhow::Result<()> {
+        match self {
+            Self::Table(table) => Ok(table.end()?),
+            Self::Lines(_) => Ok(()),
+        }
+    }
 }
 
 /// The names under which that log tells of a tenant, also as logs of other years tell of it that lie beside it.
