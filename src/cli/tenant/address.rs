@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{
     advice,
-    why::{last_of, minute, print_table, record_json},
+    why::{last_of, moment, print_table, record_json},
 };
 use crate::{
     cli::output::{Table, print_json, say},
@@ -68,10 +68,10 @@ pub(super) fn say_penalties(penalties: &[SourcePenalty]) {
     for SourcePenalty { address, exempt, failures, slow_until, good } in penalties {
         let state = match slow_until {
             _ if *exempt => "exempt from being slowed down".to_owned(),
-            Some(until) => format!("slowed down until {}", minute(*until)),
+            Some(until) => format!("slowed down until {}", moment(*until)),
             None => "not slowed down".to_owned(),
         };
-        let good = good.map_or_else(String::new, |good| format!("; the good login of {} speaks for it", minute(good)));
+        let good = good.map_or_else(String::new, |good| format!("; the good login of {} speaks for it", moment(good)));
         say(&format!("{address} is {state}: {failures} failures that are not forgiven{good}"));
     }
 }
@@ -94,10 +94,10 @@ pub(super) fn print_strangers(strangers: &[&StrangerRecord], settings: &Settings
     }
     say("");
     say("of no tenant:");
-    let mut table = Table::new(&["last (UTC)", "times", "outcome", "from", "client"]);
+    let mut table = Table::new(&["last", "times", "outcome", "from", "client"]);
     for record in strangers {
         table.row(vec![
-            minute(record.at),
+            moment(record.at),
             record.times.to_string(),
             record.reason.clone(),
             record.source.to_string(),

@@ -17,7 +17,7 @@ use crate::{
     },
     config::Settings,
     daemon::{self, LoginMemory, LoginRecord, LoginRecords, StrangerRecord, TriedRecord},
-    domain::{Tenant, TenantId, tenant::LoginStep},
+    domain::{Tenant, TenantId, in_brussels, tenant::LoginStep},
     sftp::RefusalReason,
 };
 
@@ -75,7 +75,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     match records.good.back() {
         Some(good) => say(&format!(
             "last good login: {} from {} with {} ({})",
-            minute(good.at),
+            moment(good.at),
             good.source,
             good.label.as_deref().unwrap_or("?"),
             good.method.as_deref().unwrap_or("?"),
@@ -124,14 +124,14 @@ fn advice_on(shown: &[&LoginRecord], tenant: &Tenant, settings: &Settings) -> Ve
 }
 
 pub(super) fn print_table(shown: &[&LoginRecord], settings: &Settings) -> anyhow::Result<()> {
-    let mut table = Table::new(&["last (UTC)", "times", "outcome", "from", "method", "key", "client"]);
+    let mut table = Table::new(&["last", "times", "outcome", "from", "method", "key", "client"]);
     for record in shown {
         let outcome = record.reason.as_deref().unwrap_or("logged in");
         let only = if let [only] = record.tried.as_slice() { Some(only) } else { None };
         let method = record.method.as_deref().or(only.map(|tried| tried.method.as_str()));
         let certificate = record.certificate.as_deref().or(only.and_then(|tried| tried.certificate.as_deref()));
         table.row(vec![
-            minute(record.at),
+            moment(record.at),
             record.times.to_string(),
             outcome.to_owned(),
             record.source.to_string(),
@@ -186,8 +186,9 @@ fn steps(tenant: &Tenant) -> String {
     names.join(", then ")
 }
 
-pub(super) fn minute(at: Timestamp) -> String {
-    at.strftime("%Y-%m-%d %H:%M:%S").to_string()
+/// A moment as the clock in Brussels shows it, with its zone: whoever reads it may be on the telephone with a tenant.
+pub(super) fn moment(at: Timestamp) -> String {
+    in_brussels(at).strftime("%Y-%m-%d %H:%M:%S %Z").to_string()
 }
 
 pub(super) fn record_json(record: &LoginRecord, settings: &Settings) -> Value {
@@ -218,4 +219,18 @@ pub(super) fn record_json(record: &LoginRecord, settings: &Settings) -> Value {
         "certificate": record.certificate,
         "tried": tried,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_told_as_the_clock_on_the_wall_shows_it() {
+        for (at, told) in
+            [("2026-07-01T08:13:00Z", "2026-07-01 10:13:00 CEST"), ("2026-12-31T23:30:00Z", "2027-01-01 00:30:00 CET")]
+        {
+            assert_eq!(moment(at.parse().unwrap()), told);
+        }
+    }
 }
