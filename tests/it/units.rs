@@ -87,6 +87,8 @@ fn the_user_and_the_directories_are_made() {
     inside("systemd-sysusers", "groeikluis.sysusers.conf", &[]);
     let users = fs::read_to_string(root.path().join("etc/passwd")).unwrap();
     assert!(users.lines().any(|line| line.starts_with("groeikluis:") && line.ends_with("/nologin")), "{users}");
+    let groups = fs::read_to_string(root.path().join("etc/group")).unwrap();
+    assert!(groups.lines().any(|line| line.starts_with("groeikluis-console:")), "{groups}");
     inside("systemd-tmpfiles", "groeikluis.tmpfiles.conf", &["--create"]);
     for (directory, mode) in [("etc/groeikluis/tenants", 0o2750), ("etc/groeikluis/keys", 0o700)] {
         let metadata = fs::metadata(root.path().join(directory)).unwrap();

@@ -320,6 +320,19 @@ impl Booted {
         let mut stream = self.machine.connect("/run/groeikluis-console/socket");
         let page = http::ask_over(&mut stream, "localhost", "GET", "/tenants", &[]).well();
         assert!(page.contains("bree"), "{page}");
+        let mut stream = self.machine.connect("/run/groeikluis-console/socket");
+        let overview = http::ask_over(&mut stream, "localhost", "GET", "/", &[]).well();
+        assert!(overview.contains("in de spool ligt, ziet deze console niet"), "{overview}");
+        assert!(!overview.contains("draait niet"), "{overview}");
+        // Who may reach the socket may reach nothing else of the exchange, and neither keys nor the spool are the console's.
+        let socket =
+            self.run("stat -c '%U %G %a' /run/groeikluis-console /run/groeikluis-console/socket").well().stdout;
+        assert_eq!(socket, "groeikluis groeikluis-console 750\ngroeikluis groeikluis-console 660\n");
+        let process = self.machine.property("groeikluis-console.service", "MainPID");
+        for hidden in ["credentials", "groeikluis"] {
+            assert_ne!(self.run(&format!("ls -A /run/{hidden}")).well().stdout, "", "{hidden}");
+            assert_eq!(self.run(&format!("ls -A /proc/{process}/root/run/{hidden}")).well().stdout, "", "{hidden}");
+        }
     }
 
     fn the_journal_has_fields_and_no_personal_data(&self) {
