@@ -194,12 +194,14 @@ fn of_the_machine(site: &Site, settings: &Settings, language: Language) -> Resul
     };
     let known = site.tail()?.register.clone();
     match known.need(site.is_running()) {
-        Some(RegisterNeed::Refused(at)) => {
+        Some(RegisterNeed::Refused { at, others }) => {
             let at = language.moment(at);
+            let dutch = if others { "Een nieuw" } else { "Er is geen register in gebruik, lijsten wachten: het" };
+            let english = if others { "A new" } else { "No register is in use, lists wait: the" };
             task(
                 true,
-                format!("Een nieuw register is geweigerd op {at}."),
-                format!("A new register was refused at {at}."),
+                format!("{dutch} register is geweigerd op {at}."),
+                format!("{english} register was refused at {at}."),
             );
         }
         Some(RegisterNeed::Missing) => task(

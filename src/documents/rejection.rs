@@ -387,7 +387,7 @@ mod tests {
             contact: "Groeikluis, uitwisseling@example.be",
         };
         let text = weigering(&rejection, &reason(Some(date(2026, 11, 2))));
-        golden::compare("weigering-duplicate-verwijderd.txt", &text);
+        golden::compare("herhaling-verwijderd.txt", &text);
         assert!(reason(None).explanation_nl().contains("de bewaartermijn is verstreken."));
     }
 

@@ -166,10 +166,11 @@ fn a_register_that_is_missing_and_a_file_that_waits_are_among_what_needs_a_hand(
     daemon.start();
     let console = on_loopback(&daemon);
     // There is none to be read, which the log tells soon after the start.
-    let page =
-        wait_for("the refusal", || Some(console.page("/")).filter(|page| page.contains("Een nieuw register is")));
+    let page = wait_for("the refusal", || {
+        Some(console.page("/")).filter(|page| page.contains("Er is geen register in gebruik"))
+    });
     let status = daemon.groeikluis(&["status"]).well().stdout;
-    assert!(status.contains("! a new register was refused at"), "{status}");
+    assert!(status.contains("! no register is in use, lists wait: the register was refused at"), "{status}");
     assert!(!page.contains("In de spool, maar nooit geleverd"), "{page}");
     fs::write(daemon.path("spool/los.csv"), "niss\n").unwrap();
     let page = console.page("/");

@@ -14,8 +14,7 @@ use crate::{
     config::Settings,
     daemon::{
         InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs,
-        retention_late_since,
-        spooled_files, waiting_mails,
+        retention_late_since, spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
