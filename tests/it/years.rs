@@ -30,6 +30,23 @@ fn verify(log: &Path, key: &str) -> Option<i32> {
     audit(&["verify", "--log", log.to_str().unwrap(), "--key", key]).code
 }
 
+/// Checked with what tenants find: this year's key, and the one of last year's log.
+fn receipt_of_last_year_is_proven(daemon: &TestDaemon, receipt: &str, next: &NoteKey, new: &NoteKey) {
+    let own = daemon.session("bree");
+    let keys = own.download("/log/log.vkey").unwrap();
+    let keys = String::from_utf8(keys).unwrap();
+    assert_eq!(keys, format!("{}\n{}\n", next.verifier(), new.verifier()));
+    let bytes = own.download(&format!("/log/receipts/{receipt}")).unwrap();
+    let receipt = daemon.path("last-year.receipt");
+    fs::write(&receipt, bytes).unwrap();
+    own.close();
+    fs::write(daemon.path("received.vkey"), &keys).unwrap();
+    let check = |key: &str| audit(&["receipt", receipt.to_str().unwrap(), "--key", key]);
+    check(daemon.path("received.vkey").to_str().unwrap()).well();
+    let told = check(&next.verifier().to_string()).stderr;
+    assert!(told.contains("it is of the log groeikluis.test/2026, and the key of groeikluis.test/2027;"), "{told}");
+}
+
 #[test]
 fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child());
@@ -89,20 +106,7 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     let told = daemon.rejection("bree", "opnieuw.csv");
     assert!(told.text.contains("duplicate") && told.text.contains(&answer.manifest.file), "{}", told.text);
     let session = daemon.session("toezicht");
-    // Receipts of last year are checked with what tenants find: this year's key, and the one of last year's log.
-    let own = daemon.session("bree");
-    let keys = own.download("/log/log.vkey").unwrap();
-    let keys = String::from_utf8(keys).unwrap();
-    assert_eq!(keys, format!("{}\n{}\n", next.verifier(), new.verifier()));
-    let bytes = own.download(&format!("/log/receipts/{receipt}")).unwrap();
-    let receipt = daemon.path("last-year.receipt");
-    fs::write(&receipt, bytes).unwrap();
-    own.close();
-    fs::write(daemon.path("received.vkey"), &keys).unwrap();
-    let check = |key: &str| audit(&["receipt", receipt.to_str().unwrap(), "--key", key]);
-    check(daemon.path("received.vkey").to_str().unwrap()).well();
-    let told = check(&next.verifier().to_string()).stderr;
-    assert!(told.contains("it is of the log groeikluis.test/2026, and the key of groeikluis.test/2027;"), "{told}");
+    receipt_of_last_year_is_proven(&daemon, &receipt, &next, &new);
     assert_eq!(session.names("/log/archive").unwrap(), ["groeikluis.test_2026"]);
     let below = "/log/archive/groeikluis.test_2026";
     assert_eq!(session.names(below).unwrap(), ["checkpoint", "log.vkey", "tile"]);
