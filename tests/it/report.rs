@@ -88,7 +88,7 @@ fn as_files(daemon: &TestDaemon, numbers: &[&str]) {
     let none: Value = serde_json::from_str(&none.stdout).unwrap();
     assert_eq!((&none["deliveries"], &none["logins"]), (&Value::Array(Vec::new()), &Value::Array(Vec::new())));
     let ran = report(daemon, &log, &["--from", "2026-02-01", "--until", "2026-01-01"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("--from is after --until"), "{ran:?}");
+    assert!(ran.code == Some(64) && ran.stderr.contains("--from is after --until"), "{ran:?}");
 }
 
 fn only_what_verifies(daemon: &TestDaemon) {
