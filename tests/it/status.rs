@@ -72,7 +72,7 @@ fn one_screen_tells_what_needs_a_hand() {
     let text = daemon.groeikluis(&["status"]).well().stdout;
     assert!(text.contains("! the daemon is not running"), "{text}");
     let ran = daemon.groeikluis(&["status", "--watch"]);
-    assert!(ran.code == Some(1) && ran.stderr.contains("needs a terminal"), "{ran:?}");
+    assert!(ran.code == Some(64) && ran.stderr.contains("needs a terminal"), "{ran:?}");
 }
 
 /// What the terminal tells of a run of `status --watch`; none where there is no such terminal.
