@@ -69,7 +69,7 @@ impl NissMint {
 const NO_BELGIAN_BANKS: [u32; 2] = [138, 539];
 
 /// A Dutch bank's code is four letters of its own; no bank has these.
-const NO_DUTCH_BANKS: [&str; 2] = ["XXXX", "ZZZZ"];
+const NO_DUTCH_BANKS: [&str; 2] = ["QQQQ", "ZZZZ"];
 
 /// A German bank's code begins with the number of its region, which is 1 to 8.
 const NO_GERMAN_BANK: &str = "90000000";
@@ -136,7 +136,7 @@ mod tests {
             assert!(Iban::parse(&belgian).unwrap().belgian_digits().is_some());
             assert!(Iban::parse(&foreign).unwrap().belgian_digits().is_none());
             assert!(["138", "539"].contains(&&belgian[4..7]), "{belgian}");
-            assert!(["XXXX", "ZZZZ", "9000"].contains(&&foreign[4..8]), "{foreign}");
+            assert!(["QQQQ", "ZZZZ", "9000"].contains(&&foreign[4..8]), "{foreign}");
         }
     }
 }

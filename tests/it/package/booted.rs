@@ -328,10 +328,10 @@ impl Booted {
         let socket =
             self.run("stat -c '%U %G %a' /run/groeikluis-console /run/groeikluis-console/socket").well().stdout;
         assert_eq!(socket, "groeikluis groeikluis-console 750\ngroeikluis groeikluis-console 660\n");
-        let process = self.machine.property("groeikluis-console.service", "MainPID");
+        let seen = format!("/proc/{}/root", self.machine.property("groeikluis-console.service", "MainPID"));
         for hidden in ["credentials", "groeikluis"] {
             assert_ne!(self.run(&format!("ls -A /run/{hidden}")).well().stdout, "", "{hidden}");
-            assert_eq!(self.run(&format!("ls -A /proc/{process}/root/run/{hidden}")).well().stdout, "", "{hidden}");
+            assert_eq!(self.run(&format!("ls -A {seen}/run/{hidden}")).well().stdout, "", "{hidden}");
         }
     }
 
