@@ -13,7 +13,7 @@ use groeikluis::{
         Clearance, Ground, Kind, Tenant, TenantKind,
         protocol::{Outside, Reply},
         release::{Request, release},
-        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
+        tenant::TenantLimits,
     },
     durable::Directory,
     exchange::{FingerprintKey, Matched, Terms, write_answer},
@@ -151,26 +151,11 @@ fn secret_key(work: &Work) -> String {
 
 /// The gate's yes for a file of the size and columns of an answer; what it is asked is not measured here.
 fn clearance(recipients: &[Recipient]) -> Outcome<Clearance> {
+    let limits = TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 30 };
     let tenant = Tenant {
-        id: "antwerpen".parse()?,
-        name: "Stad Antwerpen".to_owned(),
-        kind: TenantKind::Municipality,
         nis_code: Some(nis_code()?),
-        former_nis_codes: Vec::new(),
-        keys: Vec::new(),
-        certificate_authorities: Vec::new(),
-        passwords: Vec::new(),
-        require: vec![LoginStep::PublicKey],
-        allow_from: Vec::new(),
         recipients: recipients.iter().map(ToString::to_string).collect(),
-        contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 30 },
-        uploads: UploadRule::Any,
-        may_delete: false,
-        onboarding: Onboarding::default(),
-        agreements: Vec::new(),
-        protocols: Vec::new(),
-        interests: Vec::new(),
+        ..Tenant::new("antwerpen".parse()?, "Stad Antwerpen".to_owned(), TenantKind::Municipality, limits)
     };
     let reference = "TEST".parse()?;
     let ground = Ground::Trial(&reference);

@@ -501,26 +501,12 @@ mod tests {
     }
 
     fn tenant() -> Tenant {
+        let limits = TenantLimits { upload_bytes: 16 << 20, inbox_bytes: 2 << 30, outbox_bytes: 5 << 30 };
         Tenant {
-            id: "bree".parse().unwrap(),
-            name: "Stad Bree".to_owned(),
-            kind: TenantKind::Municipality,
             nis_code: Some("72004".parse().unwrap()),
-            former_nis_codes: Vec::new(),
-            keys: Vec::new(),
-            certificate_authorities: Vec::new(),
-            passwords: Vec::new(),
-            require: vec![LoginStep::PublicKey],
-            allow_from: Vec::new(),
-            recipients: Vec::new(),
-            contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 16 << 20, inbox_bytes: 2 << 30, outbox_bytes: 5 << 30 },
-            uploads: UploadRule::Any,
-            may_delete: false,
             onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: None },
-            agreements: Vec::new(),
             protocols: vec![protocol("OPG-2026-017", Use::Once)],
-            interests: Vec::new(),
+            ..Tenant::new("bree".parse().unwrap(), "Stad Bree".to_owned(), TenantKind::Municipality, limits)
         }
     }
 

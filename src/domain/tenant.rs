@@ -202,6 +202,32 @@ pub struct Tenant {
 }
 
 impl Tenant {
+    /// A tenant with a name and bounds, and nothing more: nobody can log in, nothing may be delivered to it, and whoever
+    /// is to log in does it with a key.
+    pub fn new(id: TenantId, name: String, kind: TenantKind, limits: TenantLimits) -> Self {
+        Self {
+            id,
+            name,
+            kind,
+            nis_code: None,
+            former_nis_codes: Vec::new(),
+            keys: Vec::new(),
+            certificate_authorities: Vec::new(),
+            passwords: Vec::new(),
+            require: vec![LoginStep::PublicKey],
+            allow_from: Vec::new(),
+            recipients: Vec::new(),
+            contacts: Vec::new(),
+            limits,
+            uploads: UploadRule::Any,
+            may_delete: false,
+            onboarding: Onboarding::default(),
+            agreements: Vec::new(),
+            protocols: Vec::new(),
+            interests: Vec::new(),
+        }
+    }
+
     /// The protocol of that name.
     pub fn protocol(&self, id: &ProtocolId) -> Option<&Protocol> {
         self.protocols.iter().find(|protocol| protocol.id == *id)
@@ -227,6 +253,13 @@ impl Tenant {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_new_tenant_is_let_in_by_nobody() {
+        let limits = TenantLimits { upload_bytes: 1, inbox_bytes: 1, outbox_bytes: 1 };
+        let tenant = Tenant::new("bree".parse().unwrap(), "Bree".to_owned(), TenantKind::Municipality, limits);
+        assert!(!tenant.can_log_in() && !tenant.may_come_from("127.0.0.1".parse().unwrap()));
+    }
 
     #[test]
     fn names_that_are_no_tenant_are_refused() {

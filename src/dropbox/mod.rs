@@ -28,6 +28,8 @@ mod settled;
 mod shelf;
 mod store;
 #[cfg(test)]
+pub(crate) mod support;
+#[cfg(test)]
 mod tests;
 mod upload;
 mod usage;

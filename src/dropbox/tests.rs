@@ -1,20 +1,14 @@
 //! Uploads of several sessions, over a real log and a real disk.
 
-use std::{
-    io::IoSlice,
-    sync::{Arc, Mutex},
-    thread,
-};
+use std::{io::IoSlice, sync::Arc, thread};
 
 use super::{
-    Boxes, BoxesSettings, Host, MemoryBudget, RefusedUpload, Submission, UploadFault,
+    Boxes, BoxesSettings, MemoryBudget,
+    support::Receiving,
     view::{Denied, DropBox, DropBoxes, Login, Upload, UploadMode},
 };
 use crate::{
-    domain::{
-        Tenant, TenantId, TenantKind, VirtualPath,
-        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
-    },
+    domain::{VirtualPath, tenant::TenantLimits},
     ledger::SqliteLedger,
     seal::Keyring,
     transfer_log::{
@@ -31,44 +25,10 @@ const INBOX: u64 = 9 << 20;
 const RESUME: UploadMode = UploadMode { create: false, exclusive: false, truncate: false, append: false };
 const ANEW: UploadMode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
 
-/// One municipality, and what was handed to the exchange.
-struct Around {
-    tenant: Arc<Tenant>,
-    submitted: Mutex<Vec<Submission>>,
-}
-
-impl Host for Around {
-    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
-        (*id == self.tenant.id).then(|| self.tenant.clone())
-    }
-
-    fn guide(&self, _: &Tenant) -> String {
-        String::new()
-    }
-
-    fn example_list(&self, _: &Tenant) -> String {
-        String::new()
-    }
-
-    fn accounts_listings(&self) -> bool {
-        false
-    }
-
-    fn submitted(&self, submission: Submission) {
-        self.submitted.lock().unwrap().push(submission);
-    }
-
-    fn fault_of_ground(&self, _: &Tenant, _: &str) -> Option<UploadFault> {
-        None
-    }
-
-    fn refused_upload(&self, _: RefusedUpload) {}
-}
-
 struct Scene {
     place: Place,
     boxes: Boxes,
-    around: Arc<Around>,
+    around: Arc<Receiving>,
     budget: MemoryBudget,
     keyring: Keyring,
 }
@@ -87,7 +47,8 @@ impl Scene {
             archive_dir: place.path("archive"),
             log_keys: String::new(),
         };
-        let around = Arc::new(Around { tenant: Arc::new(bree()), submitted: Mutex::default() });
+        let limits = TenantLimits { upload_bytes: BUDGET / 2, inbox_bytes: INBOX, outbox_bytes: 1 };
+        let around = Arc::new(Receiving::bree(limits));
         let boxes = Boxes::open(settings, clock(), log, Arc::new(ledger), around.clone()).unwrap();
         Self { place, boxes, around, budget, keyring }
     }
@@ -105,33 +66,9 @@ impl Scene {
 
     /// What the exchange has been handed, opened.
     fn received(&self) -> Vec<Vec<u8>> {
-        let submitted = self.around.submitted.lock().unwrap().clone();
+        let submitted = self.around.received();
         let taken = submitted.iter().map(|submission| self.boxes.take(submission).unwrap().unwrap());
         taken.map(|received| received.open(&self.keyring, BUDGET).unwrap().to_vec()).collect()
-    }
-}
-
-fn bree() -> Tenant {
-    Tenant {
-        id: "bree".parse().unwrap(),
-        name: "Stad Bree".to_owned(),
-        kind: TenantKind::Municipality,
-        nis_code: None,
-        former_nis_codes: Vec::new(),
-        keys: Vec::new(),
-        certificate_authorities: Vec::new(),
-        passwords: Vec::new(),
-        require: vec![LoginStep::PublicKey],
-        allow_from: Vec::new(),
-        recipients: Vec::new(),
-        contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: BUDGET / 2, inbox_bytes: INBOX, outbox_bytes: 1 },
-        uploads: UploadRule::Any,
-        may_delete: false,
-        onboarding: Onboarding::default(),
-        agreements: Vec::new(),
-        protocols: Vec::new(),
-        interests: Vec::new(),
     }
 }
 
@@ -218,7 +155,7 @@ fn what_was_answered_counts_until_it_is_removed() {
     };
     for _ in 0..2 {
         send().unwrap();
-        let submission = scene.around.submitted.lock().unwrap().last().unwrap().clone();
+        let submission = scene.around.received().last().unwrap().clone();
         scene.boxes.take(&submission).unwrap().unwrap();
         scene.boxes.done(&submission).unwrap();
     }
@@ -228,7 +165,7 @@ fn what_was_answered_counts_until_it_is_removed() {
     let mut upload = open(&session, ANEW);
     refused(upload.set_length(BUDGET / 2));
     drop(upload);
-    let first = scene.around.submitted.lock().unwrap()[0].clone();
+    let first = scene.around.received()[0].clone();
     scene.boxes.remove_upload(&first.tenant, &first.id).unwrap();
     send().unwrap();
     // What waits makes room when its owner replaces it or takes it away.
@@ -252,7 +189,7 @@ fn a_list_that_was_taken_is_replaced_and_not_taken_back() {
         session.remove(&path("x.csv")) == told && session.attributes(&path("x.csv")).is_ok()
     };
     send(&session, "x.csv");
-    let submission = scene.around.submitted.lock().unwrap()[0].clone();
+    let submission = scene.around.received()[0].clone();
     let received = scene.boxes.take(&submission).unwrap();
     assert!(received.is_some() && is_refused(), "while it is answered");
     scene.boxes.done(&submission).unwrap();
@@ -263,7 +200,7 @@ fn a_list_that_was_taken_is_replaced_and_not_taken_back() {
     send(&session, "x.csv.5d1c2b3a.partial");
     session.remove(&path("x.csv")).unwrap();
     session.rename(&path("x.csv.5d1c2b3a.partial"), &path("x.csv"), false).unwrap();
-    assert_eq!(scene.around.submitted.lock().unwrap().len(), 2);
+    assert_eq!(scene.around.received().len(), 2);
 }
 
 /// What programs show as free is what may still be uploaded.

@@ -3,7 +3,7 @@
 use std::{
     io::IoSlice,
     sync::{
-        Arc, Mutex,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     thread,
@@ -12,12 +12,12 @@ use std::{
 use super::{Exchange, ExchangeParts, FingerprintKey, Registers, Tenants};
 use crate::{
     domain::{
-        Assignment, AssignmentId, Municipalities, SourceCatalogue, Tenant, TenantId, TenantKind, VirtualPath,
-        source::Source,
-        tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
+        Assignment, AssignmentId, Municipalities, SourceCatalogue, Tenant, TenantId, VirtualPath, source::Source,
+        tenant::TenantLimits,
     },
     dropbox::{
-        Boxes, BoxesSettings, Host, MemoryBudget, RefusedUpload, Submission, UploadFault,
+        Boxes, BoxesSettings, MemoryBudget,
+        support::Receiving,
         view::{DropBoxes, Login, UploadMode},
     },
     durable::Directory,
@@ -31,14 +31,13 @@ use crate::{
 };
 
 /// One municipality, over whose lists so many tries panic; whoever is asked for it after that does not know it.
-struct Around {
+struct Panicking {
     tenant: Arc<Tenant>,
     panics: usize,
     tries: AtomicUsize,
-    submitted: Mutex<Vec<Submission>>,
 }
 
-impl Tenants for Around {
+impl Tenants for Panicking {
     fn tenant(&self, _: &TenantId) -> Option<Arc<Tenant>> {
         let tries = self.tries.fetch_add(1, Ordering::SeqCst) + 1;
         assert!(tries > self.panics, "as a reader of lists may");
@@ -70,58 +69,6 @@ impl Tenants for Around {
     }
 }
 
-impl Host for Around {
-    fn tenant(&self, id: &TenantId) -> Option<Arc<Tenant>> {
-        (*id == self.tenant.id).then(|| self.tenant.clone())
-    }
-
-    fn guide(&self, _: &Tenant) -> String {
-        String::new()
-    }
-
-    fn example_list(&self, _: &Tenant) -> String {
-        String::new()
-    }
-
-    fn accounts_listings(&self) -> bool {
-        false
-    }
-
-    fn submitted(&self, submission: Submission) {
-        self.submitted.lock().unwrap().push(submission);
-    }
-
-    fn fault_of_ground(&self, _: &Tenant, _: &str) -> Option<UploadFault> {
-        None
-    }
-
-    fn refused_upload(&self, _: RefusedUpload) {}
-}
-
-fn bree() -> Tenant {
-    Tenant {
-        id: "bree".parse().unwrap(),
-        name: "Stad Bree".to_owned(),
-        kind: TenantKind::Municipality,
-        nis_code: None,
-        former_nis_codes: Vec::new(),
-        keys: Vec::new(),
-        certificate_authorities: Vec::new(),
-        passwords: Vec::new(),
-        require: vec![LoginStep::PublicKey],
-        allow_from: Vec::new(),
-        recipients: Vec::new(),
-        contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 4 << 20, outbox_bytes: 1 << 20 },
-        uploads: UploadRule::Any,
-        may_delete: false,
-        onboarding: Onboarding::default(),
-        agreements: Vec::new(),
-        protocols: Vec::new(),
-        interests: Vec::new(),
-    }
-}
-
 #[test]
 fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_turn() {
     let place = Place::new();
@@ -129,12 +76,9 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
     let ledger: Arc<dyn Ledger> = Arc::new(ledger);
     let log = TransferLog::open(place.settings(), clock(), Box::new(index)).unwrap();
     let keyring = Keyring::generate();
-    let around = Arc::new(Around {
-        tenant: Arc::new(bree()),
-        panics: 2,
-        tries: AtomicUsize::default(),
-        submitted: Mutex::default(),
-    });
+    let limits = TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 4 << 20, outbox_bytes: 1 << 20 };
+    let around = Arc::new(Receiving::bree(limits));
+    let panicking = Arc::new(Panicking { tenant: around.tenant.clone(), panics: 2, tries: AtomicUsize::default() });
     let settings = BoxesSettings {
         state_dir: place.path("state"),
         keyring: keyring.clone(),
@@ -159,7 +103,7 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
         upload.write(0, &[IoSlice::new(b"niss\n00000100195\n")]).unwrap();
         upload.finish().unwrap();
     }
-    let submitted = around.submitted.lock().unwrap().clone();
+    let submitted = around.received();
     assert_eq!(submitted.len(), 2);
 
     let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
@@ -176,12 +120,12 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
         keyring,
         fingerprints,
         registers: Arc::new(Registers::new(catalogue, municipalities)),
-        tenants: around.clone(),
+        tenants: panicking.clone(),
     })
     .unwrap();
     exchange.begin();
     // The third try is of the other list, while the one that was first waits for an operator.
-    while around.tries.load(Ordering::SeqCst) < 3 {
+    while panicking.tries.load(Ordering::SeqCst) < 3 {
         exchange.retry_now();
         thread::yield_now();
     }

@@ -212,7 +212,7 @@ pub(super) mod tests {
     use super::*;
     use crate::domain::{
         SshPublicKey, TenantKind,
-        tenant::{LoginPassword, Onboarding, TenantLimits, UploadRule},
+        tenant::{LoginPassword, TenantLimits},
     };
 
     pub const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBGkPcO7S5ka3IIMtZjbnkNxA9J5N1DfQIQ7X9bd9nIf";
@@ -226,26 +226,13 @@ pub(super) mod tests {
             expires,
         };
         let hash = "$argon2id$v=19$m=19456,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$RdescudvJCsgt3ub+b5dWRWJTmaaJObGRdescudvJCs";
+        let limits = TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 1 << 30, outbox_bytes: 1 << 30 };
         Tenant {
-            id: "bree".parse().unwrap(),
-            name: "Stad Bree".to_owned(),
-            kind: TenantKind::Municipality,
-            nis_code: None,
-            former_nis_codes: Vec::new(),
             keys: vec![key],
-            certificate_authorities: Vec::new(),
             passwords: vec![LoginPassword { label: "balie".to_owned(), hash: hash.parse().unwrap() }],
             require,
             allow_from: vec![allow_from.parse().unwrap()],
-            recipients: Vec::new(),
-            contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 1 << 30, outbox_bytes: 1 << 30 },
-            uploads: UploadRule::Any,
-            may_delete: false,
-            onboarding: Onboarding::default(),
-            agreements: Vec::new(),
-            protocols: Vec::new(),
-            interests: Vec::new(),
+            ..Tenant::new("bree".parse().unwrap(), "Stad Bree".to_owned(), TenantKind::Municipality, limits)
         }
     }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::domain::{
     brussels_date,
     protocol::{Advice, Agreement, BothParties, Outside, Period, Reply, Validity},
-    tenant::{LoginStep, Onboarding, TenantLimits, UploadRule},
+    tenant::{Onboarding, TenantLimits},
 };
 use jiff::civil::date;
 
@@ -37,22 +37,10 @@ fn protocol(name: &str, route: Route, kind: Kind) -> Protocol {
 }
 
 fn tenant() -> Tenant {
+    let limits = TenantLimits { upload_bytes: 1, inbox_bytes: 1, outbox_bytes: 1 };
     Tenant {
-        id: "bree".parse().unwrap(),
-        name: "Stad Bree".to_owned(),
-        kind: TenantKind::Municipality,
         nis_code: Some("72004".parse().unwrap()),
-        former_nis_codes: Vec::new(),
-        keys: Vec::new(),
-        certificate_authorities: Vec::new(),
-        passwords: Vec::new(),
-        require: vec![LoginStep::PublicKey],
-        allow_from: Vec::new(),
         recipients: vec!["age1".to_owned()],
-        contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1, inbox_bytes: 1, outbox_bytes: 1 },
-        uploads: UploadRule::Any,
-        may_delete: false,
         onboarding: Onboarding { technical_test: Some(date(2026, 9, 1)), functional_test: Some(date(2026, 9, 15)) },
         agreements: vec![Agreement {
             id: id("AKK-1"),
@@ -63,7 +51,7 @@ fn tenant() -> Tenant {
             protocol("OPG-1", Route::Opgroeien, Kind::SocialeToeslag),
             protocol("VUTG-1", Route::Vutg, Kind::Gegevens),
         ],
-        interests: Vec::new(),
+        ..Tenant::new("bree".parse().unwrap(), "Stad Bree".to_owned(), TenantKind::Municipality, limits)
     }
 }
 

@@ -14,7 +14,7 @@ use groeikluis::{
     config::Penalties,
     domain::{
         SshPublicKey, Tenant, TenantKind,
-        tenant::{LoginKey, LoginStep, Onboarding, TenantLimits, UploadRule},
+        tenant::{LoginKey, TenantLimits},
     },
     dropbox::view::Login,
     sftp::{
@@ -222,26 +222,11 @@ fn bree(key: &NewKey) -> Tenant {
         key: SshPublicKey::parse(&key.public_line).unwrap(),
         expires: None,
     };
+    let limits = TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 40 };
     Tenant {
-        id: "bree".parse().unwrap(),
-        name: "Stad Bree".to_owned(),
-        kind: TenantKind::Municipality,
-        nis_code: None,
-        former_nis_codes: Vec::new(),
         keys: vec![key],
-        certificate_authorities: Vec::new(),
-        passwords: Vec::new(),
-        require: vec![LoginStep::PublicKey],
         allow_from: vec!["127.0.0.0/8".parse().unwrap()],
-        recipients: Vec::new(),
-        contacts: Vec::new(),
-        limits: TenantLimits { upload_bytes: 1 << 30, inbox_bytes: 1 << 40, outbox_bytes: 1 << 40 },
-        uploads: UploadRule::Any,
-        may_delete: false,
-        onboarding: Onboarding::default(),
-        agreements: Vec::new(),
-        protocols: Vec::new(),
-        interests: Vec::new(),
+        ..Tenant::new("bree".parse().unwrap(), "Stad Bree".to_owned(), TenantKind::Municipality, limits)
     }
 }
 
