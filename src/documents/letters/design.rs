@@ -210,7 +210,7 @@ impl Fixed {
                     "VUTG, het agentschap dat het Groeipakket uitbetaalt, stuurt u deze brief in naam van {municipality}. \
                      VUTG heeft uw gegevens vertrouwelijk behandeld {kept}"
                 ),
-                format!("Hebt u vragen? Neem dan contact op met uw lokale dienst: {service}"),
+                format!("Hebt u vragen? Neem dan contact op met uw lokale dienst: {}.", service.trim_end_matches('.')),
             ],
         }
     }
