@@ -16,7 +16,7 @@ use super::{
     UsageFault,
     output::{print_json, say},
 };
-use crate::{seal::Keyring, sftp, transfer_log::NoteKey};
+use crate::{domain::SshPublicKey, seal::Keyring, sftp, transfer_log::NoteKey};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -98,10 +98,20 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         }
     };
     write_secret(out, &secret)?;
+    // What clients show of a host key.
+    let fingerprint = match kind {
+        Kind::Host => Some(SshPublicKey::parse(&public)?.fingerprint()),
+        Kind::Exchange | Kind::Register | Kind::Log => None,
+    };
     if *json {
-        return Ok(print_json(&json!({ "file": out, "public": public.lines().collect::<Vec<_>>() }))?);
+        let public: Vec<&str> = public.lines().collect();
+        return Ok(print_json(&json!({ "file": out, "public": public, "fingerprint": fingerprint }))?);
     }
     say(&public);
+    if let Some(fingerprint) = fingerprint {
+        // Apart, so that the output is the public key alone.
+        eprintln!("its fingerprint, as clients show it: {fingerprint}");
+    }
     Ok(())
 }
 

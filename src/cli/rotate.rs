@@ -16,6 +16,7 @@ use super::{
 use crate::{
     config::{SecretFile, Settings},
     daemon::read_keyring,
+    domain::SshPublicKey,
     durable::Clock,
     seal::Keyring,
     sftp,
@@ -141,14 +142,16 @@ fn destroy(old: &SecretFile, unless: &str) -> String {
 fn host(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rotation> {
     let key = sftp::new_key("groeikluis")?;
     let olds: Vec<String> = settings.host_keys.iter().map(ToString::to_string).collect();
+    let fingerprint = SshPublicKey::parse(&key.public_line)?.fingerprint();
     Ok(Rotation {
         secret: key.private,
         public: key.public_line,
         steps: vec![
             format!("Name it last: `host_keys: [{}, {named}]`, and restart.", olds.join(", ")),
-            "LEESMIJ.txt of every tenant tells both fingerprints from then on; tell the contacts as well: clients that \
-             know the old key refuse another until they are told."
-                .to_owned(),
+            format!(
+                "LEESMIJ.txt of every tenant tells both fingerprints from then on, of this one {fingerprint}; tell the \
+                 contacts as well: clients that know the old key refuse another until they are told."
+            ),
             format!("On the day that you told, name it first: `host_keys: [{named}, …]`, and restart."),
             format!("Take {old} out of `host_keys` after that, and restart."),
             destroy(old, ""),

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::{
     config::Settings,
-    documents::Guide,
+    documents::{Guide, Joining},
     domain::{Assignment, AssignmentId, Tenant, TenantId},
     dropbox::{Host, RefusedUpload, Submission, UploadFault},
     durable::Clock,
@@ -44,13 +44,25 @@ pub(super) struct Facts {
 }
 
 /// What the guide calls this server where the settings do not name it.
-const HOST_IN_GUIDE: &str = "<server>";
+const UNNAMED_HOST: &str = "<server>";
 
 /// The port in the guide before anything is listened on.
 const DEFAULT_PORT: u16 = 2222;
 
 /// Numbers in the example list: enough to see each kind of answer.
 const EXAMPLE_CHILDREN: usize = 25;
+
+/// Whom tenants ask.
+fn contact(settings: &Settings) -> &str {
+    settings.mail.as_ref().and_then(|mail| mail.ops.first()).map_or("uw contactpersoon bij VUTG", String::as_str)
+}
+
+/// How a tenant of these settings begins: what its contact is mailed before the first login.
+pub fn first_steps(settings: &Settings, tenant: &Tenant, host_fingerprints: &[String]) -> String {
+    let (host, port) = settings.reached_at(settings.listen.first().map_or(DEFAULT_PORT, SocketAddr::port));
+    let host = host.unwrap_or(UNNAMED_HOST);
+    Joining { tenant, host, port, host_fingerprints, contact: contact(settings) }.text()
+}
 
 impl Live {
     pub fn new(
@@ -133,9 +145,7 @@ impl Tenants for Live {
     }
 
     fn contact(&self) -> String {
-        let settings = self.settings();
-        let mail = settings.mail.as_ref().and_then(|mail| mail.ops.first()).cloned();
-        mail.unwrap_or_else(|| "uw contactpersoon bij VUTG".to_owned())
+        contact(&self.settings()).to_owned()
     }
 
     fn outbox_days(&self) -> u32 {
@@ -160,13 +170,13 @@ impl Host for Live {
         let (host, port) = settings.reached_at(self.port.get().copied().unwrap_or(DEFAULT_PORT));
         let guide = Guide {
             tenant,
-            host: host.unwrap_or(HOST_IN_GUIDE),
+            host: host.unwrap_or(UNNAMED_HOST),
             port,
             host_key_fingerprint: &self.facts.host_fingerprint,
             next_host_keys: &self.facts.next_host_keys,
             host_keys: &self.facts.host_keys,
             exchange_recipients: &self.facts.exchange_recipients,
-            contact: &self.contact(),
+            contact: contact(&settings),
             today: self.clock.today(),
         };
         guide.text()

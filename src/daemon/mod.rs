@@ -44,6 +44,7 @@ pub use explaining::LoginMemory;
 pub use kept::KeptError;
 pub use known_register::{InUse, KnownRegister, RegisterNeed};
 pub use last_configuration::{LastConfiguration, last_configuration};
+pub use live::first_steps;
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use memory::warn_of_little_memory;

@@ -45,6 +45,7 @@ fn a_tenant_is_added_from_options_and_logs_in() {
     let added =
         add(&daemon, &[&options[..], &more, &["--interest", "vutg", "--allow-from", "127.0.0.0/8"]].concat()).well();
     assert!(added.stdout.starts_with("written: ") && added.stdout.contains("Next:"), "{}", added.stdout);
+    assert!(added.stdout.contains(&daemon.host_key().fingerprint()), "{}", added.stdout);
     let path = file(&daemon, "lokeren");
     assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, 0o640);
     let text = fs::read_to_string(&path).unwrap();
@@ -163,9 +164,18 @@ fn what_is_made_is_told_as_json_too() {
     let added = json(&options);
     assert_eq!((added["file"].as_str(), added["written"].as_bool()), (path.to_str(), Some(true)));
     assert_eq!(planned["text"].as_str().unwrap(), fs::read_to_string(&path).unwrap());
-    assert!(added["next"][1].as_str().unwrap().contains("sftp -P 22 drukkerij@sftp.example.be"), "{added}");
+    // Who has no keys yet cannot log in: first it is told how to begin.
+    let next = added["next"].to_string();
+    assert!(next.contains("tenant guide drukkerij") && !next.contains("sftp -P"), "{added}");
     let fingerprint = daemon.host_key().fingerprint();
-    assert!(added["next"][1].as_str().unwrap().contains(&fingerprint), "{added}");
+    let guide = json(&["tenant", "guide", "drukkerij"]);
+    assert_eq!(guide["host_fingerprints"], Value::from(vec![fingerprint.clone()]));
+    let guide = daemon.groeikluis(&["tenant", "guide", "drukkerij"]).well().stdout;
+    for part in ["age-keygen -o drukkerij.agekey", "-P 22 drukkerij@sftp.example.be", &fingerprint] {
+        assert!(guide.contains(part), "{part}: {guide}");
+    }
+    let unknown = daemon.groeikluis(&["tenant", "guide", "nobody"]);
+    assert!(unknown.code == Some(1) && unknown.stderr.contains("nobody is no tenant"), "{unknown:?}");
 
     let out = daemon.path("keys/nieuw.agekey");
     let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
@@ -173,6 +183,12 @@ fn what_is_made_is_told_as_json_too() {
     let key: Value = serde_json::from_str(&key).unwrap();
     let recipient = Keyring::parse(&fs::read_to_string(&out).unwrap()).unwrap().recipients()[0].to_string();
     assert_eq!((key["file"].as_str(), &key["public"]), (out.to_str(), &Value::from(vec![recipient])));
+    let out = daemon.path("keys/host");
+    let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
+    let host = run(command.args(["keys", "new", "host", "--out"]).arg(&out), b"").well();
+    let fingerprint = sftp::HostKey::parse(&fs::read_to_string(&out).unwrap()).unwrap().fingerprint();
+    assert!(host.stdout.starts_with("ssh-ed25519 ") && host.stdout.lines().count() == 1, "{host:?}");
+    assert!(host.stderr.contains(&fingerprint), "{host:?}");
     let rotated = json(&["keys", "rotate", "host"]);
     assert!(Path::new(rotated["file"].as_str().unwrap()).exists(), "{rotated}");
     assert!(rotated["public"][0].as_str().unwrap().starts_with("ssh-ed25519 "), "{rotated}");

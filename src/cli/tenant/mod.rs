@@ -3,6 +3,7 @@
 mod add;
 mod address;
 mod advice;
+mod guide;
 mod merge;
 mod retry;
 mod why;
@@ -17,6 +18,11 @@ pub(super) enum Command {
     /// configuration before it is written (keys, recipients, the municipality, keys of other tenants), with a comment
     /// at each key; nothing is overwritten. A running daemon takes it at once.
     Add(Box<add::Arguments>),
+    /// Print how a tenant begins, in Dutch: to be mailed to its contact before the first login.
+    ///
+    /// How to make the keys, which parts of them to send, where the server is, and the fingerprints of its host keys to
+    /// compare at the first connection. The rest is in LEESMIJ.txt, which the tenant finds after that.
+    Guide(guide::Arguments),
     /// Give a tenant what others had, since their municipalities were merged: files, uploads, protocols, keys.
     ///
     /// Run it twice. While the former tenants are in the configuration, it drafts the file of the new one from theirs, for
@@ -43,6 +49,7 @@ pub(super) enum Command {
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Add(arguments) => add::run(arguments),
+        Command::Guide(arguments) => guide::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
         Command::Retry(arguments) => retry::run(arguments),
         Command::Why(arguments) => why::run(arguments),

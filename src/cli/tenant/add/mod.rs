@@ -20,9 +20,10 @@ use super::super::{
 use crate::{
     config::{self, Settings},
     daemon,
-    domain::{TenantId, TenantKind, protocol::Route},
+    domain::{TenantKind, protocol::Route},
     durable::{Clock, Directory},
 };
+use answers::Answers;
 use questions::Questions;
 
 #[derive(clap::Args)]
@@ -128,7 +129,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     directory
         .write_new_for_group(&name, text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let steps = next_steps(&answers.id, answers.kind, &settings, &arguments.config.config);
+    let steps = next_steps(&answers, &settings, &arguments.config.config);
     if arguments.json {
         return Ok(print_json(&json!({ "file": path, "written": true, "next": steps }))?);
     }
@@ -140,20 +141,29 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 /// What is to be done for the tenant to get something.
-fn next_steps(id: &TenantId, kind: TenantKind, settings: &Settings, main: &Path) -> Vec<String> {
-    let main = main.display();
-    let (host, port) = settings.reached_at(settings.listen.first().map_or(22, std::net::SocketAddr::port));
-    let host = host.unwrap_or("SERVER");
-    let fingerprints = match daemon::host_fingerprints(settings).as_slice() {
-        [] => "which `ssh-keygen -lf` tells of its public part".to_owned(),
-        found => found.join(", "),
-    };
-    let mut steps = vec![
-        "a running daemon takes it at once; its log says so, or what is wrong".to_owned(),
-        format!("tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key: {fingerprints}"),
-        format!("when it cannot log in: groeikluis tenant why {id} --config {main}"),
-    ];
-    if kind.uploads() {
+fn next_steps(answers: &Answers, settings: &Settings, main: &Path) -> Vec<String> {
+    let (main, id) = (main.display(), &answers.id);
+    let mut steps = vec!["a running daemon takes it at once; its log says so, or what is wrong".to_owned()];
+    let guide = format!("groeikluis tenant guide {id} --config {main}");
+    if answers.keys.is_empty() {
+        steps.push(format!("mail its contact how to begin, which this prints: {guide}"));
+        steps.push(
+            "when its public keys are there, put them under `keys` and `recipients`: it cannot log in before".into(),
+        );
+    } else {
+        let (host, port) = settings.reached_at(settings.listen.first().map_or(22, std::net::SocketAddr::port));
+        let host = host.unwrap_or("SERVER");
+        let fingerprints = match daemon::host_fingerprints(settings).as_slice() {
+            [] => "which `ssh-keygen -lf` tells of its public part".to_owned(),
+            found => found.join(", "),
+        };
+        steps.push(format!(
+            "tell the tenant: sftp -P {port} {id}@{host}, and the fingerprint of the host key: {fingerprints}; this prints \
+             it all, to be mailed: {guide}"
+        ));
+        steps.push(format!("when it cannot log in: groeikluis tenant why {id} --config {main}"));
+    }
+    if answers.kind.uploads() {
         steps.push("after each onboarding test, put its day under `onboarding`".to_owned());
         steps.push("put its protocol under `protocols`; each change: groeikluis plan".to_owned());
     }

@@ -1,0 +1,42 @@
+//! `groeikluis tenant guide`: what a tenant's contact is mailed before the first login.
+
+use std::io::Write;
+
+use anyhow::{anyhow, bail};
+use serde_json::json;
+
+use crate::{
+    cli::{ConfigArgument, load, output::print_json},
+    daemon,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// The tenant's id.
+    id: String,
+    #[command(flatten)]
+    config: ConfigArgument,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = load(&arguments.config)?;
+    let id = &arguments.id;
+    let named = id.parse().ok().and_then(|id| settings.tenants.get(&id));
+    let tenant = named.ok_or_else(|| anyhow!("{id} is no tenant of this configuration"))?;
+    let fingerprints = daemon::host_fingerprints(&settings);
+    // Without it, whoever connects first has nothing to compare with.
+    if fingerprints.is_empty() {
+        bail!(
+            "no host key can be read here, so there is no fingerprint to tell: run this as root or as the daemon's user, \
+             and where systemd hands the keys over, while the daemon runs"
+        );
+    }
+    let text = daemon::first_steps(&settings, tenant, &fingerprints);
+    if arguments.json {
+        return Ok(print_json(&json!({ "tenant": id, "host_fingerprints": fingerprints, "text": text }))?);
+    }
+    Ok(std::io::stdout().lock().write_all(text.as_bytes())?)
+}
