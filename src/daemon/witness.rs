@@ -88,9 +88,10 @@ impl sftp::Witness for LoginAccount {
             self.notes.stranger(StrangerRecord::of_login(refused, settings.tenants.keys(), now));
         }
         // A user name that is no tenant's stays in the disclosures: it may be anything that somebody typed.
+        let named = tenant.as_ref().map(tracing::field::display);
+        tracing::info!(tenant = named, reason = refused.reason.code(), "login refused");
         let context = Context { tenant, ..Context::of(Actor::Tenant) };
         let record = Record::failure(event, refused.reason.code(), context).disclosing(disclosures);
-        tracing::info!(reason = refused.reason.code(), "login refused");
         if let Err(error) = self.log.append(vec![record]) {
             tracing::error!(error = &error as &dyn std::error::Error, "a refused login is not in the transfer log");
         }

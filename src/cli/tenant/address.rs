@@ -72,7 +72,8 @@ pub(super) fn say_penalties(penalties: &[SourcePenalty]) {
             None => "not slowed down".to_owned(),
         };
         let good = good.map_or_else(String::new, |good| format!("; the good login of {} speaks for it", moment(good)));
-        say(&format!("{address} is {state}: {failures} failures that are not forgiven{good}"));
+        let told = if *failures == 1 { "1 failure that is" } else { &format!("{failures} failures that are") };
+        say(&format!("{address} is {state}: {told} not forgiven{good}"));
     }
 }
 
@@ -107,7 +108,7 @@ pub(super) fn print_strangers(strangers: &[&StrangerRecord], settings: &Settings
     table.print()?;
     let mut told: Vec<String> = Vec::new();
     for record in strangers.iter().rev() {
-        let text = on(record, settings);
+        let text = format!("{}: {}", record.reason, on(record, settings));
         if !told.contains(&text) {
             say(&text);
             told.push(text);
@@ -139,20 +140,19 @@ pub(super) fn strangers_json(strangers: &[&StrangerRecord], settings: &Settings)
 
 /// What such a connection means, and what to do.
 fn on(record: &StrangerRecord, settings: &Settings) -> String {
-    let reason = &record.reason;
-    if reason == NO_COMMON_ALGORITHM {
+    if record.reason == NO_COMMON_ALGORITHM {
         let lacking = record.lacking.as_deref().unwrap_or("algorithm");
         let (offered, accepted) = (record.offered.join(", "), record.accepted.join(", "));
         return format!(
-            "{reason}: no {lacking} in common: the client offers {offered}; accepted here: {accepted}; update the client"
+            "no {lacking} in common: the client offers {offered}; accepted here: {accepted}; update the client"
         );
     }
     let owner = record.fingerprint.as_deref().and_then(|fingerprint| advice::owner(fingerprint, settings));
     match (owner, &record.near) {
         (Some((tenant, label)), _) => {
-            format!("{reason}: the key is {label} of {tenant}: the user name should be {tenant}")
+            format!("the key is {label} of {tenant}: the user name should be {tenant}")
         }
-        (None, Some(near)) => format!("{reason}: the user name is nearly {near}, and must be just that"),
-        (None, None) => format!("{reason}: the user name is no tenant's; it is not kept"),
+        (None, Some(near)) => format!("the user name is nearly {near}, and must be just that"),
+        (None, None) => "the user name is no tenant's; it is not kept".to_owned(),
     }
 }

@@ -4,10 +4,12 @@ use crate::{
     config::Settings,
     daemon::LoginRecord,
     domain::{Tenant, TenantId, tenant::LoginStep},
+    durable::Clock,
     sftp::RefusalReason,
 };
 
-/// What a refusal means here, and what to do: the tenant's file as it is now, held against what was tried then.
+/// What a refusal means here, and what to do: the tenant's file as it is now, held against what was tried then. Where that
+/// file would let it in today, it says so: it was mended since.
 pub(super) fn on(
     reason: RefusalReason,
     record: &LoginRecord,
@@ -17,19 +19,15 @@ pub(super) fn on(
 ) -> String {
     let file = format!("tenants/{}.yaml", tenant.id);
     match reason {
+        RefusalReason::UnknownUser if tenant.can_log_in() => {
+            format!("by today's {file} this name can log in: let the tenant try again")
+        }
         RefusalReason::UnknownUser => {
             format!("nobody can log in under this name: {file} lacks a key, password or authority for a step of `require`")
         }
         RefusalReason::UnknownKey => unknown_key(fingerprint, tenant, settings, &file),
         RefusalReason::ExpiredKey => expired_key(fingerprint, tenant, &file),
-        RefusalReason::WrongSource => {
-            let allowed: Vec<String> = tenant.allow_from.iter().map(ToString::to_string).collect();
-            let (source, allowed) = (record.source, allowed.join(", "));
-            format!(
-                "{source} is outside `allow_from` ({allowed}), or outside the certificate's own source-address; if it \
-                 is the tenant's, add its network to {file}"
-            )
-        }
+        RefusalReason::WrongSource => wrong_source(record, tenant, &file),
         RefusalReason::BadSignature => {
             "the client knows the public key but did not sign with it: the passphrase was not given, the private key is \
              missing or another, or an agent does not hold it"
@@ -39,7 +37,10 @@ pub(super) fn on(
              bits: update the client, or make an Ed25519 key with `ssh-keygen -t ed25519`"
             .to_owned(),
         RefusalReason::WrongPassword => {
-            format!("none of the tenant's passwords: make another with `groeikluis keys password`, for {file}")
+            format!(
+                "none of the tenant's passwords: have it typed again, with an eye on capitals and the keyboard; if it is \
+                 lost, make another with `groeikluis keys password`, for {file}"
+            )
         }
         RefusalReason::StepMissing => step_missing(tenant),
         RefusalReason::NothingUsable => {
@@ -91,7 +92,7 @@ fn unknown_key(fingerprint: Option<&str>, tenant: &Tenant, settings: &Settings, 
     let owner = fingerprint.and_then(|fingerprint| owner(fingerprint, settings));
     match owner {
         Some((owner, label)) if *owner == tenant.id => {
-            format!("the key is {label} now: it was added after this login")
+            format!("the key is {label} by today's {file}: it was added after this login; let the tenant try again")
         }
         Some((owner, label)) => format!("the key is {label} of {owner}: the client has the wrong user name"),
         None => {
@@ -108,11 +109,31 @@ fn unknown_key(fingerprint: Option<&str>, tenant: &Tenant, settings: &Settings, 
     }
 }
 
+fn wrong_source(record: &LoginRecord, tenant: &Tenant, file: &str) -> String {
+    let source = record.source;
+    // A certificate may name networks of its own.
+    let own = if record.certificate.is_some() { ", or outside the certificate's own source-address" } else { "" };
+    if tenant.allow_from.iter().any(|network| network.contains(&source)) {
+        return format!(
+            "by today's {file} {source} would be let in: it was outside `allow_from` then{own}; let the tenant try again"
+        );
+    }
+    let allowed: Vec<String> = tenant.allow_from.iter().map(ToString::to_string).collect();
+    let allowed = allowed.join(", ");
+    format!("{source} is outside `allow_from` ({allowed}){own}; if it is the tenant's, add its network to {file}")
+}
+
 fn expired_key(fingerprint: Option<&str>, tenant: &Tenant, file: &str) -> String {
     let key = tenant.keys.iter().find(|key| fingerprint == Some(key.key.fingerprint().as_str()));
-    let last = key.and_then(|key| key.expires.map(|last| format!("key {} ended on {last}", key.label)));
-    let what = last.unwrap_or_else(|| "the key had ended".to_owned());
-    format!("{what}: ask for a new key, or move `expires` in {file}")
+    let Some(key) = key else { return format!("the key had ended, and is not in today's {file}") };
+    let label = &key.label;
+    match key.expires {
+        Some(last) if last < Clock::system().today() => {
+            format!("key {label} ended on {last}: ask for a new key, or move `expires` in {file}")
+        }
+        Some(last) => format!("by today's {file} key {label} holds until {last}: let the tenant try again"),
+        None => format!("by today's {file} key {label} has no end: let the tenant try again"),
+    }
 }
 
 fn step_missing(tenant: &Tenant) -> String {
