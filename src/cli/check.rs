@@ -1,4 +1,4 @@
-//! `groeikluis check`: every fault of the configuration in one go.
+//! `groeikluis check`: every fault of the configuration, and of what it names, in one go.
 
 use std::path::Path;
 
@@ -20,24 +20,22 @@ pub(super) struct Arguments {
     /// As JSON.
     #[arg(long)]
     json: bool,
-    /// Only what the files of the configuration say, and not the keys and certificates that they name: what a reload asks
-    /// for, for whoever may not read the keys.
+    /// Only what the files of the configuration say, and not the keys, certificates and letters that they name: what a
+    /// reload asks for, for whoever may not read the keys.
     #[arg(long)]
     files_only: bool,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let main = &arguments.config.config;
-    let (faults, tenants) = match config::load(main) {
-        Ok(settings) if arguments.files_only => (Vec::new(), settings.tenants.len()),
-        Ok(settings) => {
-            let mut faults = config::check_secrets(&settings);
-            faults.extend(daemon::check_log_keys(&settings));
-            faults.extend(certificates(main, &settings));
-            (faults, settings.tenants.len())
-        }
-        Err(faults) => (faults, 0),
-    };
+    let (settings, mut faults) = config::load_as_far(main);
+    if let Some(settings) = settings.as_ref().filter(|_| !arguments.files_only) {
+        faults.extend(config::check_secrets(settings));
+        faults.extend(daemon::check_log_keys(settings));
+        faults.extend(certificates(main, settings));
+        faults.extend(daemon::check_letters(settings));
+    }
+    let tenants = settings.map_or(0, |settings| settings.tenants.len());
     if arguments.json {
         let rows: Vec<_> = faults.iter().map(fault_json).collect();
         print_json_first(&json!({ "faults": rows, "tenants": tenants }))?;

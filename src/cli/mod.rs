@@ -55,7 +55,7 @@ enum Command {
     Serve(serve::Arguments),
     /// Lay out a deployment with synthetic data, run it, and perform the whole route as a municipality would.
     Demo(demo::Arguments),
-    /// Report every fault of every configuration file and secret.
+    /// Report every fault of every configuration file, and of the keys and letters that they name.
     Check(check::Arguments),
     /// Show what a reload of these files would change for the running daemon.
     ///

@@ -34,9 +34,15 @@ pub const MUNICIPALITIES: &str = "municipalities.csv";
 /// Every fault of every file, in the order of files and lines. A file that is not YAML has one fault, its first, and
 /// hides what else is wrong in it.
 pub fn load(path: &Path) -> Result<Settings, Vec<Fault>> {
+    whole(load_as_far(path))
+}
+
+/// Reads a configuration as far as that is possible, with every fault of every file, as [`load`] tells them: for who looks
+/// at what it names too.
+pub fn load_as_far(path: &Path) -> (Option<Settings>, Vec<Fault>) {
     let faults = Faults::default();
     let settings = load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults);
-    whole(settings, faults)
+    (settings, faults.into_sorted())
 }
 
 /// Reads a configuration as if it had one more file, at that absolute path, with that text. For a file that is about to
@@ -48,7 +54,7 @@ pub fn load_with(path: &Path, added: (&Path, &str)) -> Result<Settings, Vec<Faul
     let faults = Faults::default();
     let files = Files::with_one_more(path.parent().unwrap_or(Path::new("")), &faults, added);
     let settings = load_from(path, files, &faults);
-    whole(settings, faults)
+    whole((settings, faults.into_sorted()))
 }
 
 /// Every fault of a configuration as if it had one file more, or another in its place, and others were gone.
@@ -59,12 +65,6 @@ pub(super) fn faults_with(path: &Path, added: (&Path, &str), removed: &[PathBuf]
     faults.into_sorted()
 }
 
-/// Reads a configuration as far as that is possible, whatever is at fault in it.
-pub(super) fn load_leniently(path: &Path) -> Option<Settings> {
-    let faults = Faults::default();
-    load_from(path, Files::new(path.parent().unwrap_or(Path::new("")), &faults), &faults)
-}
-
 fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings> {
     load_files(path, &files, faults).map(|settings| Settings {
         main_file: files::absolute(path),
@@ -73,11 +73,10 @@ fn load_from(path: &Path, files: Files<'_>, faults: &Faults) -> Option<Settings>
     })
 }
 
-fn whole(settings: Option<Settings>, faults: Faults) -> Result<Settings, Vec<Fault>> {
-    let faults = faults.into_sorted();
-    match settings {
-        Some(settings) if faults.is_empty() => Ok(settings),
-        Some(_) | None => Err(faults),
+fn whole(read: (Option<Settings>, Vec<Fault>)) -> Result<Settings, Vec<Fault>> {
+    match read {
+        (Some(settings), faults) if faults.is_empty() => Ok(settings),
+        (_, faults) => Err(faults),
     }
 }
 

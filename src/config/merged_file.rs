@@ -79,7 +79,7 @@ pub enum DraftFault {
 /// # Errors
 /// [`DraftFault`].
 pub fn draft(main: &std::path::Path, merger: &Merger<'_>) -> Result<Option<Draft>, DraftFault> {
-    let settings = load::load_leniently(main).ok_or(DraftFault::Unreadable)?;
+    let settings = load::load_as_far(main).0.ok_or(DraftFault::Unreadable)?;
     let is_there = |id: &&TenantId| settings.tenants.contains_key(*id);
     let (there, gone) = (merger.former.iter().find(is_there), merger.former.iter().find(|id| !is_there(id)));
     let former_files = match (there, gone) {

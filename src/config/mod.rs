@@ -37,7 +37,7 @@ pub use difference::{Difference, SettingChange, TenantDifference, difference, te
 pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
 pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES, named_state_dir};
-pub use load::{MUNICIPALITIES, load, load_with};
+pub use load::{MUNICIPALITIES, load, load_as_far, load_with};
 pub use mail_section::{fault_of_certificates, mail_of};
 pub use merged_file::{Draft, DraftFault, Merger, draft};
 pub(crate) use nearest::nearest;

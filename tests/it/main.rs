@@ -16,6 +16,8 @@ mod backup;
 #[cfg(test)]
 mod bounds;
 #[cfg(test)]
+mod checking;
+#[cfg(test)]
 mod clients;
 #[cfg(test)]
 mod commands;

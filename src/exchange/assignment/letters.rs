@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use super::{AssignmentFault, commission::Commission, making::Making, payout::Claim};
+use super::{AssignmentFault, making::Making, payout::Claim};
 use crate::{
     documents::{
         letters::{
@@ -15,30 +15,27 @@ use crate::{
         },
         typeset::can_print,
     },
-    domain::assignment::{LetterTerms, Product},
+    domain::{
+        Assignment,
+        assignment::{LetterTerms, Product},
+    },
 };
 
-impl Commission {
-    /// How the assignment's letters look, checked; none where it writes none.
-    pub fn letter_design(&self) -> Result<Option<LetterDesign>, AssignmentFault> {
-        let terms = self.assignment.letters.as_ref().filter(|_| self.assignment.produces(Product::Brieven));
-        let Some(LetterTerms { template, logo, text, service, .. }) = terms else { return Ok(None) };
-        let text = read_text(text, TEXT_BYTES)?;
-        let template = template.as_deref().map(|path| read_text(path, TEMPLATE_BYTES)).transpose()?;
-        let logo = logo.as_deref().map(|path| read(path, LOGO_BYTES)).transpose()?;
-        let shares =
-            [Product::Gegevens, Product::Betaling].into_iter().any(|product| self.assignment.produces(product));
-        let confidence = if shares { Confidence::SharedUnderProtocol } else { Confidence::NothingShared };
-        let parts = Parts {
-            text: &text,
-            logo: logo.as_deref(),
-            template: template.as_deref(),
-            service,
-            municipality: &self.tenant.name,
-            confidence,
-        };
-        LetterDesign::new(&parts).map(Some).map_err(AssignmentFault::LetterDesign)
-    }
+/// How an assignment's letters look, checked; none where it writes none. The municipality is named as its families know it.
+///
+/// # Errors
+/// A file of the letters cannot be read, or is at fault.
+pub fn letter_design(assignment: &Assignment, municipality: &str) -> Result<Option<LetterDesign>, AssignmentFault> {
+    let terms = assignment.letters.as_ref().filter(|_| assignment.produces(Product::Brieven));
+    let Some(LetterTerms { template, logo, text, service, .. }) = terms else { return Ok(None) };
+    let text = read_text(text, TEXT_BYTES)?;
+    let template = template.as_deref().map(|path| read_text(path, TEMPLATE_BYTES)).transpose()?;
+    let logo = logo.as_deref().map(|path| read(path, LOGO_BYTES)).transpose()?;
+    let shares = [Product::Gegevens, Product::Betaling].into_iter().any(|product| assignment.produces(product));
+    let confidence = if shares { Confidence::SharedUnderProtocol } else { Confidence::NothingShared };
+    let parts =
+        Parts { text: &text, logo: logo.as_deref(), template: template.as_deref(), service, municipality, confidence };
+    LetterDesign::new(&parts).map(Some).map_err(AssignmentFault::LetterDesign)
 }
 
 /// Reads a file of the configuration, of so many bytes and one more: what is longer is refused by who knows the limit.

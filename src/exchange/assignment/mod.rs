@@ -19,6 +19,7 @@ mod run;
 mod simulation;
 mod variation;
 
+pub use letters::letter_design;
 pub use onboarding::TestFile;
 pub use plan::{Earlier, PlannedFile};
 pub use run::{MadeFile, RunOrder, RunOutcome};

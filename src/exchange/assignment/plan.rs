@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssignmentFault,
     commission::Commission,
+    letters::letter_design,
     payout::{Claim, Claims, Payouts, total},
 };
 use crate::{
@@ -92,7 +93,7 @@ impl<'a> Plan<'a> {
         if let Some((printer, _)) = &cleared.letters {
             exchange.require_room(printer)?;
         }
-        let design = commission.letter_design()?;
+        let design = letter_design(assignment, &commission.tenant.name)?;
         Ok(Self { selection, payouts, cleared, earlier, design })
     }
 

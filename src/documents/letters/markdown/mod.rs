@@ -145,6 +145,24 @@ pub enum TextFault {
     },
 }
 
+impl TextFault {
+    /// The line at fault, from 1, and what is wrong there; the first where it is the text as a whole.
+    pub fn placed(&self) -> (usize, String) {
+        let line = match self {
+            Self::TooLong | Self::Empty => 1,
+            Self::Placeholder { line, .. }
+            | Self::Brace { line }
+            | Self::Stars { line, .. }
+            | Self::Link { line }
+            | Self::Unsupported { line, .. }
+            | Self::Character { line, .. } => *line,
+        };
+        let text = self.to_string();
+        let problem = text.strip_prefix(&format!("line {line}: ")).unwrap_or(&text).to_owned();
+        (line, problem)
+    }
+}
+
 /// Reads a text.
 pub fn read(text: &str) -> Result<Vec<Block>, TextFault> {
     if text.len() > TEXT_BYTES {
