@@ -15,14 +15,14 @@ use std::sync::PoisonError;
 use jiff::civil::Date;
 
 use super::{
-    Exchange, ExchangeError,
+    Exchange, ExchangeError, GateRefusal,
     assignment::MadeFile,
     delivery::{DeliveryId, Origin, Outgoing, Prepared, disclosed_user},
 };
 use crate::{
     documents::handed_over::{HandedFault, HandedTable},
     domain::{
-        Clearance, Ground, Kind, ProtocolId, Rule, Tenant, TenantId, brussels_date,
+        Clearance, Column, Ground, Kind, ProtocolId, Rule, Tenant, TenantId, brussels_date,
         protocol::Reply,
         release::{Request, release},
     },
@@ -64,15 +64,8 @@ pub enum DeliverFault {
     #[error("the file is not fit to leave")]
     Unfit(#[source] HandedFault),
     /// The release gate said no.
-    #[error("{kind} for {tenant} may not leave: rule {rule}")]
-    Gate {
-        /// What.
-        kind: Kind,
-        /// For whom.
-        tenant: String,
-        /// Why not.
-        rule: Rule,
-    },
+    #[error(transparent)]
+    Gate(GateRefusal),
     /// Whoever hands it over drew its id before.
     #[error("the log has that delivery already, as {0}")]
     Known(String),
@@ -120,16 +113,20 @@ impl Exchange {
             return Err(DeliverFault::UnknownTenant(id.to_string()));
         }
         let sources = self.parts.registers.catalogue();
-        let table = HandedTable::read(kind, content, sources).map_err(DeliverFault::Unfit)?;
+        let table = HandedTable::read(kind, content, sources);
+        self.refuse_known(delivery)?;
+        // What keeps any file of this kind from leaving comes before what is wrong with this one.
+        if !matches!(table, Err(HandedFault::Kind(..))) {
+            let tenant = self.onboarded(id).map_err(DeliverFault::Failed)?;
+            self.ask_gate(&handed, &tenant, None, self.parts.clock.today())?;
+        }
+        let table = table.map_err(DeliverFault::Unfit)?;
         // No run beside it, which draws file numbers for several tenants; and nobody else works for the tenant.
         let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
         let _turn = self.queue.reserve(id).ok_or(DeliverFault::Failed(ExchangeError::Stopping))?;
         // Now, and not before the wait: its protocol may have ended since, or a recipient's key.
         let tenant = self.onboarded(id).map_err(DeliverFault::Failed)?;
-        let known = self.parts.ledger.delivery(delivery.as_str());
-        if let Some(row) = known.map_err(|error| DeliverFault::Failed(ExchangeError::Ledger(error)))? {
-            return Err(DeliverFault::Known(row.file));
-        }
+        self.refuse_known(delivery)?;
         let today = self.parts.clock.today();
         let clearance = self.clear(&handed, &tenant, &table, today)?;
         let sequence = self.next_sequence(id).map_err(DeliverFault::Failed)?;
@@ -177,23 +174,8 @@ impl Exchange {
         table: &HandedTable<'_>,
         today: Date,
     ) -> Result<Clearance, DeliverFault> {
-        let HandedOver { tenant: id, protocol, kind, user, .. } = *handed;
-        let uses = self.uses_of(tenant, protocol, today).map_err(DeliverFault::Failed)?;
-        let ground = Ground::Protocol(protocol);
-        let request = Request { tenant, ground, kind, columns: Some(table.columns()), today, uses };
-        let clearance = match release(request) {
-            Ok(clearance) => clearance,
-            Err(refusal) => {
-                let context = Context {
-                    tenant: Some(id.clone()),
-                    protocol: Some(protocol.clone()),
-                    ..Context::of(Actor::Operator)
-                };
-                let user = Some(disclosed_user(user));
-                self.enter_refusal(refusal.rule, context, user).map_err(DeliverFault::Failed)?;
-                return Err(DeliverFault::Gate { kind, tenant: id.to_string(), rule: refusal.rule });
-            }
-        };
+        let HandedOver { tenant: id, protocol, .. } = *handed;
+        let clearance = self.ask_gate(handed, tenant, Some(table.columns()), today)?;
         let entitled_only = tenant.protocol(protocol).is_some_and(|protocol| protocol.reply == Reply::EntitledOnly);
         if let Some(line) = table.first_without_allowance.filter(|_| entitled_only) {
             return Err(DeliverFault::Unfit(HandedFault::EntitledOnly { line }));
@@ -203,6 +185,35 @@ impl Exchange {
             return Err(DeliverFault::OutboxFull { tenant: id.to_string(), used_bytes, limit_bytes });
         }
         Ok(clearance)
+    }
+
+    fn refuse_known(&self, delivery: &DeliveryId) -> Result<(), DeliverFault> {
+        let known = self.parts.ledger.delivery(delivery.as_str());
+        match known.map_err(|error| DeliverFault::Failed(ExchangeError::Ledger(error)))? {
+            None => Ok(()),
+            Some(row) => Err(DeliverFault::Known(row.file)),
+        }
+    }
+
+    /// Asks the gate for such a file, of these columns where they are known; a no is entered in the log.
+    fn ask_gate(
+        &self,
+        handed: &HandedOver<'_>,
+        tenant: &Tenant,
+        columns: Option<&[Column]>,
+        today: Date,
+    ) -> Result<Clearance, DeliverFault> {
+        let HandedOver { tenant: id, protocol, kind, user, .. } = *handed;
+        let uses = self.uses_of(tenant, protocol, today).map_err(DeliverFault::Failed)?;
+        let request = Request { tenant, ground: Ground::Protocol(protocol), kind, columns, today, uses };
+        let refusal = match release(request) {
+            Ok(clearance) => return Ok(clearance),
+            Err(refusal) => refusal,
+        };
+        let context =
+            Context { tenant: Some(id.clone()), protocol: Some(protocol.clone()), ..Context::of(Actor::Operator) };
+        self.enter_refusal(refusal.rule, context, Some(disclosed_user(user))).map_err(DeliverFault::Failed)?;
+        Err(DeliverFault::Gate(GateRefusal::of(request)))
     }
 
     fn refuse_the_same(&self, tenant: &TenantId, prepared: &Prepared) -> Result<(), DeliverFault> {

@@ -19,7 +19,7 @@ use crate::{
     },
     dropbox::Area,
     exchange::{
-        Exchange, ExchangeError,
+        Exchange, ExchangeError, GateRefusal,
         delivery::{Origin, Outgoing},
     },
     ledger::RunRow,
@@ -85,7 +85,7 @@ impl Commission {
             Err(refusal) => refusal,
         };
         exchange.enter_refusal(refusal.rule, self.context(None), None)?;
-        Err(AssignmentFault::Gate { kind, tenant: receiver.id.to_string(), rule: refusal.rule })
+        Err(AssignmentFault::Gate(GateRefusal::of(request)))
     }
 
     /// A file for the local authority itself, of no run.

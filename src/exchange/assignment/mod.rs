@@ -26,13 +26,10 @@ pub use run::{MadeFile, RunOrder, RunOutcome};
 pub use simulation::{Budget, KeptOut, Simulation, Variation};
 pub use variation::{Around, MOST_VARIATIONS, VariationFault, vary};
 
-use super::ExchangeError;
-use crate::{
-    documents::{
-        letters::{DesignFault, LetterFault},
-        typeset::TypesetFault,
-    },
-    domain::{Kind, Rule},
+use super::{ExchangeError, GateRefusal};
+use crate::documents::{
+    letters::{DesignFault, LetterFault},
+    typeset::TypesetFault,
 };
 
 /// Why an assignment was not done. Nothing was delivered then.
@@ -42,15 +39,8 @@ pub enum AssignmentFault {
     #[error("there is no assignment {0} in the configuration in force")]
     Unknown(String),
     /// The release gate said no.
-    #[error("{kind} for {tenant} may not leave: rule {rule}")]
-    Gate {
-        /// What.
-        kind: Kind,
-        /// For whom.
-        tenant: String,
-        /// Why not.
-        rule: Rule,
-    },
+    #[error(transparent)]
+    Gate(GateRefusal),
     /// It was run in the same period.
     #[error(
         "it was run on {day} and made {files} files; running it again makes all of them once more, payments too: \

@@ -107,20 +107,24 @@ fn the_gate_decides_on_what_is_handed_over() {
         daemon.groeikluis_reading(&["deliver", "torhout", protocol, kind], text.as_bytes())
     };
     let more = "volgnummer;rekeninghouder;iban;bedrag;munt\n1;x;BE68539007547034;5.00;EUR\n";
+    let columnless = "kind_niss\n17073003384\n";
     for (protocol, kind, text, rule) in [
         (PROTOCOL, "betaling", more, "columns-allowed"),
         (PROTOCOL, "gegevens", "kind_niss;bron\n17073003384;sociale_toeslag\n", "kind-allowed"),
         ("VUTG-2026-999", "betaling", &*payments(1), "known-reference"),
+        // What is wrong with the ground comes before what is wrong with the file.
+        ("VUTG-2026-999", "gegevens", columnless, "known-reference"),
     ] {
         let refused = deliver(protocol, kind, text);
         assert_eq!(refused.code, Some(1), "{rule}");
-        assert!(refused.stderr.contains(&format!("rule {rule}")), "{}", refused.stderr);
+        assert!(refused.stderr.contains(&format!("({rule})")), "{}", refused.stderr);
     }
     deliver(PROTOCOL, "betaling", &payments(1)).well();
     let again = deliver(PROTOCOL, "betaling", &payments(2));
-    assert!(again.stderr.contains("rule use-left"), "{}", again.stderr);
+    let told = format!("protocol {PROTOCOL} was used, and is for once: another is needed (use-left)");
+    assert!(again.stderr.contains(&told), "{}", again.stderr);
     let refused: Vec<Value> = daemon.events("policy.refused").iter().map(|entry| entry["rule"].clone()).collect();
-    assert_eq!(refused, ["columns-allowed", "kind-allowed", "known-reference", "use-left"]);
+    assert_eq!(refused, ["columns-allowed", "kind-allowed", "known-reference", "known-reference", "use-left"]);
     let with_user = daemon.events("policy.refused").iter().all(|entry| entry["_sd"].as_array().unwrap().len() == 2);
     assert!(with_user, "the user, and a decoy");
     assert_eq!(daemon.events("delivery.created").len(), 1);

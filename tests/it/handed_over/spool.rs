@@ -59,6 +59,12 @@ fn what_is_moved_into_the_spool_is_delivered_or_set_aside_with_the_reason() {
     wait_until("its refusal", || spooled(&daemon).iter().any(refused));
     let repeated = reason("torhout~VUTG-2026-004~betaling~nog-eens.csv");
     assert!(repeated.contains(&format!("the same content was delivered as {file} on ")), "{repeated}");
+    // What the gate says is told in a sentence, as on the command line.
+    hand_over(&daemon, "torhout/VUTG-2026-99/betaling/x.csv", &payments(5));
+    let refused = |file: &String| file == ".refused/torhout~VUTG-2026-99~betaling~x.csv";
+    wait_until("the gate's refusal", || spooled(&daemon).iter().any(refused));
+    let unknown = "torhout has no protocol VUTG-2026-99; it has VUTG-2026-004 (known-reference)\n";
+    assert!(reason("torhout~VUTG-2026-99~betaling~x.csv").ends_with(unknown));
     // What nobody will ever deliver is told, and no number of a person with it.
     hand_over(&daemon, "torhout/VUTG-2026-004/17073003384.csv", &payments(4));
     let said = "torhout/VUTG-2026-004/….csv in the spool is passed over: files belong in TENANT/PROTOCOL/KIND";
