@@ -377,13 +377,13 @@ pub struct Summary {
 pub struct TenantSummary {
     /// Submissions that wait.
     pub waiting: u64,
-    /// Submissions answered.
+    /// Submissions answered, without trials.
     pub answered: u64,
-    /// Submissions refused.
+    /// Submissions refused, also those refused before they were one, without trials.
     pub refused: u64,
-    /// Deliveries that can be, or could have been, fetched.
+    /// Deliveries that can be, or could have been, fetched, without trials.
     pub deliveries: u64,
-    /// Those never fetched that still can be, without trials and certificates of removals.
+    /// Those never fetched that still can be, without certificates of removals.
     pub unfetched: u64,
     /// Since when the oldest of these can be fetched.
     pub oldest_unfetched: Option<Timestamp>,

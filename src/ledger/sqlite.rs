@@ -285,26 +285,29 @@ impl Ledger for SqliteLedger {
 
     fn summary(&self) -> Result<Summary, LedgerError> {
         let mut summary = Summary::default();
-        let submissions = "SELECT tenant, sum(state = 'waiting'), sum(state = 'answered'), sum(state = 'refused') \
+        let submissions = "SELECT tenant, sum(state = 'waiting'), sum(state = 'answered' AND NOT test) \
                            FROM submissions GROUP BY tenant";
-        for (tenant, waiting, answered, refused) in
-            self.rows(submissions, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, count(row, 3)?)))?
+        for (tenant, waiting, answered) in
+            self.rows(submissions, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?)))?
         {
             let line = summary.tenants.entry(tenant).or_default();
-            (line.waiting, line.answered, line.refused) = (waiting, answered, refused);
+            (line.waiting, line.answered) = (waiting, answered);
         }
-        // A trial is nobody's to fetch, and a certificate of removals asks for nothing.
-        let deliveries = "WITH told AS (SELECT tenant, available_at, \
-                          fetched_at IS NULL AND gone IS NULL AND NOT test AND NOT certifies AS lies \
-                          FROM deliveries WHERE available_at IS NOT NULL) \
-                          SELECT tenant, count(*), sum(lies), min(CASE WHEN lies THEN available_at END) \
+        // Each refusal is explained by a delivery, also of what was refused before it was a submission. A certificate of
+        // removals asks for nothing.
+        let deliveries = "WITH told AS (SELECT tenant, kind, available_at, \
+                          fetched_at IS NULL AND gone IS NULL AND NOT certifies AS lies \
+                          FROM deliveries WHERE available_at IS NOT NULL AND NOT test) \
+                          SELECT tenant, count(*), sum(lies), min(CASE WHEN lies THEN available_at END), sum(kind = ?1) \
                           FROM told GROUP BY tenant";
-        for (tenant, deliveries, unfetched, oldest) in
-            self.rows(deliveries, [], |row| Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?)))?
+        for (tenant, deliveries, unfetched, oldest, refused) in
+            self.rows(deliveries, [Kind::Weigering.name()], |row| {
+                Ok((text(row, 0)?, count(row, 1)?, count(row, 2)?, column(row, 3)?, count(row, 4)?))
+            })?
         {
             let oldest: Option<i64> = oldest;
             let line = summary.tenants.entry(tenant).or_default();
-            (line.deliveries, line.unfetched) = (deliveries, unfetched);
+            (line.deliveries, line.unfetched, line.refused) = (deliveries, unfetched, refused);
             line.oldest_unfetched = oldest.map(timestamp).transpose()?;
         }
         for (tenant, at) in

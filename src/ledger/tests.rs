@@ -419,7 +419,30 @@ fn what_nobody_has_to_fetch_is_not_unfetched() {
         since = Some(exchange.tell(available, about(byte)));
     }
     let counts = &exchange.ledger.summary().unwrap().tenants[&bree()];
-    assert_eq!((counts.deliveries, counts.unfetched, counts.oldest_unfetched), (3, 1, since));
+    // A trial is its tenant's own.
+    assert_eq!((counts.deliveries, counts.unfetched, counts.oldest_unfetched), (2, 1, since));
+}
+
+#[test]
+fn the_summary_counts_each_refusal_and_no_trial() {
+    let exchange = Exchange::start(Place::new());
+    let Event::Upload(whole) = upload() else { panic!() };
+    exchange.tell(Event::Upload(Upload { test: true, ..whole }), about(1));
+    exchange.tell(Event::ListAnswered(ListAnswered { test: true, ..answered() }), about(1));
+    // One that was refused as it came is no submission; what explains it tells of it. A trial's is of a trial.
+    for (byte, test) in [(2, false), (3, false), (4, true)] {
+        let refused = ListRefused { rows: None, invalid: None, delivery_id: id(byte), file: String::new() };
+        exchange
+            .log
+            .append(vec![Record::failure(Event::ListRefused(refused), "unknown-protocol", about(byte))])
+            .unwrap();
+        let (kind, file) = (Kind::Weigering, format!("{byte}.age"));
+        let explained = DeliveryCreated { delivery_id: id(byte), file, kind, test, ..delivery() };
+        exchange.tell(Event::DeliveryCreated(explained), about(byte));
+        exchange.tell(Event::DeliveryAvailable(DeliveryStep { delivery_id: id(byte) }), about(byte));
+    }
+    let counts = &exchange.ledger.summary().unwrap().tenants[&bree()];
+    assert_eq!((counts.answered, counts.refused, counts.deliveries), (0, 2, 2));
 }
 
 #[test]
