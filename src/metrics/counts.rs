@@ -279,7 +279,7 @@ impl Reload {
 mod tests {
     use super::*;
     use crate::{
-        metrics::Sheet,
+        metrics::{Exposition, Sheet},
         transfer_log::{Actor, Context, DeliveryStep, FileKind, ListRefused, LoginRefused, Record, Upload},
     };
 
@@ -335,7 +335,7 @@ mod tests {
         ] {
             counts.take_in(&entry);
         }
-        let text = Sheet::default().text(&counts).unwrap();
+        let text = Sheet::default().text(&counts, Exposition::OpenMetrics).unwrap();
         for line in [
             "groeikluis_answer_duration_seconds_sum 14.0",
             "groeikluis_answer_duration_seconds_count 2",
@@ -359,7 +359,7 @@ mod tests {
             let refused = Event::LoginRefused(LoginRefused { method: LoginMethod::PublicKey, attempts: 1 });
             counts.take_in(&entry(user, None, 1, refused, Some("grace")));
         }
-        let text = Sheet::default().text(&counts).unwrap();
+        let text = Sheet::default().text(&counts, Exposition::OpenMetrics).unwrap();
         let line = "groeikluis_logins_total{tenant=\"_unknown\",method=\"publickey\",outcome=\"grace\"} 3";
         assert!(text.contains(line) && !text.contains("root"), "{text}");
     }
@@ -374,7 +374,7 @@ mod tests {
         for tenant in ["bree", "pelt", "nobody"] {
             counts.take_in(&entry(tenant, Some("s1"), 5, upload(), None));
         }
-        let text = |counts: &Counts| Sheet::default().text(counts).unwrap();
+        let text = |counts: &Counts| Sheet::default().text(counts, Exposition::OpenMetrics).unwrap();
         assert!(text(&counts).contains("tenant=\"pelt\""));
         counts.configured([&bree].into_iter(), at);
         let left = text(&counts);
@@ -395,7 +395,7 @@ mod tests {
         sheet.numbers("sessions", "Sessions", [("bree".to_owned(), 2)]);
         sheet.info("build", "The version", "version", "1.2.3".to_owned());
         sheet.process_bytes("resident_memory", "Memory", 7);
-        let text = sheet.text(&Counts::default()).unwrap();
+        let text = sheet.text(&Counts::default(), Exposition::OpenMetrics).unwrap();
         for line in [
             "groeikluis_connections 3.0",
             "groeikluis_ready 1.0",

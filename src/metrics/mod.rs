@@ -10,12 +10,14 @@
 
 mod answering;
 mod counts;
+mod exposition;
 mod follow;
 mod labels;
 mod of_tenant;
 mod sheet;
 
 pub use counts::{Counts, Reload};
+pub use exposition::Exposition;
 pub use follow::CountingIndex;
 pub use labels::UNKNOWN_TENANT;
-pub use sheet::{CONTENT_TYPE, Sheet};
+pub use sheet::Sheet;

@@ -9,12 +9,9 @@ use prometheus_client::{
 };
 
 use super::{
-    Counts,
+    Counts, Exposition,
     labels::{OfDirectory, OfTenant},
 };
-
-/// The media type of the text: `OpenMetrics` 1.0, which every Prometheus since 2.5 asks for.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 type Value = Gauge<f64, AtomicU64>;
 
@@ -100,17 +97,17 @@ impl Sheet {
         self.process.register(name, help, gauge(value as f64));
     }
 
-    /// The counters and these values, as [`CONTENT_TYPE`].
+    /// The counters and these values, in that form.
     ///
     /// # Errors
     /// Never, for text in memory.
-    pub fn text(&self, counts: &Counts) -> Result<String, fmt::Error> {
+    pub fn text(&self, counts: &Counts, form: Exposition) -> Result<String, fmt::Error> {
         let mut text = String::new();
         for registry in [counts.registry(), &self.own, &self.process] {
             text::encode_registry(&mut text, registry)?;
         }
         text::encode_eof(&mut text)?;
-        Ok(text)
+        Ok(form.of(text))
     }
 }
 

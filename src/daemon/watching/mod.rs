@@ -17,7 +17,7 @@ use std::{
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
@@ -31,7 +31,7 @@ use crate::{
     exchange::Registers,
     http::{self, HttpLimits, Listener},
     ledger::Ledger,
-    metrics::CONTENT_TYPE,
+    metrics::Exposition,
     sftp::Sessions,
     transfer_log::TransferLog,
 };
@@ -76,10 +76,10 @@ impl Watched {
         faults.into_iter().filter(|(is_so, _)| *is_so).map(|(_, what)| what).collect()
     }
 
-    fn text(&self) -> Option<String> {
+    fn text(&self, form: Exposition) -> Option<String> {
         let mut measured = self.measured.lock().unwrap_or_else(PoisonError::into_inner);
         let sheet = self.sheet(&mut measured);
-        sheet.text(self.live.counts()).ok()
+        sheet.text(self.live.counts(), form).ok()
     }
 }
 
@@ -104,9 +104,14 @@ pub(super) async fn serve(listener: TcpListener, watched: Arc<Watched>) {
     http::serve(Listener::Tcp(listener), router, LIMITS).await;
 }
 
-async fn metrics(State(watched): State<Arc<Watched>>) -> Response {
-    match spawn_blocking(move || watched.text()).await {
-        Ok(Some(text)) => ([(header::CONTENT_TYPE, CONTENT_TYPE)], text).into_response(),
+async fn metrics(State(watched): State<Arc<Watched>>, headers: HeaderMap) -> Response {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let form = Exposition::accepted(&accept.join(","));
+    match spawn_blocking(move || watched.text(form)).await {
+        Ok(Some(text)) => {
+            let headers = [(header::CONTENT_TYPE, form.media_type()), (header::VARY, "Accept")];
+            (headers, text).into_response()
+        }
         Ok(None) | Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

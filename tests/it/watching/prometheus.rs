@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::{delivered_file, keep_busy, metrics_address, plan};
 use crate::{
     clients::program::Program,
-    support::{TestDaemon, http, wait_for, wait_until},
+    support::{TestDaemon, http, run, wait_for, wait_until},
 };
 
 const RULES: &str = "groeikluis.rules.yml";
@@ -128,9 +128,16 @@ fn alerts_and_dashboard_name_no_metric_that_does_not_exist_and_hide_none() {
     let daemon = plan().start();
     let _session = daemon.session("bree");
     keep_busy(&daemon);
+    let open = http::ask(metrics_address(&daemon), "GET", "/metrics", &[("Accept", "application/openmetrics-text")]);
+    assert_eq!(open.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert!(open.well().ends_with("# EOF\n"));
     let told = http::get(metrics_address(&daemon), "/metrics");
-    assert_eq!(told.header("content-type"), Some("application/openmetrics-text; version=1.0.0; charset=utf-8"));
+    assert_eq!(told.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
     let text = told.well();
+    // What reads the older format, and is strict.
+    if let Some(promtool) = find("promtool") {
+        run(Command::new(promtool.path()).args(["check", "metrics"]), text.as_bytes()).well();
+    }
     let exposed: BTreeSet<&str> = text
         .lines()
         .filter(|line| !line.starts_with('#'))
