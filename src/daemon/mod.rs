@@ -135,6 +135,17 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
+    /// Everybody on this machine may write in the state directory.
+    #[error(
+        "the state directory {path} has mode {mode:04o}: other users could put another log in place of this one; it must \
+         belong to the daemon's user, with mode 0700"
+    )]
+    OpenToAll {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+    },
     /// A newer program worked with the state directory.
     #[error(
         "the state directory {path} is of a newer form ({}, this program knows up to {known}): use a newer groeikluis, or \

@@ -1,6 +1,7 @@
 //! What is opened before anything else: the secrets, the state directory's lock, the transfer log with its index.
 
 use std::{
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -19,6 +20,9 @@ use crate::{
 
 /// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
+
+/// Whoever may write in the state directory can take away what is in it, and put something else in its place.
+const WRITTEN_BY_ALL: u32 = 0o002;
 
 /// Secrets, read once.
 pub(super) struct Secrets {
@@ -141,6 +145,10 @@ pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
             DaemonError::Lock { path: state_dir.to_owned(), source }
         }
     })?;
+    let found = state_dir.metadata().map_err(|source| DaemonError::Lock { path: state_dir.to_owned(), source })?;
+    if found.mode() & WRITTEN_BY_ALL != 0 {
+        return Err(DaemonError::OpenToAll { path: state_dir.to_owned(), mode: found.mode() & 0o7777 });
+    }
     form::check(&Directory::create(state_dir).map_err(DaemonError::State)?)?;
     Ok(lock)
 }
