@@ -1,6 +1,7 @@
 //! The command line: a file per command. Tables for people, `--json` for programs, exit codes for scripts.
 //!
-//! Exit codes follow `sysexits.h`: 64 for a wrong command, 78 for a configuration at fault, 1 for the rest.
+//! Exit codes follow `sysexits.h`: 64 for a wrong command, 78 for a configuration at fault, 1 for the rest; and 2 is for
+//! `status --exit-code` where something is urgent.
 
 mod alert;
 mod assignment;
@@ -142,6 +143,12 @@ fn listed(faults: &[Fault]) -> String {
 #[error("{0}")]
 struct UsageFault(String);
 
+/// Something needs a hand at once, which was told in full: exit code 2 where a script asked for it.
+#[derive(Debug, thiserror::Error)]
+#[error("something needs a hand at once")]
+struct Urgent;
+
+const EXIT_URGENT: u8 = 2;
 const EXIT_USAGE: u8 = 64;
 const EXIT_CONFIG: u8 = 78;
 
@@ -182,6 +189,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) if error.is::<Urgent>() => ExitCode::from(EXIT_URGENT),
         Err(error) => {
             report(&error);
             exit_code(&error)

@@ -55,6 +55,10 @@ fn one_screen_tells_what_needs_a_hand() {
     ] {
         assert!(text.contains(part), "{part} is not in:\n{text}");
     }
+    // Times are told with their zone; and that nothing is urgent by an exit code too, where it is asked for.
+    let refused = text.lines().find(|line| line.contains("list refused at")).unwrap();
+    assert!(refused.contains(" CET: ") || refused.contains(" CEST: "), "{refused}");
+    daemon.groeikluis(&["status", "--exit-code"]).well();
     let json: Value = serde_json::from_str(&daemon.groeikluis(&["status", "--json"]).well().stdout).unwrap();
     assert_eq!((&json["running"], &json["tenants"]["bree"]["answered"]), (&Value::Bool(true), &Value::from(1)));
     assert_eq!(json["needs"][0]["urgent"], false, "{json}");
@@ -71,6 +75,11 @@ fn one_screen_tells_what_needs_a_hand() {
     assert!(status.success());
     let text = daemon.groeikluis(&["status"]).well().stdout;
     assert!(text.contains("! the daemon is not running"), "{text}");
+    for asked in [&["status", "--exit-code"][..], &["status", "--exit-code", "--json"]] {
+        let urgent = daemon.groeikluis(asked);
+        assert!(urgent.code == Some(2) && urgent.stderr.is_empty(), "{urgent:?}");
+        assert!(urgent.stdout.contains("the daemon is not running"), "{urgent:?}");
+    }
     let ran = daemon.groeikluis(&["status", "--watch"]);
     assert!(ran.code == Some(64) && ran.stderr.contains("needs a terminal"), "{ran:?}");
 }

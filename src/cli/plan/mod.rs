@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{self, Kept, Settings},
     daemon::{DaemonError, last_configuration},
-    domain::TenantId,
+    domain::{TenantId, in_brussels},
     dropbox,
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary},
@@ -96,7 +96,7 @@ fn compare(new: &Settings) -> Result<Compared, DaemonError> {
         in_force: Some(in_force),
         with: format!(
             "compared with what is in force since {}",
-            last.in_force.since().strftime("%Y-%m-%d %H:%M:%S UTC")
+            in_brussels(last.in_force.since()).strftime("%Y-%m-%d %H:%M:%S %Z")
         ),
     })
 }

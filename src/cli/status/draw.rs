@@ -12,6 +12,7 @@ use super::{
     overview::{Need, Overview, TenantLine, moment},
     tail::EventLine,
 };
+use crate::domain::in_brussels;
 
 /// From this width on, two columns stand side by side.
 const WIDE: u16 = 150;
@@ -190,7 +191,7 @@ fn tenant_row(line: &TenantLine) -> Row<'_> {
     };
     let summary = &line.summary;
     // Who did not log in for a year is seen by the months.
-    let login = summary.last_login.map(moment).and_then(|at| at.split_once('-').map(|(_, rest)| rest.to_owned()));
+    let login = summary.last_login.map(|at| in_brussels(at).strftime("%m-%d %H:%M").to_string());
     let login = login.unwrap_or_else(|| "never".to_owned());
     Row::new(vec![
         Cell::from(line.id.to_string()),
@@ -205,8 +206,8 @@ fn tenant_row(line: &TenantLine) -> Row<'_> {
 
 fn event_line(event: &EventLine) -> Line<'_> {
     let tenant = event.tenant.as_ref().map(ToString::to_string).unwrap_or_default();
-    let at = moment(event.at);
-    let time = at.split_once(' ').map_or(at.as_str(), |(_, time)| time);
+    // The zone stands in the screen's first line.
+    let time = in_brussels(event.at).strftime("%H:%M").to_string();
     let text = format!("{time} {:<19} {tenant:<12} {}", event.name, event.details);
     if event.failed { Line::styled(text, Style::new().fg(Color::Yellow)) } else { Line::from(text) }
 }

@@ -9,8 +9,8 @@ use jiff::{ToSpan, civil::Date};
 use serde_json::json;
 
 use super::{
-    ConfigArgument, load,
-    output::{Table, print_json, say},
+    ConfigArgument, Urgent, load,
+    output::{Table, print_json_first, say},
 };
 use crate::{
     config::Settings,
@@ -22,6 +22,7 @@ use crate::{
 use overview::{Overview, Watcher};
 
 #[derive(clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option of its own")]
 pub(super) struct Arguments {
     #[command(flatten)]
     config: ConfigArgument,
@@ -34,6 +35,9 @@ pub(super) struct Arguments {
     /// A view on the terminal that follows what happens, until q is pressed.
     #[arg(long, conflicts_with = "json")]
     watch: bool,
+    /// End with 2 when something needs a hand at once, which `!` marks: for scripts. Otherwise it is 0 then too.
+    #[arg(long, conflicts_with = "watch")]
+    exit_code: bool,
 }
 
 /// Keys and protocols that end within these days are named.
@@ -45,7 +49,12 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return watch::run(&arguments.config, settings, arguments.all);
     }
     let overview = Watcher::new(settings, Clock::system(), arguments.all).look()?;
-    if arguments.json { Ok(print_json(&as_json(&overview))?) } else { print(&overview) }
+    if arguments.json {
+        print_json_first(&as_json(&overview))?;
+    } else {
+        print(&overview)?;
+    }
+    if arguments.exit_code && overview.needs.iter().any(|need| need.urgent) { Err(Urgent.into()) } else { Ok(()) }
 }
 
 fn print(overview: &Overview) -> anyhow::Result<()> {

@@ -276,7 +276,7 @@ impl TenantLine {
     }
 }
 
-/// A moment as the clock in Brussels shows it.
+/// A moment as the clock in Brussels shows it, with its zone.
 pub(super) fn moment(at: Timestamp) -> String {
-    in_brussels(at).strftime("%Y-%m-%d %H:%M").to_string()
+    in_brussels(at).strftime("%Y-%m-%d %H:%M %Z").to_string()
 }
