@@ -244,6 +244,11 @@ fn exit_code(error: &anyhow::Error) -> ExitCode {
     })
 }
 
+/// A day that was typed.
+fn day(text: &str) -> Result<jiff::civil::Date, String> {
+    text.parse().map_err(|_| "not a day; write it as 2027-12-31".to_owned())
+}
+
 /// Reads the configuration. Where its files are at fault it tells the faults, and goes on with what the daemon has in
 /// force: a slip in one tenant's file is no reason not to look at the others, or to withdraw what went wrong. Passwords
 /// are not in it.

@@ -93,7 +93,8 @@ fn print_line(out: &mut impl Write, row: &[String], widths: &[usize]) -> io::Res
         let padding = " ".repeat(width.saturating_sub(cell.chars().count()));
         // Counts, amounts, and what stands for a count that is not told.
         let numeric = |character: char| character.is_ascii_digit() || matches!(character, '.' | '…');
-        let is_number = !cell.is_empty() && cell.chars().all(numeric);
+        // An address has more points.
+        let is_number = !cell.is_empty() && cell.chars().all(numeric) && cell.matches('.').count() <= 1;
         let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
         line.push_str(before);
         line.push_str(cell);
@@ -131,6 +132,16 @@ pub(super) fn say(text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn numbers_stand_to_the_right_and_addresses_do_not() {
+        let mut out = Vec::new();
+        for cell in ["12", "900.00", "192.0.2.7", "a"] {
+            print_line(&mut out, &[cell.to_owned(), "|".to_owned()], &[10, 1]).unwrap();
+        }
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "        12  |\n    900.00  |\n192.0.2.7   |\na           |\n");
+    }
 
     #[test]
     fn a_long_table_holds_its_first_rows_alone() {

@@ -25,7 +25,7 @@ use crate::{
         Extent, ReferenceMonth, Register,
         synth::{Synth, SynthSummary},
     },
-    seal::{Recipient, StorageSealer},
+    seal::{Recipient, SealError, StorageSealer},
 };
 
 #[derive(clap::Subcommand)]
@@ -124,7 +124,16 @@ fn open(path: &Path) -> anyhow::Result<File> {
 
 fn read(settings: &Settings, path: &Path, file: impl Read + Send) -> anyhow::Result<Register> {
     let keyring = read_keyring(&settings.register.identity)?;
-    let opened = keyring.open(file).with_context(|| format!("cannot open the seal of {}", path.display()))?;
+    let opened = keyring.open(file).map_err(|error| {
+        // Only in a sealed extract does nobody read along.
+        let seal_it = match (&error, keyring.recipients().first()) {
+            (SealError::NotAge, Some(recipient)) => {
+                format!("; seal it first: age -r {recipient} -o {0}.age {0}", path.display())
+            }
+            _ => String::new(),
+        };
+        anyhow::Error::new(error).context(format!("cannot open the seal of {}{seal_it}", path.display()))
+    })?;
     Register::read(opened, &settings.sources, &settings.municipalities).map_err(|fault| {
         let hint = fault.hint();
         anyhow::Error::new(fault).context(format!("{} is at fault; {hint}", path.display()))

@@ -51,6 +51,13 @@ fn a_wrong_command_is_told_from_a_configuration_at_fault() {
         assert_eq!(wrong.code, USAGE, "{wrong:?}");
     }
     assert!(!daemon.path("new-key").exists());
+    let month = with_log(&["audit", "show", "--from", "2026-13-01"]);
+    assert!(month.code == USAGE && month.stderr.contains("not a day; write it as 2027-12-31"), "{month:?}");
+    // An extract in clear is told what it lacks, with the key.
+    let (plain, key) = (daemon.path("plain.csv"), fs::read_to_string(daemon.path("keys/register.pub")).unwrap());
+    fs::write(&plain, "kind_niss\n").unwrap();
+    let unsealed = daemon.groeikluis(&["register", "load", plain.to_str().unwrap()]);
+    assert!(unsealed.stderr.contains(&format!("seal it first: age -r {} -o ", key.trim())), "{unsealed:?}");
     let extract = daemon.path("register/register.csv.age");
     let recipient = fs::read_to_string(daemon.path("keys/bree.pub")).unwrap();
     let backup = ["backup", "--to", out, "--recipient", recipient.trim()];

@@ -53,6 +53,8 @@ fn a_plan_tells_what_a_reload_then_does() {
     fs::write(daemon.path("tenants/bree.yaml"), format!("{text}allow_from: [\"127.0.0.0/8\"]\n")).unwrap();
     let main = fs::read_to_string(daemon.config()).unwrap();
     fs::write(daemon.config(), format!("{main}language: en\nbanner: \"\"\n")).unwrap();
+    let told = daemon.groeikluis(&["plan"]).well().stdout;
+    assert_eq!(told.matches("banner").count(), 1, "each setting stands once:\n{told}");
     let plan = planned(&daemon);
     assert_said(
         &plan,
@@ -84,6 +86,8 @@ fn a_plan_tells_what_a_reload_then_does() {
     let plan = planned(&daemon);
     assert_eq!(said(&plan), Vec::<String>::new());
     assert_eq!(plan["after_restart"], serde_json::json!(["banner"]));
+    let told = daemon.groeikluis(&["plan"]).well().stdout;
+    assert!(told.contains("settings changed before that still wait for a restart\n  banner"), "{told}");
 }
 
 #[test]

@@ -36,10 +36,10 @@ pub(in super::super) struct Disclose {
     #[arg(long)]
     tenant: Option<TenantId>,
     /// The first day (UTC).
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     from: Date,
     /// The last day, included (UTC).
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     to: Date,
     /// Why, for the log: a sentence. Name no person in it.
     #[arg(long)]

@@ -87,10 +87,10 @@ pub(super) struct Show {
     #[arg(long)]
     about: Option<String>,
     /// Only entries from this day on (UTC).
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     from: Option<Date>,
     /// Only entries until this day, included (UTC).
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     to: Option<Date>,
     /// The last so many of them; 0 for all.
     #[arg(long, default_value_t = 0)]
@@ -370,11 +370,24 @@ fn detail(name: &str, value: &Value) -> Option<String> {
         Value::String(text) if text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Some(format!("{name}={}…", text.get(..8).unwrap_or(text)))
         }
-        Value::String(text) => Some(format!("{name}={text}")),
+        // A checkpoint has lines, and would break those of the table.
+        Value::String(text) => Some(format!("{name}={}", text.trim_end().replace(char::is_control, " "))),
         other => Some(format!("{name}={other}")),
     }
 }
 
 fn time(at: Timestamp) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_the_table_is_one_line() {
+        let note = Value::from("vutg.example/2026\n650\nbm90ZQ==\n");
+        let told = detail("previous_checkpoint", &note).unwrap();
+        assert_eq!(told, "previous_checkpoint=vutg.example/2026 650 bm90ZQ==");
+    }
 }

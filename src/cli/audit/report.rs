@@ -35,10 +35,10 @@ pub(in super::super) struct Arguments {
     #[command(flatten)]
     key: KeyArgument,
     /// The first day (in Brussels); left out: from the log's beginning.
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     from: Option<Date>,
     /// The last day, included (in Brussels); left out: until the log's end.
-    #[arg(long, value_name = "DAY")]
+    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
     until: Option<Date>,
     /// Only this tenant; also what stands under the names of tenants that were merged into it, up to then.
     #[arg(long)]

@@ -67,6 +67,13 @@ impl Effect {
     }
 }
 
+impl Change {
+    /// Whether it is of that setting.
+    pub fn is_setting(&self, key: &str) -> bool {
+        self.about == About::Settings && self.what.split(',').next() == Some(key)
+    }
+}
+
 /// All changes, by tenant; without an old configuration everything is new.
 pub(super) fn changes(old: Option<&Settings>, new: &Settings, today: Date) -> Vec<Change> {
     let mut changes = Vec::new();

@@ -66,7 +66,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         print(title, changes.iter().filter(|change| change.about == about))?;
     }
     list("drop-boxes without a tenant", &without_tenant);
-    list("settings that hold after a restart", &compared.after_restart);
+    // Those of this reload are told above.
+    let is_told = |key: &str| changes.iter().any(|change| change.is_setting(key));
+    let waiting: Vec<&str> = compared.after_restart.iter().copied().filter(|key| !is_told(key)).collect();
+    list("settings changed before that still wait for a restart", &waiting);
     list(&format!("ends within {WARN_DAYS} days"), &ending);
     Ok(())
 }
