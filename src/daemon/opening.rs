@@ -1,11 +1,14 @@
 //! What is opened before anything else: the secrets, the state directory's lock, the transfer log with its index.
 
 use std::{
+    io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
+
+use rustix::process::geteuid;
 
 use super::{DaemonError, form, register_loader::read_keyring};
 use crate::{
@@ -136,13 +139,26 @@ pub(super) fn open_log(
     Ok((log, Arc::new(ledger)))
 }
 
+/// What the system refused, with whose the directory is where that is another's.
+fn with_owner(directory: &Path, fault: io::Error) -> io::Error {
+    let refused = fault.raw_os_error().is_some() && fault.kind() == io::ErrorKind::PermissionDenied;
+    let (owner, user) = (directory.metadata().map(|found| found.uid()), geteuid().as_raw());
+    match owner {
+        Ok(owner) if refused && owner != user => io::Error::new(
+            fault.kind(),
+            format!("{fault}; it belongs to user {owner}, and this is user {user}: run it as that user, or `chown` it"),
+        ),
+        _ => fault,
+    }
+}
+
 /// Holds the state directory, which is this user's, and which this program knows how to work with.
 pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
     let lock = refuse_root_in(state_dir).and_then(|()| DirectoryLock::acquire(state_dir)).map_err(|source| {
         if source.kind() == std::io::ErrorKind::WouldBlock {
             DaemonError::InUse(state_dir.to_owned())
         } else {
-            DaemonError::Lock { path: state_dir.to_owned(), source }
+            DaemonError::Lock { path: state_dir.to_owned(), source: with_owner(state_dir, source) }
         }
     })?;
     let found = state_dir.metadata().map_err(|source| DaemonError::Lock { path: state_dir.to_owned(), source })?;
@@ -151,4 +167,24 @@ pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
     }
     form::check(&Directory::create(state_dir).map_err(DaemonError::State)?)?;
     Ok(lock)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whose_a_directory_is_that_may_not_be_used_is_told() {
+        let directory = tempfile::tempdir().unwrap();
+        let denied = || io::Error::from(rustix::io::Errno::ACCESS);
+        let own = with_owner(directory.path(), denied()).to_string();
+        assert!(!own.contains("belongs to"), "{own}");
+        if geteuid().is_root() {
+            std::os::unix::fs::chown(directory.path(), Some(997), None).unwrap();
+            let told = with_owner(directory.path(), denied()).to_string();
+            assert!(told.contains("it belongs to user 997, and this is user 0"), "{told}");
+            let full = with_owner(directory.path(), io::Error::from(rustix::io::Errno::NOSPC)).to_string();
+            assert!(!full.contains("belongs to"), "{full}");
+        }
+    }
 }
