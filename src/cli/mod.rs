@@ -44,7 +44,7 @@ use crate::{
 
 /// Secure file exchange between the Flemish child-benefit agency and local authorities.
 #[derive(Parser)]
-#[command(name = "groeikluis", version, max_term_width = 100)]
+#[command(name = "groeikluis", version, max_term_width = 100, after_long_help = EXIT_STATUS)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -147,6 +147,10 @@ struct UsageFault(String);
 #[derive(Debug, thiserror::Error)]
 #[error("something needs a hand at once")]
 struct Urgent;
+
+/// What scripts can rely on.
+const EXIT_STATUS: &str = "Exit status: 0 when it is done; 1 when it is not; 2 when something is urgent, of `status \
+    --exit-code` alone; 64 for a wrong command; 78 for a configuration at fault, or a key that it names.";
 
 const EXIT_URGENT: u8 = 2;
 const EXIT_USAGE: u8 = 64;
@@ -305,6 +309,13 @@ mod tests {
             }
         }
         assert!(told > 10, "{told}");
+    }
+
+    #[test]
+    fn the_exit_status_is_told() {
+        let help = <Arguments as clap::CommandFactory>::command().render_long_help().to_string();
+        let told = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(told.contains("64 for a wrong command; 78 for a configuration at fault"), "{help}");
     }
 
     #[test]
