@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     ConfigArgument, UsageFault, load,
-    output::{print_json, say},
+    output::{print_json, print_json_first, say},
 };
 use crate::{
     config::Settings,
@@ -39,6 +39,9 @@ pub(super) enum Command {
         /// Also when it is of an earlier month than the one there, or has fewer than 90 % of its children.
         #[arg(long)]
         accept_change: bool,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
     },
     /// Describe the extract that the configuration names.
     Info {
@@ -79,7 +82,9 @@ const MUNICIPALITIES: &str = include_str!("../../config/municipalities.csv");
 
 pub(super) fn run(command: &Command) -> anyhow::Result<()> {
     match command {
-        Command::Load { config, file, accept_change } => put_in_place(&load(config)?, file, *accept_change),
+        Command::Load { config, file, accept_change, json } => {
+            put_in_place(&load(config)?, file, *accept_change, *json)
+        }
         Command::Info { config, json } => info(&load(config)?, *json),
         Command::Synth(arguments) => synth(arguments),
     }
@@ -140,7 +145,7 @@ fn read(settings: &Settings, path: &Path, file: impl Read + Send) -> anyhow::Res
     })
 }
 
-fn put_in_place(settings: &Settings, file: &Path, accept_change: bool) -> anyhow::Result<()> {
+fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: bool) -> anyhow::Result<()> {
     let began = Instant::now();
     let extract = open(file)?;
     // It is read twice: checked, and copied.
@@ -167,15 +172,25 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool) -> anyhow
     }
     // The file that it was made of may be its maker's alone; here the daemon's group has to read it.
     Directory::create(directory)?.write_for_group(&name, &mut Digesting::of(&extract, Some(digest))?)?;
-    say(&format!(
-        "{} rows, {} children, month {}{}, checked in {} ms; in place as {}",
-        register.rows(),
-        register.children(),
-        register.month(),
-        used.map(|used| format!(" (was {used})")).unwrap_or_default(),
-        began.elapsed().as_millis(),
-        target.display()
-    ));
+    if as_json {
+        print_json_first(&json!({
+            "path": target,
+            "month": register.month().to_string(),
+            "rows": register.rows(),
+            "children": register.children(),
+            "was": used.map(|used| used.to_string()),
+        }))?;
+    } else {
+        say(&format!(
+            "{} rows, {} children, month {}{}, checked in {} ms; in place as {}",
+            register.rows(),
+            register.children(),
+            register.month(),
+            used.map(|used| format!(" (was {used})")).unwrap_or_default(),
+            began.elapsed().as_millis(),
+            target.display()
+        ));
+    }
     let ids = |path: &Path| path.metadata().map(|metadata| (metadata.uid(), metadata.gid()));
     // Whose the state directory is, the daemon runs as. There may be none yet.
     if let Ok((daemon, written)) = ids(&settings.state_dir).and_then(|daemon| Ok((daemon, ids(target)?)))

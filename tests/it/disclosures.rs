@@ -90,6 +90,8 @@ fn a_month_is_erased_with_its_key_and_every_proof_holds() {
     assert_eq!(values(&disclosed(&daemon, then), "ip"), [("auth.login".to_owned(), "192.0.2.7".to_owned())]);
     let erase = |more: &[&str]| daemon.groeikluis(&[&["audit", "erase"], more].concat());
     assert!(erase(&[]).well().stdout.contains("2026-04  bree"));
+    let kept: Value = serde_json::from_str(&erase(&["--json"]).well().stdout).unwrap();
+    assert!(kept["months"].as_array().unwrap().iter().any(|kept| kept["month"] == "2026-04"), "{kept}");
     let month = Clock::system().now().strftime("%Y-%m").to_string();
     daemon.session("bree").close();
     let running = erase(&["--tenant", "bree", "--month", &month]);

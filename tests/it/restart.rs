@@ -150,6 +150,9 @@ fn a_register_that_lacks_children_waits_for_somebody_to_say_that_it_is_meant() {
     }
     assert_eq!(fs::read(&in_place).unwrap(), good);
     assert!(load(&["--accept-change"]).well().stdout.contains("(was 2000 children of "));
+    let told: Value = serde_json::from_str(&load(&["--json"]).well().stdout).unwrap();
+    assert_eq!((&told["month"], &told["children"]), (&"2027-01".into(), &500.into()));
+    assert_eq!(told["was"], "500 children of 2027-01");
     wait_until("the smaller one", || loaded(&daemon).pop().is_some_and(|entry| entry["month"] == "2027-01"));
     assert_eq!(daemon.events("register.refused").len(), 1);
 }

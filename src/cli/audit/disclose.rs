@@ -59,6 +59,9 @@ pub(in super::super) struct Erase {
     /// The month, yyyy-mm (UTC); it must be over. Left out: show which months are kept.
     #[arg(long, value_name = "MONTH")]
     month: Option<String>,
+    /// As JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A disclosure with its entry.
@@ -162,7 +165,7 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
     daemon::publish(&settings)?;
     let keeper = keeper(&settings)?;
     let kept = keeper.months()?;
-    let Some(month) = &arguments.month else { return show_months(&kept) };
+    let Some(month) = &arguments.month else { return show_months(&kept, arguments.json) };
     let of_it = |kept: &&KeptMonth| kept.tenant == arguments.tenant && kept.month == *month;
     let whose = arguments.tenant.as_ref().map_or("no tenant", TenantId::as_str);
     let Some(kept) = kept.iter().find(of_it) else { bail!("nothing is kept of {whose} in {month}") };
@@ -172,6 +175,11 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
     let event = Event::Erased(RetentionErased { month: month.clone(), key_id: key_id.clone(), count });
     let seq = daemon::note(&settings, arguments.tenant.as_ref(), event)?;
     keeper.erase(arguments.tenant.as_ref(), month)?;
+    if arguments.json {
+        let tenant = arguments.tenant.as_ref().map(TenantId::as_str);
+        let erased = json!({ "tenant": tenant, "month": month, "key": key_id, "entries": count, "logged": seq });
+        return Ok(print_json(&erased)?);
+    }
     say(&format!(
         "erased: the disclosures of {count} entries of {whose} in {month} (key {key_id}, entry {seq} of the log)"
     ));
@@ -179,7 +187,11 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn show_months(kept: &[KeptMonth]) -> anyhow::Result<()> {
+fn show_months(kept: &[KeptMonth], as_json: bool) -> anyhow::Result<()> {
+    if as_json {
+        let month = |KeptMonth { tenant, month, key_id }: &KeptMonth| json!({ "tenant": tenant.as_ref().map(TenantId::as_str), "month": month, "key": key_id });
+        return Ok(print_json(&json!({ "months": kept.iter().map(month).collect::<Vec<_>>() }))?);
+    }
     let mut table = Table::new(&["month", "tenant", "key"]);
     for KeptMonth { tenant, month, key_id } in kept {
         let tenant = tenant.as_ref().map_or("(none)", TenantId::as_str);
