@@ -205,34 +205,13 @@ mod tests {
     use super::*;
     use crate::{
         documents::{golden, wording::WIDTH},
-        domain::{
-            niss::find_in,
-            tenant::{Onboarding, TenantLimits, UploadRule},
-        },
+        domain::{niss::find_in, tenant::TenantLimits},
     };
 
     fn text(kind: TenantKind, require: &[LoginStep]) -> String {
-        let tenant = Tenant {
-            id: "bree".parse().unwrap(),
-            name: "Stad Bree".to_owned(),
-            kind,
-            nis_code: None,
-            former_nis_codes: Vec::new(),
-            keys: Vec::new(),
-            certificate_authorities: Vec::new(),
-            passwords: Vec::new(),
-            require: require.to_vec(),
-            allow_from: Vec::new(),
-            recipients: Vec::new(),
-            contacts: Vec::new(),
-            limits: TenantLimits { upload_bytes: 16 << 20, inbox_bytes: 2 << 30, outbox_bytes: 5 << 30 },
-            uploads: UploadRule::Any,
-            may_delete: false,
-            onboarding: Onboarding::default(),
-            agreements: Vec::new(),
-            protocols: Vec::new(),
-            interests: Vec::new(),
-        };
+        let limits = TenantLimits { upload_bytes: 16 << 20, inbox_bytes: 2 << 30, outbox_bytes: 5 << 30 };
+        let bare = Tenant::new("bree".parse().unwrap(), "Stad Bree".to_owned(), kind, limits);
+        let tenant = Tenant { require: require.to_vec(), ..bare };
         let joining = Joining {
             tenant: &tenant,
             host: "uitwisseling.example.be",
