@@ -189,8 +189,10 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
 
 fn show_months(kept: &[KeptMonth], as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        let month = |KeptMonth { tenant, month, key_id }: &KeptMonth| json!({ "tenant": tenant.as_ref().map(TenantId::as_str), "month": month, "key": key_id });
-        return Ok(print_json(&json!({ "months": kept.iter().map(month).collect::<Vec<_>>() }))?);
+        let months = kept.iter().map(|KeptMonth { tenant, month, key_id }| {
+            json!({ "tenant": tenant.as_ref().map(TenantId::as_str), "month": month, "key": key_id })
+        });
+        return Ok(print_json(&json!({ "months": months.collect::<Vec<_>>() }))?);
     }
     let mut table = Table::new(&["month", "tenant", "key"]);
     for KeptMonth { tenant, month, key_id } in kept {

@@ -113,7 +113,7 @@ fn wrong_source(record: &LoginRecord, tenant: &Tenant, file: &str) -> String {
     let source = record.source;
     // A certificate may name networks of its own.
     let own = if record.certificate.is_some() { ", or outside the certificate's own source-address" } else { "" };
-    if tenant.allow_from.iter().any(|network| network.contains(&source)) {
+    if tenant.may_come_from(source) {
         return format!(
             "by today's {file} {source} would be let in: it was outside `allow_from` then{own}; let the tenant try again"
         );
