@@ -237,7 +237,8 @@ impl Guide<'_> {
         line(out, "");
         let kept = if self.tenant.may_delete {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). U mag ze eerder \
-             verwijderen. Van wat wij daarna verwijderen, vindt u een bewijs in /outbox (rapport_…_verwijdering_…)."
+             verwijderen; een manifest dat dan overblijft, ruimen wij de nacht daarna op. Van wat wij uit eigen beweging \
+             verwijderen, vindt u een bewijs in /outbox (rapport_…_verwijdering_…)."
         } else {
             "Bestanden blijven in /outbox tot de datum die in het manifest staat (retention_until). Daarna verwijderen \
              wij ze; een bewijs daarvan vindt u in /outbox (rapport_…_verwijdering_…). Zelf kunt u ze niet verwijderen."

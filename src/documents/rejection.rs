@@ -80,6 +80,8 @@ pub enum Earlier {
         /// Its last day, where that is known.
         until: Option<Date>,
     },
+    /// Its tenant removed it.
+    Deleted,
 }
 
 impl Reason {
@@ -200,11 +202,12 @@ impl Reason {
 fn place_nl(place: Earlier) -> String {
     let ended = match place {
         Earlier::InOutbox => return "U vindt dat antwoord in de map /outbox.".to_owned(),
-        Earlier::Removed { until: Some(until) } => format!("liep tot en met {}", date_nl(until)),
-        Earlier::Removed { until: None } => "is verstreken".to_owned(),
+        Earlier::Removed { until: Some(until) } => format!("de bewaartermijn liep tot en met {}", date_nl(until)),
+        Earlier::Removed { until: None } => "de bewaartermijn is verstreken".to_owned(),
+        Earlier::Deleted => "het is met een toegang van uw bestuur verwijderd".to_owned(),
     };
     format!(
-        "Dat antwoord staat niet meer in de map /outbox: de bewaartermijn {ended}. Dezelfde lijst kan pas opnieuw beantwoord \
+        "Dat antwoord staat niet meer in de map /outbox: {ended}. Dezelfde lijst kan pas opnieuw beantwoord \
          worden wanneer er gegevens van een nieuwe maand zijn."
     )
 }
@@ -375,20 +378,22 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_whose_time_is_over_is_not_said_to_be_in_the_outbox() {
-        let reason = |until| {
+    fn an_answer_that_is_gone_is_not_said_to_be_in_the_outbox() {
+        let reason = |place| {
             let (file, day) = ("lijst.csv".to_owned(), date(2026, 10, 3));
-            Reason::Duplicate { file, day, place: Earlier::Removed { until } }
+            Reason::Duplicate { file, day, place }
         };
+        let removed = |until| reason(Earlier::Removed { until });
         let rejection = Rejection {
             tenant: "Stad Bree",
             upload: "lijst_kinderen_2026.csv",
             received: "2026-11-21T09:30:00Z".parse().unwrap(),
             contact: "Groeikluis, uitwisseling@example.be",
         };
-        let text = weigering(&rejection, &reason(Some(date(2026, 11, 2))));
+        let text = weigering(&rejection, &removed(Some(date(2026, 11, 2))));
         golden::compare("herhaling-verwijderd.txt", &text);
-        assert!(reason(None).explanation_nl().contains("de bewaartermijn is verstreken."));
+        assert!(removed(None).explanation_nl().contains("de bewaartermijn is verstreken."));
+        golden::compare("herhaling-zelf-verwijderd.txt", &weigering(&rejection, &reason(Earlier::Deleted)));
     }
 
     #[test]

@@ -138,13 +138,18 @@ impl TenantView {
             Some(described) => (described, false),
             None => (name.to_owned(), true),
         };
-        let row = self.shared.ledger.delivery_of_file(&self.tenant.id, &content_name);
+        let delivery = self.delivery_id(&content_name)?.map(|id| OfDelivery { id, is_content });
+        self.account.download((file, attributes), delivery, path).map_err(unavailable)
+    }
+
+    /// The delivery that has this file.
+    fn delivery_id(&self, file: &str) -> Result<Option<String>, Denied> {
+        let row = self.shared.ledger.delivery_of_file(&self.tenant.id, file);
         let row = row.map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "the ledger does not answer");
             Denied::Unavailable
         })?;
-        let delivery = row.map(|row| OfDelivery { id: row.id, is_content });
-        self.account.download((file, attributes), delivery, path).map_err(unavailable)
+        Ok(row.map(|row| row.id))
     }
 
     fn entries(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
@@ -318,8 +323,10 @@ impl DropBox for TenantView {
                 if !self.tenant.may_delete {
                     return Err(Denied::Forbidden("uit de outbox kan niets verwijderd worden"));
                 }
+                // With its manifest alone, a delivery is still there to be fetched.
+                let delivery = if described_file(&name).is_none() { self.delivery_id(&name)? } else { None };
                 // Logged first: what is gone from disk must be accounted for.
-                self.account.deleted(None, path.as_str()).map_err(unavailable)?;
+                self.account.deleted(delivery.as_deref(), path.as_str()).map_err(unavailable)?;
                 let directory = self.boxes.outbox.directory(area);
                 let removed = directory.remove_if_there(&name).and_then(|()| directory.sync());
                 removed.map_err(|error| unavailable(DropBoxError::Storage(error)))

@@ -22,7 +22,7 @@ use crate::{
         source::SOCIALE_TOESLAG,
     },
     dropbox::{Area, ListName, Received},
-    ledger::AnsweredList,
+    ledger::{AnswerEnd, AnsweredList},
     lists::{self, Counts, Problem},
     register::Register,
     seal::{Keyring, SealError},
@@ -231,9 +231,13 @@ impl Exchange {
         let earlier = self.parts.ledger.answered(&case.tenant.id, protocol, fingerprint, &month);
         match earlier.map_err(|error| Stop::Failed(ExchangeError::Ledger(error)))? {
             None => Ok(()),
-            Some(AnsweredList { file, at, expired, retention_until, .. }) => {
+            Some(AnsweredList { file, at, gone, retention_until, .. }) => {
                 let day = crate::domain::brussels_date(at);
-                let place = if expired { Earlier::Removed { until: retention_until } } else { Earlier::InOutbox };
+                let place = match gone {
+                    None => Earlier::InOutbox,
+                    Some(AnswerEnd::Expired) => Earlier::Removed { until: retention_until },
+                    Some(AnswerEnd::Deleted) => Earlier::Deleted,
+                };
                 Err(Stop::Refused(Reason::Duplicate { file, day, place }, Some(protocol.clone())))
             }
         }

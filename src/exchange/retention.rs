@@ -202,7 +202,8 @@ impl Exchange {
         first_fault.map_or(Ok(()), Err)
     }
 
-    /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off.
+    /// Removes the files that the log says are gone: those of a run or withdrawal that a stop broke off, and the manifests
+    /// of what tenants removed themselves.
     ///
     /// # Errors
     /// [`ExchangeError`].

@@ -98,6 +98,9 @@ fn apply_entry(database: &Transaction<'_>, entry: &StoredEntry) -> rusqlite::Res
         (Event::Delete {}, _, Some(about)) => {
             let remove =
                 "UPDATE submissions SET state = 'removed' WHERE id = ?1 AND state IN ('waiting', 'unfinished')";
+            database.prepare_cached(remove)?.execute([about])?;
+            // Of a delivery nobody else removed anything, so that no certificate tells of it.
+            let remove = "UPDATE deliveries SET gone = 'deleted' WHERE id = ?1 AND gone IS NULL";
             database.prepare_cached(remove)?.execute([about]).map(|_| ())
         }
         (Event::ListAnswered(answered), Some(tenant), Some(about)) => answer(database, tenant, about, answered, entry),

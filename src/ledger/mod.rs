@@ -255,7 +255,7 @@ pub struct DeliveryRow {
     pub amount_total: Option<Amount>,
     /// The last day that it stays in the outbox; none where the log does not tell.
     pub retention_until: Option<Date>,
-    /// Whether its time was over or it was withdrawn, so that it can be fetched no more.
+    /// Whether its time was over, it was withdrawn, or its tenant removed it, so that it can be fetched no more.
     pub gone: bool,
 }
 
@@ -359,10 +359,19 @@ pub struct AnsweredList {
     pub at: Timestamp,
     /// The submission that it answered.
     pub submission: String,
-    /// Whether its time was over, so that it can be fetched no more.
-    pub expired: bool,
+    /// Why it can be fetched no more; none where it still can be.
+    pub gone: Option<AnswerEnd>,
     /// The last day that it stays or stayed in the outbox; none where the log does not tell.
     pub retention_until: Option<Date>,
+}
+
+/// Why an answer can be fetched no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AnswerEnd {
+    /// Its time was over.
+    Expired,
+    /// Its tenant removed it.
+    Deleted,
 }
 
 /// Where the exchange stands, by tenant.

@@ -3,7 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 use rusqlite::Row;
 
-use super::{DeliveryRow, LedgerError, RemovalCause, RemovalRow, SubmissionRow, SubmissionState};
+use super::{AnswerEnd, DeliveryRow, LedgerError, RemovalCause, RemovalRow, SubmissionRow, SubmissionState};
 use crate::domain::Amount;
 
 /// The columns of [`delivery`].
@@ -55,6 +55,16 @@ pub(super) fn removal(row: &Row<'_>) -> Result<RemovalRow, LedgerError> {
 /// A day that may be missing.
 pub(super) fn optional_day(row: &Row<'_>, at: usize) -> Result<Option<Date>, LedgerError> {
     column::<Option<String>>(row, at)?.as_deref().map(parse).transpose()
+}
+
+/// How an answer ended that may still be there; one that was withdrawn is none.
+pub(super) fn optional_end(row: &Row<'_>, at: usize) -> Result<Option<AnswerEnd>, LedgerError> {
+    match column::<Option<String>>(row, at)?.as_deref() {
+        None => Ok(None),
+        Some("expired") => Ok(Some(AnswerEnd::Expired)),
+        Some("deleted") => Ok(Some(AnswerEnd::Deleted)),
+        Some(_) => Err(LedgerError::Value { what: "end" }),
+    }
 }
 
 /// A delivery, of [`DELIVERIES`].

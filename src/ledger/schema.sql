@@ -61,7 +61,7 @@ CREATE TABLE deliveries (
     certifies INTEGER NOT NULL,
     -- By what it is known again, where an operator handed it over.
     fingerprint TEXT,
-    -- 'expired' or 'withdrawn', once its file may be removed.
+    -- 'expired', 'withdrawn' or, by its tenant, 'deleted', once its file may be removed.
     gone TEXT
 ) STRICT, WITHOUT ROWID;
 -- After a merger two may have one name, of which one at most still has its file.

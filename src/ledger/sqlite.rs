@@ -17,14 +17,14 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, Params, Row,
 use super::{
     AnsweredList, DeliveryRow, Ledger, LedgerError, MergerRow, RemovalRow, RunRow, SqliteIndex, SubmissionRow, Summary,
     rows::{
-        DELIVERIES, SUBMISSIONS, column, count, delivery, json, optional_day, removal, submission, text, time,
-        timestamp,
+        DELIVERIES, SUBMISSIONS, column, count, delivery, json, optional_day, optional_end, removal, submission, text,
+        time, timestamp,
     },
 };
 use crate::domain::{AssignmentId, Kind, ProtocolId, TenantId};
 
 /// Raised with each change of the tables or of how entries fill them: a ledger of another version is built anew.
-const SCHEMA_VERSION: i32 = 7;
+const SCHEMA_VERSION: i32 = 8;
 
 /// How long one connection waits for the other, or for `rebuild`.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,7 +123,7 @@ impl Ledger for SqliteLedger {
         register_month: &str,
     ) -> Result<Option<AnsweredList>, LedgerError> {
         let query = "SELECT coalesce(deliveries.file, ''), answers.at, answers.submission, \
-                     deliveries.gone IS NOT NULL, deliveries.retention_until FROM answers \
+                     deliveries.gone, deliveries.retention_until FROM answers \
                      LEFT JOIN deliveries ON deliveries.id = answers.delivery \
                      WHERE answers.tenant = ?1 AND answers.protocol = ?2 AND answers.fingerprint = ?3 \
                      AND answers.register_month = ?4 AND deliveries.gone IS NOT 'withdrawn' \
@@ -134,7 +134,7 @@ impl Ledger for SqliteLedger {
                 file: column(row, 0)?,
                 at: time(row, 1)?,
                 submission: column(row, 2)?,
-                expired: column(row, 3)?,
+                gone: optional_end(row, 3)?,
                 retention_until: optional_day(row, 4)?,
             })
         })?;

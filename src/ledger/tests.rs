@@ -146,7 +146,7 @@ fn a_submission_is_followed_to_its_answer() {
     let found = ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap();
     let file = delivery().file;
     let earlier =
-        AnsweredList { file: file.clone(), at: places[0].at, submission: id(1), expired: false, retention_until: None };
+        AnsweredList { file: file.clone(), at: places[0].at, submission: id(1), gone: None, retention_until: None };
     assert_eq!(found, Some(earlier));
     assert_eq!(ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-11").unwrap(), None);
     assert_eq!(ledger.answered(&bree(), &protocol(), "00", "2026-10").unwrap(), None);
@@ -247,7 +247,12 @@ fn what_is_removed_is_told_once() {
 
 #[test]
 fn an_answer_that_was_withdrawn_is_none_and_one_whose_time_is_over_stays_one() {
-    for (removed, expected) in [("delivery.expired", Some(true)), ("delivery.withdrawn", None)] {
+    let ends = [
+        ("delivery.expired", Some(AnswerEnd::Expired)),
+        ("file.delete", Some(AnswerEnd::Deleted)),
+        ("delivery.withdrawn", None),
+    ];
+    for (removed, expected) in ends {
         let exchange = Exchange::start(Place::new());
         let ledger = &exchange.ledger;
         exchange.tell(upload(), about(1));
@@ -259,12 +264,28 @@ fn an_answer_that_was_withdrawn_is_none_and_one_whose_time_is_over_stays_one() {
         }
         let found = || ledger.answered(&bree(), &protocol(), &answered().list_fingerprint, "2026-10").unwrap();
         let uses = || ledger.uses(&bree(), &protocol(), None).unwrap();
-        assert_eq!((found().map(|earlier| earlier.expired), uses()), (Some(false), 1));
-        exchange.tell(every_event().into_iter().find(|event| event.name() == removed).unwrap(), about(1));
-        assert_eq!(found().map(|earlier| earlier.expired), expected, "{removed}");
+        assert_eq!((found().map(|earlier| earlier.gone), uses()), (Some(None), 1));
+        let about = if removed == "file.delete" { about(3) } else { about(1) };
+        exchange.tell(every_event().into_iter().find(|event| event.name() == removed).unwrap(), about);
+        assert_eq!(found().map(|earlier| earlier.gone), expected.map(Some), "{removed}");
         assert_eq!(uses(), u32::from(expected.is_some()), "{removed}");
         assert_eq!(found().and_then(|earlier| earlier.retention_until), expected.and(until));
     }
+}
+
+#[test]
+fn what_a_tenant_removed_itself_is_neither_waited_for_nor_certified() {
+    let exchange = Exchange::start(Place::new());
+    let ledger = &exchange.ledger;
+    let until = Some(date(2026, 12, 1));
+    exchange.tell(Event::DeliveryCreated(DeliveryCreated { retention_until: until, ..delivery() }), about(1));
+    exchange.tell(Event::DeliveryAvailable(DeliveryStep { delivery_id: id(3) }), about(1));
+    assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 1);
+    exchange.tell(Event::Delete {}, about(3));
+    assert!(ledger.delivery(&id(3)).unwrap().unwrap().gone);
+    assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 0);
+    assert_eq!(ledger.ended_deliveries(date(2027, 12, 2)).unwrap(), []);
+    assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
 }
 
 #[test]

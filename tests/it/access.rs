@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use groeikluis::{domain::Kind, sftp::client::ClientError};
+use groeikluis::{domain::Kind, dropbox::manifest_name, sftp::client::ClientError};
 use sha2::{Digest, Sha256};
 
 use crate::support::{Plan, Protocol, Tenant, TestDaemon, block_on, raw::check, run};
@@ -110,7 +110,17 @@ fn who_may_delete_deletes_its_own_deliveries_only() {
     assert!(file.exists());
     daemon.sftp("lokeren", &format!("rm /outbox/{own}\n")).well();
     assert!(!file.exists());
-    assert_eq!(daemon.events("file.delete").len(), 1);
+    // The log says of which delivery, so that nobody is told of it as one that waits, or that the exchange removed it.
+    let [deleted] = daemon.events("file.delete").try_into().unwrap();
+    let created = daemon.events("delivery.created").into_iter().find(|entry| entry["file"] == own).unwrap();
+    assert_eq!(deleted["correlation"], created["delivery_id"]);
+    let manifest = daemon.path(format!("state/boxes/lokeren/outbox/{}", manifest_name(&own)));
+    assert!(manifest.exists());
+    daemon.groeikluis(&["retention"]).well();
+    assert!(!manifest.exists() && daemon.events("delivery.expired").is_empty());
+    daemon.put("lokeren", "opnieuw.csv", list_of(&daemon, "46029").as_bytes());
+    let refused = daemon.rejection("lokeren", "opnieuw.csv").text;
+    assert!(refused.contains("het is met een toegang van uw"), "{refused}");
 }
 
 #[test]
@@ -257,12 +267,15 @@ fn answered() -> TestDaemon {
         .tenant(Tenant::auditor("toezicht"))
         .start();
     for (tenant, nis_code) in [("bree", "72004"), ("lokeren", "46029")] {
-        let list = format!("niss\n{}\n", daemon.extract().children_of(nis_code).join("\n"));
-        daemon.put(tenant, "lijst.csv", list.as_bytes());
+        daemon.put(tenant, "lijst.csv", list_of(&daemon, nis_code).as_bytes());
         daemon.answer(tenant, "lijst.csv");
         daemon.wait_for_file(tenant, "/outbox", "lijst.csv", Kind::Verslag);
     }
     daemon
+}
+
+fn list_of(daemon: &TestDaemon, nis_code: &str) -> String {
+    format!("niss\n{}\n", daemon.extract().children_of(nis_code).join("\n"))
 }
 
 fn answer_of(daemon: &TestDaemon, tenant: &str) -> String {
