@@ -20,6 +20,7 @@ use crate::{
         disks::full_disks,
         needs::{self, Ending, Ends},
     },
+    ledger::{Ledger, LedgerError},
 };
 
 /// Days before the end of a key or protocol from which it is shown.
@@ -114,39 +115,7 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
     let today = site.clock.today();
     if let Some(ledger) = site.ledger()? {
         let fault = ConsoleError::Ledger;
-        let aside = needs::set_aside(&settings.state_dir, &ledger).map_err(fault)?;
-        for needs::SetAside { tenant, received_at, parked, .. } in &aside {
-            let came = language.moment(*received_at);
-            let why = match parked {
-                false => language.of(
-                    "de behandeling van deze lijst brak herhaaldelijk af",
-                    "work on this list broke off repeatedly",
-                ),
-                true => language.of(
-                    "de dienst viel herhaaldelijk uit tijdens de behandeling van andere lijsten van deze deelnemer",
-                    "the service died repeatedly while it worked on other lists of this tenant",
-                ),
-            };
-            tasks.push(Task { urgent: true, text: html! {
-                (tables::tenant(tenant)) ": "
-                (language.of(format!("de lijst van {came} is opzijgezet: {why}"), format!("the list of {came} is set aside: {why}")))
-            } });
-        }
-        for (tenant, count, since) in needs::waiting(&ledger, &aside).map_err(fault)? {
-            let age = site.age(since);
-            if !settings.tenants.contains_key(&tenant) {
-                tasks.push(Task { urgent: false, text: html! {
-                    (tenant) ": "
-                    (language.of(format!("geen deelnemer meer; {count} lijst(en) wachten tot zij verwijderd worden"), format!("no tenant any more; {count} list(s) wait until they are removed")))
-                } });
-            } else if age >= needs::WAITS_TOO_LONG.as_secs() {
-                let (count, age) = (count.to_string(), language.span(age));
-                tasks.push(Task { urgent: true, text: html! {
-                    (tables::tenant(&tenant)) ": "
-                    (language.of(format!("{count} lijst(en) wachten op antwoord, de oudste {age}"), format!("{count} list(s) wait for an answer, the oldest for {age}")))
-                } });
-            }
-        }
+        tasks.extend(of_lists(site, settings, &ledger, language).map_err(fault)?);
         for inbox in site.full_inboxes(settings) {
             let (taken, limit) = inbox.sizes();
             tasks.push(Task { urgent: false, text: html! {
@@ -183,6 +152,55 @@ fn tasks(site: &Site, settings: &Settings, language: Language) -> Result<Vec<Tas
     endings.sort_by_key(|ending| ending.last_day);
     tasks.extend(endings.iter().filter_map(|ending| ends(ending, today, language)));
     tasks.sort_by_key(|task| !task.urgent);
+    Ok(tasks)
+}
+
+/// Lists that wait, and for what.
+fn of_lists(
+    site: &Site,
+    settings: &Settings,
+    ledger: &dyn Ledger,
+    language: Language,
+) -> Result<Vec<Task>, LedgerError> {
+    let mut tasks = Vec::new();
+    let aside = needs::set_aside(&settings.state_dir, ledger)?;
+    for needs::SetAside { tenant, received_at, parked, .. } in &aside {
+        let came = language.moment(*received_at);
+        let why = match parked {
+            false => language
+                .of("de behandeling van deze lijst brak herhaaldelijk af", "work on this list broke off repeatedly"),
+            true => language.of(
+                "de dienst viel herhaaldelijk uit tijdens de behandeling van andere lijsten van deze deelnemer",
+                "the service died repeatedly while it worked on other lists of this tenant",
+            ),
+        };
+        tasks.push(Task { urgent: true, text: html! {
+            (tables::tenant(tenant)) ": "
+            (language.of(format!("de lijst van {came} is opzijgezet: {why}"), format!("the list of {came} is set aside: {why}")))
+        } });
+    }
+    for (tenant, count, since) in needs::waiting(ledger, &aside)? {
+        let age = site.age(since);
+        if !settings.tenants.contains_key(&tenant) {
+            tasks.push(Task { urgent: false, text: html! {
+                (tenant) ": "
+                (language.of(format!("geen deelnemer meer; {count} lijst(en) wachten tot zij verwijderd worden"), format!("no tenant any more; {count} list(s) wait until they are removed")))
+            } });
+        } else if age >= needs::WAITS_TOO_LONG.as_secs() {
+            let (count, age) = (count.to_string(), language.span(age));
+            tasks.push(Task { urgent: true, text: html! {
+                (tables::tenant(&tenant)) ": "
+                (language.of(format!("{count} lijst(en) wachten op antwoord, de oudste {age}"), format!("{count} list(s) wait for an answer, the oldest for {age}")))
+            } });
+        }
+    }
+    let days = settings.retention.answered_uploads_days;
+    for needs::KeptTooLong { tenant, count, .. } in needs::kept_too_long(settings, ledger, site.clock.now())? {
+        tasks.push(Task { urgent: true, text: html! {
+            (tables::tenant(&tenant)) ": "
+            (language.of(format!("{count} lijst(en) wachten al meer dan {days} dagen, en blijven zolang bewaard"), format!("{count} list(s) have been waiting, and kept, for more than {days} days")))
+        } });
+    }
     Ok(tasks)
 }
 

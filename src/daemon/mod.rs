@@ -52,7 +52,7 @@ pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use memory::warn_of_little_memory;
 pub use opening::{check_log_keys, host_fingerprints};
 pub use orders::{
-    Fulfilled, apply_retention, merge_tenants, report, retry_set_aside, run, send_test, simulate, withdraw,
+    Fulfilled, apply_retention, merge_tenants, refuse_list, report, retry_set_aside, run, send_test, simulate, withdraw,
 };
 pub use register_change::accept_register_change;
 pub use restore::{RestoreError, Restored, restore, restore_configuration};

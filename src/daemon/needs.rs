@@ -14,7 +14,7 @@ use crate::{
         protocol::{Route, Status, Use, Validity},
     },
     exchange::{self, Aside},
-    ledger::{DeliveryRow, Ledger, LedgerError, SubmissionState},
+    ledger::{DeliveryRow, Ledger, LedgerError, SubmissionRow, SubmissionState},
 };
 
 /// Days of a period in which a protocol must have been in force for a list to be missed: with less, who signed at the
@@ -97,6 +97,17 @@ pub struct SetAside {
     pub received_at: Timestamp,
     /// Whether it was not over this list that the process died, but over others of its tenant.
     pub parked: bool,
+}
+
+/// Lists of a tenant that wait longer than a list is kept after its answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptTooLong {
+    /// Whose they are.
+    pub tenant: TenantId,
+    /// How many.
+    pub count: usize,
+    /// The id of the oldest.
+    pub oldest: String,
 }
 
 /// Everything in use that has a last day, tenant by tenant.
@@ -257,6 +268,29 @@ pub fn waiting(ledger: &dyn Ledger, aside: &[SetAside]) -> Result<Vec<(TenantId,
         match found.iter_mut().find(|(tenant, ..)| *tenant == row.tenant) {
             Some((_, count, _)) => *count += 1,
             None => found.push((row.tenant, 1, row.received_at)),
+        }
+    }
+    Ok(found)
+}
+
+/// Lists of tenants in the configuration that wait longer than lists are kept after their answer: retention removes none
+/// of these.
+///
+/// # Errors
+/// The ledger's.
+pub fn kept_too_long(
+    settings: &Settings,
+    ledger: &dyn Ledger,
+    now: Timestamp,
+) -> Result<Vec<KeptTooLong>, LedgerError> {
+    let kept = SignedDuration::from_hours(24 * i64::from(settings.retention.answered_uploads_days));
+    let mut found: Vec<KeptTooLong> = Vec::new();
+    let is_long =
+        |row: &SubmissionRow| now.duration_since(row.received_at) > kept && settings.tenants.contains_key(&row.tenant);
+    for row in ledger.waiting()?.into_iter().filter(is_long) {
+        match found.iter_mut().find(|known| known.tenant == row.tenant) {
+            Some(known) => known.count += 1,
+            None => found.push(KeptTooLong { tenant: row.tenant, count: 1, oldest: row.id }),
         }
     }
     Ok(found)

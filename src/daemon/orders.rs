@@ -10,7 +10,7 @@ use crate::{
     config::Settings,
     domain::{AssignmentId, TenantId},
     exchange::{
-        Exchange, HandedOver, InPart, MergerFault, MergerOutcome, Orderer, WithdrawalFault, WithdrawnFile,
+        Exchange, HandedOver, InPart, MergerFault, MergerOutcome, Orderer, RefusedList, WithdrawalFault, WithdrawnFile,
         assignment::{MadeFile, RunOrder, RunOutcome, Simulation, TestFile},
     },
     transfer_log::LogError,
@@ -34,6 +34,8 @@ pub(super) enum Order {
     Withdraw { tenant: String, file: String, motive: String },
     /// Try the lists of a tenant again that were set aside.
     Retry { tenant: String },
+    /// Refuse a list that cannot be processed.
+    Refuse { tenant: String, list: String },
     /// Give a tenant what others had, since they were merged.
     Merge { former: Vec<String>, into: String, dry_run: bool },
 }
@@ -171,6 +173,15 @@ pub fn retry_set_aside(settings: &Settings, tenant: &TenantId) -> Result<Vec<Str
     control::order(settings, Order::Retry { tenant: tenant.to_string() }, |_| ())?.whole()
 }
 
+/// Refuses a list of a tenant that waits, since it cannot be processed.
+///
+/// # Errors
+/// [`DaemonError`].
+pub fn refuse_list(settings: &Settings, tenant: &TenantId, list: &str) -> Result<RefusedList, DaemonError> {
+    let order = Order::Refuse { tenant: tenant.to_string(), list: list.to_owned() };
+    control::order(settings, order, |_| ())?.whole()
+}
+
 /// Gives a tenant the drop-boxes of others, which left the configuration since they were merged, or says what would be
 /// carried over; `progress` is told how far it is.
 ///
@@ -217,6 +228,7 @@ pub(super) fn perform(
             outcome => answer(outcome),
         },
         Order::Retry { tenant: of } => answer(exchange.retry_set_aside(&tenant(of)?)),
+        Order::Refuse { tenant: of, list } => answer(exchange.refuse_unprocessed(&tenant(of)?, list, orderer)),
         Order::Merge { former, into, dry_run } => {
             let former = former.iter().map(|id| tenant(id)).collect::<Result<Vec<_>, _>>()?;
             match exchange.merge_tenants(&former, &tenant(into)?, *dry_run, orderer) {

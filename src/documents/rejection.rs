@@ -50,6 +50,8 @@ pub enum Reason {
         /// Where the answer is.
         place: Earlier,
     },
+    /// It could not be processed, for a fault that is not in its content as far as anybody knows.
+    NotProcessed,
     /// Above the limit of the tenant.
     TooLarge {
         /// The limit.
@@ -98,6 +100,7 @@ impl Reason {
             Self::UnknownProtocol(_) => "unknown-protocol",
             Self::UsedUp { .. } => "used-up",
             Self::Duplicate { .. } => "duplicate",
+            Self::NotProcessed => "not-processed",
             Self::TooLarge { .. } => "too-large",
             Self::SealedOnly => "sealed-only",
             Self::NotAge => "not-age",
@@ -165,6 +168,10 @@ impl Reason {
             Self::TruncatedAge => {
                 "Het verzegelde bestand is onvolledig: het einde ontbreekt. De verzending is wellicht onderbroken.\n\
                  Stuur het volledige bestand opnieuw."
+            }
+            Self::NotProcessed => {
+                "Uw bestand kon hier niet verwerkt worden en wordt niet verder behandeld.\nMaak de lijst opnieuw aan, bij \
+                 voorkeur als .csv, en stuur ze opnieuw. Lukt het dan weer niet, neem dan contact met ons op."
             }
             Self::WrongFileType => {
                 "Dit soort bestand wordt hier niet verwerkt.\nStuur de lijst als .csv, .txt of .xlsx, eventueel met \
@@ -325,6 +332,7 @@ mod tests {
             Reason::UnknownProtocol("OPG-2025-999".to_owned()),
             Reason::UsedUp { protocol: id("OPG-2026-017"), again_from: None },
             Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3), place: Earlier::InOutbox },
+            Reason::NotProcessed,
             Reason::TooLarge { limit: ByteSize(16 << 20) },
             Reason::SealedOnly,
             Reason::NotAge,

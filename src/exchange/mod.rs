@@ -28,6 +28,7 @@ mod retry;
 mod selection;
 #[cfg(test)]
 mod tests;
+mod unprocessed;
 mod worker;
 
 pub use answer::{Checked, Opened};
@@ -45,6 +46,7 @@ pub use registers::{Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use retry::RetryFault;
 pub use selection::{SelectionFault, fault_of_ground, select};
+pub use unprocessed::{RefusalFault, RefusedList};
 pub use worker::{Exchange, ExchangeParts, Tenants};
 
 use crate::{

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use jiff::civil::Date;
+use jiff::{Timestamp, civil::Date};
 
 use super::{
     Exchange, ExchangeError,
@@ -20,6 +20,7 @@ use crate::{
         release::{Request, release},
     },
     dropbox::{Area, RefusedUpload, UploadFault},
+    ledger::SubmissionRow,
     lists::ListFault,
     transfer_log::{Actor, Context, Event, ListRefused, PolicyRefused, Record, Stage},
 };
@@ -55,6 +56,8 @@ struct Subject<'a> {
     upload: &'a str,
     area: Area,
     protocol: Option<ProtocolId>,
+    received: Timestamp,
+    actor: Actor,
 }
 
 impl Exchange {
@@ -70,8 +73,25 @@ impl Exchange {
             upload: case.received.name(),
             area: case.received.area(),
             protocol,
+            received: self.parts.clock.now(),
+            actor: Actor::Daemon,
         };
-        self.refuse(&subject, reason)
+        self.refuse(&subject, reason).map(drop)
+    }
+
+    /// Refuses a list that waits, in the name of an operator. Gives the file that tells its tenant.
+    pub(super) fn refuse_by_order(&self, row: &SubmissionRow, upload: &str) -> Result<String, ExchangeError> {
+        let tenant = self.onboarded(&row.tenant)?;
+        let subject = Subject {
+            tenant: &tenant,
+            submission: &row.id,
+            upload,
+            area: if row.test { Area::Test } else { Area::Live },
+            protocol: None,
+            received: row.received_at,
+            actor: Actor::Operator,
+        };
+        self.refuse(&subject, &Reason::NotProcessed)
     }
 
     pub(super) fn refuse_upload(&self, refused: &RefusedUpload) -> Result<(), ExchangeError> {
@@ -105,22 +125,24 @@ impl Exchange {
             upload: &refused.name,
             area: refused.area,
             protocol,
+            received: self.parts.clock.now(),
+            actor: Actor::Daemon,
         };
-        self.refuse(&subject, &reason)
+        self.refuse(&subject, &reason).map(drop)
     }
 
-    fn refuse(&self, subject: &Subject<'_>, reason: &Reason) -> Result<(), ExchangeError> {
-        let now = self.parts.clock.now();
+    /// Gives the file that tells its tenant.
+    fn refuse(&self, subject: &Subject<'_>, reason: &Reason) -> Result<String, ExchangeError> {
         let reference = match (&subject.protocol, subject.area) {
             (_, Area::Test) => trial_reference()?,
             (Some(protocol), Area::Live) => protocol.clone(),
             (None, Area::Live) => NO_REFERENCE.parse().map_err(|_| unfit(subject.tenant))?,
         };
         let contact = self.parts.tenants.contact();
-        let about =
-            Rejection { tenant: &subject.tenant.name, upload: subject.upload, received: now, contact: &contact };
+        let Subject { upload, received, .. } = *subject;
+        let about = Rejection { tenant: &subject.tenant.name, upload, received, contact: &contact };
         let text = weigering(&about, reason);
-        let clearance = clear(subject.tenant, &reference, crate::domain::brussels_date(now))?;
+        let clearance = clear(subject.tenant, &reference, self.parts.clock.today())?;
         let outgoing = Outgoing {
             tenant: subject.tenant,
             clearance,
@@ -134,14 +156,15 @@ impl Exchange {
             tenant: Some(subject.tenant.id.clone()),
             protocol: subject.protocol.clone(),
             correlation: Some(subject.submission.to_owned()),
-            ..Context::of(Actor::Daemon)
+            ..Context::of(subject.actor)
         };
+        let file = prepared.staged.manifest.file.clone();
         let (rows, invalid) = counts(reason);
         let refused = Event::ListRefused(ListRefused {
             rows,
             invalid,
             delivery_id: prepared.staged.id.clone(),
-            file: prepared.staged.manifest.file.clone(),
+            file: file.clone(),
         });
         let mut records = vec![Record::failure(refused, reason.code(), context.clone())];
         if let Reason::Gate(refusal) = reason {
@@ -149,7 +172,7 @@ impl Exchange {
             let event = Event::PolicyRefused(PolicyRefused { rule: rule.to_owned(), stage: Stage::Answer });
             records.push(Record::failure(event, rule, context));
         }
-        self.commit(records, vec![prepared])
+        self.commit(records, vec![prepared]).map(|()| file)
     }
 }
 

@@ -5,17 +5,23 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use serde_json::Value;
+use groeikluis::durable::Clock;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 
 use crate::support::{Plan, Protocol, Tenant, TestDaemon, wait_until};
 
-/// A daemon without a register, to which lists can be sent that wait.
-fn without_register() -> TestDaemon {
+/// A daemon without a register, to which lists can be sent that wait; it does not run yet.
+fn stopped_without_register() -> TestDaemon {
     let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017").every_child());
     let lokeren = Tenant::municipality("lokeren", "46029").protocol(Protocol::new("OPG-2026-021").every_child());
     let laid_out = Plan::new().children(20_000).tenant(bree).tenant(lokeren).lay_out();
     fs::remove_file(laid_out.root.path().join("register/register.csv.age")).unwrap();
-    let mut daemon = TestDaemon::over(laid_out);
+    TestDaemon::over(laid_out)
+}
+
+fn without_register() -> TestDaemon {
+    let mut daemon = stopped_without_register();
     daemon.start();
     daemon
 }
@@ -66,6 +72,59 @@ fn a_damaged_upload_is_set_aside() {
     fs::write(&record, whole).unwrap();
     daemon.start();
     daemon.answer("bree", "twee.csv");
+}
+
+#[test]
+fn what_cannot_be_processed_is_refused_when_an_operator_says_so() {
+    let mut daemon = stopped_without_register();
+    let clock = Clock::fixed(Clock::system().now() - SignedDuration::from_hours(24 * 31));
+    daemon.at(&clock, |daemon| {
+        for (from, name) in ["een.csv", "twee.csv", "drie.csv"].into_iter().enumerate() {
+            daemon.put("bree", name, &list(daemon, "72004", from));
+        }
+    });
+    let received = daemon.events("file.upload");
+    let ids: Vec<&str> = received.iter().map(|entry| entry["correlation"].as_str().unwrap()).collect();
+    // One whose content is damaged, one whose record is, and one over which the process died.
+    for name in ["een.csv", "twee.csv"] {
+        let record = record_of(&daemon, name);
+        let file = if name == "een.csv" { record.with_extension("data") } else { record };
+        let length = fs::read(&file).unwrap().len();
+        fs::write(&file, vec![0; length]).unwrap();
+    }
+    fs::create_dir_all(daemon.path("state/at-work")).unwrap();
+    fs::write(daemon.path("state/at-work").join(ids[2]), r#"{"deaths":2,"at_work":false}"#).unwrap();
+    daemon.start();
+    bring_register(&daemon);
+    daemon.put("lokeren", "lijst.csv", &list(&daemon, "46029", 0));
+    daemon.answer("lokeren", "lijst.csv");
+    let status = |daemon: &TestDaemon| daemon.groeikluis(&["status"]).well().stdout;
+    let kept = format!("bree: 3 waiting, and kept, for more than 30 days: `groeikluis tenant refuse bree {}`", ids[0]);
+    assert!(status(&daemon).contains(&kept), "{}", status(&daemon));
+
+    crate::orders::give_and_go(&mut daemon, &json!({ "refuse": { "tenant": "bree", "list": ids[0] } }));
+    assert!(daemon.events("list.refused").is_empty());
+    let refuse = |daemon: &TestDaemon, tenant: &str, id: &str| daemon.groeikluis(&["tenant", "refuse", tenant, id]);
+    let others = refuse(&daemon, "lokeren", ids[0]);
+    assert!(others.code == Some(1) && others.stderr.contains("of lokeren waits"), "{others:?}");
+    for (id, name) in ids.iter().zip(["een.csv", "(naam niet bekend)", "drie.csv"]) {
+        refuse(&daemon, "bree", id).well();
+        let told = daemon.rejection("bree", name).text;
+        assert!(told.contains("not-processed") && told.contains("kon hier niet verwerkt worden"), "{told}");
+        assert_eq!(refuse(&daemon, "bree", id).code, Some(1), "it is settled");
+    }
+    let refused = daemon.events("list.refused");
+    assert!(refused.len() == 3 && refused.iter().all(|entry| entry["actor"] == "operator"), "{refused:?}");
+    assert!(!daemon.path("state/at-work").join(ids[2]).exists());
+    assert!(!status(&daemon).contains("tenant refuse"), "{}", status(&daemon));
+    // What is kept of them goes as that of other lists.
+    daemon.terminate();
+    let clock = Clock::fixed(Clock::system().now() + SignedDuration::from_hours(24 * 31));
+    daemon.at(&clock, |daemon| {
+        daemon.groeikluis(&["retention"]).well();
+        assert_eq!(daemon.events("upload.removed").len(), 4);
+    });
+    assert_eq!(fs::read_dir(daemon.path("state/uploads/bree")).unwrap().count(), 0);
 }
 
 #[test]

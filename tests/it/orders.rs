@@ -59,7 +59,8 @@ fn broken_off(daemon: &TestDaemon) -> usize {
     daemon.said().matches("an operator's command broke off").count()
 }
 
-/// Every order that the log would tell of, and the event by which it would; that of retention is among its own tests.
+/// Every order that the log would tell of, and the event by which it would; those of retention and of a refusal are among
+/// their own tests.
 fn orders(file: &str) -> Vec<(Value, &'static str)> {
     let assignment = "premie-2026";
     let again = json!({ "again": "bestand verloren", "dry_run": false });

@@ -102,28 +102,7 @@ impl Watcher {
             None => {}
         }
         if let Some(ledger) = &ledger {
-            let aside = needs::set_aside(state_dir, ledger)?;
-            for needs::SetAside { tenant, id, received_at, parked } in &aside {
-                let came = moment(*received_at);
-                let over = if *parked { "other lists of this tenant" } else { "it" };
-                need(
-                    true,
-                    format!(
-                        "{tenant}: list of {came} set aside, the service broke off repeatedly over {over}: \
-                         `groeikluis tenant retry {tenant}` ({id})"
-                    ),
-                );
-            }
-            for (tenant, count, since) in needs::waiting(ledger, &aside)? {
-                if !self.settings.tenants.contains_key(&tenant) {
-                    need(
-                        false,
-                        format!("{tenant} is no tenant any more: {count} waiting, until retention removes them"),
-                    );
-                } else if now.duration_since(since) > needs::WAITS_TOO_LONG {
-                    need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
-                }
-            }
+            self.of_lists(ledger, now, &mut need)?;
         }
         for text in self.refusals(now) {
             need(false, text);
@@ -160,6 +139,41 @@ impl Watcher {
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// Lists that wait, and for what.
+    fn of_lists(
+        &self,
+        ledger: &SqliteLedger,
+        now: Timestamp,
+        need: &mut impl FnMut(bool, String),
+    ) -> anyhow::Result<()> {
+        let settings = &self.settings;
+        let aside = needs::set_aside(&settings.state_dir, ledger)?;
+        for needs::SetAside { tenant, id, received_at, parked } in &aside {
+            let came = moment(*received_at);
+            let over = if *parked { "other lists of this tenant" } else { "it" };
+            need(
+                true,
+                format!(
+                    "{tenant}: list of {came} set aside, the service broke off repeatedly over {over}: \
+                     `groeikluis tenant retry {tenant}` ({id})"
+                ),
+            );
+        }
+        for (tenant, count, since) in needs::waiting(ledger, &aside)? {
+            if !settings.tenants.contains_key(&tenant) {
+                need(false, format!("{tenant} is no tenant any more: {count} waiting, until retention removes them"));
+            } else if now.duration_since(since) > needs::WAITS_TOO_LONG {
+                need(true, format!("{tenant}: {count} waiting for an answer, since {}", moment(since)));
+            }
+        }
+        let days = settings.retention.answered_uploads_days;
+        for needs::KeptTooLong { tenant, count, oldest } in needs::kept_too_long(settings, ledger, now)? {
+            let refuse = format!("`groeikluis tenant refuse {tenant} {oldest}` refuses the oldest");
+            need(true, format!("{tenant}: {count} waiting, and kept, for more than {days} days: {refuse}"));
+        }
+        Ok(())
     }
 
     /// What lies in the spool.

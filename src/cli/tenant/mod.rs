@@ -5,6 +5,7 @@ mod address;
 mod advice;
 mod guide;
 mod merge;
+mod refuse;
 mod retry;
 mod why;
 
@@ -32,6 +33,12 @@ pub(super) enum Command {
     /// of that time, so the former tenants keep their secret keys; protocols keep what was used up; what identifies
     /// officials in the log stays under the former names.
     Merge(merge::Arguments),
+    /// Refuse a list that cannot be processed, since it was set aside for good or is damaged on the disk.
+    ///
+    /// A list that waits is kept, however long. Once it is refused its sender finds a refusal in the outbox, with the
+    /// request to send the list again, and retention removes it after its days. It uses up nothing. Try it again first
+    /// (`tenant retry`): a refusal is for good.
+    Refuse(refuse::Arguments),
     /// Try lists again that were set aside, since the service died repeatedly over them.
     ///
     /// A list that ends the process, for want of memory for one, would stop the service for everybody. It is tried a second
@@ -51,6 +58,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Add(arguments) => add::run(arguments),
         Command::Guide(arguments) => guide::run(arguments),
         Command::Merge(arguments) => merge::run(arguments),
+        Command::Refuse(arguments) => refuse::run(arguments),
         Command::Retry(arguments) => retry::run(arguments),
         Command::Why(arguments) => why::run(arguments),
     }

@@ -37,6 +37,7 @@ fn list_reason(code: &str) -> Option<&'static str> {
         "unknown-protocol" => "onbekend protocol",
         "used-up" => "protocol is opgebruikt",
         "duplicate" => "lijst is al beantwoord",
+        "not-processed" => "bestand kon niet verwerkt worden",
         "too-large" => "bestand is te groot",
         "sealed-only" => "alleen verzegelde bestanden toegelaten",
         "name-with-number" => "nummer van een persoon in de bestandsnaam",
