@@ -11,7 +11,7 @@ use super::{
     paper::{self, Head},
     typeset::TypesetFault,
 };
-use crate::domain::Amount;
+use crate::domain::{Amount, cost::Uncharged};
 
 const BODY: &str = include_str!("paper/bill.typ");
 
@@ -25,6 +25,8 @@ pub struct Bill<'a> {
     pub day: Date,
     /// Its lines. Those that follow each other with the same assignment are added up together.
     pub lines: &'a [BillLine<'a>],
+    /// What is on no line, since no tariff held yet.
+    pub without_tariff: Uncharged,
 }
 
 /// A line of a bill.
@@ -72,6 +74,12 @@ impl Bill<'_> {
     pub fn pdf(&self) -> Result<Zeroizing<Vec<u8>>, TypesetFault> {
         let groups = self.lines.chunk_by(|one, next| one.assignment == next.assignment);
         let title = format!("Afrekening {}", self.year);
+        let left_out = self.left_out();
+        let mut notes = vec![
+            "De aantallen komen uit het uitwisselingslogboek.",
+            "Deze afrekening is een kostenoverzicht en geen factuur.",
+        ];
+        notes.extend(left_out.as_deref());
         let data = Data {
             head: Head {
                 title: &title,
@@ -80,10 +88,7 @@ impl Bill<'_> {
                     ("Periode", format!("1 januari tot en met 31 december {}", self.year)),
                     ("Opgemaakt op", date_nl(self.day)),
                 ],
-                notes: vec![
-                    "De aantallen komen uit het uitwisselingslogboek.",
-                    "Deze afrekening is een kostenoverzicht en geen factuur.",
-                ],
+                notes,
             },
             year: self.year.to_string(),
             groups: groups.map(Group::of).collect(),
@@ -92,10 +97,18 @@ impl Bill<'_> {
         paper::set(BODY, &data, self.day)
     }
 
-    /// As CSV: `bestuur;jaar;opdracht;tarief;aantal;eenheidsprijs;bedrag`, amounts in euros with a decimal point.
+    /// As CSV: `bestuur;jaar;opdracht;tarief;aantal;eenheidsprijs;bedrag`, amounts in euros with a decimal point. What is
+    /// charged to nobody stands last, at a price of nothing.
     pub fn csv(&self) -> Vec<u8> {
         let mut out = b"bestuur;jaar;opdracht;tarief;aantal;eenheidsprijs;bedrag\n".to_vec();
-        for line in self.lines {
+        let free = self.uncharged().map(|(number, _, more)| (format!("geen tarief: {more}"), number));
+        let free = free.iter().map(|(tariff, number)| BillLine {
+            assignment: None,
+            tariff,
+            number: *number,
+            unit_price: Amount::ZERO,
+        });
+        for line in self.lines.iter().copied().chain(free.filter(|line| line.number > 0)) {
             csv::text(&mut out, self.authority);
             out.extend_from_slice(format!(";{};", self.year).as_bytes());
             csv::text(&mut out, line.assignment.unwrap_or_default());
@@ -104,6 +117,23 @@ impl Bill<'_> {
             out.extend_from_slice(format!(";{};{};{}\n", line.number, line.unit_price, line.total()).as_bytes());
         }
         out
+    }
+
+    /// What is on no line, with what one and more of it are called.
+    fn uncharged(&self) -> [(u64, &'static str, &'static str); 3] {
+        let Uncharged { runs, files, letters } = self.without_tariff;
+        [(runs, "uitvoering", "uitvoeringen"), (files, "bestand", "bestanden"), (letters, "brief", "brieven")]
+    }
+
+    /// The same as a sentence.
+    fn left_out(&self) -> Option<String> {
+        let some = self.uncharged().into_iter().filter(|(number, ..)| *number > 0);
+        let some = some
+            .map(|(number, one, more)| format!("{} {}", figures::number(number), if number == 1 { one } else { more }));
+        let mut some: Vec<String> = some.collect();
+        let last = some.pop()?;
+        let all = if some.is_empty() { last } else { format!("{} en {last}", some.join(", ")) };
+        Some(format!("Niet aangerekend, want van vóór het eerste tarief: {all}."))
     }
 }
 
@@ -148,6 +178,7 @@ mod tests {
                 line(school, "per brief, tot 30 juni", 812, 110),
                 line(school, "per brief, vanaf 1 juli", 1_204, 115),
             ],
+            without_tariff: Uncharged::default(),
         };
         assert_eq!(bill.total(), Amount::from_cents(25_000 + 50_000 + 180_000 + 50_000 + 15_000 + 89_320 + 138_460));
         golden::compare_pdf("afrekening.txt", &bill.pdf().unwrap());
@@ -156,8 +187,17 @@ mod tests {
 
     #[test]
     fn a_year_without_anything_says_so() {
-        let bill = Bill { authority: "Gemeente Lint", year: 2026, day: date(2027, 1, 15), lines: &[] };
+        let without_tariff = Uncharged::default();
+        let bill = Bill { authority: "Gemeente Lint", year: 2026, day: date(2027, 1, 15), lines: &[], without_tariff };
         assert!(!bill.pdf().unwrap().is_empty());
         assert_eq!(bill.csv(), b"bestuur;jaar;opdracht;tarief;aantal;eenheidsprijs;bedrag\n");
+    }
+
+    #[test]
+    fn a_bill_says_what_it_leaves_out() {
+        let without_tariff = Uncharged { runs: 1, files: 0, letters: 1_204 };
+        let bill = Bill { authority: "Gemeente Lint", year: 2026, day: date(2027, 1, 15), lines: &[], without_tariff };
+        golden::compare_pdf("afrekening-zonder-tarief.txt", &bill.pdf().unwrap());
+        golden::compare("afrekening-zonder-tarief.csv", &String::from_utf8(bill.csv()).unwrap());
     }
 }

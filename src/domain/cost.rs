@@ -114,11 +114,34 @@ pub struct Bill {
     /// By assignment, the year's own line first; then by item, then by price. A thing that changed its price has a
     /// line for each.
     pub lines: Vec<BillLine>,
-    /// Runs, files and letters of days before the first tariff: they are on no line, which a bill has to say.
-    pub without_tariff: u64,
+    /// What was done on days before the first tariff: it is on no line, which a bill has to say.
+    pub without_tariff: Uncharged,
+}
+
+/// What was done that no tariff charges for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uncharged {
+    /// Runs.
+    pub runs: u64,
+    /// Files of data or payments.
+    pub files: u64,
+    /// Letters.
+    pub letters: u64,
+}
+
+impl Uncharged {
+    /// Whether there is nothing.
+    pub fn is_none(self) -> bool {
+        self == Self::default()
+    }
 }
 
 impl Bill {
+    /// Whether it says nothing: nothing was done that year.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.without_tariff.is_none()
+    }
+
     /// The whole.
     pub fn total(&self) -> Amount {
         self.lines.iter().map(BillLine::total).sum()
@@ -138,10 +161,12 @@ pub fn bill(costs: &Costs, year: i16, activities: &[Activity]) -> Bill {
     ordered.sort_by_key(|activity| activity.day);
     let mut numbers: BTreeMap<(Option<&AssignmentId>, Item, Amount), u64> = BTreeMap::new();
     let mut begun: BTreeSet<Option<&AssignmentId>> = BTreeSet::new();
-    let mut without_tariff = 0;
+    let mut without_tariff = Uncharged::default();
     for activity in ordered {
         let Some(tariff) = costs.on(activity.day) else {
-            without_tariff += activity.runs + activity.files + activity.letters;
+            without_tariff.runs += activity.runs;
+            without_tariff.files += activity.files;
+            without_tariff.letters += activity.letters;
             continue;
         };
         let assignment = Some(&activity.assignment);
@@ -239,6 +264,9 @@ mod tests {
     fn nothing_done_is_nothing_to_pay() {
         assert_eq!(bill(&costs(), 2026, &[]), Bill::default());
         let early = [activity("a-2025", date(2025, 5, 1), [1, 2, 3])];
-        assert_eq!(bill(&costs(), 2025, &early), Bill { lines: Vec::new(), without_tariff: 6 });
+        let without_tariff = Uncharged { runs: 1, files: 2, letters: 3 };
+        let early = bill(&costs(), 2025, &early);
+        assert_eq!(early, Bill { lines: Vec::new(), without_tariff });
+        assert!(!early.is_empty() && Bill::default().is_empty());
     }
 }

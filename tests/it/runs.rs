@@ -144,4 +144,9 @@ fn a_tenant_that_is_gone_is_billed() {
         .well();
     let csv = std::fs::read_to_string(out.join(format!("afrekening_torhout_{year}.csv"))).unwrap();
     assert!(csv.lines().nth(1).unwrap().starts_with(named), "{csv}");
+    // What was done before the first tariff is on no line, and the bill says so.
+    let later = COSTS.replace("2020-01-01", "2099-01-01");
+    std::fs::write(daemon.path("costs.yaml"), later).unwrap();
+    let free = json(&bill(&daemon))["bills"][0].clone();
+    assert_eq!((&free["lines"], &free["without_tariff"]["runs"]), (&Value::from(Vec::<Value>::new()), &1.into()));
 }

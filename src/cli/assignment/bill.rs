@@ -18,7 +18,7 @@ use crate::{
     documents::bill,
     domain::{
         AssignmentId, Kind, TenantId,
-        cost::{self, Activity, Bill, BillLine, Item},
+        cost::{self, Activity, Bill, BillLine, Item, Uncharged},
     },
     durable::Clock,
     ledger::{Ledger, LedgerError, RunRow, SqliteLedger},
@@ -96,7 +96,7 @@ pub(in super::super) fn bills(
     for tenant in ledger.tenants_with_runs()?.into_iter().filter(|id| only.is_none_or(|only| only == id)) {
         let runs = ledger.runs(&tenant, None, None)?;
         let bill = cost::bill(costs, year, &activities(&ledger, &runs)?);
-        if bill.lines.is_empty() {
+        if bill.is_empty() {
             continue;
         }
         let event = Event::AssignmentBilled(AssignmentBilled {
@@ -153,7 +153,8 @@ fn write(directory: &Path, year: i16, billed: &TenantBill) -> anyhow::Result<()>
             unit_price: line.price,
         })
         .collect();
-    let paper = bill::Bill { authority, year, day: Clock::system().today(), lines: &lines };
+    let (day, without_tariff) = (Clock::system().today(), bill.without_tariff);
+    let paper = bill::Bill { authority, year, day, lines: &lines, without_tariff };
     for (extension, bytes) in [("pdf", paper.pdf()?.to_vec()), ("csv", paper.csv())] {
         let path = directory.join(format!("afrekening_{tenant}_{year}.{extension}"));
         fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
@@ -175,7 +176,15 @@ fn as_json(billed: &TenantBill) -> serde_json::Value {
     };
     let lines: Vec<_> = bill.lines.iter().map(line).collect();
     let total = bill.total().to_string();
-    json!({ "tenant": tenant.as_str(), "name": name, "configured": configured, "lines": lines, "total": total })
+    let Uncharged { runs, files, letters } = bill.without_tariff;
+    json!({
+        "tenant": tenant.as_str(),
+        "name": name,
+        "configured": configured,
+        "lines": lines,
+        "total": total,
+        "without_tariff": { "runs": runs, "files": files, "letters": letters },
+    })
 }
 
 fn print(TenantBill { tenant, name, bill, .. }: &TenantBill) -> anyhow::Result<()> {
@@ -192,8 +201,9 @@ fn print(TenantBill { tenant, name, bill, .. }: &TenantBill) -> anyhow::Result<(
     }
     table.row(vec!["total".to_owned(), String::new(), String::new(), String::new(), bill.total().to_string()]);
     table.print()?;
-    if bill.without_tariff > 0 {
-        say(&format!("{} runs, files and letters are older than the first tariff, and free", bill.without_tariff));
+    let Uncharged { runs, files, letters } = bill.without_tariff;
+    if !bill.without_tariff.is_none() {
+        say(&format!("older than the first tariff, and free: runs {runs}, files {files}, letters {letters}"));
     }
     say("");
     Ok(())
