@@ -61,13 +61,15 @@ pub struct Delivered<'a> {
 /// The letters of a run.
 #[derive(Clone, Copy)]
 pub struct Letters {
-    /// How many. It is shown however few they are, for it is billed; but not where the families who got none are too few
-    /// to be shown, since those are the rest of the families.
+    /// How many. It is shown however few they are, for it is billed; but not where families who got none are too few to be
+    /// shown, since those are the rest of the families.
     pub letters: u64,
     /// Their pages in all.
     pub pages: u64,
     /// Families for whom none could be made, for want of an address.
     pub without_address: Count,
+    /// Families for whom none could be made, for a name that no font has.
+    pub unprintable: Count,
 }
 
 #[derive(Serialize)]
@@ -133,6 +135,7 @@ impl Overview<'_> {
             let (letters, pages) = made.unwrap_or_else(|| (WITHHELD.to_owned(), WITHHELD.to_owned()));
             out.extend_from_slice(format!("brieven;;{letters}\nbladzijden;;{pages}\n").as_bytes());
             simulation::row(&mut out, "gezinnen zonder adres", "", told.without_address);
+            simulation::row(&mut out, "gezinnen met een naam die niet gedrukt kan worden", "", told.unprintable);
         }
         simulation::tables(&mut out, self.statistics);
         out.extend_from_slice(b"\nbestand;rijen;bedrag;bezorgd;opgehaald\n");
@@ -168,31 +171,42 @@ impl Delivered<'_> {
 impl Letters {
     /// Letters and pages, where they may be told.
     fn made(self) -> Option<(u64, u64)> {
-        self.without_address.shown().map(|_| (self.letters, self.pages))
+        self.without_address.shown().and(self.unprintable.shown()).map(|_| (self.letters, self.pages))
     }
 
     fn words(self) -> String {
         let Some((letters, pages)) = self.made() else {
-            return "De brieven gingen naar de drukker. Niet elk gezin heeft een adres waarop de post kan bezorgen; om \
-                    hoeveel gezinnen het gaat, en dus ook het aantal brieven, wordt niet getoond."
-                .to_owned();
+            let why = match (self.without_address.is_zero(), self.unprintable.is_zero()) {
+                (_, true) => "Niet elk gezin heeft een adres waarop de post kan bezorgen",
+                (true, false) => "Niet elke naam kan gedrukt worden",
+                (false, false) => {
+                    "Niet elk gezin heeft een adres waarop de post kan bezorgen, en niet elke naam kan gedrukt worden"
+                }
+            };
+            return format!(
+                "De brieven gingen naar de drukker. {why}; om hoeveel gezinnen het gaat, en dus ook het aantal brieven, \
+                 wordt niet getoond."
+            );
         };
         let some = |number: u64, one: &str, more: &str| {
             format!("{} {}", figures::number(number), if number == 1 { one } else { more })
         };
-        let made = format!(
+        let mut words = format!(
             "{} van samen {} {} naar de drukker.",
             some(letters, "brief", "brieven"),
             some(pages, "bladzijde", "bladzijden"),
             if letters == 1 { "ging" } else { "gingen" }
         );
-        match self.without_address.shown().unwrap_or_default() {
-            0 => made,
-            number => {
-                let families = figures::number(number);
-                format!("{made} Voor {families} gezinnen was er geen adres waarop de post kan bezorgen.")
+        // Who are told of are too many to be one.
+        for (count, why) in [
+            (self.without_address, "was er geen adres waarop de post kan bezorgen"),
+            (self.unprintable, "kon de brief niet gedrukt worden: een naam heeft een teken dat de letter niet kent"),
+        ] {
+            if let Some(number @ 1..) = count.shown() {
+                words = format!("{words} Voor {} gezinnen {why}.", figures::number(number));
             }
         }
+        words
     }
 }
 
@@ -231,7 +245,12 @@ mod tests {
             statistics: &samples::statistics(),
             catalogue: &samples::catalogue(),
             deliveries: &[delivered, paid],
-            letters: Some(Letters { letters: 812, pages: 815, without_address: Count::of(2) }),
+            letters: Some(Letters {
+                letters: 812,
+                pages: 815,
+                without_address: Count::of(2),
+                unprintable: Count::zero(),
+            }),
         };
         golden::compare_pdf("overzicht.txt", &overview.pdf().unwrap());
         golden::compare("overzicht.csv", &String::from_utf8(overview.csv()).unwrap());
@@ -239,15 +258,29 @@ mod tests {
 
     #[test]
     fn what_is_left_of_the_families_is_not_told_by_the_letters() {
-        let letters = Letters { letters: 812, pages: 815, without_address: Count::of(2) };
-        assert!(!letters.words().contains("81"), "{}", letters.words());
+        let of = |address, name| {
+            let (without_address, unprintable) = (Count::of(address), Count::of(name));
+            Letters { letters: 812, pages: 815, without_address, unprintable }
+        };
+        for (address, name, why) in
+            [(2, 0, "adres"), (0, 2, "naam"), (12, 2, "adres"), (12, 2, "naam"), (2, 12, "naam")]
+        {
+            let words = of(address, name).words();
+            assert!(words.contains(why) && !words.contains("81") && !words.contains("12"), "{words}");
+        }
+        assert!(!of(0, 2).words().contains("adres"), "{}", of(0, 2).words());
     }
 
     #[test]
     fn letters_are_counted_in_words() {
-        let letters = Letters { letters: 1, pages: 1, without_address: Count::of(0) };
+        let none = Count::zero();
+        let letters = Letters { letters: 1, pages: 1, without_address: none, unprintable: none };
         assert_eq!(letters.words(), "1 brief van samen 1 bladzijde ging naar de drukker.");
-        let letters = Letters { letters: 1_204, pages: 1_210, without_address: Count::of(12) };
+        let letters = Letters { letters: 1_204, pages: 1_210, without_address: Count::of(12), unprintable: none };
+        let unprintable = Letters { without_address: none, unprintable: Count::of(12), ..letters };
+        assert!(unprintable.words().ends_with(
+            "Voor 12 gezinnen kon de brief niet gedrukt worden: een naam heeft een teken dat de letter niet kent."
+        ));
         assert_eq!(
             letters.words(),
             "1.204 brieven van samen 1.210 bladzijden gingen naar de drukker. Voor 12 gezinnen was er geen adres waarop de \

@@ -22,6 +22,16 @@ impl Count {
         if (1..SMALLEST_SHOWN).contains(&number) { Self::WITHHELD } else { Self(Some(number)) }
     }
 
+    /// Nobody, where nothing else is said.
+    pub fn zero() -> Self {
+        Self(Some(0))
+    }
+
+    /// Whether it is nobody.
+    pub fn is_zero(&self) -> bool {
+        *self == Self::zero()
+    }
+
     /// The number; none where it is withheld.
     pub fn shown(self) -> Option<u64> {
         self.0

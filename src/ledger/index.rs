@@ -262,8 +262,8 @@ fn add_run(
 ) -> rusqlite::Result<()> {
     let add = "INSERT OR IGNORE INTO runs \
                (id, tenant, assignment, day, seq, register_month, files, letters, pages, statistics, unaddressed, \
-               criteria_sha256, criteria, authority, at) \
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)";
+               criteria_sha256, criteria, authority, at, unprintable) \
+               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)";
     let AssignmentRun { assignment, run: id, day, register_month, statistics, files, letters, pages, .. } = run;
     // It came out of JSON, and goes back into it.
     let json = |value: serde_json::Result<String>| {
@@ -285,6 +285,7 @@ fn add_run(
         run.criteria,
         run.authority,
         entry.at.as_microsecond(),
+        json(serde_json::to_string(&run.unprintable))?,
     ];
     database.prepare_cached(add)?.execute(row).map(|_| ())
 }

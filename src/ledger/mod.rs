@@ -348,6 +348,8 @@ pub struct RunRow {
     pub statistics: Statistics,
     /// Families that got no letter for want of an address.
     pub unaddressed: Count,
+    /// Families that got no letter for a name that no font has.
+    pub unprintable: Count,
 }
 
 /// An answer that was given before.

@@ -88,9 +88,11 @@ CREATE TABLE runs (
     files INTEGER NOT NULL,
     letters INTEGER NOT NULL,
     pages INTEGER NOT NULL,
-    -- JSON: what may be shown of who was selected, and how many families got no letter.
+    -- JSON: what may be shown of who was selected, and how many families got no letter for want of an address, and of a
+    -- font.
     statistics TEXT NOT NULL,
-    unaddressed TEXT NOT NULL
+    unaddressed TEXT NOT NULL,
+    unprintable TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX runs_of ON runs (tenant, assignment, day);
 -- What was removed and when, in the order of the log, with the certificate that tells its tenant: its delivery's id,

@@ -217,7 +217,7 @@ impl Ledger for SqliteLedger {
         since: Option<Date>,
     ) -> Result<Vec<RunRow>, LedgerError> {
         let query = "SELECT id, assignment, day, register_month, files, letters, pages, statistics, unaddressed, \
-                     criteria_sha256, criteria, authority FROM runs \
+                     criteria_sha256, criteria, authority, unprintable FROM runs \
                      WHERE tenant = ?1 AND (?2 IS NULL OR assignment = ?2) AND day >= ?3 ORDER BY at, seq";
         let since = since.map(|day| day.to_string()).unwrap_or_default();
         self.rows(query, (tenant.as_str(), assignment.map(AssignmentId::as_str), since), |row| {
@@ -234,6 +234,7 @@ impl Ledger for SqliteLedger {
                 criteria_sha256: column(row, 9)?,
                 criteria: column(row, 10)?,
                 authority: column(row, 11)?,
+                unprintable: json(row, 12)?,
             })
         })
     }

@@ -542,6 +542,7 @@ fn runs_of_two_years_are_in_the_order_of_their_times() {
     let exchange = Exchange { place, clock, ledger, log };
     exchange.tell(run(2, date(2027, 1, 1)), context());
     let runs = exchange.ledger.runs(&bree(), None, None).unwrap();
+    assert!(runs.iter().all(|run| (run.unaddressed, run.unprintable) == (Count::of(7), Count::WITHHELD)));
     assert_eq!(runs.into_iter().map(|run| run.id).collect::<Vec<_>>(), [id(1), id(2)]);
 }
 

@@ -300,8 +300,11 @@ pub struct AssignmentRun {
     pub letters: u64,
     /// The letters' pages.
     pub pages: u64,
-    /// Families that got no letter for want of an address.
+    /// Families that got no letter for want of an address. Those of a name that no font has are not among them.
     pub unaddressed: Count,
+    /// Families that got no letter since a name has a character that no font has.
+    #[serde(default = "Count::zero", skip_serializing_if = "Count::is_zero")]
+    pub unprintable: Count,
     /// Why it was run again in the same period, in the words of who did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub again: Option<String>,

@@ -255,6 +255,7 @@ fn assignment_run() -> AssignmentRun {
         letters: 900,
         pages: 901,
         unaddressed: Count::of(7),
+        unprintable: Count::WITHHELD,
         again: Some("drukfout in de eerste brieven".to_owned()),
     }
 }

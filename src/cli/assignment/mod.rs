@@ -164,7 +164,7 @@ fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     if arguments.json {
         return Ok(print_json(&serde_json::to_value(&outcome)?)?);
     }
-    let RunOutcome { register_month, children, made, planned, unaddressed, earlier } = &outcome;
+    let RunOutcome { register_month, children, made, planned, unaddressed, unprintable, earlier } = &outcome;
     say(&format!("{children} children of the register of {register_month} meet the criteria"));
     if arguments.only_show {
         for earlier in earlier {
@@ -179,6 +179,9 @@ fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     print_made(made, false)?;
     if *unaddressed > 0 {
         say(&format!("{unaddressed} families got no letter: their address cannot be on an envelope"));
+    }
+    if *unprintable > 0 {
+        say(&format!("{unprintable} families got no letter: a name has a character that no font here has"));
     }
     Ok(())
 }

@@ -69,8 +69,9 @@ impl Making<'_> {
         let mut letters = Vec::with_capacity(families.len());
         for family in families {
             match self.letter(letters.len() + 1, family, pays) {
-                Some(letter) => letters.push(letter),
-                None => self.unaddressed += 1,
+                Ok(letter) => letters.push(letter),
+                Err(Unwritten::Address) => self.unaddressed += 1,
+                Err(Unwritten::Name) => self.unprintable += 1,
             }
         }
         let total = letters.len();
@@ -99,8 +100,8 @@ impl Making<'_> {
         Ok(())
     }
 
-    /// A family's letter; none where its address cannot be on an envelope.
-    fn letter(&self, number: usize, family: Claim<'_>, pays: bool) -> Option<Letter> {
+    /// A family's letter.
+    fn letter(&self, number: usize, family: Claim<'_>, pays: bool) -> Result<Letter, Unwritten> {
         let Claim { household, children, amount } = family;
         let (last_name, first_name) = household.beneficiary_name();
         let name = format!("{first_name} {last_name}").trim().to_owned();
@@ -108,13 +109,62 @@ impl Making<'_> {
         let children: Vec<String> = children.into_iter().map(str::to_owned).collect();
         let letter = Letter {
             id: format!("{}-{number:05}", self.commission.assignment.id),
-            address: block.ok()?,
+            address: block.map_err(|_| Unwritten::Address)?,
             name,
             children,
             amount: pays.then_some(amount),
         };
-        let texts = letter.address.lines().iter().chain(&letter.children).chain([&letter.name]);
-        let can_be_printed = texts.flat_map(|text| text.chars()).all(can_print);
-        can_be_printed.then_some(letter)
+        match unwritten(&letter) {
+            Some(why) => Err(why),
+            None => Ok(letter),
+        }
+    }
+}
+
+/// Why a family gets no letter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unwritten {
+    /// Its address cannot be on an envelope.
+    Address,
+    /// A name has a character that no font has.
+    Name,
+}
+
+/// What keeps a letter from being printed. The names come first: the name is on the envelope as well.
+fn unwritten(letter: &Letter) -> Option<Unwritten> {
+    let can_all = |texts: &[String]| texts.iter().flat_map(|text| text.chars()).all(can_print);
+    if !can_all(&letter.children) || !letter.name.chars().all(can_print) {
+        Some(Unwritten::Name)
+    } else if !can_all(letter.address.lines()) {
+        Some(Unwritten::Address)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::register::Address;
+
+    #[test]
+    fn a_name_that_no_font_has_is_told_from_an_address() {
+        let letter = |name: &str, child: &str, street: &str| {
+            let home = Address {
+                street,
+                house_number: "1",
+                box_number: "",
+                postcode: "8820",
+                municipality: "Torhout",
+                country: "BE",
+            };
+            let (address, name) = (AddressBlock::new(name, &home).unwrap(), name.to_owned());
+            Letter { id: "premie-2026-00001".to_owned(), address, name, children: vec![child.to_owned()], amount: None }
+        };
+        let told = |name, child, street| unwritten(&letter(name, child, street));
+        assert_eq!(told("Zoë Çelik", "Łukasz", "Markt"), None);
+        assert_eq!(told("\u{10380}n Claes", "Eva", "Markt"), Some(Unwritten::Name));
+        assert_eq!(told("An Claes", "\u{10380}va", "\u{10380}"), Some(Unwritten::Name));
+        assert_eq!(told("An Claes", "Eva", "\u{10380}laan"), Some(Unwritten::Address));
     }
 }

@@ -45,6 +45,8 @@ pub(super) struct Making<'a> {
     pub pages: u64,
     /// Families whose address cannot be on an envelope.
     pub unaddressed: u64,
+    /// Families with a name that no font has.
+    pub unprintable: u64,
 }
 
 impl<'a> Making<'a> {
@@ -67,6 +69,7 @@ impl<'a> Making<'a> {
             letters: 0,
             pages: 0,
             unaddressed: 0,
+            unprintable: 0,
         })
     }
 

@@ -98,6 +98,7 @@ impl Making<'_> {
             letters: self.letters,
             pages: self.pages,
             without_address: Count::of(self.unaddressed),
+            unprintable: Count::of(self.unprintable),
         });
         let forms = commission.overview(&Facts {
             criteria: &commission.criteria_nl(),
@@ -132,6 +133,7 @@ impl Exchange {
             letters: last.letters,
             pages: last.pages,
             without_address: last.unaddressed,
+            unprintable: last.unprintable,
         });
         let forms = commission.overview(&Facts {
             criteria: &commission.criteria_of_run(last),

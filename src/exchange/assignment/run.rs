@@ -54,6 +54,8 @@ pub struct RunOutcome {
     pub planned: Vec<PlannedFile>,
     /// Families that got no letter for want of an address.
     pub unaddressed: u64,
+    /// Families that got no letter for a name that no font has.
+    pub unprintable: u64,
     /// Runs of the same period.
     pub earlier: Vec<Earlier>,
 }
@@ -87,6 +89,7 @@ impl Exchange {
             made: Vec::new(),
             planned: Vec::new(),
             unaddressed: 0,
+            unprintable: 0,
             earlier: plan.earlier.clone(),
         };
         if order.dry_run {
@@ -102,7 +105,7 @@ impl Exchange {
             making.make(product)?;
         }
         outcome.made = making.prepared.iter().map(MadeFile::of).collect();
-        outcome.unaddressed = making.unaddressed;
+        (outcome.unaddressed, outcome.unprintable) = (making.unaddressed, making.unprintable);
         (orderer.tell)("delivering".to_owned());
         let records = records(&making, again);
         orderer.require()?;
@@ -140,6 +143,7 @@ fn records(making: &Making<'_>, again: Option<&str>) -> Vec<Record> {
         letters: making.letters,
         pages: making.pages,
         unaddressed: Count::of(making.unaddressed),
+        unprintable: Count::of(making.unprintable),
         again: again.map(str::to_owned),
     });
     let mut records = vec![Record::success(event, context.clone())];
