@@ -46,15 +46,20 @@ pub struct DurableError {
 }
 
 impl Directory {
-    /// Opens a directory, making it and those above it when they are not there.
+    /// Opens a directory, making it and those above it, durably, when they are not there.
     ///
     /// # Errors
     /// [`DurableError`].
     pub fn create(path: &Path) -> Result<Self, DurableError> {
         let fault = |action, source| DurableError { action, path: path.display().to_string(), source };
+        let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
         std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), DIRECTORY_MODE)
             .create(path)
             .map_err(|source| fault("make directory", source))?;
+        for above in missing.into_iter().filter_map(Path::parent) {
+            let above = if above.as_os_str().is_empty() { Path::new(".") } else { above };
+            File::open(above).and_then(|above| above.sync_all()).map_err(|source| fault("sync", source))?;
+        }
         let handle =
             Dir::open_ambient_dir(path, ambient_authority()).map_err(|source| fault("open directory", source))?;
         Ok(Self { handle: Arc::new(handle), path: path.into() })
@@ -68,9 +73,11 @@ impl Directory {
         let mut builder = DirBuilder::new();
         builder.mode(DIRECTORY_MODE);
         match self.handle.create_dir_with(name, &builder) {
-            Ok(()) => self.sync()?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(source) => return Err(self.fault("make directory", name, source)),
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(self.fault("make directory", name, error));
+            }
+            // Also where it is there: a process that was killed may have made it and never synced.
+            _ => self.sync()?,
         }
         let handle = self.handle.open_dir(name).map_err(|source| self.fault("open directory", name, source))?;
         Ok(Self { handle: Arc::new(handle), path: self.path.join(name).into() })
