@@ -38,6 +38,7 @@ pub use layout::{LINE_LIMIT_BYTES, MOST_HOUSEHOLDS, MOST_ROWS};
 pub use many::Found;
 pub use month::{MonthFault, ReferenceMonth};
 pub use select::{Criterion, Right, Selected, Selection};
+pub use statistics::Tally;
 pub use view::{Address, Child, Entitlement, Household, SharesOf};
 
 use index::Index;

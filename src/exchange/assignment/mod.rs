@@ -17,6 +17,7 @@ mod plan;
 mod report;
 mod run;
 mod simulation;
+mod told;
 mod variation;
 
 pub use letters::letter_design;

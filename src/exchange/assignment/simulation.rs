@@ -7,12 +7,13 @@ use super::{
     AssignmentFault,
     commission::Commission,
     payout::{Payouts, Units},
+    told::Told,
     variation::{Around, vary},
 };
 use crate::{
     domain::{Amount, Assignment, AssignmentId, Count, Criteria, NisCode, Statistics, assignment::Unit},
     exchange::{Exchange, ExchangeError},
-    register::{Criterion, Register, Selection},
+    register::{Criterion, Register, Selection, Tally},
     transfer_log::{AssignmentSimulated, Event, Record},
 };
 
@@ -81,26 +82,6 @@ pub struct Variation {
     pub total: Option<String>,
 }
 
-/// Counts of one selection that differ little from those of another tell of few people: only differences that may be
-/// shown by themselves are.
-struct Told(Vec<u64>);
-
-impl Told {
-    /// Of the selection itself, whose number others are compared with also where it is withheld.
-    fn of(number: u64) -> Self {
-        Self(vec![number])
-    }
-
-    fn count(&mut self, number: u64) -> Count {
-        let near = |other: &u64| Count::of(number.abs_diff(*other)) == Count::WITHHELD;
-        let count = if self.0.iter().any(near) { Count::WITHHELD } else { Count::of(number) };
-        if count != Count::WITHHELD {
-            self.0.push(number);
-        }
-        count
-    }
-}
-
 impl Exchange {
     /// Counts what an assignment would come to, and the same with other values for its criteria
     /// (`born.from=2014-01-01,2016-01-01`). It needs no protocol, and is an entry of the log before it is told.
@@ -136,22 +117,29 @@ fn simulate(
     others: &[(String, Criteria)],
 ) -> Simulation {
     let selection = register.select(nis_code, &assignment.criteria);
-    let statistics = register.statistics(&selection, day);
-    let first = Counted::of(register, &selection, assignment);
-    let (mut families, mut beneficiaries) = (Told::of(first.families), Told::of(first.beneficiaries));
-    let mut children = Told::of(first.children);
+    let first = Counted::of(register, &selection, assignment, day);
+    let statistics = first.tally.statistics();
+    let Tally { by_age, by_postcode, by_family_size, .. } = &first.tally;
+    let mut beneficiaries = Told::of(first.tally.beneficiaries);
+    let mut families = Told::of(first.tally.families).with_partition(&statistics.by_family_size, by_family_size);
+    let mut children = Told::of(first.tally.children)
+        .with_partition(&statistics.by_age, by_age)
+        .with_partition(&statistics.by_postcode, by_postcode)
+        .with_sources(&statistics.by_source);
     // What is missing from units times amount tells how many are paid in part.
-    let mut in_part = Told(vec![0, first.in_part()]);
-    let kept_out = kept_out(&mut children, first.children, selection.removed_alone());
+    let mut in_part = Told::of(first.in_part());
+    let kept_out = kept_out(&mut children, first.tally.children, selection.removed_alone());
     let kept_by_birth = selection.removed_alone().find(|(criterion, _)| *criterion == Criterion::Born);
     let undated = selection.undated();
     let undated = kept_by_birth.map_or(Count::of(undated), |(_, count)| Count::within(undated, count));
     let variations = others.iter().map(|(change, criteria)| {
-        let counted = Counted::of(register, &register.select(nis_code, criteria), assignment);
-        let families = families.count(counted.families);
-        let children = children.count(counted.children);
-        let beneficiaries = beneficiaries.count(counted.beneficiaries);
-        let total = counted.total(assignment.unit, (families, children), in_part.count(counted.in_part()));
+        let counted = Counted::of(register, &register.select(nis_code, criteria), assignment, day);
+        let Tally { by_age, by_postcode, by_family_size, .. } = &counted.tally;
+        let families = families.count(counted.tally.families, change, &[by_family_size]);
+        let children = children.count(counted.tally.children, change, &[by_age, by_postcode]);
+        let beneficiaries = beneficiaries.count(counted.tally.beneficiaries, change, &[]);
+        let in_part = in_part.count(counted.in_part(), change, &[]);
+        let total = counted.total(assignment.unit, (families, children), in_part);
         Variation { change: change.clone(), families, children, beneficiaries, total }
     });
     Simulation {
@@ -168,9 +156,7 @@ fn simulate(
 
 /// What a selection comes to, before any number is withheld.
 struct Counted {
-    families: u64,
-    children: u64,
-    beneficiaries: u64,
+    tally: Tally,
     /// There where the assignment pays.
     paid: Option<Paid>,
 }
@@ -183,13 +169,12 @@ struct Paid {
 }
 
 impl Counted {
-    fn of(register: &Register, selection: &Selection<'_>, assignment: &Assignment) -> Self {
-        let (families, beneficiaries) = register.people(selection);
+    fn of(register: &Register, selection: &Selection<'_>, assignment: &Assignment, day: Date) -> Self {
         let paid = assignment.payment.as_ref().map(|terms| {
             let payouts = Payouts::of(selection, assignment.unit, terms.amount);
             Paid { units: payouts.units, payments: payouts.number(), total: payouts.total() }
         });
-        Self { families, children: selection.children().len() as u64, beneficiaries, paid }
+        Self { tally: register.tally(selection, day), paid }
     }
 
     fn in_part(&self) -> u64 {
@@ -227,7 +212,7 @@ fn kept_out(children: &mut Told, selected: u64, counts: impl Iterator<Item = (Cr
     let may_be_told = Count::of(selected) != Count::WITHHELD;
     let told = |(criterion, count): (Criterion, u64)| {
         let is_told = may_be_told && Count::of(count) != Count::WITHHELD;
-        let is_told = is_told && children.count(selected + count) != Count::WITHHELD;
+        let is_told = is_told && children.count(selected + count, criterion.name(), &[]) != Count::WITHHELD;
         let children = if is_told { Count::of(count) } else { Count::WITHHELD };
         KeptOut { criterion: criterion.name().to_owned(), children }
     };
@@ -235,166 +220,4 @@ fn kept_out(children: &mut Told, selected: u64, counts: impl Iterator<Item = (Cr
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        domain::{
-            Municipalities, SourceCatalogue,
-            assignment::{PaymentFormat, PaymentTerms, Product, Recurrence, Remittance},
-            source::Source,
-        },
-        register::Field,
-    };
-    use proptest::prelude::*;
-    use std::collections::{BTreeMap, BTreeSet};
-
-    fn shown(selected: u64, counts: &[(Criterion, u64)]) -> (Vec<Option<u64>>, Told) {
-        let mut children = Told::of(selected);
-        let kept = kept_out(&mut children, selected, counts.iter().copied());
-        (kept.into_iter().map(|kept| kept.children.shown()).collect(), children)
-    }
-
-    #[test]
-    fn what_is_kept_out_gives_no_few_away() {
-        // Of a selection that is withheld, since another simulation or a variation may tell both together.
-        assert_eq!(shown(3, &[(Criterion::Postcodes, 10)]).0, [None]);
-        let (kept, mut told) = shown(500, &[(Criterion::Born, 20), (Criterion::Postcodes, 23), (Criterion::Rank, 3)]);
-        assert_eq!(kept, [Some(20), None, None], "523 and 520 tell of three");
-        for (number, count) in [(517, None), (520, Some(520)), (500, Some(500)), (496, None), (525, Some(525))] {
-            assert_eq!(told.count(number).shown(), count, "{number}");
-        }
-    }
-
-    /// A right of the extract: child, dossier, which of the dossier's two beneficiaries, half or whole.
-    type Written = (u32, u32, bool, bool);
-
-    const CENTS: u64 = 7_500;
-
-    fn niss(begin: u64, prefix: u64, serial: u32) -> String {
-        let nine = begin * 1_000 + u64::from(serial) + 1;
-        format!("{nine:09}{:02}", 97 - (prefix + nine) % 97)
-    }
-
-    fn beneficiary((_, dossier, second, _): &Written) -> u32 {
-        dossier * 2 + u32::from(*second)
-    }
-
-    /// Dossiers of an odd number have one parent.
-    fn register(rows: &[Written]) -> Register {
-        let mut extract = Field::ALL.map(Field::name).join(";") + "\n";
-        for row in rows {
-            let (child, dossier, _, half) = row;
-            extract.extend([format!(
-                "2026-11;{dossier};{};Claes;Eva;;31033;8820;1;2;{};{};Claes;An;Markt;1;;8820;Torhout;BE;;;\
-                 sociale_toeslag={}\n",
-                niss(170_730, 2_000_000_000, *child),
-                dossier % 2,
-                niss(850_730, 0, beneficiary(row)),
-                if *half { "0.5" } else { "1" },
-            )]);
-        }
-        let table = Municipalities::parse("h\n31033;Torhout;West-Vlaanderen;8820\n").unwrap();
-        let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
-        Register::read(extract.as_bytes(), &SourceCatalogue::new(vec![source]).unwrap(), &table).unwrap()
-    }
-
-    fn assignment(unit: Unit, criteria: Criteria) -> Assignment {
-        Assignment {
-            id: "premie-2026".parse().unwrap(),
-            tenant: "torhout".parse().unwrap(),
-            protocol: None,
-            agreement: None,
-            purpose: String::new(),
-            criteria,
-            unit,
-            recurrence: Recurrence::Once,
-            produce: vec![Product::Betaling],
-            payment: Some(PaymentTerms {
-                amount: Amount::from_cents(CENTS),
-                remittance: Remittance::Structured,
-                formats: vec![PaymentFormat::Csv],
-                debtor: None,
-                execution_date: None,
-            }),
-            letters: None,
-        }
-    }
-
-    /// What each unit is paid, counted row by row: a child what its households get, a family what the child brings that
-    /// brings most.
-    fn paid(rows: &[Written], unit: Unit, single_parent: Option<bool>) -> (Vec<u64>, u64) {
-        let of_family = |row: &&Written| single_parent.is_none_or(|single| single == (row.1 % 2 == 1));
-        let (mut brought, mut paid) = (BTreeMap::<(u32, u32), u64>::new(), BTreeSet::new());
-        for row in rows.iter().filter(of_family) {
-            let (child, dossier, _, half) = row;
-            *brought.entry((*child, *dossier)).or_default() += if *half { CENTS / 2 } else { CENTS };
-            paid.insert(beneficiary(row));
-        }
-        let mut units = BTreeMap::<u32, u64>::new();
-        for ((child, dossier), cents) in brought {
-            match unit {
-                Unit::Child => *units.entry(child).or_default() += cents,
-                Unit::Family => {
-                    let most = units.entry(dossier).or_default();
-                    *most = cents.max(*most);
-                }
-            }
-        }
-        (units.into_values().collect(), paid.len() as u64)
-    }
-
-    proptest! {
-        #[test]
-        fn a_budget_is_what_is_paid(
-            drawn in prop::collection::vec((0_u32..40, 0_u32..25, any::<bool>(), any::<bool>()), 1..80),
-            by_family in any::<bool>(),
-            single_parent in any::<Option<bool>>(),
-        ) {
-            // At most the whole of each child, and a beneficiary once for each.
-            let (mut rows, mut halves) = (Vec::<Written>::new(), BTreeMap::<u32, u32>::new());
-            for row in drawn {
-                let given = halves.entry(row.0).or_default();
-                let part = if row.3 { 1 } else { 2 };
-                let twice = rows.iter().any(|other| other.0 == row.0 && beneficiary(other) == beneficiary(&row));
-                if *given + part <= 2 && !twice {
-                    *given += part;
-                    rows.push(row);
-                }
-            }
-            let unit = if by_family { Unit::Family } else { Unit::Child };
-            let register = register(&rows);
-            let source = register.catalogue().id("sociale_toeslag").unwrap();
-            let assignment = assignment(unit, Criteria { any_of: vec![source], single_parent, ..Criteria::default() });
-            let day = jiff::civil::date(2026, 11, 21);
-            let simulation = simulate(&register, "31033".parse().unwrap(), &assignment, day, &[]);
-            let budget = simulation.budget.unwrap();
-            let (units, payments) = paid(&rows, unit, single_parent);
-            let in_part = units.iter().filter(|cents| **cents < CENTS).count() as u64;
-            let may_be_told = Count::of(units.len() as u64).shown().and(Count::of(in_part).shown());
-            let total = Amount::from_cents(units.iter().sum()).to_string();
-            prop_assert_eq!(budget.units, Count::of(units.len() as u64));
-            prop_assert_eq!(budget.total, may_be_told.map(|_| total));
-            prop_assert_eq!(budget.payments, Count::of(payments));
-        }
-    }
-
-    #[test]
-    fn a_sum_does_not_tell_how_few_are_paid_in_part() {
-        let whole = (0..20).map(|child| (child, child, false, false));
-        let halves = |number: u32| (20..20 + number).map(|child| (child, child, false, true));
-        for (number, total) in [(0, Some("1500.00")), (1, None), (4, None), (5, Some("1687.50"))] {
-            let rows: Vec<Written> = whole.clone().chain(halves(number)).collect();
-            let all = assignment(Unit::Child, Criteria::default());
-            let day = jiff::civil::date(2026, 11, 21);
-            let none = Criteria { single_parent: Some(true), ..Criteria::default() };
-            let variations = [("single_parent=true".to_owned(), none)];
-            let simulation = simulate(&register(&rows), "31033".parse().unwrap(), &all, day, &variations);
-            assert_eq!(simulation.budget.unwrap().total.as_deref(), total, "{number} halves");
-            // Of ten with one parent, and half of the halves.
-            let varied = [(0, Some("750.00")), (5, None)].into_iter().find(|(halves, _)| *halves == number);
-            if let Some((_, total)) = varied {
-                assert_eq!(simulation.variations[0].total.as_deref(), total, "{number} halves");
-            }
-        }
-    }
-}
+mod tests;

@@ -37,8 +37,12 @@ fn found(register: &Register, criteria: &Criteria) -> (Vec<String>, Vec<(&'stati
     let by_rights = selection.children().iter().flat_map(|child| selection.rights(*child)).count();
     assert!(by_rights >= entitled.len());
     assert_eq!(selection.children().is_empty(), entitled.is_empty(), "who is selected has somebody who is entitled");
-    let statistics = register.people(&selection);
-    assert_eq!(statistics, (entitled.len() as u64, entitled.len() as u64), "families and beneficiaries");
+    let tally = register.tally(&selection, jiff::civil::date(2026, 11, 21));
+    assert_eq!(
+        (tally.families, tally.beneficiaries),
+        (entitled.len() as u64, entitled.len() as u64),
+        "families and beneficiaries"
+    );
     (entitled, selection.removed_alone().map(|(criterion, count)| (criterion.name(), count)).collect())
 }
 
