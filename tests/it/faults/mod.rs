@@ -133,6 +133,24 @@ fn try_fault(library: &Library, fault: Option<Fault>) -> Vec<Call> {
     calls
 }
 
+/// Whoever made a directory may have been killed before its own entry was on the disk.
+#[test]
+fn a_directory_that_is_there_is_synced_in_its_parent_by_the_next_start() {
+    let place = tempfile::tempdir().unwrap();
+    let Some(library) = Library::build(place.path()) else { return };
+    let mut daemon = deployment();
+    daemon.start();
+    daemon.terminate();
+    let mut variables = library.variables(&daemon, None);
+    // The last of a name holds.
+    variables.push(("FAULTS_BELOW", daemon.path("state/boxes").into()));
+    daemon.try_start(&variables).unwrap();
+    daemon.terminate();
+    let calls = calls(&daemon);
+    assert!(calls.iter().any(|call| call.name == "sync" && call.file == "state/boxes"), "{calls:?}");
+    assert!(calls.iter().all(|call| call.name != "mkdir"), "{calls:?}");
+}
+
 #[test]
 fn a_full_disk_refuses_transfers_until_there_is_room_again() {
     let place = tempfile::tempdir().unwrap();
