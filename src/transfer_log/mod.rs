@@ -47,6 +47,7 @@ mod superseded;
 pub(crate) mod support;
 mod tile;
 mod under;
+mod untrusted;
 mod verify;
 mod years;
 
@@ -57,7 +58,7 @@ pub use cold::month_before;
 pub use disclosure::{digest, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
-pub use event::Event;
+pub use event::{EVENT_NAMES, Event};
 pub use fields::{
     AssignmentBilled, AssignmentRun, AssignmentSimulated, AuditExported, AuditRead, ClockStep, ConfigChanged,
     DeliveryCreated, DeliveryStep, DisclosureOpened, DownloadEnd, DownloadStart, FileKind, FileList, GroundChanged,
@@ -80,6 +81,7 @@ pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
 pub use under::entries_under;
+pub use untrusted::{Untrusted, reach, untrusted};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
 pub use years::{VerifiedYear, YearFault, Years};
 

@@ -100,7 +100,7 @@ impl Superseded<'_> {
 }
 
 /// The names in a directory, in order; none where there is none.
-fn names(path: &Path) -> Vec<String> {
+pub(super) fn names(path: &Path) -> Vec<String> {
     let listing = fs::read_dir(path).into_iter().flatten();
     let mut names: Vec<String> = listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort_unstable();

@@ -241,7 +241,7 @@ fn removals() -> Vec<Event> {
     ]
 }
 
-fn assignment_run() -> AssignmentRun {
+pub(crate) fn assignment_run() -> AssignmentRun {
     AssignmentRun {
         assignment: "torhout-schoolpremie-2026".to_owned(),
         run: hex::encode([13; 16]),
