@@ -129,6 +129,36 @@ fn second_run(daemon: &TestDaemon) {
     run(daemon, "premie-2026", &["--again", "--reason", "de eerste brieven waren misdrukt"]).well();
 }
 
+/// Letters stand in the log under the printer and the agreement: who asks for Torhout, or its protocol, is told of them.
+fn letters_are_told_of_torhout(daemon: &TestDaemon, created: &[Value]) {
+    let is_letter = |entry: &Value| entry["kind"] == "brieven";
+    let letters = created.iter().filter(|entry| is_letter(entry)).count();
+    assert!(letters > 0);
+    for about in [["--tenant", "torhout"], ["--protocol", "VUTG-2026-004"]] {
+        let ran = daemon.groeikluis(&[&["audit", "report", "--format", "json"], &about[..]].concat()).well();
+        let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let deliveries = told["deliveries"].as_array().unwrap();
+        let of_torhout: Vec<&Value> = deliveries.iter().filter(|delivery| is_letter(delivery)).collect();
+        assert_eq!(of_torhout.len(), letters, "{about:?}");
+        for letter in of_torhout {
+            assert_eq!((&letter["tenant"], &letter["protocol"]), (&"drukkerij".into(), &"VUTG-2026-001".into()));
+            assert_eq!(letter["on_behalf_of"]["tenant"], "torhout");
+        }
+        assert!(deliveries.iter().any(|delivery| delivery["tenant"] == "torhout"));
+        let shown = daemon.groeikluis(&[&["audit", "show", "--json"], &about[..]].concat()).well().stdout;
+        let shown: Vec<Value> = shown.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(shown.iter().filter(|entry| is_letter(entry)).count(), letters, "{about:?}");
+        let page = daemon.groeikluis(&[&["audit", "report"], &about[..]].concat()).well().stdout;
+        assert!(
+            page.contains("Overeenkomst VUTG-2026-001 van ") && !page.contains("Protocol VUTG-2026-001"),
+            "{about:?}"
+        );
+    }
+    let id = created.iter().find(|entry| is_letter(entry)).unwrap()["delivery_id"].as_str().unwrap();
+    let shown = daemon.groeikluis(&["audit", "show", "--event", "delivery.created", "--about", &id[..8]]).well().stdout;
+    assert!(shown.lines().count() == 2 && shown.contains("file=brieven_"), "{shown}");
+}
+
 fn accounted(daemon: &TestDaemon, files: u64) {
     let runs = daemon.events("assignment.run");
     assert_eq!(runs.len(), 2);
@@ -138,6 +168,7 @@ fn accounted(daemon: &TestDaemon, files: u64) {
     let of_first = created.iter().filter(|entry| entry["run"] == runs[0]["run"]).count() as u64;
     assert_eq!(of_first, files);
     assert_eq!(daemon.events("protocol.used").len(), 2);
+    letters_are_told_of_torhout(daemon, &created);
 
     let year = groeikluis::durable::Clock::system().today().year().to_string();
     let bill = json(&daemon.groeikluis(&["assignment", "bill", "--year", &year, "--json"]).well());

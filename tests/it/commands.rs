@@ -45,6 +45,10 @@ fn a_wrong_command_is_told_from_a_configuration_at_fault() {
         with_log(&["audit", "verify"]),
         with_log(&[&["audit", "report", "--key", "x"], &period[..]].concat()),
         daemon.groeikluis(&[&disclose[..], &["--from", "2026-11-02", "--to", "2026-11-01"]].concat()),
+        with_log(&["audit", "show", "--from", "2026-11-02", "--to", "2026-11-01"]),
+        with_log(&["audit", "show", "--from", "24/11/2026"]),
+        with_log(&["audit", "show", "--event", "bestaatniet"]),
+        with_log(&["audit", "show", "--about", "lijst.csv"]),
         daemon.groeikluis(&["status", "--watch"]),
         daemon.groeikluis(&["register", "load", "/dev/null"]),
     ] {
@@ -58,6 +62,13 @@ fn a_wrong_command_is_told_from_a_configuration_at_fault() {
     fs::write(&plain, "kind_niss\n").unwrap();
     let unsealed = daemon.groeikluis(&["register", "load", plain.to_str().unwrap()]);
     assert!(unsealed.stderr.contains(&format!("seal it first: age -r {} -o ", key.trim())), "{unsealed:?}");
+    let mistyped = with_log(&["audit", "show", "--event", "bestaatniet"]).stderr;
+    assert!(mistyped.contains("list.answered, list.set_aside"), "{mistyped}");
+    let none = with_log(&["audit", "show", "--tenant", "nobody", "--event", "log"]);
+    assert!(none.code == Some(0) && none.stdout.is_empty(), "{none:?}");
+    assert!(none.stderr.contains("no entry fits") && none.stderr.contains("about a tenant nobody"), "{none:?}");
+    let shown = with_log(&["audit", "show", "--event", "log.started"]);
+    assert!(shown.stdout.contains("log.started") && shown.stderr.contains("not verified"), "{shown:?}");
     let extract = daemon.path("register/register.csv.age");
     let recipient = fs::read_to_string(daemon.path("keys/bree.pub")).unwrap();
     let backup = ["backup", "--to", out, "--recipient", recipient.trim()];

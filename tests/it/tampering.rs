@@ -179,6 +179,7 @@ fn each_tampering_is_caught_here_and_by_others() {
     let verify = |log: &Path, more: &[&str]| {
         audit(&[&["verify", "--log", log.to_str().unwrap(), "--key", &key], more].concat()).code
     };
+    told_in_few_words(&daemon, &early, &key);
     let kept = kept.display().to_string();
     assert_eq!(verify(&log, &["--since", &kept]), Some(0));
     if let Some(foreign) = &foreign {
@@ -216,6 +217,34 @@ fn each_tampering_is_caught_here_and_by_others() {
             assert!(!tiles.is_empty() && !entries.is_empty(), "{since}: {tiles:?} {entries:?}");
         }
     }
+}
+
+/// One changed byte is told with the entry that it is in, and an older checkpoint with files that go on behind it.
+fn told_in_few_words(daemon: &TestDaemon, early: &Path, key: &str) {
+    let (log, copied) = (daemon.path("state/log"), daemon.path("copy"));
+    let verify = |more: &[&str]| audit(&[&["verify", "--log", copied.to_str().unwrap(), "--key", key], more].concat());
+    copy_directory(&log, &copied);
+    let whole = verify(&[]);
+    assert!(whole.stdout.contains("the first is of 20") && whole.stdout.contains("without --since"), "{whole:?}");
+    edit(&copied.join("tile/entries/000"), |bytes| {
+        let mut all = entries(bytes);
+        let last = all[50].len() - 3;
+        all[50][last] ^= 1;
+        *bytes = bundle(&all);
+    });
+    let ran = verify(&[]);
+    assert!(ran.stderr.contains("entry 50 cannot be trusted; the "), "{ran:?}");
+    assert!(ran.stderr.lines().count() < 8, "{ran:?}");
+    let told: Value = serde_json::from_str(&verify(&["--json"]).stdout).unwrap();
+    assert_eq!(told["untrusted"], serde_json::json!([[50, 50]]));
+    fs::remove_dir_all(&copied).unwrap();
+    // What an auditor copies has no journal.
+    copy_directory(&log, &copied);
+    fs::remove_dir_all(copied.join("journal")).unwrap();
+    fs::copy(early.join("checkpoint"), copied.join("checkpoint")).unwrap();
+    let ran = verify(&[]);
+    assert!(ran.code == Some(0) && ran.stdout.contains("more than this checkpoint covers"), "{ran:?}");
+    fs::remove_dir_all(&copied).unwrap();
 }
 
 /// Another log by the same key, longer than the one that the daemon wrote.

@@ -13,7 +13,7 @@ use super::{
         ConfigArgument, UsageFault, load,
         output::{Table, print_json, say},
     },
-    time,
+    day, time,
 };
 use crate::{
     config::Settings,
@@ -36,11 +36,11 @@ pub(in super::super) struct Disclose {
     #[arg(long)]
     tenant: Option<TenantId>,
     /// The first day (UTC).
-    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Date,
     /// The last day, included (UTC).
-    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
-    to: Date,
+    #[arg(long, visible_alias = "to", value_name = "DAY", value_parser = day)]
+    until: Date,
     /// Why, for the log: a sentence. Name no person in it.
     #[arg(long)]
     motive: String,
@@ -75,14 +75,14 @@ pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
     let motive = arguments.motive.trim();
     let fits = MOTIVE_CHARACTERS.contains(&motive.chars().count());
     ensure!(fits, UsageFault("the motive is not 8 to 1000 characters".to_owned()));
-    ensure!(arguments.from <= arguments.to, UsageFault("--from is after --to".to_owned()));
+    ensure!(arguments.from <= arguments.until, UsageFault("--from is after --until".to_owned()));
     let settings = load(&arguments.config)?;
     // Disclosures of the last second are still in the log's journal.
     daemon::publish(&settings)?;
     let (rows, erased) = collect(arguments, &settings)?;
     let event = Event::DisclosureOpened(DisclosureOpened {
         from: arguments.from,
-        to: arguments.to,
+        to: arguments.until,
         count: rows.len() as u64,
         motive: motive.to_owned(),
     });
@@ -138,11 +138,11 @@ fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row
     let each = logs.iter().map(|log| transfer_log::entries(log)).collect::<Result<Vec<_>, _>>()?;
     for entry in each.into_iter().flatten() {
         let entry = entry?;
-        let day = entry.at.to_zoned(TimeZone::UTC).date();
+        let on = entry.at.to_zoned(TimeZone::UTC).date();
         let tenant = entry.context.tenant.clone();
         let wanted = arguments.tenant.is_none() || arguments.tenant == tenant;
         // One digest is the decoy.
-        if !wanted || day < arguments.from || day > arguments.to || entry.digests.len() < 2 {
+        if !wanted || on < arguments.from || on > arguments.until || entry.digests.len() < 2 {
             continue;
         }
         let key = (tenant, month_of(entry.at));

@@ -3,43 +3,21 @@
 //! Entries come in the order of the logs. What a report tells of a delivery is everything up to the last checkpoint;
 //! the period says which deliveries it is about.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::{Timestamp, civil::Date};
 
-use super::{hints::Hints, names::Names};
+use super::{
+    hints::Hints,
+    scope::{Behalf, Run, Scope},
+};
 use crate::{
-    documents::audit::{Change, Delivery, Hint, List, Logins, Reading, Refusal, Subject, key_use_nl},
-    domain::{ProtocolId, brussels_date},
+    documents::audit::{Authority, Change, Delivery, Hint, List, Logins, Reading, Refusal, Subject, key_use_nl},
+    domain::{Kind, brussels_date},
     transfer_log::{
         DeliveryCreated, DeliveryExpired, DeliveryWithdrawn, Event, GroundChanged, KeyChanged, Stage, StoredEntry,
     },
 };
-
-/// What a report is to be about.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Scope {
-    /// The first day, in Brussels.
-    pub from: Option<Date>,
-    /// The last day, included, in Brussels.
-    pub until: Option<Date>,
-    pub tenant: Option<Names>,
-    pub protocol: Option<ProtocolId>,
-}
-
-impl Scope {
-    /// Whether an entry is of the period, tenant and protocol.
-    pub fn holds(&self, entry: &StoredEntry) -> bool {
-        let day = brussels_date(entry.at);
-        self.from.is_none_or(|from| day >= from)
-            && self.until.is_none_or(|until| day <= until)
-            && self
-                .tenant
-                .as_ref()
-                .is_none_or(|names| entry.context.tenant.as_ref().is_some_and(|tenant| names.holds(tenant, entry.at)))
-            && self.protocol.as_ref().is_none_or(|protocol| entry.context.protocol.as_ref() == Some(protocol))
-    }
-}
 
 /// By month, tenant, key and reason: how many logins, and the last of them.
 type LoginCounts = BTreeMap<(String, Option<String>, Option<String>, Option<String>), (u64, Timestamp)>;
@@ -47,6 +25,9 @@ type LoginCounts = BTreeMap<(String, Option<String>, Option<String>, Option<Stri
 /// What was gathered so far.
 pub(super) struct Gathered {
     scope: Scope,
+    behalf: Behalf,
+    /// References under which letters left, at any time: agreements, which are no protocols.
+    pub agreements: BTreeSet<String>,
     pub deliveries: Vec<Delivery>,
     /// The place of each in `deliveries`, by its id.
     places: HashMap<String, usize>,
@@ -66,6 +47,8 @@ impl Gathered {
     pub fn new(scope: Scope) -> Self {
         Self {
             scope,
+            behalf: Behalf::default(),
+            agreements: BTreeSet::new(),
             deliveries: Vec::new(),
             places: HashMap::new(),
             lists: HashMap::new(),
@@ -82,12 +65,22 @@ impl Gathered {
     pub fn take(&mut self, entry: &StoredEntry) {
         // What becomes of a delivery of the period may come after it, and names no protocol.
         self.follow(entry);
-        self.hints.take(entry, &self.scope);
-        if self.scope.holds(entry) {
+        self.behalf.take(entry);
+        self.agreement(entry);
+        let holds = self.scope.holds(entry, &self.behalf);
+        self.hints.take(entry, holds);
+        if holds {
             self.transfer(entry);
             self.login(entry);
             self.change(entry);
             self.reading(entry);
+        }
+    }
+
+    /// Letters leave under an agreement, and under nothing else.
+    fn agreement(&mut self, entry: &StoredEntry) {
+        if matches!(&entry.event, Event::DeliveryCreated(created) if created.kind == Kind::Brieven) {
+            self.agreements.extend(protocol(entry));
         }
     }
 
@@ -144,7 +137,7 @@ impl Gathered {
             }
             Event::DeliveryCreated(created) => {
                 self.places.insert(created.delivery_id.clone(), self.deliveries.len());
-                self.deliveries.push(delivery(entry, created));
+                self.deliveries.push(delivery(entry, created, self.behalf.of(entry)));
             }
             Event::ListRefused(refused) => {
                 self.refused.extend(entry.context.correlation.clone());
@@ -267,7 +260,7 @@ fn protocol(entry: &StoredEntry) -> Option<String> {
     entry.context.protocol.as_ref().map(ToString::to_string)
 }
 
-fn delivery(entry: &StoredEntry, created: &DeliveryCreated) -> Delivery {
+fn delivery(entry: &StoredEntry, created: &DeliveryCreated, run: Option<&Run>) -> Delivery {
     Delivery {
         seq: entry.seq,
         id: created.delivery_id.clone(),
@@ -279,6 +272,7 @@ fn delivery(entry: &StoredEntry, created: &DeliveryCreated) -> Delivery {
         unfinished: 0,
         removed: None,
         tenant: tenant(entry).unwrap_or_default(),
+        on_behalf_of: run.map(|run| Authority { tenant: run.tenant.to_string(), name: run.authority.clone() }),
         protocol: protocol(entry).unwrap_or_default(),
         kind: created.kind,
         file: created.file.clone(),
@@ -320,7 +314,7 @@ fn key_subject(entry: &StoredEntry, key: &KeyChanged) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::names::Names, *};
     use crate::{
         documents::audit::reason_nl,
         sftp::RefusalReason,

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
-use super::gather::Scope;
+use super::scope::Scope;
 use crate::{
     documents::audit::{Hint, HintKind},
     domain::{Kind, ProtocolId, TenantId, brussels_date},
@@ -51,8 +51,8 @@ struct Ground {
 }
 
 impl Hints {
-    /// Takes in an entry of the log.
-    pub fn take(&mut self, entry: &StoredEntry, scope: &Scope) {
+    /// Takes in an entry of the log, which is of the report's scope or not.
+    pub fn take(&mut self, entry: &StoredEntry, is_told: bool) {
         let Some(tenant) = &entry.context.tenant else { return };
         let hint = match &entry.event {
             Event::DeliveryCreated(created) if !created.test => self.delivered(tenant, entry, created),
@@ -88,9 +88,7 @@ impl Hints {
             }
             _ => None,
         };
-        if let Some((kind, about)) = hint
-            && scope.holds(entry)
-        {
+        if let Some((kind, about)) = hint.filter(|_| is_told) {
             self.found.push(Hint { seq: entry.seq, at: entry.at, tenant: tenant.to_string(), kind, about });
         }
     }
@@ -165,7 +163,10 @@ fn middle(rows: &[u64]) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::names::Names, *};
+    use super::{
+        super::{names::Names, scope::Behalf},
+        *,
+    };
     use crate::transfer_log::{
         DeliveryStep, GroundChanged, KeyChanged, Login, LoginMethod, LoginRefused, Outcome,
         support::{context, delivery},
@@ -191,7 +192,8 @@ mod tests {
     fn hints(events: Vec<(i8, Event)>, scope: &Scope, last_day: Date) -> Vec<(u64, HintKind)> {
         let mut hints = Hints::default();
         for (seq, (month, event)) in events.into_iter().enumerate() {
-            hints.take(&entry(seq as u64, month, event), scope);
+            let entry = entry(seq as u64, month, event);
+            hints.take(&entry, scope.holds(&entry, &Behalf::default()));
         }
         hints.into_found(last_day, scope).into_iter().map(|hint| (hint.seq, hint.kind)).collect()
     }

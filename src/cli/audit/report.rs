@@ -14,11 +14,16 @@ use anyhow::{Context, bail, ensure};
 use jiff::{Timestamp, civil::Date};
 
 use super::{
-    super::{ConfigArgument, UsageFault, load, output::say},
-    KeyArgument, Which,
-    gather::{Gathered, Scope},
+    super::{
+        ConfigArgument, UsageFault, load,
+        output::{progress, say},
+    },
+    KeyArgument, Which, day,
+    faults::year_lines,
+    gather::Gathered,
     names::{Merger, Names},
-    verifiers, year_lines,
+    scope::{Asked, Scope},
+    verifiers,
 };
 use crate::{
     daemon,
@@ -35,15 +40,17 @@ pub(in super::super) struct Arguments {
     #[command(flatten)]
     key: KeyArgument,
     /// The first day (in Brussels); left out: from the log's beginning.
-    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
+    #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<Date>,
     /// The last day, included (in Brussels); left out: until the log's end.
-    #[arg(long, value_name = "DAY", value_parser = crate::cli::day)]
+    #[arg(long, visible_alias = "to", value_name = "DAY", value_parser = day)]
     until: Option<Date>,
-    /// Only this tenant; also what stands under the names of tenants that were merged into it, up to then.
+    /// Only this tenant; also what stands under the names of tenants that were merged into it, up to then, and the letters
+    /// that others got on its behalf.
     #[arg(long)]
     tenant: Option<TenantId>,
-    /// Only this protocol; logins, which belong to none, are then left out.
+    /// Only this protocol or agreement, and the letters of assignments under it; logins, which belong to none, are then left
+    /// out.
     #[arg(long)]
     protocol: Option<ProtocolId>,
     /// A page or paper for people, or rows for programs.
@@ -88,9 +95,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     for log in &report.logs {
         say(&format!("{}: {} entries verified, root {}", log.origin, log.entries, log.root));
     }
-    let (deliveries, refusals) = (report.deliveries.len(), report.refusals.len());
+    let deliveries = report.deliveries.iter().filter(|delivery| !delivery.test).count();
+    let refusals = report.refusals.iter().filter(|refusal| !refusal.test).count();
+    let trials = report.deliveries.len() + report.refusals.len() - deliveries - refusals;
     say(&format!(
-        "{}: {deliveries} files and {refusals} refusals from {} to {}",
+        "{}: {deliveries} files and {refusals} refusals from {} to {}, beside {trials} of trials",
         out.display(),
         report.from,
         report.until
@@ -159,7 +168,7 @@ fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<VerifiedYear>> 
     let (directory, archive) = places(&arguments.which)?;
     let years = Years { archive: &archive, keys: &keys, since: None };
     let no_report = |fault: YearFault| {
-        let mut lines = year_lines(&fault).into_iter();
+        let mut lines = year_lines(&fault, &keys).into_iter();
         let first = lines.next().unwrap_or_default();
         let lines = std::iter::once(format!("{first}, so there is no report")).chain(lines);
         anyhow::anyhow!(lines.collect::<Vec<_>>().join("\n"))
@@ -194,6 +203,7 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let former = former.into_iter().map(ToString::to_string).collect();
     let scope = Scope { from: *from, until: *until, tenant: names, protocol: protocol.clone() };
     let mut gathered = Gathered::new(scope);
+    let mut asked = Asked::new(tenant.as_ref(), protocol.as_ref());
     let mut logs = Vec::new();
     for log in proved {
         let (mut first, mut last_at) = (None, None);
@@ -201,6 +211,7 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
         transfer_log::entries_under(&log.directory, checkpoint, |entry| {
             last_at = Some(entry.at);
             gathered.take(&entry);
+            asked.take(&entry);
             first.get_or_insert(entry);
         })?;
         // What the years were tied together by is under the checkpoint too.
@@ -215,19 +226,23 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
             last_at,
         });
     }
+    for sentence in asked.unknown() {
+        progress(&format!("warning: {sentence} in the logs of the period"));
+    }
     let made_at = Clock::system().now();
-    let day = |at: Option<Timestamp>| brussels_date(at.unwrap_or(made_at));
-    let until = until.unwrap_or_else(|| day(logs.last().and_then(|log| log.last_at)));
+    let on = |at: Option<Timestamp>| brussels_date(at.unwrap_or(made_at));
+    let until = until.unwrap_or_else(|| on(logs.last().and_then(|log| log.last_at)));
     let hints = gathered.hints(until);
     let (gathered, refusals, logins) = gathered.tied();
     Ok(AuditReport {
         made_at,
-        from: from.unwrap_or_else(|| day(logs.first().and_then(|log| log.first_at))),
+        from: from.unwrap_or_else(|| on(logs.first().and_then(|log| log.first_at))),
         until,
         tenant: tenant.as_ref().map(ToString::to_string),
         former,
         protocol: protocol.as_ref().map(ToString::to_string),
         logs,
+        agreements: gathered.agreements.into_iter().collect(),
         deliveries: gathered.deliveries,
         refusals,
         logins,

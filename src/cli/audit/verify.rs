@@ -5,6 +5,7 @@
 
 use std::{
     io::Read,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -16,11 +17,13 @@ use super::{
         ConfigArgument, load,
         output::{print_json, print_json_first, say},
     },
-    KeyArgument, LONGEST_KEYS_BYTES, Which, verifiers, year_lines,
+    KeyArgument, LONGEST_KEYS_BYTES, Which,
+    faults::{Trust, all_lines, trust, year_lines},
+    time, verifiers,
 };
 use crate::{
     daemon,
-    transfer_log::{VerifiedYear, YearFault, Years},
+    transfer_log::{self, StoredEntry, VerifiedYear, YearFault, Years},
 };
 
 #[derive(clap::Args)]
@@ -49,22 +52,65 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let verified = match verify(years, &directory, is_whole) {
         Ok(verified) => verified,
         Err(fault) => {
-            let lines = year_lines(&fault);
             if arguments.json {
                 let log = keys.first().map(|key| key.name().to_owned());
-                print_json_first(&json!({ "valid": false, "log": log, "faults": lines }))?;
+                let spans = match trust(&fault, &keys) {
+                    Some(Trust::Without(untrusted)) => Some(untrusted.entries),
+                    Some(Trust::Unknown) | None => None,
+                };
+                let span = |span: RangeInclusive<u64>| [*span.start(), *span.end()];
+                let spans = spans.map(|spans| spans.into_iter().map(span).collect::<Vec<_>>());
+                let found = json!({ "valid": false, "log": log, "faults": all_lines(&fault), "untrusted": spans });
+                print_json_first(&found)?;
             }
-            bail!(lines.join("\n"))
+            bail!(year_lines(&fault, &keys).join("\n"))
         }
     };
     if let Some(path) = arguments.since.as_ref().filter(|_| verified.iter().all(|year| year.since.is_none())) {
         bail!("{} is a checkpoint of none of the logs that were verified", path.display());
     }
+    let looked = verified.into_iter().map(Looked::at).collect::<Result<Vec<_>, _>>()?;
     if arguments.json {
-        return Ok(print_json(&as_json(&verified))?);
+        return Ok(print_json(&as_json(&looked))?);
     }
-    tell(&verified, &archive);
+    tell(&looked, &archive);
+    if arguments.since.is_none() {
+        say(
+            "without --since CHECKPOINT, an older one that was kept elsewhere, what was cut off at the end is not seen",
+        );
+    }
     Ok(())
+}
+
+/// A year that was verified, and what else its files tell.
+struct Looked {
+    year: VerifiedYear,
+    /// The last entry under the checkpoint.
+    last: Option<StoredEntry>,
+    /// How many entries there are bundles for, where the checkpoint and the journal know of fewer.
+    beyond: Option<u64>,
+}
+
+impl Looked {
+    fn at(year: VerifiedYear) -> Result<Self, transfer_log::LogError> {
+        let (directory, size) = (&year.directory, year.checkpoint().size);
+        let last = match size.checked_sub(1) {
+            Some(last) => transfer_log::entries_from(directory, last)?.next().transpose()?,
+            None => None,
+        };
+        let mut beyond = Some(transfer_log::reach(directory)).filter(|reach| *reach > size + year.verified.unsigned);
+        if let Some(reach) = beyond {
+            // A running daemon went on: what it has bundles for is in its journal until a checkpoint covers it.
+            let newer = transfer_log::entries_from(directory, size)?.take_while(Result::is_ok).count() as u64;
+            beyond = beyond.filter(|_| reach > size + newer);
+        }
+        Ok(Self { year, last, beyond })
+    }
+
+    /// The times of the first and the last entry.
+    fn span(&self) -> Option<[jiff::Timestamp; 2]> {
+        Some([self.year.first.as_ref()?.at, self.last.as_ref()?.at])
+    }
 }
 
 /// Where earlier years lie, and whether all of them have to be there.
@@ -99,20 +145,30 @@ fn verify(years: Years<'_>, directory: &Path, is_whole: bool) -> Result<Vec<Veri
     Ok(verified)
 }
 
-fn tell(verified: &[VerifiedYear], archive: &Path) {
-    for (at, year) in verified.iter().enumerate() {
+fn tell(looked: &[Looked], archive: &Path) {
+    for (at, one) in looked.iter().enumerate() {
+        let year = &one.year;
         let checkpoint = year.checkpoint();
         let (size, root) = (checkpoint.size, hex::encode(checkpoint.root));
         let before = if at > 0 { "; the log above goes on from it" } else { "" };
         say(&format!("{}: {size} entries verified, root {root}{before}", year.key.name()));
+        if let Some([first, last]) = one.span() {
+            say(&format!("the first is of {} UTC, the last of {} UTC", time(first), time(last)));
+        }
         if let Some(since) = year.since {
             say(&format!("the first {since} are those of the older checkpoint"));
         }
         if year.verified.unsigned > 0 {
             say(&format!("{} newer entries are whole, and not under a checkpoint yet", year.verified.unsigned));
         }
+        if let Some(reach) = one.beyond {
+            say(&format!(
+                "there are files for {reach} entries, more than this checkpoint covers: an older checkpoint may have been \
+                 put in its place, and nothing behind it is verified"
+            ));
+        }
     }
-    if let Some((origin, size)) = verified.last().and_then(VerifiedYear::goes_on_from) {
+    if let Some((origin, size)) = looked.last().and_then(|one| one.year.goes_on_from()) {
         let archive = archive.display();
         say(&format!(
             "it goes on from {origin} with its {size} entries, which was not verified: there is no {archive}"
@@ -120,11 +176,14 @@ fn tell(verified: &[VerifiedYear], archive: &Path) {
     }
 }
 
-fn as_json(verified: &[VerifiedYear]) -> Value {
-    let mut logs = verified.iter().map(|year| {
+fn as_json(looked: &[Looked]) -> Value {
+    let mut logs = looked.iter().map(|one| {
+        let year = &one.year;
         let checkpoint = year.checkpoint();
         let mut found = json!({ "log": year.key.name(), "entries": checkpoint.size,
-            "root": hex::encode(checkpoint.root), "unsigned": year.verified.unsigned });
+            "root": hex::encode(checkpoint.root), "unsigned": year.verified.unsigned,
+            "first_at": one.span().map(|[first, _]| first.to_string()), "last_at": one.span().map(|[_, last]| last.to_string()),
+            "beyond": one.beyond });
         if let (Some(since), Some(members)) = (year.since, found.as_object_mut()) {
             members.insert("since".to_owned(), since.into());
         }
@@ -135,7 +194,7 @@ fn as_json(verified: &[VerifiedYear]) -> Value {
     if let Some(members) = found.as_object_mut() {
         members.insert("valid".to_owned(), true.into());
         members.insert("earlier".to_owned(), earlier.into());
-        if let Some((origin, size)) = verified.last().and_then(VerifiedYear::goes_on_from) {
+        if let Some((origin, size)) = looked.last().and_then(|one| one.year.goes_on_from()) {
             members.insert("not_verified".to_owned(), json!({ "log": origin, "entries": size }));
         }
     }

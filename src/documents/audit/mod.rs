@@ -43,6 +43,8 @@ pub struct AuditReport {
     pub protocol: Option<String>,
     /// The logs that it was made from, each verified whole, oldest first.
     pub logs: Vec<VerifiedLog>,
+    /// References that are those of agreements on letters, and of no protocol.
+    pub agreements: Vec<String>,
     /// Deliveries made in the period, in the order of the log, with what became of them until the last checkpoint.
     pub deliveries: Vec<Delivery>,
     /// Lists and releases refused in the period.
@@ -99,6 +101,8 @@ pub struct Delivery {
     pub removed: Option<Timestamp>,
     /// Whose it is.
     pub tenant: String,
+    /// The local authority that it was made for, where somebody else gets it: of letters, which go to a printer.
+    pub on_behalf_of: Option<Authority>,
     /// The protocol or agreement.
     pub protocol: String,
     /// What it is.
@@ -122,6 +126,15 @@ pub struct Delivery {
     pub test: bool,
     /// The list that it answers.
     pub list: Option<List>,
+}
+
+/// A local authority on whose behalf somebody else gets a file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Authority {
+    /// The tenant.
+    pub tenant: String,
+    /// Its name for people; the log's oldest entries have none.
+    pub name: Option<String>,
 }
 
 /// A list that was answered.
@@ -256,6 +269,13 @@ pub enum HintKind {
     PastItsEnd,
     /// A login after many that were refused.
     FailuresThenSuccess,
+}
+
+impl Authority {
+    /// What people call it.
+    pub(super) fn called(&self) -> &str {
+        self.name.as_deref().unwrap_or(&self.tenant)
+    }
 }
 
 impl AuditReport {

@@ -23,6 +23,9 @@ pub(super) const PROVE_IT: &str = "Zelf nagaan, met een kopie van het log en zij
 /// The command for that.
 pub(super) const PROVE_COMMAND: &str = "groeikluis audit verify --log MAP --key log.vkey";
 
+/// What letters leave under.
+const AGREEMENT: &str = "overeenkomst over brieven in naam van een bestuur: alleen de drukker krijgt namen en adressen";
+
 /// A part of the report after its summary.
 pub(super) struct Section {
     /// For links within the page.
@@ -134,7 +137,7 @@ pub(super) fn sections(report: &AuditReport) -> Vec<Section> {
     let protocols = sums::by_protocol(report, false);
     [hints(report), never_fetched(report)]
         .into_iter()
-        .chain(protocols.iter().enumerate().map(|(at, group)| of_protocol(at, group)))
+        .chain(protocols.iter().enumerate().map(|(at, group)| of_protocol(report, at, group)))
         .chain(trials(report))
         .chain(std::iter::once(access(report)))
         .collect()
@@ -173,17 +176,37 @@ fn never_fetched(report: &AuditReport) -> Section {
     Section { text, sheets: vec![tables::deliveries("Niet opgehaald", &left)], ..section }
 }
 
-fn of_protocol(at: usize, group: &OfProtocol<'_>) -> Section {
+fn of_protocol(report: &AuditReport, at: usize, group: &OfProtocol<'_>) -> Section {
+    let authorities = group.authorities();
+    let is_agreement = group.reference.is_some_and(|id| report.agreements.iter().any(|agreement| agreement == id));
     let (title, caption) = match group.reference {
+        Some(reference) if is_agreement => {
+            let names: Vec<&str> = authorities.iter().map(|authority| authority.called()).collect();
+            let of = if names.is_empty() { String::new() } else { format!(" van {}", names.join(", ")) };
+            (format!("Overeenkomst {reference}{of}"), format!("Bestanden onder {reference}"))
+        }
         Some(reference) => (format!("Protocol {reference}"), format!("Bestanden onder {reference}")),
         None => ("Zonder protocol".to_owned(), "Bestanden zonder protocol".to_owned()),
     };
     let mut facts = Vec::new();
+    if is_agreement {
+        facts.push(("Grond", AGREEMENT.to_owned()));
+    }
     for (basis, purpose) in group.grounds() {
-        facts.push(("Rechtsgrond", basis.to_owned()));
+        if !basis.is_empty() {
+            facts.push(("Rechtsgrond", basis.to_owned()));
+        }
         facts.push(("Doel", purpose.to_owned()));
     }
-    facts.push(("Besturen", group.tenants().into_iter().collect::<Vec<_>>().join(", ")));
+    if !authorities.is_empty() {
+        let named = authorities.iter().map(|authority| match &authority.name {
+            Some(name) => format!("{name} ({})", authority.tenant),
+            None => authority.tenant.clone(),
+        });
+        facts.push(("In naam van", named.collect::<Vec<_>>().join(", ")));
+    }
+    let receivers = if is_agreement { "Ontvangers" } else { "Besturen" };
+    facts.push((receivers, group.tenants().into_iter().collect::<Vec<_>>().join(", ")));
     let columns: Vec<&str> = group.columns().into_iter().collect();
     if !columns.is_empty() {
         facts.push(("Geleverde kolommen", columns.join(", ")));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{ToSpan, civil::Date};
 
-use super::{AuditReport, Delivery, Refusal, words};
+use super::{AuditReport, Authority, Delivery, Refusal, words};
 use crate::{documents::day::month_nl, domain::brussels_date};
 
 /// Bars of days at most; a longer period has bars of months.
@@ -107,6 +107,11 @@ impl OfProtocol<'_> {
     pub fn tenants(&self) -> BTreeSet<&str> {
         let of_refusals = self.refusals.iter().map(|refusal| refusal.tenant.as_str());
         self.deliveries.iter().map(|delivery| delivery.tenant.as_str()).chain(of_refusals).collect()
+    }
+
+    /// The different local authorities on whose behalf others got something.
+    pub fn authorities(&self) -> BTreeSet<&Authority> {
+        self.deliveries.iter().filter_map(|delivery| delivery.on_behalf_of.as_ref()).collect()
     }
 
     /// The different columns that left.
@@ -221,9 +226,9 @@ mod tests {
         let months = months(&report);
         let all = totals(&report);
         assert_eq!(all.deliveries, months.values().map(|month| month.deliveries).sum::<u64>());
-        assert_eq!((all.deliveries, all.fetched, all.not_fetched()), (3, 2, 1));
+        assert_eq!((all.deliveries, all.fetched, all.not_fetched()), (4, 3, 1));
         assert_eq!(by_protocol(&report, true).len(), 1);
         let references: Vec<_> = by_protocol(&report, false).into_iter().map(|group| group.reference).collect();
-        assert_eq!(references, [None, Some("OPG-2026-017"), Some("VUTG-2026-003")]);
+        assert_eq!(references, [None, Some("OPG-2026-017"), Some("VUTG-2026-001"), Some("VUTG-2026-003")]);
     }
 }

@@ -73,7 +73,8 @@ fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
     let list = delivery.list.as_ref().map_or_else(String::new, |list| {
         let [rows, matched, entitled] = [list.rows, list.matched, list.entitled].map(figures::number);
         let month = words::month_of(&list.register_month);
-        format!("{rows} rijen, {matched} in het register ({month}), {entitled} met recht")
+        let rows_nl = if list.rows == 1 { "rij" } else { "rijen" };
+        format!("{rows} {rows_nl}, {matched} in het register ({month}), {entitled} met recht")
     });
     let times = delivery.fetched.map(|_| format!("{} ×", figures::number(delivery.times_fetched)));
     let unfinished = Some(delivery.unfinished).filter(|count| *count > 0);
@@ -88,9 +89,13 @@ fn delivery_row(delivery: &Delivery) -> Vec<Cell> {
     let kind = words::kind(delivery.kind);
     let amount = delivery.amount_total.as_deref().map(words::amount);
     let kind = amount.map_or_else(|| kind.to_owned(), |amount| format!("{kind}, €\u{a0}{amount}"));
+    let tenant = match &delivery.on_behalf_of {
+        Some(authority) => Cell::Noted(delivery.tenant.clone(), format!("in naam van {}", authority.called())),
+        None => Cell::Text(delivery.tenant.clone()),
+    };
     vec![
         Cell::Number(delivery.seq),
-        Cell::Text(delivery.tenant.clone()),
+        tenant,
         Cell::Noted(kind, delivery.file.clone()),
         Cell::Number(delivery.rows),
         Cell::Text(list),

@@ -22,6 +22,7 @@ fn delivery(seq: u64, tenant: &str, kind: Kind, created: &str) -> Delivery {
         unfinished: 0,
         removed: None,
         tenant: tenant.to_owned(),
+        on_behalf_of: None,
         protocol: "OPG-2026-017".to_owned(),
         kind,
         file,
@@ -68,6 +69,18 @@ fn refusal(seq: u64, reason: &str, protocol: Option<&str>, when: &str) -> Refusa
     }
 }
 
+/// What a printer got on behalf of a municipality.
+fn letters() -> Delivery {
+    Delivery {
+        protocol: "VUTG-2026-001".to_owned(),
+        on_behalf_of: Some(Authority { tenant: "torhout".to_owned(), name: Some("Stad Torhout".to_owned()) }),
+        file: "brieven_31033_torhout-schoolpremie_20261112_0001.pdf.age".to_owned(),
+        rows: 212,
+        purpose: "gemeentelijke schoolpremie".to_owned(),
+        ..delivery(46, "drukkerij", Kind::Brieven, "2026-11-12T09:00:00Z")
+    }
+}
+
 /// One of everything, with names that would be markup or formulas.
 pub(super) fn made() -> AuditReport {
     let payment = Delivery {
@@ -102,12 +115,14 @@ pub(super) fn made() -> AuditReport {
             first_at: Some(at("2026-09-01T06:00:00Z")),
             last_at: Some(at("2026-11-21T22:59:59Z")),
         }],
+        agreements: vec!["VUTG-2026-001".to_owned()],
         deliveries: vec![
             fetched(trial, "2026-09-02T09:05:00Z", "ict-bree"),
             fetched(rejection, "2026-09-03T08:01:00Z", "ict-bree"),
             fetched(answer(40, "bree", "2026-10-01T10:00:00Z"), "2026-10-01T10:02:13Z", "ict-bree"),
             fetched(answer(42, "lokeren", "2026-10-05T10:00:00Z"), "2026-10-09T06:02:13Z", "@robot"),
             payment,
+            fetched(letters(), "2026-11-12T10:30:00Z", "prepress"),
         ],
         refusals: vec![
             Refusal {
