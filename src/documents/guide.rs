@@ -1,6 +1,9 @@
 //! `LEESMIJ.txt`: how a municipality's IT officer logs in, uploads, downloads, opens and checks (FORMATS.md, section 1).
 //!
-//! It is in one file, so that who changes a sentence sees the others.
+//! What is done with a file once it is fetched stands apart; the rest is in one file, so that who changes a sentence sees
+//! the others.
+
+mod fetched;
 
 use jiff::civil::Date;
 
@@ -53,11 +56,11 @@ impl Guide<'_> {
         self.log_in(&mut out);
         self.upload(&mut out);
         self.answer(&mut out);
-        open(&mut out);
-        check(&mut out);
+        fetched::open(&mut out);
+        fetched::check(&mut out);
         self.protocols(&mut out);
         self.try_out(&mut out);
-        log(&mut out);
+        fetched::log(&mut out);
         self.help(&mut out);
         out
     }
@@ -353,47 +356,6 @@ fn heading(out: &mut String, text: &str) {
     line(out, text);
     line(out, &"-".repeat(text.chars().count()));
     line(out, "");
-}
-
-fn open(out: &mut String) {
-    heading(out, "4. Een bestand openen");
-    let program = "Elk bestand in /outbox is verzegeld met age. Het programma is vrij te verkrijgen op \
-        https://age-encryption.org. Openen doet u met de geheime sleutel (van age of van SSH) die hoort bij de publieke \
-        sleutel die u ons bezorgd hebt:";
-    paragraph(out, "", 0, program);
-    line(out, "");
-    line(out, "  age -d -i sleutel.txt -o antwoord.csv antwoord.csv.age");
-    line(out, "");
-    let after = "Het antwoord is een CSV-bestand in UTF-8 met puntkomma's. Lees het in Excel in via Gegevens, Uit \
-        tekst/CSV, en kies \"Tekst\" voor de kolommen met nummers, zodat voorloopnullen bewaard blijven. Een naam die met \
-        =, +, - of @ zou beginnen, krijgt een apostrof ervoor, zodat een rekenblad er geen formule van maakt.";
-    paragraph(out, "", 0, after);
-    line(out, "");
-    paragraph(out, "", 0, "Bewaar geopende bestanden alleen op een beveiligde plaats en niet langer dan nodig.");
-}
-
-fn check(out: &mut String) {
-    heading(out, "5. Nakijken met het manifest");
-    let digests = "Het manifest vermeldt onder meer het aantal rijen, of van een tekst het aantal regels \
-        (rows), de naam van de lijst die beantwoord is \
-        (answers) en twee controlesommen: van het verzegelde bestand (ciphertext_sha256) en van het geopende bestand \
-        (plaintext_sha256). Vergelijk ze met:";
-    paragraph(out, "", 0, digests);
-    line(out, "");
-    line(out, "  Windows:  certutil -hashfile antwoord.csv.age SHA256");
-    line(out, "  Linux:    sha256sum antwoord.csv.age");
-    line(out, "");
-    paragraph(out, "", 0, "Verschillen ze, haal het bestand dan opnieuw op. Blijft het verschil, verwittig ons dan.");
-}
-
-fn log(out: &mut String) {
-    heading(out, "8. Het logboek in /log");
-    let log = "Elke verzending wordt opgetekend in een logboek dat achteraf niet ongemerkt gewijzigd kan worden. In /log \
-        vindt u de laatste ondertekende stand (checkpoint), de publieke sleutel van het logboek (log.vkey) en, in de map \
-        receipts, een ontvangstbewijs van elk bestand dat u stuurde of dat voor u klaargezet werd, met wat erbij hoort \
-        om het te lezen (receipt.dictionary). Bewaar die bewijzen en nu en dan een kopie van de stand: daarmee kan uw \
-        bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen van burgers staan er niet in.";
-    paragraph(out, "", 0, log);
 }
 
 fn protocol_nl(protocol: &Protocol) -> String {
