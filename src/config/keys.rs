@@ -220,7 +220,11 @@ pub(super) const TENANT: Keys = Keys {
         required("name", Shape::Text, "Its name for people."),
         required("kind", Shape::OneOf(words::<TenantKind>), "What it is; it decides what its tree looks like."),
         required("keys", Shape::List(&Shape::Mapping(&LOGIN_KEY)), "Keys that may log in; [] lets nobody in."),
-        required("recipients", TEXTS, "Age, ssh-ed25519 or ssh-rsa public keys that everything is sealed to."),
+        optional(
+            "recipients",
+            TEXTS,
+            "Age, ssh-ed25519 or ssh-rsa public keys that everything is sealed to; an auditor needs none.",
+        ),
         optional("nis_code", NIS_CODE, "Its municipality, between quotes."),
         optional(
             "former_nis_codes",

@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::keys::{self, Key, Keys, Shape};
-use crate::domain::Kind;
+use crate::domain::{Kind, TenantKind};
+
+const TENANT: &str = "tenant.schema.json";
 
 /// The schema of each kind of file, with the name of its file.
 pub fn schemas() -> Vec<(&'static str, Value)> {
     [
         ("groeikluis.schema.json", "groeikluis.yaml", &keys::MAIN),
-        ("tenant.schema.json", "a tenant's file", &keys::TENANT),
+        (TENANT, "a tenant's file", &keys::TENANT),
         ("assignment.schema.json", "an assignment's file", &keys::ASSIGNMENT),
         ("costs.schema.json", "costs.yaml", &keys::COSTS),
         ("sources.schema.json", "sources.yaml", &keys::SOURCES),
@@ -20,6 +22,11 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         schema.insert("$schema".to_owned(), json!("https://json-schema.org/draft/2020-12/schema"));
         schema.insert("title".to_owned(), json!(format!("groeikluis: {title}")));
         schema.extend(mapping(keys));
+        if name == TENANT {
+            // Nothing is sealed to an auditor.
+            schema.insert("if".to_owned(), json!({"properties": {"kind": {"const": TenantKind::Auditor.name()}}}));
+            schema.insert("else".to_owned(), json!({"required": ["recipients"]}));
+        }
         (name, Value::Object(schema))
     })
     .collect()
@@ -99,7 +106,8 @@ mod tests {
     fn schemas_name_types_words_and_what_is_required() {
         let schemas: std::collections::BTreeMap<_, _> = schemas().into_iter().collect();
         let tenant = &schemas["tenant.schema.json"];
-        assert_eq!(tenant["required"], json!(["id", "name", "kind", "keys", "recipients"]));
+        assert_eq!(tenant["required"], json!(["id", "name", "kind", "keys"]));
+        assert_eq!(tenant["else"]["required"], json!(["recipients"]));
         assert_eq!(tenant["additionalProperties"], json!(false));
         let properties = &tenant["properties"];
         assert_eq!(properties["kind"]["enum"][2], json!("print-partner"));

@@ -63,6 +63,9 @@ pub(super) fn read(file: &Path, root: &Node, around: &Surroundings<'_>) -> Optio
     let allow_from =
         fields.item("allow_from").map_or_else(everywhere, |item| access::networks(&item.list().unwrap_or_default()));
     let recipients = access::recipients(&fields, around.environment);
+    if fields.item("recipients").is_none() && kind.is_none_or(access::needs_recipients) {
+        faults.add(fields.at, "a tenant has no `recipients`");
+    }
     let limits = read_limits(&fields, around);
     let onboarding =
         fields.mapping("onboarding", &keys::ONBOARDING).map_or_else(Onboarding::default, |onboarding| Onboarding {
