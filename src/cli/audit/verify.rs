@@ -163,8 +163,8 @@ fn tell(looked: &[Looked], archive: &Path) {
         }
         if let Some(reach) = one.beyond {
             say(&format!(
-                "there are files for {reach} entries, more than this checkpoint covers: an older checkpoint may have been \
-                 put in its place, and nothing behind it is verified"
+                "there are files for {reach} entries, more than this checkpoint covers: the log went on while it was copied, \
+                 or an older checkpoint was put in its place; nothing behind it is verified"
             ));
         }
     }

@@ -14,6 +14,8 @@ pub(super) struct Commands<'a> {
     pub address: SocketAddr,
     /// Who logs in: a municipality, with its keys in `keys/`.
     pub tenant: &'a str,
+    /// Who reads the log, with a key there too.
+    pub auditor: &'a str,
     pub host_key: &'a SshPublicKey,
     /// The year that the agency bills.
     pub year: i16,
@@ -37,13 +39,15 @@ impl Commands<'_> {
              answer, which is there at once:\n{clients}\n\
              Open the answers with stock age:\n\n\
              \x20 for answer in {ANSWERS}; do age -d -i keys/{tenant}.agekey $answer; done\n\n\
-             As the agency:\n{}",
-            shown(&self.agency())
+             As the agency:\n{}\n\
+             As an auditor, of a copy of the log and of the daily reports, where there are any:\n{}",
+            shown(&self.agency()),
+            shown(&self.audit())
         )
     }
 
     fn ssh_options(&self) -> String {
-        format!("-i keys/{}_ed25519 -o UserKnownHostsFile=known_hosts", self.tenant)
+        ssh_options(self.tenant)
     }
 
     fn openssh(&self) -> Vec<String> {
@@ -93,9 +97,7 @@ impl Commands<'_> {
     }
 
     fn agency(&self) -> Vec<String> {
-        // As it was started: it need not be installed.
-        let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("groeikluis"));
-        let (program, year) = (quoted(&program), self.year);
+        let (program, year) = (program(), self.year);
         vec![
             format!("{program} status --config groeikluis.yaml"),
             format!("{program} assignment simulate torhout-schoolpremie --config groeikluis.yaml"),
@@ -104,6 +106,30 @@ impl Commands<'_> {
             format!("{program} audit verify --log state/log --key keys/log.vkey"),
         ]
     }
+
+    fn audit(&self) -> Vec<String> {
+        let (program, auditor, ip, port) = (program(), self.auditor, self.address.ip(), self.address.port());
+        let log = format!("--log {auditor}/log");
+        let with_key = format!("{log} --key keys/log.vkey");
+        let sftp = format!("sftp -P {port} {} -b - {auditor}@{ip}", ssh_options(auditor));
+        vec![
+            format!(
+                "mkdir -p {auditor} && printf '%s\\n' 'get -r log {auditor}/' 'get -r reports {auditor}/' | {sftp}"
+            ),
+            format!("{program} audit verify {with_key}"),
+            format!("{program} audit show {log} --tenant torhout --event delivery"),
+            format!("{program} audit report {with_key} --tenant torhout --force --out {auditor}/verslag.html"),
+        ]
+    }
+}
+
+fn ssh_options(user: &str) -> String {
+    format!("-i keys/{user}_ed25519 -o UserKnownHostsFile=known_hosts")
+}
+
+/// The program as it was started, for a shell: it need not be installed.
+fn program() -> String {
+    quoted(&std::env::current_exe().unwrap_or_else(|_| PathBuf::from("groeikluis")))
 }
 
 fn shown(lines: &[String]) -> String {

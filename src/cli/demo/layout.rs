@@ -63,6 +63,9 @@ pub(super) const TORHOUT: Party = Party { id: "torhout", name: "Stad Torhout" };
 /// Prints letters.
 pub(super) const DRUKKERIJ: Party = Party { id: "drukkerij", name: "Drukkerij Voorbeeld" };
 
+/// Reads the transfer log, and nothing else.
+pub(super) const AUDITOR: Party = Party { id: "auditor", name: "Interne audit" };
+
 /// A laid out deployment.
 pub(super) struct Layout {
     directory: PathBuf,
@@ -109,10 +112,12 @@ impl Layout {
             layout.make_tenant(municipality, today)?;
         }
         layout.make_assignment(today)?;
+        layout.make_auditor()?;
         say(&format!("Laid out in {}:", layout.directory.display()));
         say("  keys/      the exchange's and each municipality's, made just now");
         say(
-            "  tenants/   bree (one answer), lokeren (100 answers a year), torhout (an assignment), drukkerij (prints)",
+            "  tenants/   bree (one answer), lokeren (100 answers a year), torhout (an assignment), drukkerij (prints),\n\
+             \x20            auditor (reads the log)",
         );
         let synth = Synth { children, seed: SEED, month: ReferenceMonth::from(today) };
         let extract = fs::File::create(layout.directory.join("register/register.csv.age"))?;
@@ -141,6 +146,20 @@ impl Layout {
         self.write("costs.yaml", assignment_files::COSTS)
     }
 
+    /// Who reads the log: nothing is sealed to an auditor.
+    fn make_auditor(&self) -> anyhow::Result<()> {
+        let Party { id, name } = &AUDITOR;
+        let login = self.make_login(&AUDITOR)?;
+        let yaml = format!(
+            "id: {id}\n\
+             name: {name}\n\
+             kind: auditor\n\
+             keys:\n\
+             \x20 - {{label: audit, owner: \"{name}\", key: \"{login}\"}}\n"
+        );
+        self.write(&format!("tenants/{id}.yaml"), &yaml)
+    }
+
     /// What ops do when Torhout has imported the test file.
     pub fn record_functional_test(&self) -> anyhow::Result<()> {
         let path = self.directory.join(TORHOUT_FILE);
@@ -151,14 +170,19 @@ impl Layout {
 
     /// A party's key to log in with and the one to open files with. Answers the public halves.
     fn make_keys(&self, party: &Party) -> anyhow::Result<(String, String)> {
-        let id = party.id;
-        let login = sftp::new_key(&format!("ict@{id}.example"))?;
-        let keyring = Keyring::generate();
-        write_secret(&self.login_key(party), &login.private)?;
-        fs::write(self.directory.join(format!("keys/{id}_ed25519.pub")), format!("{}\n", login.public_line))?;
+        let (id, login, keyring) = (party.id, self.make_login(party)?, Keyring::generate());
         write_secret(&self.directory.join(format!("keys/{id}.agekey")), &keyring.to_file())?;
         let recipient = keyring.recipients().first().map(ToString::to_string).unwrap_or_default();
-        Ok((login.public_line, recipient))
+        Ok((login, recipient))
+    }
+
+    /// A party's key to log in with. Answers the public half.
+    fn make_login(&self, party: &Party) -> anyhow::Result<String> {
+        let id = party.id;
+        let login = sftp::new_key(&format!("ict@{id}.example"))?;
+        write_secret(&self.login_key(party), &login.private)?;
+        fs::write(self.directory.join(format!("keys/{id}_ed25519.pub")), format!("{}\n", login.public_line))?;
+        Ok(login.public_line)
     }
 
     fn write(&self, name: &str, text: &str) -> anyhow::Result<()> {
@@ -234,7 +258,7 @@ impl Layout {
     pub fn commands(&self, address: SocketAddr) -> anyhow::Result<String> {
         let (directory, tenant, host_key) = (self.directory.as_path(), LOKEREN.party.id, &self.host_key()?);
         let year = Clock::system().today().year();
-        Ok(Commands { directory, address, tenant, host_key, year }.text())
+        Ok(Commands { directory, address, tenant, auditor: AUDITOR.id, host_key, year }.text())
     }
 }
 

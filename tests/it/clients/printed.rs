@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::program::{Expect, Program};
-use crate::support::wait_until;
+use crate::support::{Ran, wait_until};
 
 /// A demo that stays up; it is gone with this.
 struct Demo(Child);
@@ -27,7 +27,7 @@ fn printed(demo: &mut Demo) -> Vec<String> {
     let mut commands = Vec::new();
     for line in lines.skip_while(|line| !line.starts_with("The demo stays up")) {
         commands.extend(line.strip_prefix("  ").map(str::to_owned));
-        if line.contains(" audit verify ") {
+        if line.contains(" audit report ") {
             break;
         }
     }
@@ -64,7 +64,7 @@ fn what_the_demo_prints_sends_a_list_and_fetches_its_answer() {
             continue;
         }
         let of_client = |line: &&String| line.contains(mark) || (program == "psftp" && line.starts_with("puttygen "));
-        let lines: Vec<&String> = commands.iter().filter(of_client).collect();
+        let lines: Vec<&String> = commands.iter().filter(of_client).filter(|line| !line.contains("auditor")).collect();
         let (fetching, sending) = lines.split_last().unwrap();
         assert!(!sending.is_empty(), "{client}: {commands:?}");
         for line in sending {
@@ -76,9 +76,10 @@ fn what_the_demo_prints_sends_a_list_and_fetches_its_answer() {
         let ran = run(fetching);
         assert_eq!((ran.code, answers(desk.path())), (Some(0), tried), "{fetching}\n{}", ran.all());
     }
+    as_an_auditor(&commands, run, desk.path());
     let rest = commands
         .iter()
-        .filter(|line| line.starts_with("for ") || line.contains(" --config ") || line.contains(" --log "));
+        .filter(|line| line.starts_with("for ") || line.contains(" --config ") || line.contains(" --log state/"));
     let said: Vec<String> = rest
         .filter(|line| !line.starts_with("for ") || Program::find("age", "age").is_some())
         .map(|line| {
@@ -91,4 +92,24 @@ fn what_the_demo_prints_sends_a_list_and_fetches_its_answer() {
     if let Some(opened) = said.first().filter(|_| said.len() == 6) {
         assert_eq!(opened.matches("niss;sociale_toeslag;").count(), tried, "{opened}");
     }
+}
+
+/// The auditor copies the log, and verifies, shows and reports from the copy.
+fn as_an_auditor(commands: &[String], run: impl Fn(&str) -> Ran, desk: &Path) {
+    if Program::find("OpenSSH", "sftp").is_none() {
+        return;
+    }
+    let lines: Vec<&String> = commands.iter().filter(|line| line.contains("auditor")).collect();
+    assert_eq!(lines.len(), 4, "{commands:?}");
+    let said: Vec<String> = lines
+        .into_iter()
+        .map(|line| {
+            let ran = run(line);
+            assert_eq!(ran.code, Some(0), "{line}\n{}", ran.all());
+            ran.stdout
+        })
+        .collect();
+    assert!(said[1].contains("entries verified") && said[2].contains("file=brieven_31033_"), "{said:?}");
+    let report = fs::read_to_string(desk.join("auditor/verslag.html")).unwrap();
+    assert!(report.contains("Overeenkomst VUTG-2026-001 van Stad Torhout"), "{report}");
 }
