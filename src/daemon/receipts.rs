@@ -17,7 +17,7 @@ use crate::{
     durable::{Directory, DurableError},
     transfer_log::{
         DisclosureKeeper, Event, LogError, OpenedMonth, Outcome, StoredEntry, TransferLog, VerifierKey, entries_from,
-        month_of, receipt,
+        month_of, receipt, upload_receipt,
     },
 };
 
@@ -168,10 +168,7 @@ fn name(entry: &StoredEntry) -> Option<String> {
     if entry.outcome != Outcome::Success {
         return None;
     }
-    let upload = |ending: &str| {
-        let id = entry.context.correlation.as_deref()?.get(..8)?;
-        Some(format!("upload_{}_{id}{ending}.receipt", entry.at.strftime("%Y%m%d")))
-    };
+    let upload = |ending: &str| Some(upload_receipt(entry.at, entry.context.correlation.as_deref()?, ending));
     match &entry.event {
         Event::DeliveryCreated(created) => {
             Some(format!("{}.receipt", created.file.strip_suffix(".age").unwrap_or(&created.file)))

@@ -33,7 +33,12 @@ pub enum Reason {
     /// Several protocols are in force, and the name says none.
     AmbiguousProtocol(Vec<ProtocolId>),
     /// The name begins with a reference that is none of the tenant's.
-    UnknownProtocol(String),
+    UnknownProtocol {
+        /// That reference.
+        given: String,
+        /// The tenant's protocols for lists.
+        known: Vec<ProtocolId>,
+    },
     /// The protocol was used as often as it may be.
     UsedUp {
         /// The protocol.
@@ -97,7 +102,7 @@ impl Reason {
             Self::WrongFileType => "wrong-file-type",
             Self::NoProtocol => "no-protocol",
             Self::AmbiguousProtocol(_) => "ambiguous-protocol",
-            Self::UnknownProtocol(_) => "unknown-protocol",
+            Self::UnknownProtocol { .. } => "unknown-protocol",
             Self::UsedUp { .. } => "used-up",
             Self::Duplicate { .. } => "duplicate",
             Self::NotProcessed => "not-processed",
@@ -115,14 +120,7 @@ impl Reason {
             Self::List(fault) => return fault.explanation_nl(),
             Self::Gate(refusal) => return rule::explanation_nl(refusal.rule).to_owned(),
             Self::AmbiguousProtocol(protocols) => return ambiguous_nl(protocols),
-            Self::UnknownProtocol(reference) => {
-                return format!(
-                    "De bestandsnaam verwijst naar het protocol \"{}\", maar dat protocol is hier voor uw bestuur niet \
-                     bekend.\nControleer de referentie in de bestandsnaam en stuur de lijst opnieuw. LEESMIJ.txt noemt \
-                     de protocollen van uw bestuur.",
-                    repeatable(reference)
-                );
-            }
+            Self::UnknownProtocol { given, known } => return unknown_nl(given, known),
             Self::UsedUp { protocol, again_from: Some(day) } => {
                 return format!(
                     "Het protocol {protocol} laat nu geen antwoord meer toe: het aantal lijsten voor deze periode is al \
@@ -197,13 +195,6 @@ impl Reason {
         };
         text.to_owned()
     }
-
-    fn remarks(&self) -> &[Remark] {
-        match self {
-            Self::List(fault) => fault.remarks(),
-            _ => &[],
-        }
-    }
 }
 
 fn place_nl(place: Earlier) -> String {
@@ -216,6 +207,21 @@ fn place_nl(place: Earlier) -> String {
     format!(
         "Dat antwoord staat niet meer in de map /outbox: {ended}. Dezelfde lijst kan pas opnieuw beantwoord \
          worden wanneer er gegevens van een nieuwe maand zijn."
+    )
+}
+
+fn unknown_nl(given: &str, known: &[ProtocolId]) -> String {
+    let names: Vec<&str> = known.iter().map(ProtocolId::as_str).collect();
+    let known = match names.as_slice() {
+        [] => "Voor uw bestuur is hier geen protocol voor lijsten bekend.".to_owned(),
+        [one] => format!("Het protocol van uw bestuur voor lijsten is {one}."),
+        several => format!("De protocollen van uw bestuur voor lijsten zijn {}.", several.join(", ")),
+    };
+    format!(
+        "De bestandsnaam verwijst naar het protocol \"{}\", maar dat protocol is hier voor uw bestuur niet bekend. {known}\n\
+         Controleer de referentie in de bestandsnaam en stuur de lijst opnieuw. LEESMIJ.txt zegt welke protocollen van \
+         kracht zijn.",
+        repeatable(given)
     )
 }
 
@@ -237,6 +243,8 @@ pub struct Rejection<'a> {
     pub tenant: &'a str,
     /// The upload's name.
     pub upload: &'a str,
+    /// The name of the upload's receipt, where it has one.
+    pub receipt: Option<&'a str>,
     /// When the upload was complete.
     pub received: Timestamp,
     /// Whom to ask: a mail address, or a name with one.
@@ -252,11 +260,16 @@ pub fn weigering(rejection: &Rejection<'_>, reason: &Reason) -> String {
     paragraph(&mut out, "Bestuur:   ", 11, &repeatable(rejection.tenant));
     paragraph(&mut out, "Ontvangen: ", 11, &moment_nl(rejection.received));
     paragraph(&mut out, "Code:      ", 11, reason.code());
+    if let Some(receipt) = rejection.receipt {
+        paragraph(&mut out, "Bewijs:    ", 11, &format!("/log/receipts/{receipt}"));
+    }
     for text in reason.explanation_nl().lines() {
         line(&mut out, "");
         paragraph(&mut out, "", 0, text);
     }
-    lines_at_fault(&mut out, reason.remarks());
+    if let Reason::List(fault) = reason {
+        lines_at_fault(&mut out, fault);
+    }
     line(&mut out, "");
     let unused = "Er zijn geen gegevens uitgewisseld en deze verzending telt niet mee als gebruik van een protocol.";
     paragraph(&mut out, "", 0, unused);
@@ -269,7 +282,8 @@ pub fn weigering(rejection: &Rejection<'_>, reason: &Reason) -> String {
     out
 }
 
-fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
+fn lines_at_fault(out: &mut String, fault: &ListFault) {
+    let (remarks, places) = (fault.remarks(), fault.places());
     let at_fault: Vec<&Remark> = remarks.iter().filter(|remark| remark.problem.is_invalid()).collect();
     if at_fault.is_empty() {
         return;
@@ -277,10 +291,12 @@ fn lines_at_fault(out: &mut String, remarks: &[Remark]) {
     line(out, "");
     line(out, "Regels zonder geldig nummer:");
     for remark in at_fault.iter().take(MOST_LINES) {
-        line(out, &format!("regel {}, kolom {}: {}", remark.line, remark.column, remark.problem.short_nl()));
+        line(out, &format!("{}: {}", places.name_nl(remark), remark.problem.short_nl()));
     }
-    if at_fault.len() > MOST_LINES {
-        line(out, &format!("en nog {} andere regels", at_fault.len() - MOST_LINES));
+    match at_fault.len().saturating_sub(MOST_LINES) {
+        0 => {}
+        1 => line(out, "en nog 1 andere regel"),
+        more => line(out, &format!("en nog {more} andere regels")),
     }
 }
 
@@ -296,7 +312,7 @@ mod tests {
     use crate::{
         documents::{golden, wording::WIDTH},
         domain::{Rule, niss::find_in},
-        lists::{Problem, Seems},
+        lists::{Places, Problem, Seems},
     };
     use jiff::civil::date;
 
@@ -313,6 +329,7 @@ mod tests {
             Reason::List(ListFault::AmbiguousColumns {
                 columns: vec![1, 3],
                 headers: vec!["NISS".to_owned(), "INSZ".to_owned()],
+                places: Places::Lines,
             }),
             Reason::List(ListFault::AmbiguousSheets { sheets: vec!["2025".to_owned(), "2026".to_owned()] }),
             Reason::List(ListFault::Encoding { what: "damaged UTF-16" }),
@@ -320,16 +337,22 @@ mod tests {
             Reason::List(ListFault::EncryptedWorkbook),
             Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
-            Reason::List(ListFault::HiddenRows { rows: 12 }),
+            Reason::List(ListFault::HiddenRows { rows: 12, first: (3..13).collect() }),
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
-            Reason::List(ListFault::TooManyInvalid { invalid: 7, rows: 16, percent: 10, remarks }),
+            Reason::List(ListFault::TooManyInvalid {
+                invalid: 7,
+                rows: 16,
+                percent: 10,
+                remarks,
+                places: Places::Lines,
+            }),
             Reason::List(ListFault::CutOff { line: 17 }),
             Reason::NotDecryptable,
             Reason::TruncatedAge,
             Reason::WrongFileType,
             Reason::NoProtocol,
             Reason::AmbiguousProtocol(vec![id("OPG-2026-017"), id("OPG-2026-018")]),
-            Reason::UnknownProtocol("OPG-2025-999".to_owned()),
+            Reason::UnknownProtocol { given: "OPG-2025-999".to_owned(), known: vec![id("OPG-2026-017")] },
             Reason::UsedUp { protocol: id("OPG-2026-017"), again_from: None },
             Reason::Duplicate { file: "lijst.csv".to_owned(), day: date(2026, 10, 3), place: Earlier::InOutbox },
             Reason::NotProcessed,
@@ -371,6 +394,7 @@ mod tests {
         let rejection = Rejection {
             tenant: "Stad Bree",
             upload: "lijst_kinderen_2026.csv",
+            receipt: Some("upload_20261121_b32a091d.receipt"),
             received: "2026-11-21T09:30:00Z".parse().unwrap(),
             contact: "Groeikluis, uitwisseling@example.be",
         };
@@ -395,6 +419,7 @@ mod tests {
         let rejection = Rejection {
             tenant: "Stad Bree",
             upload: "lijst_kinderen_2026.csv",
+            receipt: None,
             received: "2026-11-21T09:30:00Z".parse().unwrap(),
             contact: "Groeikluis, uitwisseling@example.be",
         };
@@ -413,19 +438,29 @@ mod tests {
 
     #[test]
     fn only_so_many_lines_are_named() {
-        let rejection = Rejection { tenant: "x", upload: "x", received: Timestamp::UNIX_EPOCH, contact: "x" };
-        let remarks = (1..=300).map(|line| Remark { line, column: 2, problem: Problem::Format }).collect();
-        let fault = ListFault::TooManyInvalid { invalid: 300, rows: 300, percent: 10, remarks };
-        let text = weigering(&rejection, &Reason::List(fault));
+        let received = Timestamp::UNIX_EPOCH;
+        let rejection = Rejection { tenant: "x", upload: "x", receipt: None, received, contact: "x" };
+        let remarks: Vec<Remark> =
+            (1..=300).map(|line| Remark { line, column: 28, problem: Problem::Format }).collect();
+        let told = |remarks: &[Remark], places| {
+            let remarks = remarks.to_vec();
+            let fault = ListFault::TooManyInvalid { invalid: 300, rows: 300, percent: 10, remarks, places };
+            weigering(&rejection, &Reason::List(fault))
+        };
+        let text = told(&remarks, Places::Lines);
+        assert!(!text.contains("Bewijs:"));
         assert_eq!(text.matches("regel ").count(), MOST_LINES);
-        assert!(text.contains("regel 200, kolom 2: geen nummer van elf cijfers\r\nen nog 100 andere regels\r\n"));
+        assert!(text.contains("regel 200, kolom 28: geen nummer van elf cijfers\r\nen nog 100 andere regels\r\n"));
+        // Of a workbook, as Excel names them.
+        let text = told(&remarks[..=MOST_LINES], Places::Cells);
+        assert!(text.contains("cel AB200: geen nummer van elf cijfers\r\nen nog 1 andere regel\r\n"), "{text}");
     }
 
     #[test]
     fn names_of_the_sender_are_masked() {
-        let rejection =
-            Rejection { tenant: "x", upload: "kind_00012556777\n.csv", received: Timestamp::UNIX_EPOCH, contact: "x" };
-        let reason = Reason::UnknownProtocol("00.01.25-567.77".to_owned());
+        let (upload, received) = ("kind_00012556777\n.csv", Timestamp::UNIX_EPOCH);
+        let rejection = Rejection { tenant: "x", upload, receipt: None, received, contact: "x" };
+        let reason = Reason::UnknownProtocol { given: "00.01.25-567.77".to_owned(), known: Vec::new() };
         let text = weigering(&rejection, &reason);
         assert!(find_in(&text).is_none() && text.contains("kind_… .csv"), "{text}");
     }

@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use super::{csv, wording::repeatable};
 use crate::{
     domain::ProtocolId,
-    lists::{Counts, Problem, Remark},
+    lists::{Counts, Places, Problem, Remark},
 };
 
 /// What a report tells beside the remarks.
@@ -19,6 +19,10 @@ pub struct Report<'a> {
     pub tenant: &'a str,
     /// The upload's name.
     pub upload: &'a str,
+    /// The name of the upload's receipt.
+    pub receipt: Option<&'a str>,
+    /// How places in the list are named.
+    pub places: Places,
     /// The protocol under which the list was answered; none in a trial.
     pub protocol: Option<&'a ProtocolId>,
     /// The month of the register that answered, as `2026-10`.
@@ -41,8 +45,14 @@ pub fn verslag(report: &Report<'_>, remarks: &[Remark]) -> String {
     out.extend_from_slice(b"\nregel;probleem;uitleg\n");
     let mut remarks = remarks.to_vec();
     remarks.sort_by_key(|remark| (remark.line, remark.problem));
-    for Remark { line, problem, .. } in remarks {
-        out.extend_from_slice(format!("{line};{};{}\n", problem.code(), problem.explanation_nl()).as_bytes());
+    for remark in remarks {
+        let Remark { line, problem, .. } = remark;
+        // Who opens a workbook looks for a cell.
+        let cell = match report.places {
+            Places::Lines => String::new(),
+            Places::Cells => format!("{}: ", report.places.name_nl(&remark)),
+        };
+        out.extend_from_slice(format!("{line};{};{cell}{}\n", problem.code(), problem.explanation_nl()).as_bytes());
     }
     // Everything above was text; only a cut through a character could make it lossy.
     String::from_utf8_lossy(&out).into_owned()
@@ -59,6 +69,9 @@ fn context(out: &mut Vec<u8>, report: &Report<'_>) {
     row(out, "gegeven", "waarde");
     row(out, "bestuur", &repeatable(report.tenant));
     row(out, "opgeladen bestand", &repeatable(report.upload));
+    if let Some(receipt) = report.receipt {
+        row(out, "ontvangstbewijs (in /log/receipts)", receipt);
+    }
     row(out, "protocol", report.protocol.map_or("geen (proefbestand, fictieve gegevens)", ProtocolId::as_str));
     row(out, "datum van het antwoord", &report.day.to_string());
     row(out, "maand van het register", report.register_month);
@@ -116,6 +129,8 @@ mod tests {
         let report = Report {
             tenant: "Stad Bree",
             upload: "lijst 00.01.25-567.77.csv",
+            receipt: Some("upload_20261121_b32a091d.receipt"),
+            places: list.places,
             protocol: Some(&protocol),
             register_month: "2026-10",
             day: DAY,
@@ -134,6 +149,8 @@ mod tests {
         let report = Report {
             tenant: "@x",
             upload: "=cmd;1.csv",
+            receipt: None,
+            places: Places::Cells,
             protocol: None,
             register_month: "2026-10",
             day: DAY,
@@ -144,7 +161,11 @@ mod tests {
         let strange = Remark { line: 2, column: 1, problem: Problem::NotSynthetic };
         let trial = verslag(&report, &[strange]);
         assert!(trial.contains("nummers die geen proefnummer zijn;1\n"), "{trial}");
-        assert!(trial.contains("2;geen-proefnummer;") && trial.contains("nooit een echte lijst in /test"), "{trial}");
+        assert!(
+            trial.contains("2;geen-proefnummer;cel A2: geen proefnummer")
+                && trial.contains("nooit een echte lijst in /test"),
+            "{trial}"
+        );
         let text = verslag(&report, &[]);
         assert!(text.contains("bestuur;'@x\n") && text.contains("opgeladen bestand;\"'=cmd;1.csv\"\n"), "{text}");
         assert!(text.ends_with("\n\nregel;probleem;uitleg\n"));

@@ -272,10 +272,13 @@ impl Exchange {
         remarks.sort_by_key(|remark| remark.line);
         let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
         let counts = Counts { outside_age, ..list.counts };
+        let receipt = self.receipt_of(submission)?;
         let text = verslag(
             &Report {
                 tenant: &case.tenant.name,
                 upload: case.received.name(),
+                receipt: receipt.as_deref(),
+                places: list.places,
                 protocol: (area == Area::Live).then_some(&reference),
                 register_month: &register_month,
                 day: case.today,
@@ -366,7 +369,7 @@ pub(super) fn trial_reference() -> Result<ProtocolId, ExchangeError> {
 pub(super) fn refused_selection(fault: SelectionFault) -> Stop {
     match fault {
         SelectionFault::NoProtocol => Stop::Refused(Reason::NoProtocol, None),
-        SelectionFault::Unknown(given) => Stop::Refused(Reason::UnknownProtocol(given), None),
+        SelectionFault::Unknown { given, known } => Stop::Refused(Reason::UnknownProtocol { given, known }, None),
         SelectionFault::Ambiguous(ids) => Stop::Refused(Reason::AmbiguousProtocol(ids), None),
         SelectionFault::Refused(id, refusal) => Stop::Refused(Reason::Gate(refusal), Some(id)),
     }

@@ -22,7 +22,7 @@ use crate::{
     dropbox::{Area, RefusedUpload, UploadFault},
     ledger::SubmissionRow,
     lists::ListFault,
-    transfer_log::{Actor, Context, Event, ListRefused, PolicyRefused, Record, Stage},
+    transfer_log::{Actor, Context, Event, ListRefused, PolicyRefused, Record, Stage, upload_receipt},
 };
 
 /// The reference in the names of refusals that belong to no protocol.
@@ -61,6 +61,12 @@ struct Subject<'a> {
 }
 
 impl Exchange {
+    /// The name of a submission's receipt; none of an upload that the log does not have as received.
+    pub(super) fn receipt_of(&self, submission: &str) -> Result<Option<String>, ExchangeError> {
+        let row = self.parts.ledger.submission(submission).map_err(ExchangeError::Ledger)?;
+        Ok(row.map(|row| upload_receipt(row.received_at, submission, "")))
+    }
+
     pub(super) fn refuse_list(
         &self,
         case: &Case<'_>,
@@ -139,8 +145,15 @@ impl Exchange {
             (None, Area::Live) => NO_REFERENCE.parse().map_err(|_| unfit(subject.tenant))?,
         };
         let contact = self.parts.tenants.contact();
+        let receipt = self.receipt_of(subject.submission)?;
         let Subject { upload, received, .. } = *subject;
-        let about = Rejection { tenant: &subject.tenant.name, upload, received, contact: &contact };
+        let about = Rejection {
+            tenant: &subject.tenant.name,
+            upload,
+            receipt: receipt.as_deref(),
+            received,
+            contact: &contact,
+        };
         let text = weigering(&about, reason);
         let clearance = clear(subject.tenant, &reference, self.parts.clock.today())?;
         let outgoing = Outgoing {

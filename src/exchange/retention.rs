@@ -28,7 +28,7 @@ use crate::{
     },
     dropbox::{Area, DropBoxError, StaleUpload, Submission},
     ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
-    transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved},
+    transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved, upload_receipt},
 };
 
 /// What a run of retention removed, or would remove.
@@ -504,10 +504,8 @@ fn nis_code(row: &RemovalRow) -> Option<NisCode> {
 
 fn removed(row: RemovalRow) -> Removed {
     let RemovalRow { id, cause, ciphertext_sha256: sha256, size, seq, at } = row;
-    let upload = |received_at: Timestamp, end| {
-        let id = id.get(..8).unwrap_or_default();
-        RemovedWhat::Upload { receipt: format!("upload_{}_{id}.receipt", received_at.strftime("%Y%m%d")), end }
-    };
+    let upload =
+        |received_at: Timestamp, end| RemovedWhat::Upload { receipt: upload_receipt(received_at, &id, ""), end };
     let what = match cause {
         RemovalCause::Expired { file, until } => RemovedWhat::Expired { file, until },
         RemovalCause::Withdrawn { file, motive } => RemovedWhat::Withdrawn { file, motive },

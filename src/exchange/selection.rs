@@ -20,7 +20,12 @@ pub enum SelectionFault {
     /// The tenant has no protocol for lists.
     NoProtocol,
     /// The file's name has a reference that the tenant does not have.
-    Unknown(String),
+    Unknown {
+        /// That one.
+        given: String,
+        /// Those of its protocols for lists.
+        known: Vec<ProtocolId>,
+    },
     /// Several protocols would allow it, and the name says none.
     Ambiguous(Vec<ProtocolId>),
     /// The release gate said no.
@@ -54,10 +59,11 @@ pub fn select<'tenant>(
     if let Some(protocol) = named(&references, file_name).and_then(|reference| tenant.protocol(reference)) {
         return ask(protocol).map_err(refused);
     }
-    if let Some(unknown) = unknown_reference(file_name) {
-        return Err(SelectionFault::Unknown(unknown));
-    }
     let for_lists = tenant.protocols.iter().filter(|protocol| protocol.route == Route::Opgroeien);
+    if let Some(given) = unknown_reference(file_name) {
+        let known = for_lists.map(|protocol| protocol.id.clone()).collect();
+        return Err(SelectionFault::Unknown { given, known });
+    }
     let mut allowed = Vec::new();
     let mut last_refusal: Option<(&Protocol, Refusal)> = None;
     for protocol in for_lists {
@@ -81,7 +87,7 @@ pub fn select<'tenant>(
 /// Whether a use is left is not asked: that a list was answered before tells more.
 pub fn fault_of_ground(tenant: &Tenant, file_name: &str, today: Date) -> Option<UploadFault> {
     match select(tenant, file_name, today, |_, _| 0).err()? {
-        SelectionFault::Unknown(_) => Some(UploadFault::UnknownProtocol),
+        SelectionFault::Unknown { .. } => Some(UploadFault::UnknownProtocol),
         SelectionFault::Ambiguous(_) => Some(UploadFault::AmbiguousProtocol),
         SelectionFault::Refused(_, refusal) => match refusal.rule {
             Rule::StatusSigned => Some(UploadFault::ProtocolUnsigned),

@@ -1,7 +1,10 @@
 //! Why a list is refused as a whole, for the operator in English and for its sender in Dutch. Never a number of a
 //! person, and never the text of a cell.
 
-use super::{problem::Remark, seems::Seems};
+use super::{
+    problem::{Places, Remark},
+    seems::Seems,
+};
 
 /// Why bytes are no list that can be answered.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -19,6 +22,8 @@ pub enum ListFault {
         columns: Vec<u32>,
         /// Their names in the header, or nothing where there is no header.
         headers: Vec<String>,
+        /// How the places are named.
+        places: Places,
     },
     /// Several sheets of a workbook hold numbers.
     #[error("{} sheets hold identification numbers", .sheets.len())]
@@ -62,6 +67,8 @@ pub enum ListFault {
     HiddenRows {
         /// How many of them hold something.
         rows: usize,
+        /// The first of these, from 1.
+        first: Vec<u32>,
     },
     /// More rows than are allowed.
     #[error("{rows} rows, above the limit of {limit}")]
@@ -82,6 +89,8 @@ pub enum ListFault {
         percent: u8,
         /// The rows at fault and the other remarks, in the order of the list.
         remarks: Vec<Remark>,
+        /// How their places are named.
+        places: Places,
     },
     /// The list ends within or before a number: it was probably broken off on its way.
     #[error("the list ends in the middle of line {line}")]
@@ -129,7 +138,7 @@ impl ListFault {
                 Geef de kolom een titel zoals \"niss\", \"insz\" of \"rijksregisternummer\", of stuur een lijst met \
                 alleen die ene kolom."
                 .to_owned(),
-            Self::AmbiguousColumns { columns, headers } => ambiguous_nl(columns, headers),
+            Self::AmbiguousColumns { columns, headers, places } => ambiguous_nl(columns, headers, *places),
             Self::AmbiguousSheets { sheets } => format!(
                 "Meer dan één werkblad bevat nummers: {}. Niet te zien is welk werkblad de lijst is.\n\
                 Zet alle nummers in één kolom van één werkblad, of verwijder de andere werkbladen, en stuur de lijst \
@@ -160,11 +169,12 @@ impl ListFault {
                 Kopieer alleen de kolom met de nummers naar een nieuw rekenblad, of bewaar de lijst als CSV, en stuur \
                 ze opnieuw."
                 .to_owned(),
-            Self::HiddenRows { rows } => format!(
-                "In het rekenblad {} verborgen, bijvoorbeeld door een filter. Niet te zien is of die kinderen bij de \
+            Self::HiddenRows { rows, first } => format!(
+                "In het rekenblad {} verborgen ({}), bijvoorbeeld door een filter. Niet te zien is of die kinderen bij de \
                 lijst horen.\n\
                 Toon alle rijen, of kopieer de zichtbare rijen naar een nieuw rekenblad, en stuur de lijst opnieuw.",
-                if *rows == 1 { "is 1 rij".to_owned() } else { format!("zijn {rows} rijen") }
+                if *rows == 1 { "is 1 rij".to_owned() } else { format!("zijn {rows} rijen") },
+                rows_nl(first, *rows)
             ),
             Self::TooManyRows { rows, limit } => format!(
                 "De lijst telt {rows} regels, meer dan de {limit} die per lijst toegelaten zijn.\n\
@@ -193,11 +203,37 @@ impl ListFault {
             _ => &[],
         }
     }
+
+    /// How these rows are named.
+    pub fn places(&self) -> Places {
+        match self {
+            Self::TooManyInvalid { places, .. } | Self::AmbiguousColumns { places, .. } => *places,
+            _ => Places::Lines,
+        }
+    }
+
+    /// The same fault of a sheet, whose columns have letters.
+    pub(super) fn in_cells(self) -> Self {
+        match self {
+            Self::AmbiguousColumns { columns, headers, .. } => {
+                Self::AmbiguousColumns { columns, headers, places: Places::Cells }
+            }
+            fault => fault,
+        }
+    }
 }
 
-fn ambiguous_nl(columns: &[u32], headers: &[String]) -> String {
+/// The rows that are named, of so many.
+fn rows_nl(first: &[u32], rows: usize) -> String {
+    let named: Vec<String> = first.iter().map(u32::to_string).collect();
+    let more = if rows > first.len() { ", …" } else { "" };
+    format!("rij {}{more}", named.join(", "))
+}
+
+fn ambiguous_nl(columns: &[u32], headers: &[String], places: Places) -> String {
     let (last, first) = columns.split_last().unwrap_or((&0, &[]));
-    let places = first.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+    let last = places.column(*last);
+    let places = first.iter().map(|column| places.column(*column)).collect::<Vec<_>>().join(", ");
     let named = if headers.is_empty() {
         String::new()
     } else {

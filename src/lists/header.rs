@@ -1,6 +1,6 @@
 //! Which column holds the children's numbers: by its header, or by what stands in it.
 
-use super::{cell::Cell, fault::ListFault};
+use super::{cell::Cell, fault::ListFault, problem::Places};
 use crate::domain::niss;
 
 /// The first rows of a list, cut into cells. Personal data: the cells are wiped when it goes.
@@ -170,6 +170,7 @@ impl Sample {
             [] => Err(ListFault::NoNissColumn),
             [column] => Ok(Layout { column: *column, columns, header_line }),
             several => Err(ListFault::AmbiguousColumns {
+                places: Places::Lines,
                 columns: several.iter().map(|column| place(*column)).collect(),
                 headers: Vec::new(),
             }),
@@ -225,6 +226,7 @@ impl<'a> Header<'a> {
             [] => Err(ListFault::NoNissColumn),
             [column] => Ok(*column),
             several => Err(ListFault::AmbiguousColumns {
+                places: Places::Lines,
                 columns: several.iter().map(|column| place(*column)).collect(),
                 headers: several
                     .iter()
@@ -419,7 +421,7 @@ mod tests {
         }
         let ambiguous = sample(&[&["NISS", "x", "INSZ"]]).layout();
         let headers = vec!["NISS".to_owned(), "INSZ".to_owned()];
-        assert_eq!(ambiguous, Err(ListFault::AmbiguousColumns { columns: vec![1, 3], headers }));
+        assert_eq!(ambiguous, Err(ListFault::AmbiguousColumns { columns: vec![1, 3], headers, places: Places::Lines }));
         assert_eq!(sample(&[&["naam", "niss ouder"]]).layout(), Err(ListFault::NoNissColumn));
     }
 
@@ -491,7 +493,7 @@ mod tests {
             (&[], Err(ListFault::Empty)),
             (
                 &[&["00012556777", "17073003384"]],
-                Err(ListFault::AmbiguousColumns { columns: vec![1, 2], headers: Vec::new() }),
+                Err(ListFault::AmbiguousColumns { columns: vec![1, 2], headers: Vec::new(), places: Places::Lines }),
             ),
         ] {
             let layout = sample(rows).layout().map(|layout| (layout.column, layout.header_line));

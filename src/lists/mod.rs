@@ -26,7 +26,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::domain::{AgeCheck, Niss, PlacedNiss};
 
 pub use fault::ListFault;
-pub use problem::{Problem, Remark};
+pub use problem::{Places, Problem, Remark};
 pub use seems::Seems;
 
 /// Children are answered up to the day before this birthday, years ("0 tot 25", DOMAIN.md, section 3).
@@ -112,6 +112,8 @@ pub struct List {
     pub counts: Counts,
     /// The column of the numbers, from 1.
     pub column: u32,
+    /// How places in it are named.
+    pub places: Places,
 }
 
 impl List {

@@ -156,9 +156,56 @@ pub struct Remark {
     pub problem: Problem,
 }
 
+/// How a sender finds a place in a list again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Places {
+    /// By the line and the column, both from 1.
+    Lines,
+    /// By the cell of a sheet, as spreadsheets name it.
+    Cells,
+}
+
+impl Places {
+    /// A place: `regel 17, kolom 1`, or `cel A17`.
+    pub fn name_nl(self, remark: &Remark) -> String {
+        match self {
+            Self::Lines => format!("regel {}, kolom {}", remark.line, remark.column),
+            Self::Cells => format!("cel {}{}", self.column(remark.column), remark.line),
+        }
+    }
+
+    /// A column: its number, or its letters.
+    pub fn column(self, column: u32) -> String {
+        match self {
+            Self::Lines => column.to_string(),
+            Self::Cells => letters(column),
+        }
+    }
+}
+
+/// `A` to `Z`, then `AA` and so on.
+fn letters(mut column: u32) -> String {
+    let mut letters = Vec::new();
+    while let Some(rest) = column.checked_sub(1) {
+        letters.extend(char::from_digit(rest % 26 + 10, 36).map(|letter| letter.to_ascii_uppercase()));
+        column = rest / 26;
+    }
+    letters.iter().rev().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cells_are_named_as_spreadsheets_do() {
+        for (column, name) in [(1, "A"), (26, "Z"), (27, "AA"), (52, "AZ"), (53, "BA"), (702, "ZZ"), (703, "AAA")] {
+            assert_eq!(Places::Cells.column(column), name);
+        }
+        let remark = Remark { line: 17, column: 2, problem: Problem::Format };
+        assert_eq!(Places::Lines.name_nl(&remark), "regel 17, kolom 2");
+        assert_eq!(Places::Cells.name_nl(&remark), "cel B17");
+    }
 
     #[test]
     fn codes_are_those_of_the_format_and_explanations_fit_a_cell() {

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use zeroize::Zeroizing;
 
 use super::{
-    Counts, Limits, Line, List, ListFault, Problem, Remark,
+    Counts, Limits, Line, List, ListFault, Places, Problem, Remark,
     births::{BirthFacts, Births},
     cell::Cell,
     header::Layout,
@@ -19,6 +19,7 @@ pub struct Tally {
     children: Zeroizing<Vec<Line>>,
     remarks: Vec<Remark>,
     counts: Counts,
+    places: Places,
 }
 
 impl Tally {
@@ -32,7 +33,13 @@ impl Tally {
             children: Zeroizing::new(Vec::with_capacity(room)),
             remarks: Vec::new(),
             counts: Counts { ignored_columns: layout.columns.saturating_sub(1), ..Counts::default() },
+            places: Places::Lines,
         }
+    }
+
+    /// The same, of a sheet.
+    pub fn in_cells(self) -> Self {
+        Self { places: Places::Cells, ..self }
     }
 
     /// Adds a row that is not blank. Rows above the limit are only counted.
@@ -96,14 +103,15 @@ impl Tally {
         }
         let percent = self.limits.max_invalid_percent;
         if invalid.saturating_mul(100) > rows.saturating_mul(usize::from(percent)) {
-            return Err(ListFault::TooManyInvalid { invalid, rows, percent, remarks: self.remarks });
+            let (remarks, places) = (self.remarks, self.places);
+            return Err(ListFault::TooManyInvalid { invalid, rows, percent, remarks, places });
         }
         let ascending = self.without_duplicates();
         self.look_at_births();
         self.remarks.sort_by_key(|remark| remark.line);
         let counts = Counts { ignored_sheets, distinct: self.children.len(), ..self.counts };
-        let Self { children, remarks, column, .. } = self;
-        Ok(List { children, ascending, remarks, counts, column })
+        let Self { children, remarks, column, places, .. } = self;
+        Ok(List { children, ascending, remarks, counts, column, places })
     }
 
     /// Keeps each number at its first place, and gives them in order.

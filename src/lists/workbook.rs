@@ -69,8 +69,8 @@ pub fn read(bytes: &[u8], limits: &Limits, today: Date) -> Result<List, ListFaul
             Ok(layout) if chosen.is_none() && holds_number => chosen = Some((bytes, layout)),
             Ok(layout) if spare.is_none() => spare = Some((bytes, layout)),
             Ok(_) | Err(ListFault::Empty) => {}
-            Err(refusal) if holds_number => ambiguous = Some(refusal),
-            Err(refusal) => fault = refusal,
+            Err(refusal) if holds_number => ambiguous = Some(refusal.in_cells()),
+            Err(refusal) => fault = refusal.in_cells(),
         }
     }
     if with_numbers.len() > 1 {
@@ -106,18 +106,24 @@ fn sample(bytes: &[u8], strings: &Strings) -> Result<Sample, ListFault> {
     Ok(Sample { rows: sample })
 }
 
+/// Hidden rows that are named.
+const HIDDEN_NAMED: usize = 10;
+
 fn tally(bytes: &[u8], strings: &Strings, layout: Layout, limits: &Limits, today: Date) -> Result<Tally, ListFault> {
     let mut rows = Rows::new(bytes, strings)?;
     let mut row = Row::default();
-    let mut tally = Tally::new(layout, 0, limits, today);
-    let mut hidden = 0;
+    let mut tally = Tally::new(layout, 0, limits, today).in_cells();
+    let (mut hidden, mut first) = (0, Vec::new());
     while rows.read(&mut row)? {
         if row.line > layout.header_line && !row.is_blank() {
-            hidden += usize::from(row.hidden);
+            if row.hidden {
+                hidden += 1;
+                first.extend((hidden <= HIDDEN_NAMED).then_some(row.line));
+            }
             tally.row(row.line, Cell::read(row.cell(layout.column).as_bytes()));
         }
     }
-    if hidden == 0 { Ok(tally) } else { Err(ListFault::HiddenRows { rows: hidden }) }
+    if hidden == 0 { Ok(tally) } else { Err(ListFault::HiddenRows { rows: hidden, first }) }
 }
 
 /// How large a part may be when it is inflated, and what it is.

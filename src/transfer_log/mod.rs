@@ -77,7 +77,7 @@ pub use merkle::Hash;
 pub use newest::{Newest, News};
 pub use note::{NoteFault, NoteKey, VerifierKey};
 pub use reader::{Entries, entries, entries_from, published_note, published_size};
-pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt};
+pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt, upload_receipt};
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
 pub use under::entries_under;

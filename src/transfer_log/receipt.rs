@@ -77,6 +77,13 @@ pub enum ReceiptFault {
     Disclosure,
 }
 
+/// The name of an upload's receipt, in `/log/receipts`: its day (UTC), the beginning of the submission's id, and what else
+/// became of it. Names that tenants gave stay in the disclosures.
+pub fn upload_receipt(at: jiff::Timestamp, submission: &str, ending: &str) -> String {
+    let id = submission.get(..8).unwrap_or(submission);
+    format!("upload_{}_{id}{ending}.receipt", at.strftime("%Y%m%d"))
+}
+
 /// Makes the receipt of an entry that the published checkpoint covers.
 ///
 /// # Errors

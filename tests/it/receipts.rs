@@ -67,6 +67,7 @@ fn each_delivery_and_each_upload_has_a_receipt() {
         (&renamed["disclosed"]["path"], &renamed["disclosed"]["path_before"]),
         (&"lijst.csv".into(), &"lijst.csv.filepart".into())
     );
+    named_where_the_list_is_told_of(&daemon, &name);
     assert!(fs::metadata(&upload).unwrap().len() < 2_000, "{}", fs::read_to_string(&upload).unwrap());
 
     // Nobody else has it, and nobody writes there.
@@ -92,6 +93,19 @@ fn each_delivery_and_each_upload_has_a_receipt() {
     let (_, again) = fetch(&daemon, "bree", |name| name == format!("{stem}.receipt"));
     assert_eq!(json(&again)["disclosed"], proved["disclosed"]);
     assert_eq!(json(&again)["entry"], proved["entry"]);
+}
+
+/// The report on a list names its receipt, and so does a rejection.
+fn named_where_the_list_is_told_of(daemon: &TestDaemon, receipt: &str) {
+    let outbox = daemon.session("bree").names("/outbox").unwrap();
+    let report = outbox.iter().find(|name| name.starts_with("verslag_") && !name.contains("manifest")).unwrap();
+    let report = String::from_utf8(daemon.fetch("bree", &format!("/outbox/{report}"))).unwrap();
+    assert!(report.contains(&format!("ontvangstbewijs (in /log/receipts);{receipt}\n")), "{report}");
+    daemon.put("bree", "fout.csv", b"naam\nJan\n");
+    let rejection = daemon.rejection("bree", "fout.csv").text;
+    let named = rejection.split_whitespace().find_map(|word| word.strip_prefix("/log/receipts/")).unwrap();
+    let (found, _) = fetch(daemon, "bree", |name| name == named);
+    assert_ne!(found, receipt);
 }
 
 #[test]

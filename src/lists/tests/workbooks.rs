@@ -9,7 +9,7 @@ use rust_xlsxwriter::{ExcelDateTime, Format, Formula, Workbook, XlsxError};
 use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
 
 use crate::lists::{
-    self, Limits, List, ListFault, Problem, Seems,
+    self, Limits, List, ListFault, Places, Problem, Seems,
     workbook::{MOST_ENTRIES, OTHER_BYTES, SHEET_BYTES, STRINGS_BYTES, TOTAL_BYTES},
 };
 
@@ -148,7 +148,7 @@ fn formulas_without_an_outcome_are_rows_at_fault() {
     assert_eq!((list.counts.rows, list.counts.valid, list.counts.invalid), (11, 10, 1));
     assert!(list.remarks.iter().any(|remark| (remark.line, remark.problem) == (12, Problem::NoOutcome)));
     let fault = read_bytes(&sheet(8)).unwrap_err();
-    assert!(matches!(fault, ListFault::TooManyInvalid { invalid: 8, rows: 18, .. }), "{fault}");
+    assert!(matches!(fault, ListFault::TooManyInvalid { invalid: 8, rows: 18, places: Places::Cells, .. }), "{fault}");
 }
 
 #[test]
@@ -190,8 +190,8 @@ fn rows_that_a_filter_hides_are_neither_answered_nor_passed_over() {
         Ok(())
     });
     let fault = read_bytes(&bytes).unwrap_err();
-    assert_eq!(fault, ListFault::HiddenRows { rows: 1 });
-    assert!(fault.explanation_nl().contains("is 1 rij verborgen"), "{}", fault.explanation_nl());
+    assert_eq!(fault, ListFault::HiddenRows { rows: 1, first: vec![3] });
+    assert!(fault.explanation_nl().contains("is 1 rij verborgen (rij 3)"), "{}", fault.explanation_nl());
 }
 
 #[test]
