@@ -11,7 +11,8 @@ use crate::{documents::figures, domain::brussels_date};
 /// What the page and the paper open with.
 pub(super) const SUMMARY: &str = "Wie ontving welke gegevens, wanneer en op welke grond; wat geweigerd werd en waarom; \
     wat nooit opgehaald werd. Alle tijden zijn die van Brussel. Het log bevat geen gegevens van burgers, en dit verslag \
-    dus evenmin.";
+    dus evenmin. Een sleutel waarvoor verzegeld werd, staat er met een kenmerk: het begin van de SHA-256 van de publieke \
+    sleutel, die het manifest van het bestand noemt.";
 
 /// What was done before anything was reported.
 pub(super) const PROOF: &str = "Bij het opmaken van dit verslag is elk log hieronder volledig nagerekend: elke regel, \
