@@ -100,7 +100,9 @@ pub(super) fn deliveries(language: Language, caption: &str, rows: &[DeliveryRow]
 fn delivery_state(language: Language, row: &DeliveryRow) -> Markup {
     match row.fetched_at {
         Some(at) => html! { (language.of("opgehaald", "fetched")) " " (moment(language, at)) },
-        None if row.gone => html! { strong { (language.of("nooit opgehaald, verwijderd", "never fetched, removed")) } },
+        None if row.gone.is_some() => {
+            html! { strong { (language.of("nooit opgehaald, verwijderd", "never fetched, removed")) } }
+        }
         None if row.available => html! { strong.open { (language.of("niet opgehaald", "not fetched")) } },
         None => html! { (language.of("nog niet klaar", "not ready yet")) },
     }

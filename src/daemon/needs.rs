@@ -185,7 +185,7 @@ pub fn unfetched(
     for tenant in settings.tenants.keys() {
         let lies = |row: &DeliveryRow| {
             row.available
-                && !row.gone
+                && row.gone.is_none()
                 && row.fetched_at.is_none()
                 && !row.test
                 && brussels_date(row.created_at) <= before
@@ -361,7 +361,7 @@ mod tests {
             test: false,
             amount_total: None,
             retention_until: None,
-            gone: false,
+            gone: None,
         };
         let (own, general) = (date(2027, 2, 20), date(2026, 12, 2));
         assert_eq!(stays_until(&settings, &row(Kind::SocialeToeslag, "bree", "OPG-2026-017")), own);

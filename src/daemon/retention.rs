@@ -199,7 +199,7 @@ impl Retention {
             remove_left_links(self.parts.state.path());
             match self.parts.exchange.finish_removals() {
                 Ok(0) => {}
-                Ok(files) => tracing::info!(files, "removed what a stop had left"),
+                Ok(files) => tracing::info!(files, "removed files that the log says are gone"),
                 Err(error) => warn(&error),
             }
             let (mut told, mut failed_at) = (None, None::<Instant>);

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 use super::{
     Answered, Exchange, ExchangeError, Matched, SelectionFault, Terms,
     delivery::{Origin, Outgoing, write_text},
+    refuse::receipt_of,
     select, write_answer,
 };
 use crate::{
@@ -22,7 +23,7 @@ use crate::{
         source::SOCIALE_TOESLAG,
     },
     dropbox::{Area, ListName, Received},
-    ledger::{AnswerEnd, AnsweredList},
+    ledger::{AnsweredList, DeliveryEnd},
     lists::{self, Counts, Problem},
     register::Register,
     seal::{Keyring, SealError},
@@ -235,8 +236,8 @@ impl Exchange {
                 let day = crate::domain::brussels_date(at);
                 let place = match gone {
                     None => Earlier::InOutbox,
-                    Some(AnswerEnd::Expired) => Earlier::Removed { until: retention_until },
-                    Some(AnswerEnd::Deleted) => Earlier::Deleted,
+                    Some(DeliveryEnd::Expired | DeliveryEnd::Withdrawn) => Earlier::Removed { until: retention_until },
+                    Some(DeliveryEnd::Deleted) => Earlier::Deleted,
                 };
                 Err(Stop::Refused(Reason::Duplicate { file, day, place }, Some(protocol.clone())))
             }
@@ -272,7 +273,8 @@ impl Exchange {
         remarks.sort_by_key(|remark| remark.line);
         let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
         let counts = Counts { outside_age, ..list.counts };
-        let receipt = self.receipt_of(submission)?;
+        let row = self.parts.ledger.submission(submission).map_err(ExchangeError::Ledger)?;
+        let receipt = row.as_ref().map(receipt_of);
         let text = verslag(
             &Report {
                 tenant: &case.tenant.name,

@@ -202,7 +202,8 @@ impl Exchange {
     fn carried(&self, tenant: &TenantId, had: &Belongings) -> Result<CarriedTenant, ExchangeError> {
         let ledger = &self.parts.ledger;
         let rows = ledger.deliveries(tenant).map_err(ExchangeError::Ledger)?;
-        let unfetched = rows.iter().filter(|row| row.available && !row.gone && row.fetched_at.is_none()).count();
+        let unfetched =
+            rows.iter().filter(|row| row.available && row.gone.is_none() && row.fetched_at.is_none()).count();
         let mut waiting = 0;
         for id in &had.uploads {
             let row = ledger.submission(id).map_err(ExchangeError::Ledger)?;

@@ -5,7 +5,7 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use jiff::{Timestamp, civil::Date};
+use jiff::civil::Date;
 
 use super::{
     Exchange, ExchangeError,
@@ -56,17 +56,15 @@ struct Subject<'a> {
     upload: &'a str,
     area: Area,
     protocol: Option<ProtocolId>,
-    received: Timestamp,
     actor: Actor,
 }
 
-impl Exchange {
-    /// The name of a submission's receipt; none of an upload that the log does not have as received.
-    pub(super) fn receipt_of(&self, submission: &str) -> Result<Option<String>, ExchangeError> {
-        let row = self.parts.ledger.submission(submission).map_err(ExchangeError::Ledger)?;
-        Ok(row.map(|row| upload_receipt(row.received_at, submission, "")))
-    }
+/// The name of a submission's receipt.
+pub(super) fn receipt_of(row: &SubmissionRow) -> String {
+    upload_receipt(row.received_at, &row.id, "")
+}
 
+impl Exchange {
     pub(super) fn refuse_list(
         &self,
         case: &Case<'_>,
@@ -79,7 +77,6 @@ impl Exchange {
             upload: case.received.name(),
             area: case.received.area(),
             protocol,
-            received: self.parts.clock.now(),
             actor: Actor::Daemon,
         };
         self.refuse(&subject, reason).map(drop)
@@ -94,7 +91,6 @@ impl Exchange {
             upload,
             area: if row.test { Area::Test } else { Area::Live },
             protocol: None,
-            received: row.received_at,
             actor: Actor::Operator,
         };
         self.refuse(&subject, &Reason::NotProcessed)
@@ -131,7 +127,6 @@ impl Exchange {
             upload: &refused.name,
             area: refused.area,
             protocol,
-            received: self.parts.clock.now(),
             actor: Actor::Daemon,
         };
         self.refuse(&subject, &reason).map(drop)
@@ -145,13 +140,14 @@ impl Exchange {
             (None, Area::Live) => NO_REFERENCE.parse().map_err(|_| unfit(subject.tenant))?,
         };
         let contact = self.parts.tenants.contact();
-        let receipt = self.receipt_of(subject.submission)?;
-        let Subject { upload, received, .. } = *subject;
+        let row = self.parts.ledger.submission(subject.submission).map_err(ExchangeError::Ledger)?;
+        // What was refused while it came in is no submission.
+        let receipt = row.as_ref().map(receipt_of);
         let about = Rejection {
             tenant: &subject.tenant.name,
-            upload,
+            upload: subject.upload,
             receipt: receipt.as_deref(),
-            received,
+            received: row.map_or_else(|| self.parts.clock.now(), |row| row.received_at),
             contact: &contact,
         };
         let text = weigering(&about, reason);

@@ -27,7 +27,7 @@ use crate::{
         release::{Request, release},
     },
     dropbox::{Area, DropBoxError, StaleUpload, Submission},
-    ledger::{DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
+    ledger::{DeliveryEnd, DeliveryRow, RemovalCause, RemovalRow, SubmissionRow, SubmissionState},
     transfer_log::{Actor, Context, DeliveryExpired, DeliveryWithdrawn, Event, Record, UploadRemoved, upload_receipt},
 };
 
@@ -223,7 +223,7 @@ impl Exchange {
         let mut gone = Vec::new();
         for (area, file) in boxes.files_on_disk(tenant).map_err(ExchangeError::DropBox)? {
             let row = ledger.delivery_of_file(tenant, &file).map_err(ExchangeError::Ledger)?;
-            gone.extend(row.filter(|row| row.gone).map(|_| Target::Delivery(area, file)));
+            gone.extend(row.filter(|row| row.gone.is_some()).map(|_| Target::Delivery(area, file)));
         }
         for id in boxes.uploads_on_disk(tenant).map_err(ExchangeError::DropBox)? {
             let row = ledger.submission(&id).map_err(ExchangeError::Ledger)?;
@@ -244,7 +244,8 @@ impl Exchange {
     }
 
     /// Takes a delivery back, for the reason that an operator gives. Its tenant finds it in the next certificate. Where the
-    /// log has it and the disk failed, a second time removes the file.
+    /// log has it and the disk failed, a second time removes the file. One that its tenant removed is taken back as well:
+    /// its use is given back.
     ///
     /// # Errors
     /// [`WithdrawalFault`].
@@ -267,7 +268,7 @@ impl Exchange {
         let row = row.filter(|row| row.available).ok_or_else(unknown)?;
         let fetched = row.fetched_at.is_some();
         orderer.require().map_err(failed)?;
-        if row.gone {
+        if matches!(row.gone, Some(DeliveryEnd::Expired | DeliveryEnd::Withdrawn)) {
             let seq = self.finish_withdrawal(&row).map_err(failed)?;
             return seq.map_or(Err(WithdrawalFault::Gone(row.file)), |seq| Ok(WithdrawnFile { seq, fetched }));
         }
@@ -349,6 +350,16 @@ impl Exchange {
         let mut first_fault = self.finish_removals_of(tenant).err();
         let mut removals: Vec<(Record, (Target, Told))> = Vec::new();
         for (row, until) in due.deliveries {
+            // Its tenant may have removed it since it was looked for.
+            let is_there = self
+                .parts
+                .ledger
+                .delivery(&row.id)
+                .map_err(ExchangeError::Ledger)?
+                .is_some_and(|row| row.gone.is_none());
+            if !is_there {
+                continue;
+            }
             let event = Event::DeliveryExpired(DeliveryExpired {
                 delivery_id: row.id.clone(),
                 kind: row.kind,

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Exchange, ExchangeError, Orderer};
-use crate::{domain::TenantId, dropbox::Submission};
+use crate::{domain::TenantId, dropbox::Submission, ledger::SubmissionRow};
 
 /// A list that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ impl Exchange {
     ) -> Result<RefusedList, RefusalFault> {
         let _turn = self.queue.reserve(tenant).ok_or(RefusalFault::Failed(ExchangeError::Stopping))?;
         let submission = Submission { tenant: tenant.clone(), id: list.to_owned() };
+        // Before the drop-box is opened, which would make one for a name that was mistyped.
+        self.row_of(&submission)?;
         let refused = self.refuse_taken(&submission, orderer);
         let boxes = &self.parts.boxes;
         let freed = if refused.is_ok() { boxes.done(&submission) } else { boxes.give_back(&submission) };
@@ -62,15 +64,19 @@ impl Exchange {
 
     fn refuse_taken(&self, submission: &Submission, orderer: Orderer<'_>) -> Result<RefusedList, RefusalFault> {
         let failed = RefusalFault::Failed;
-        // First, so that its tenant does not remove it meanwhile. There is none where its record cannot be read.
+        // Taken first, so that its tenant does not remove it meanwhile. There is none where its record cannot be read.
         let taken = self.parts.boxes.take(submission).map_err(|error| failed(ExchangeError::DropBox(error)))?;
-        let row = self.waiting_row(&submission.id).map_err(failed)?.filter(|row| row.tenant == submission.tenant);
-        let row = row.ok_or_else(|| RefusalFault::NotWaiting {
-            tenant: submission.tenant.to_string(),
-            list: submission.id.clone(),
-        })?;
+        let row = self.row_of(submission)?;
         orderer.require().map_err(failed)?;
         let name = taken.as_ref().map_or(UNKNOWN_NAME, |received| received.name());
         self.refuse_by_order(&row, name).map(|file| RefusedList { file }).map_err(failed)
+    }
+
+    fn row_of(&self, submission: &Submission) -> Result<SubmissionRow, RefusalFault> {
+        let row = self.waiting_row(&submission.id).map_err(RefusalFault::Failed)?;
+        row.filter(|row| row.tenant == submission.tenant).ok_or_else(|| RefusalFault::NotWaiting {
+            tenant: submission.tenant.to_string(),
+            list: submission.id.clone(),
+        })
     }
 }

@@ -175,14 +175,17 @@ fn remove_delivery(
     Cause { name, motive }: Cause<'_>,
     entry: &StoredEntry,
 ) -> rusqlite::Result<()> {
-    // Told a second time, it is gone already.
+    // Told a second time, it is gone already. What its tenant removed can be withdrawn after that: it was an answer, and
+    // is none then.
     let note = "INSERT INTO removals \
                 (tenant, id, cause, file, retention_until, motive, ciphertext_sha256, size, seq, at, certificate) \
                 SELECT tenant, id, ?2, file, retention_until, ?3, ciphertext_sha256, size, ?4, ?5, \
-                CASE WHEN certifies THEN '' END FROM deliveries WHERE id = ?1 AND gone IS NULL";
+                CASE WHEN certifies THEN '' END FROM deliveries \
+                WHERE id = ?1 AND (gone IS NULL OR gone = 'deleted' AND ?2 = 'withdrawn')";
     let row = params![id, name, motive, integer(entry.seq), entry.at.as_microsecond()];
     database.prepare_cached(note)?.execute(row)?;
-    let remove = "UPDATE deliveries SET gone = ?2 WHERE id = ?1 AND gone IS NULL";
+    let remove = "UPDATE deliveries SET gone = ?2 \
+                  WHERE id = ?1 AND (gone IS NULL OR gone = 'deleted' AND ?2 = 'withdrawn')";
     database.prepare_cached(remove)?.execute([id, name]).map(|_| ())
 }
 

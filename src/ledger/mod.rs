@@ -255,8 +255,8 @@ pub struct DeliveryRow {
     pub amount_total: Option<Amount>,
     /// The last day that it stays in the outbox; none where the log does not tell.
     pub retention_until: Option<Date>,
-    /// Whether its time was over, it was withdrawn, or its tenant removed it, so that it can be fetched no more.
-    pub gone: bool,
+    /// Why it can be fetched no more, where that is so.
+    pub gone: Option<DeliveryEnd>,
 }
 
 /// Something that was removed.
@@ -362,17 +362,19 @@ pub struct AnsweredList {
     /// The submission that it answered.
     pub submission: String,
     /// Why it can be fetched no more; none where it still can be.
-    pub gone: Option<AnswerEnd>,
+    pub gone: Option<DeliveryEnd>,
     /// The last day that it stays or stayed in the outbox; none where the log does not tell.
     pub retention_until: Option<Date>,
 }
 
-/// Why an answer can be fetched no more.
+/// Why a delivery can be fetched no more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AnswerEnd {
+pub enum DeliveryEnd {
     /// Its time was over.
     Expired,
-    /// Its tenant removed it.
+    /// An operator took it back.
+    Withdrawn,
+    /// Its tenant removed it, and nobody took it back after that.
     Deleted,
 }
 

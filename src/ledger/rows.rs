@@ -3,13 +3,13 @@
 use jiff::{Timestamp, civil::Date};
 use rusqlite::Row;
 
-use super::{AnswerEnd, DeliveryRow, LedgerError, RemovalCause, RemovalRow, SubmissionRow, SubmissionState};
+use super::{DeliveryEnd, DeliveryRow, LedgerError, RemovalCause, RemovalRow, SubmissionRow, SubmissionState};
 use crate::domain::Amount;
 
 /// The columns of [`delivery`].
 pub(super) const DELIVERIES: &str = "SELECT id, tenant, file, kind, reference, rows, created_at, created_seq, \
                           ciphertext_sha256, available_at IS NOT NULL, fetched_at, answers, test, amount_total, \
-                          retention_until, gone IS NOT NULL FROM deliveries";
+                          retention_until, gone FROM deliveries";
 
 /// The columns of [`submission`].
 pub(super) const SUBMISSIONS: &str = "SELECT id, tenant, received_at, state, size, test, ciphertext_sha256, gone_at IS NOT NULL \
@@ -57,12 +57,13 @@ pub(super) fn optional_day(row: &Row<'_>, at: usize) -> Result<Option<Date>, Led
     column::<Option<String>>(row, at)?.as_deref().map(parse).transpose()
 }
 
-/// How an answer ended that may still be there; one that was withdrawn is none.
-pub(super) fn optional_end(row: &Row<'_>, at: usize) -> Result<Option<AnswerEnd>, LedgerError> {
+/// How a delivery ended, where it did.
+pub(super) fn optional_end(row: &Row<'_>, at: usize) -> Result<Option<DeliveryEnd>, LedgerError> {
     match column::<Option<String>>(row, at)?.as_deref() {
         None => Ok(None),
-        Some("expired") => Ok(Some(AnswerEnd::Expired)),
-        Some("deleted") => Ok(Some(AnswerEnd::Deleted)),
+        Some("expired") => Ok(Some(DeliveryEnd::Expired)),
+        Some("withdrawn") => Ok(Some(DeliveryEnd::Withdrawn)),
+        Some("deleted") => Ok(Some(DeliveryEnd::Deleted)),
         Some(_) => Err(LedgerError::Value { what: "end" }),
     }
 }
@@ -88,7 +89,7 @@ pub(super) fn delivery(row: &Row<'_>) -> Result<DeliveryRow, LedgerError> {
         test: column(row, 12)?,
         amount_total: amount_total.as_deref().map(sum).transpose()?,
         retention_until: optional_day(row, 14)?,
-        gone: column(row, 15)?,
+        gone: optional_end(row, 15)?,
     })
 }
 

@@ -173,7 +173,11 @@ impl Ledger for SqliteLedger {
     }
 
     fn unavailable_deliveries(&self) -> Result<Vec<DeliveryRow>, LedgerError> {
-        self.rows(&format!("{DELIVERIES} WHERE available_at IS NULL ORDER BY created_at, created_seq"), [], delivery)
+        self.rows(
+            &format!("{DELIVERIES} WHERE available_at IS NULL AND gone IS NULL ORDER BY created_at, created_seq"),
+            [],
+            delivery,
+        )
     }
 
     fn deliveries(&self, tenant: &TenantId) -> Result<Vec<DeliveryRow>, LedgerError> {

@@ -168,7 +168,7 @@ fn a_submission_is_followed_to_its_answer() {
         amount_total: Some(Amount::from_cents(7_500)),
         test: false,
         retention_until: None,
-        gone: false,
+        gone: None,
     };
     assert_eq!(ledger.unavailable_deliveries().unwrap(), std::slice::from_ref(&created));
     let step = || DeliveryStep { delivery_id: id(3) };
@@ -219,7 +219,9 @@ fn what_is_removed_is_told_once() {
     for event in removals.iter().chain(&removals) {
         exchange.tell(event.clone(), about(1));
     }
-    assert!(ledger.delivery(&id(3)).unwrap().unwrap().gone && ledger.submission(&id(1)).unwrap().unwrap().gone);
+    assert!(
+        ledger.delivery(&id(3)).unwrap().unwrap().gone.is_some() && ledger.submission(&id(1)).unwrap().unwrap().gone
+    );
     assert_eq!(ledger.ended_deliveries(date(2027, 12, 2)).unwrap(), []);
     assert_eq!(ledger.settled_uploads(Timestamp::MAX).unwrap(), []);
     assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 0);
@@ -243,15 +245,15 @@ fn what_is_removed_is_told_once() {
         expired.delivery_id = id(9);
     }
     exchange.tell(gone, context());
-    assert!(ledger.delivery(&id(9)).unwrap().unwrap().gone);
+    assert!(ledger.delivery(&id(9)).unwrap().unwrap().gone.is_some());
     assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);
 }
 
 #[test]
 fn an_answer_that_was_withdrawn_is_none_and_one_whose_time_is_over_stays_one() {
     let ends = [
-        ("delivery.expired", Some(AnswerEnd::Expired)),
-        ("file.delete", Some(AnswerEnd::Deleted)),
+        ("delivery.expired", Some(DeliveryEnd::Expired)),
+        ("file.delete", Some(DeliveryEnd::Deleted)),
         ("delivery.withdrawn", None),
     ];
     for (removed, expected) in ends {
@@ -284,7 +286,7 @@ fn what_a_tenant_removed_itself_is_neither_waited_for_nor_certified() {
     exchange.tell(Event::DeliveryAvailable(DeliveryStep { delivery_id: id(3) }), about(1));
     assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 1);
     exchange.tell(Event::Delete {}, about(3));
-    assert!(ledger.delivery(&id(3)).unwrap().unwrap().gone);
+    assert_eq!(ledger.delivery(&id(3)).unwrap().unwrap().gone, Some(DeliveryEnd::Deleted));
     assert_eq!(ledger.summary().unwrap().tenants[&bree()].unfetched, 0);
     assert_eq!(ledger.ended_deliveries(date(2027, 12, 2)).unwrap(), []);
     assert_eq!(ledger.untold_removals(&bree()).unwrap(), []);

@@ -121,6 +121,14 @@ fn who_may_delete_deletes_its_own_deliveries_only() {
     daemon.put("lokeren", "opnieuw.csv", list_of(&daemon, "46029").as_bytes());
     let refused = daemon.rejection("lokeren", "opnieuw.csv").text;
     assert!(refused.contains("het is met een toegang van uw"), "{refused}");
+    // It can be taken back all the same: then it was no answer, and the list has one.
+    let withdraw = || {
+        daemon.groeikluis(&["delivery", "withdraw", "lokeren", &own, "--reason", "verkeerde maand van het register"])
+    };
+    withdraw().well();
+    assert!(withdraw().stderr.contains("gone already"));
+    daemon.put("lokeren", "nog-eens.csv", list_of(&daemon, "46029").as_bytes());
+    assert_ne!(daemon.answer("lokeren", "nog-eens.csv").manifest.file, own);
 }
 
 #[test]

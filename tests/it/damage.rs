@@ -107,6 +107,8 @@ fn what_cannot_be_processed_is_refused_when_an_operator_says_so() {
     let refuse = |daemon: &TestDaemon, tenant: &str, id: &str| daemon.groeikluis(&["tenant", "refuse", tenant, id]);
     let others = refuse(&daemon, "lokeren", ids[0]);
     assert!(others.code == Some(1) && others.stderr.contains("of lokeren waits"), "{others:?}");
+    assert_eq!(refuse(&daemon, "lokren", ids[0]).code, Some(1));
+    assert!(!daemon.path("state/uploads/lokren").exists(), "a name that was mistyped has no drop-box");
     for (id, name) in ids.iter().zip(["een.csv", "(naam niet bekend)", "drie.csv"]) {
         refuse(&daemon, "bree", id).well();
         let told = daemon.rejection("bree", name).text;
