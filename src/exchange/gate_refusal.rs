@@ -2,9 +2,11 @@
 //!
 //! What a municipality reads of it is in [`crate::documents::rejection`].
 
+use jiff::civil::Date;
+
 use crate::domain::{
     Ground, Kind, Protocol, ProtocolId, Rule, Tenant,
-    protocol::{Agreement, Period, Use, Validity},
+    protocol::{Advice, Agreement, BothParties, Period, Use, Validity},
     release::{Request, missing},
 };
 
@@ -20,25 +22,30 @@ pub struct GateRefusal {
 impl GateRefusal {
     /// Of what was asked and refused.
     pub fn of(request: Request<'_>) -> Self {
-        let sentence = |rule| format!("{} ({rule})", Asked { request }.told(rule));
-        let sentences = missing(request).into_iter().map(sentence).collect();
+        let told: Vec<(String, Rule)> =
+            missing(request).into_iter().map(|rule| (Unmet { request }.told(rule), rule)).collect();
+        // Two rules may ask for the same.
+        let sentences = told.chunk_by(|(one, _), (next, _)| one == next).map(|same| {
+            let rules: Vec<String> = same.iter().map(|(_, rule)| rule.to_string()).collect();
+            let sentence = same.first().map_or("", |(sentence, _)| sentence);
+            format!("{sentence} ({})", rules.join(", "))
+        });
+        let sentences = sentences.collect();
         Self { kind: request.kind, tenant: request.tenant.id.to_string(), sentences }
     }
 }
 
 /// What the gate was asked.
-struct Asked<'a> {
+struct Unmet<'a> {
     request: Request<'a>,
 }
 
-impl Asked<'_> {
+impl Unmet<'_> {
     /// What a rule that is not met means here.
     fn told(&self, rule: Rule) -> String {
         let Request { tenant, kind, .. } = self.request;
-        let (id, file) = (&tenant.id, format!("tenants/{}.yaml", self.signer().id));
+        let (id, file) = (&tenant.id, self.file());
         let ground = self.ground();
-        let missing_day =
-            |what: &str, key: &str| format!("{what}: when it is there, put its day under `{key}` in {file}");
         match rule {
             Rule::Recipients => {
                 format!("{id} has no key to seal to: put its age or SSH public key under `recipients` in its file")
@@ -53,20 +60,20 @@ impl Asked<'_> {
                 let status = self.protocol().map_or("", |protocol| protocol.status.name());
                 format!("{ground} is {status}, not signed: `status` in {file} says how far it is")
             }
-            Rule::SignedByAgency => missing_day(&format!("{ground} is not signed by the agency"), "signed.agency"),
+            Rule::SignedByAgency => {
+                self.paper(&format!("{ground} is not signed by the agency"), "signed.agency", self.signed().agency)
+            }
             Rule::SignedByAuthority => {
-                missing_day(&format!("{ground} is not signed by the local authority"), "signed.authority")
+                let what = format!("{ground} is not signed by the local authority");
+                self.paper(&what, "signed.authority", self.signed().authority)
             }
             Rule::Started | Rule::NotEnded => self.outside_days(rule),
-            Rule::AdviceOfAgency => missing_day(
-                "the positive advice of the agency's data protection officer is missing",
-                "dpo_advice.agency",
-            ),
-            Rule::AdviceOfAuthority => missing_day(
-                "the positive advice of the local authority's data protection officer is missing",
-                "dpo_advice.authority",
-            ),
-            Rule::CouncilDecision => missing_day("the college's decision is missing", "council_decision"),
+            Rule::AdviceOfAgency => self.advice("agency", "dpo_advice.agency", self.advices().agency),
+            Rule::AdviceOfAuthority => self.advice("local authority", "dpo_advice.authority", self.advices().authority),
+            Rule::CouncilDecision => {
+                let day = self.protocol().and_then(|protocol| protocol.council_decision);
+                self.paper("the college's decision is missing", "council_decision", day)
+            }
             Rule::Regulation => format!("the regulation is missing: name it under `regulation` in {file}"),
             Rule::Publication => {
                 format!("the protocol is not published: put the address under `publication_url` in {file}")
@@ -80,12 +87,53 @@ impl Asked<'_> {
                 "the technical test is not passed: it is once {id} fetches a file of /test/outbox whole, the answer to a \
                  list that it put in /test/inbox or what `groeikluis assignment test … --technical` makes"
             ),
-            Rule::FunctionalTest => missing_day(
+            Rule::FunctionalTest => self.paper(
                 &format!("the functional test is not passed: {id} reads a test file into its own program"),
                 "onboarding.functional_test",
+                tenant.onboarding.functional_test,
             ),
             Rule::UseLeft => self.used_up(),
         }
+    }
+
+    /// What is not there, or is of a day to come.
+    fn paper(&self, what: &str, key: &str, day: Option<Date>) -> String {
+        let file = self.file();
+        match day.filter(|day| *day > self.request.today) {
+            Some(day) => format!("{what}: `{key}` in {file} is {day}, which is to come"),
+            None => format!("{what}: when it is there, put its day under `{key}` in {file}"),
+        }
+    }
+
+    fn advice(&self, whose: &str, key: &str, given: Option<Advice>) -> String {
+        let officer = format!("the {whose}'s data protection officer");
+        match given {
+            Some(Advice { positive: false, .. }) => {
+                format!(
+                    "the advice of {officer} is negative: nothing leaves without a positive one (`{key}` in {})",
+                    self.file()
+                )
+            }
+            _ => self.paper(
+                &format!("the positive advice of {officer} is missing"),
+                key,
+                given.map(|advice| advice.date),
+            ),
+        }
+    }
+
+    fn signed(&self) -> BothParties<Date> {
+        let protocol = self.protocol().map(|protocol| protocol.signed);
+        protocol.or_else(|| self.agreement().map(|agreement| agreement.signed)).unwrap_or_default()
+    }
+
+    fn advices(&self) -> BothParties<Advice> {
+        self.protocol().map(|protocol| protocol.dpo_advice).unwrap_or_default()
+    }
+
+    /// The file that says what is signed.
+    fn file(&self) -> String {
+        format!("tenants/{}.yaml", self.signer().id)
     }
 
     /// Whose protocol or agreement it is: letters go to a printer.
@@ -137,7 +185,9 @@ impl Asked<'_> {
         let valid = valid.or_else(|| self.agreement().map(|agreement| agreement.valid));
         match (valid, rule) {
             (None, _) => format!("{ground} has no days on which it holds: put them under `valid`"),
-            (Some(Validity { from, .. }), Rule::Started) => format!("{ground} holds from {from} on"),
+            (Some(Validity { from, .. }), Rule::Started) => {
+                format!("{ground} holds from {from} on: nothing leaves under it before")
+            }
             (Some(Validity { until, .. }), _) => format!("{ground} held until {until}: another is needed"),
         }
     }
@@ -239,6 +289,25 @@ mod tests {
         }
         let text = told(&tenant, Ground::Protocol(&id), Kind::Gegevens, None);
         assert!(text.contains("does not allow gegevens; it allows betaling (kind-allowed)"), "{text}");
+    }
+
+    #[test]
+    fn what_is_there_and_does_not_do_is_not_told_as_missing() {
+        let (mut tenant, id) = (tenant(), reference("VUTG-2026-004"));
+        let Some(protocol) = tenant.protocols.first_mut() else { panic!() };
+        protocol.dpo_advice.agency = Some(Advice { date: date(2026, 8, 1), positive: false });
+        protocol.signed.authority = Some(date(2027, 1, 4));
+        protocol.valid = None;
+        tenant.onboarding.functional_test = Some(date(2026, 12, 1));
+        let text = told(&tenant, Ground::Protocol(&id), Kind::Betaling, None);
+        for part in [
+            "the advice of the agency's data protection officer is negative",
+            "`signed.authority` in tenants/bree.yaml is 2027-01-04, which is to come (signed-by-authority)",
+            "put them under `valid` (started, not-ended); ",
+            "`onboarding.functional_test` in tenants/bree.yaml is 2026-12-01, which is to come",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
     }
 
     #[test]
