@@ -30,10 +30,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let main = &arguments.config.config;
     let (settings, mut faults) = config::load_as_far(main);
     if let Some(settings) = settings.as_ref().filter(|_| !arguments.files_only) {
+        let letters = daemon::check_letters(settings, &faults);
         faults.extend(config::check_secrets(settings));
         faults.extend(daemon::check_log_keys(settings));
         faults.extend(certificates(main, settings));
-        faults.extend(daemon::check_letters(settings));
+        faults.extend(letters);
     }
     let tenants = settings.map_or(0, |settings| settings.tenants.len());
     if arguments.json {

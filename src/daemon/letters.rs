@@ -12,8 +12,13 @@ use crate::{
 /// The name that a template has while it is set.
 const TEMPLATE: &str = "sjabloon.typ";
 
-/// What is wrong with the letters of the assignments, at its place in the files that they name.
-pub fn check_letters(settings: &Settings) -> Vec<Fault> {
+/// What is wrong with the letters of the assignments, at its place in the files that they name. None is looked into while
+/// `known` faults lie in files of assignments: what is not read of one would be told as a fault of its letters.
+pub fn check_letters(settings: &Settings, known: &[Fault]) -> Vec<Fault> {
+    let is_of_assignment = |fault: &Fault| fault.file.parent() == Some(settings.assignments_dir.as_path());
+    if known.iter().any(is_of_assignment) {
+        return Vec::new();
+    }
     settings.assignments.values().filter_map(|assignment| fault_of(assignment, settings)).collect()
 }
 

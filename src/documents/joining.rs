@@ -171,7 +171,7 @@ impl Joining<'_> {
             ),
             TenantKind::Auditor => (
                 "Het logboek vindt u daarna in /log, en de dagelijkse verslagen in /reports. Haal alles zo op:",
-                "get -r log logboek".to_owned(),
+                "get -r log logboek\n    get -r reports verslagen".to_owned(),
             ),
         };
         paragraph(out, "", 0, next);

@@ -50,6 +50,13 @@ fn letters_that_cannot_be_made_are_told_with_their_place() {
         // A reload of others is not kept from going on by letters that are not made today.
         daemon.groeikluis(&["check", "--files-only"]).well();
     }
+    // What is not read of an assignment that is at fault itself is no fault of its letters.
+    write(good.map(|(name, good)| (name, if name == "brief.md" { "U krijgt {bedrag}.\n" } else { good })));
+    let path = daemon.path("assignments/brief.yaml");
+    let paid = fs::read_to_string(&path).unwrap() + "payment: {amount: nothing, remittance: Premie}\n";
+    fs::write(&path, paid).unwrap();
+    let checked = daemon.groeikluis(&["check"]);
+    assert!(checked.stderr.contains("brief.yaml:") && !checked.stderr.contains("pays nothing"), "{checked:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use jiff::{ToSpan, civil::Date};
 use serde_json::json;
 
 use super::{
-    ConfigArgument, Urgent, load,
+    ConfigArgument, Urgent, is_broken_pipe, load,
     output::{Table, print_json_first, say},
 };
 use crate::{
@@ -49,11 +49,9 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         return watch::run(&arguments.config, settings, arguments.all);
     }
     let overview = Watcher::new(settings, Clock::system(), arguments.all).look()?;
-    if arguments.json {
-        print_json_first(&as_json(&overview))?;
-    } else {
-        print(&overview)?;
-    }
+    let told = if arguments.json { Ok(print_json_first(&as_json(&overview))?) } else { print(&overview) };
+    // Whoever read enough of it still asks for the exit code.
+    told.or_else(|error| if is_broken_pipe(&error) { Ok(()) } else { Err(error) })?;
     if arguments.exit_code && overview.needs.iter().any(|need| need.urgent) { Err(Urgent.into()) } else { Ok(()) }
 }
 

@@ -112,12 +112,20 @@ fn unknown_key(fingerprint: Option<&str>, tenant: &Tenant, settings: &Settings, 
 fn wrong_source(record: &LoginRecord, tenant: &Tenant, file: &str) -> String {
     let source = record.source;
     // A certificate may name networks of its own.
-    let own = if record.certificate.is_some() { ", or outside the certificate's own source-address" } else { "" };
+    let has_own = record.certificate.is_some();
     if tenant.may_come_from(source) {
-        return format!(
-            "by today's {file} {source} would be let in: it was outside `allow_from` then{own}; let the tenant try again"
-        );
+        return if has_own {
+            format!(
+                "today's {file} lets {source} in: if it did so then, the source-address of the certificate does not, which \
+                 `ssh-keygen -L -f` shows; let its owner have another made"
+            )
+        } else {
+            format!(
+                "by today's {file} {source} would be let in: it was outside `allow_from` then; let the tenant try again"
+            )
+        };
     }
+    let own = if has_own { ", or outside the certificate's own source-address" } else { "" };
     let allowed: Vec<String> = tenant.allow_from.iter().map(ToString::to_string).collect();
     let allowed = allowed.join(", ");
     format!("{source} is outside `allow_from` ({allowed}){own}; if it is the tenant's, add its network to {file}")

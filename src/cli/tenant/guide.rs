@@ -26,11 +26,17 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let id = &arguments.id;
     let named = id.parse().ok().and_then(|id| settings.tenants.get(&id));
     let tenant = named.ok_or_else(|| anyhow!("{id} is no tenant of this configuration"))?;
-    let fingerprints = daemon::host_fingerprints(&settings);
-    // Without it, whoever connects first has nothing to compare with.
-    if fingerprints.is_empty() {
+    if settings.public_address.is_none() {
         bail!(
-            "no host key can be read here, so there is no fingerprint to tell: run this as root or as the daemon's user, \
+            "`public_address` is not set in {}: without it nobody can tell the tenant where the server is",
+            settings.main_file().display()
+        );
+    }
+    let fingerprints = daemon::host_fingerprints(&settings);
+    // Whoever connects first has to find the one that is shown among them.
+    if fingerprints.len() < settings.host_keys.len() {
+        bail!(
+            "not every host key can be read here, and one of them is what the tenant has to compare: run this as root or as the daemon's user, \
              and where systemd hands the keys over, while the daemon runs"
         );
     }
