@@ -135,12 +135,12 @@ pub enum DaemonError {
         #[source]
         source: std::io::Error,
     },
-    /// Everybody on this machine may write in the state directory.
+    /// Others on this machine may write in the state directory.
     #[error(
-        "the state directory {path} has mode {mode:04o}: other users could put another log in place of this one; it must \
-         belong to the daemon's user, with mode 0700"
+        "the state directory {path} has mode {mode:04o}: other users could put another log in place of this one; give it \
+         to the daemon's user alone, with mode 0700, or name a directory below it"
     )]
-    OpenToAll {
+    OpenToOthers {
         /// Which.
         path: PathBuf,
         /// Its mode.

@@ -25,7 +25,7 @@ use crate::{
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 
 /// Whoever may write in the state directory can take away what is in it, and put something else in its place.
-const WRITTEN_BY_ALL: u32 = 0o002;
+const WRITTEN_BY_OTHERS: u32 = 0o022;
 
 /// Secrets, read once.
 pub(super) struct Secrets {
@@ -152,7 +152,7 @@ fn with_owner(directory: &Path, fault: io::Error) -> io::Error {
     }
 }
 
-/// Holds the state directory, which is this user's, and which this program knows how to work with.
+/// Holds the state directory, in which nobody else may write, and which this program knows how to work with.
 pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
     let lock = refuse_root_in(state_dir).and_then(|()| DirectoryLock::acquire(state_dir)).map_err(|source| {
         if source.kind() == std::io::ErrorKind::WouldBlock {
@@ -162,8 +162,8 @@ pub(super) fn lock(state_dir: &Path) -> Result<DirectoryLock, DaemonError> {
         }
     })?;
     let found = state_dir.metadata().map_err(|source| DaemonError::Lock { path: state_dir.to_owned(), source })?;
-    if found.mode() & WRITTEN_BY_ALL != 0 {
-        return Err(DaemonError::OpenToAll { path: state_dir.to_owned(), mode: found.mode() & 0o7777 });
+    if found.mode() & WRITTEN_BY_OTHERS != 0 {
+        return Err(DaemonError::OpenToOthers { path: state_dir.to_owned(), mode: found.mode() & 0o7777 });
     }
     form::check(&Directory::create(state_dir).map_err(DaemonError::State)?)?;
     Ok(lock)

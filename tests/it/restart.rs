@@ -184,13 +184,13 @@ fn production_does_not_start_with_the_keys_that_everybody_has() {
 }
 
 #[test]
-fn a_state_directory_that_everybody_may_write_in_is_refused() {
+fn a_state_directory_that_others_may_write_in_is_refused() {
     let mut daemon = TestDaemon::over(Plan::new().tenant(bree()).lay_out());
     let state = daemon.path("state");
     fs::create_dir(&state).unwrap();
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).unwrap();
+    fs::set_permissions(&state, fs::Permissions::from_mode(0o770)).unwrap();
     let (_, said) = daemon.try_start(&[]).unwrap_err();
-    assert!(said.contains("has mode 0777") && said.contains("with mode 0700"), "{said}");
+    assert!(said.contains("has mode 0770") && said.contains("with mode 0700"), "{said}");
     fs::set_permissions(&state, fs::Permissions::from_mode(0o700)).unwrap();
     daemon.start();
 }
