@@ -200,7 +200,10 @@ impl Letters {
         // Who are told of are too many to be one.
         for (count, why) in [
             (self.without_address, "was er geen adres waarop de post kan bezorgen"),
-            (self.unprintable, "kon de brief niet gedrukt worden: een naam heeft een teken dat de letter niet kent"),
+            (
+                self.unprintable,
+                "kon de brief niet gedrukt worden: een naam heeft een teken dat het lettertype niet kent",
+            ),
         ] {
             if let Some(number @ 1..) = count.shown() {
                 words = format!("{words} Voor {} gezinnen {why}.", figures::number(number));
@@ -279,7 +282,7 @@ mod tests {
         let letters = Letters { letters: 1_204, pages: 1_210, without_address: Count::of(12), unprintable: none };
         let unprintable = Letters { without_address: none, unprintable: Count::of(12), ..letters };
         assert!(unprintable.words().ends_with(
-            "Voor 12 gezinnen kon de brief niet gedrukt worden: een naam heeft een teken dat de letter niet kent."
+            "Voor 12 gezinnen kon de brief niet gedrukt worden: een naam heeft een teken dat het lettertype niet kent."
         ));
         assert_eq!(
             letters.words(),

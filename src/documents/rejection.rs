@@ -206,7 +206,7 @@ fn place_nl(place: Earlier) -> String {
     };
     format!(
         "Dat antwoord staat niet meer in de map /outbox: {ended}. Dezelfde lijst kan pas opnieuw beantwoord \
-         worden wanneer er gegevens van een nieuwe maand zijn."
+         worden wanneer er gegevens van een nieuwe maand zijn en het protocol nog een antwoord toelaat."
     )
 }
 

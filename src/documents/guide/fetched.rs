@@ -58,8 +58,9 @@ pub(super) fn log(out: &mut String) {
         bestuur later aantonen dat het logboek niet herschreven is. Nummers en namen van burgers staan er niet in.";
     paragraph(out, "", 0, log);
     line(out, "");
-    let receipts = "Het bewijs van een bestand dat voor u klaargezet werd, heet zoals dat bestand. Dat van een bestand dat u \
-        stuurde, heet upload_DATUM_NUMMER.receipt; het verslag of de weigering noemt het. Wat een bewijs aantoont, leest u met \
+    let receipts = "Het bewijs van een bestand dat voor u klaargezet werd, heet zoals dat bestand, zonder .age. Dat \
+        van een lijst die u stuurde, heet upload_DATUM_NUMMER.receipt; het verslag of de weigering noemt het. Een bestand dat \
+        al tijdens het opladen geweigerd werd, heeft er geen. Wat een bewijs aantoont, leest u met \
         het programma groeikluis:";
     paragraph(out, "", 0, receipts);
     line(out, "");
