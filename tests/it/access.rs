@@ -114,6 +114,12 @@ fn who_may_delete_deletes_its_own_deliveries_only() {
     let [deleted] = daemon.events("file.delete").try_into().unwrap();
     let created = daemon.events("delivery.created").into_iter().find(|entry| entry["file"] == own).unwrap();
     assert_eq!(deleted["correlation"], created["delivery_id"]);
+    let report = daemon.groeikluis(&["audit", "report", "--tenant", "lokeren", "--format", "json"]).well().stdout;
+    let report: serde_json::Value = serde_json::from_str(&report).unwrap();
+    let told = report["deliveries"].as_array().unwrap().iter().find(|delivery| delivery["file"] == own).unwrap();
+    let moment = |at: &serde_json::Value| at.as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+    assert!(moment(&told["removed"]).is_some());
+    assert_eq!(moment(&told["removed"]), moment(&deleted["@timestamp"]));
     let manifest = daemon.path(format!("state/boxes/lokeren/outbox/{}", manifest_name(&own)));
     assert!(manifest.exists());
     daemon.groeikluis(&["retention"]).well();

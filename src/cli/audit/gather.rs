@@ -105,6 +105,12 @@ impl Gathered {
                     delivery.removed.get_or_insert(entry.at);
                 }
             }
+            // By its tenant, of an upload or of a delivery: an id is of one of these only.
+            Event::Delete {} => {
+                if let Some(delivery) = entry.context.correlation.as_deref().and_then(|id| self.delivery(id)) {
+                    delivery.removed.get_or_insert(entry.at);
+                }
+            }
             Event::DownloadStart(start) => {
                 if let Some(delivery) = start.delivery_id.as_deref().and_then(|id| self.delivery(id)) {
                     delivery.unfinished += 1;
@@ -365,6 +371,23 @@ mod tests {
 
     #[test]
     fn only_the_scope_is_told_and_what_became_of_it_afterwards() {
+    #[test]
+    fn what_its_tenant_deleted_is_removed() {
+        let mut gathered = Gathered::new(Scope::default());
+        let mut deleted = None;
+        for mut entry in entries() {
+            if entry.event == (Event::Delete {}) {
+                // An upload of that id is no delivery.
+                gathered.take(&entry);
+                entry.context.correlation = gathered.deliveries.first().map(|delivery| delivery.id.clone());
+                deleted = Some(entry.at);
+                assert_eq!(gathered.deliveries[0].removed, None);
+            }
+            gathered.take(&entry);
+        }
+        assert!(deleted.is_some() && gathered.deliveries[0].removed == deleted, "{:?}", gathered.deliveries);
+    }
+
         let other = Scope { tenant: Some(Names::new("lokeren".parse().unwrap(), &[])), ..Scope::default() };
         let (nothing, refusals, logins) = gathered(other);
         assert!(nothing.deliveries.is_empty() && refusals.is_empty() && logins.is_empty());

@@ -83,6 +83,8 @@ impl Behalf {
             | Event::DeliveryWithdrawn(DeliveryWithdrawn { delivery_id, .. }) => Some(delivery_id),
             Event::DownloadStart(start) => start.delivery_id.as_ref(),
             Event::DownloadEnd(end) => end.delivery_id.as_ref(),
+            // Of an upload it is the submission's id, which is that of no delivery.
+            Event::Delete {} => entry.context.correlation.as_ref(),
             _ => None,
         };
         self.deliveries.get(delivery?).map(AsRef::as_ref)
@@ -179,6 +181,8 @@ mod tests {
                 entry(2, about("drukkerij", Some("VUTG-2026-001"), "c"), Event::DeliveryCreated(other)),
                 entry(3, about("drukkerij", None, "b"), fetched),
             ];
+                entry(4, about("drukkerij", None, &"b".repeat(32)), Event::Delete {}),
+                entry(5, about("drukkerij", None, &id), Event::Delete {}),
             let mut behalf = Behalf::default();
             let names = Names::new("torhout".parse().unwrap(), &[]);
             let (protocol, agreement) = ("VUTG-2026-004".parse().unwrap(), "VUTG-2026-001".parse().unwrap());
@@ -190,7 +194,7 @@ mod tests {
                     told.extend(behalf.concerns(entry, tenant, protocol).then_some(entry.seq));
                 }
             }
-            assert_eq!(told, [vec![0, 1, 3], vec![0, 1], vec![1, 2]]);
+            assert_eq!(told, [vec![0, 1, 3, 4], vec![0, 1], vec![1, 2]]);
             let run = behalf.of(&entries[1]).unwrap();
             assert_eq!((run.tenant.as_str(), run.authority.is_some()), ("torhout", true));
             assert_eq!(behalf.of(&entries[0]), None);

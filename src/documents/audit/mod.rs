@@ -97,7 +97,7 @@ pub struct Delivery {
     pub times_fetched: u64,
     /// Downloads of it or of its manifest that were begun and of which not every byte left.
     pub unfinished: u64,
-    /// When it was taken away, for its time was over or an operator withdrew it.
+    /// When it was taken away: for its time was over, or by an operator or its tenant.
     pub removed: Option<Timestamp>,
     /// Whose it is.
     pub tenant: String,
