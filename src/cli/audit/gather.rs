@@ -3,7 +3,7 @@
 //! Entries come in the order of the logs. What a report tells of a delivery is everything up to the last checkpoint;
 //! the period says which deliveries it is about.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::{Timestamp, civil::Date};
 
@@ -26,8 +26,8 @@ type LoginCounts = BTreeMap<(String, Option<String>, Option<String>, Option<Stri
 pub(super) struct Gathered {
     scope: Scope,
     behalf: Behalf,
-    /// References under which letters left, at any time: agreements, which are no protocols.
-    pub agreements: BTreeSet<String>,
+    /// Who got letters under which reference, at any time: that of an agreement, and of no protocol of theirs.
+    agreements: HashSet<(Option<String>, Option<String>)>,
     pub deliveries: Vec<Delivery>,
     /// The place of each in `deliveries`, by its id.
     places: HashMap<String, usize>,
@@ -48,7 +48,7 @@ impl Gathered {
         Self {
             scope,
             behalf: Behalf::default(),
-            agreements: BTreeSet::new(),
+            agreements: HashSet::new(),
             deliveries: Vec::new(),
             places: HashMap::new(),
             lists: HashMap::new(),
@@ -80,7 +80,7 @@ impl Gathered {
     /// Letters leave under an agreement, and under nothing else.
     fn agreement(&mut self, entry: &StoredEntry) {
         if matches!(&entry.event, Event::DeliveryCreated(created) if created.kind == Kind::Brieven) {
-            self.agreements.extend(protocol(entry));
+            self.agreements.insert((tenant(entry), protocol(entry)));
         }
     }
 
@@ -241,6 +241,7 @@ impl Gathered {
         let refusals = std::mem::take(&mut self.refusals).into_iter().map(|(mut refusal, told)| {
             let told = told.and_then(|id| self.places.get(&id)).and_then(|at| self.deliveries.get(*at));
             refusal.test = told.is_some_and(|delivery| delivery.test);
+            refusal.agreement = self.agreements.contains(&(Some(refusal.tenant.clone()), refusal.protocol.clone()));
             refusal
         });
         let refusals = refusals.collect();
@@ -299,6 +300,7 @@ fn refusal(entry: &StoredEntry, subject: Subject, reason: String) -> Refusal {
         at: entry.at,
         tenant: tenant(entry).unwrap_or_default(),
         protocol: protocol(entry),
+        agreement: false,
         subject,
         reason,
         rows: None,
@@ -325,8 +327,8 @@ mod tests {
         documents::audit::reason_nl,
         sftp::RefusalReason,
         transfer_log::{
-            Outcome,
-            support::{context, every_event},
+            Outcome, PolicyRefused,
+            support::{self, context, every_event},
         },
     };
 
@@ -370,8 +372,6 @@ mod tests {
     }
 
     #[test]
-    fn only_the_scope_is_told_and_what_became_of_it_afterwards() {
-    #[test]
     fn what_its_tenant_deleted_is_removed() {
         let mut gathered = Gathered::new(Scope::default());
         let mut deleted = None;
@@ -388,6 +388,22 @@ mod tests {
         assert!(deleted.is_some() && gathered.deliveries[0].removed == deleted, "{:?}", gathered.deliveries);
     }
 
+    #[test]
+    fn an_agreement_is_one_of_who_gets_letters_under_it() {
+        let mut gathered = Gathered::new(Scope::default());
+        let letters = DeliveryCreated { kind: Kind::Brieven, ..support::delivery() };
+        let refused = || Event::PolicyRefused(PolicyRefused { rule: "ended".to_owned(), stage: Stage::Delivery });
+        let events = [("bree", refused()), ("drukkerij", refused()), ("drukkerij", Event::DeliveryCreated(letters))];
+        for (mut entry, (tenant, event)) in entries().into_iter().zip(events) {
+            entry.context.tenant = tenant.parse().ok();
+            gathered.take(&StoredEntry { event, ..entry });
+        }
+        let (_, refusals, _) = gathered.tied();
+        assert_eq!(refusals.iter().map(|refusal| refusal.agreement).collect::<Vec<_>>(), [false, true]);
+    }
+
+    #[test]
+    fn only_the_scope_is_told_and_what_became_of_it_afterwards() {
         let other = Scope { tenant: Some(Names::new("lokeren".parse().unwrap(), &[])), ..Scope::default() };
         let (nothing, refusals, logins) = gathered(other);
         assert!(nothing.deliveries.is_empty() && refusals.is_empty() && logins.is_empty());

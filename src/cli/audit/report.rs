@@ -242,7 +242,6 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
         former,
         protocol: protocol.as_ref().map(ToString::to_string),
         logs,
-        agreements: gathered.agreements.into_iter().collect(),
         deliveries: gathered.deliveries,
         refusals,
         logins,

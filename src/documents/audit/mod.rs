@@ -43,8 +43,6 @@ pub struct AuditReport {
     pub protocol: Option<String>,
     /// The logs that it was made from, each verified whole, oldest first.
     pub logs: Vec<VerifiedLog>,
-    /// References that are those of agreements on letters, and of no protocol.
-    pub agreements: Vec<String>,
     /// Deliveries made in the period, in the order of the log, with what became of them until the last checkpoint.
     pub deliveries: Vec<Delivery>,
     /// Lists and releases refused in the period.
@@ -159,8 +157,10 @@ pub struct Refusal {
     pub at: Timestamp,
     /// Whose.
     pub tenant: String,
-    /// The protocol, where it was known.
+    /// The protocol or agreement, where it was known.
     pub protocol: Option<String>,
+    /// Whether it is an agreement: letters went to that tenant under it, at any time.
+    pub agreement: bool,
     /// What was refused.
     pub subject: Subject,
     /// The reason's code.
@@ -269,6 +269,13 @@ pub enum HintKind {
     PastItsEnd,
     /// A login after many that were refused.
     FailuresThenSuccess,
+}
+
+impl Delivery {
+    /// Whether what it left under is an agreement, and no protocol: letters leave under one, and nothing else does.
+    pub(super) fn is_under_agreement(&self) -> bool {
+        self.kind == Kind::Brieven
+    }
 }
 
 impl Authority {

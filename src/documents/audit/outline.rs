@@ -138,7 +138,7 @@ pub(super) fn sections(report: &AuditReport) -> Vec<Section> {
     let protocols = sums::by_protocol(report, false);
     [hints(report), never_fetched(report)]
         .into_iter()
-        .chain(protocols.iter().enumerate().map(|(at, group)| of_protocol(report, at, group)))
+        .chain(protocols.iter().enumerate().map(|(at, group)| of_protocol(at, group)))
         .chain(trials(report))
         .chain(std::iter::once(access(report)))
         .collect()
@@ -177,9 +177,9 @@ fn never_fetched(report: &AuditReport) -> Section {
     Section { text, sheets: vec![tables::deliveries("Niet opgehaald", &left)], ..section }
 }
 
-fn of_protocol(report: &AuditReport, at: usize, group: &OfProtocol<'_>) -> Section {
+fn of_protocol(at: usize, group: &OfProtocol<'_>) -> Section {
     let authorities = group.authorities();
-    let is_agreement = group.reference.is_some_and(|id| report.agreements.iter().any(|agreement| agreement == id));
+    let is_agreement = group.is_agreement;
     let (title, caption) = match group.reference {
         Some(reference) if is_agreement => {
             let names: Vec<&str> = authorities.iter().map(|authority| authority.called()).collect();

@@ -101,9 +101,7 @@ fn deliveries(out: &mut Vec<u8>, report: &AuditReport) {
             "lognummer",
             "levering",
             "bestuur",
-            "in_naam_van",
             "protocol",
-            "overeenkomst",
             "soort",
             "bestand",
             "rijen",
@@ -124,6 +122,8 @@ fn deliveries(out: &mut Vec<u8>, report: &AuditReport) {
             "in_het_register",
             "met_recht",
             "maand_van_het_register",
+            "in_naam_van",
+            "overeenkomst",
         ],
     );
     for delivery in &report.deliveries {
@@ -134,9 +134,7 @@ fn deliveries(out: &mut Vec<u8>, report: &AuditReport) {
                 delivery.seq.to_string(),
                 delivery.id.clone(),
                 delivery.tenant.clone(),
-                optional(delivery.on_behalf_of.as_ref().map(|authority| &authority.tenant)),
                 delivery.protocol.clone(),
-                yes(report.agreements.contains(&delivery.protocol)),
                 delivery.kind.name().to_owned(),
                 delivery.file.clone(),
                 delivery.rows.to_string(),
@@ -157,6 +155,8 @@ fn deliveries(out: &mut Vec<u8>, report: &AuditReport) {
                 count(list.map(|list| list.matched)),
                 count(list.map(|list| list.entitled)),
                 optional(list.map(|list| &list.register_month)),
+                optional(delivery.on_behalf_of.as_ref().map(|authority| &authority.tenant)),
+                yes(delivery.is_under_agreement()),
             ],
         );
     }

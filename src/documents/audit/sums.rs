@@ -88,10 +88,12 @@ pub(super) fn totals(report: &AuditReport) -> Totals {
     all
 }
 
-/// What belongs to one protocol.
+/// What belongs to one protocol or agreement.
 pub(super) struct OfProtocol<'a> {
     /// Its reference; none for what was refused before one was known.
     pub reference: Option<&'a str>,
+    /// Whether that is the reference of an agreement: a protocol of another tenant may have the same.
+    pub is_agreement: bool,
     pub deliveries: Vec<&'a Delivery>,
     pub refusals: Vec<&'a Refusal>,
 }
@@ -126,21 +128,26 @@ impl OfProtocol<'_> {
     }
 }
 
-/// Everything by protocol, in the order of the references. A file that explains a refusal stands with the refusal,
+/// Everything by protocol or agreement, in the order of the references. A file that explains a refusal stands with the refusal,
 /// although the reference in its name may be that of no protocol.
 pub(super) fn by_protocol(report: &AuditReport, test: bool) -> Vec<OfProtocol<'_>> {
-    let mut found: BTreeMap<Option<&str>, OfProtocol<'_>> = BTreeMap::new();
-    let empty = |reference| OfProtocol { reference, deliveries: Vec::new(), refusals: Vec::new() };
-    let mut protocol_of: BTreeMap<&str, Option<&str>> = BTreeMap::new();
+    let mut found: BTreeMap<(Option<&str>, bool), OfProtocol<'_>> = BTreeMap::new();
+    let empty = |(reference, is_agreement)| OfProtocol {
+        reference,
+        is_agreement,
+        deliveries: Vec::new(),
+        refusals: Vec::new(),
+    };
+    let mut ground_of: BTreeMap<&str, (Option<&str>, bool)> = BTreeMap::new();
     for refusal in report.refusals.iter().filter(|refusal| refusal.test == test) {
-        let reference = refusal.protocol.as_deref();
-        found.entry(reference).or_insert_with(|| empty(reference)).refusals.push(refusal);
-        protocol_of.extend(refusal.file.as_deref().map(|file| (file, reference)));
+        let ground = (refusal.protocol.as_deref(), refusal.agreement);
+        found.entry(ground).or_insert_with(|| empty(ground)).refusals.push(refusal);
+        ground_of.extend(refusal.file.as_deref().map(|file| (file, ground)));
     }
     for delivery in report.deliveries.iter().filter(|delivery| delivery.test == test) {
-        let of_refusal = protocol_of.get(delivery.file.as_str()).copied();
-        let reference = of_refusal.unwrap_or(Some(delivery.protocol.as_str()));
-        found.entry(reference).or_insert_with(|| empty(reference)).deliveries.push(delivery);
+        let of_refusal = ground_of.get(delivery.file.as_str()).copied();
+        let ground = of_refusal.unwrap_or((Some(delivery.protocol.as_str()), delivery.is_under_agreement()));
+        found.entry(ground).or_insert_with(|| empty(ground)).deliveries.push(delivery);
     }
     found.into_values().collect()
 }

@@ -60,6 +60,7 @@ fn refusal(seq: u64, reason: &str, protocol: Option<&str>, when: &str) -> Refusa
         at: at(when),
         tenant: "bree".to_owned(),
         protocol: protocol.map(str::to_owned),
+        agreement: false,
         subject: Subject::List,
         reason: reason.to_owned(),
         rows: None,
@@ -115,7 +116,6 @@ pub(super) fn made() -> AuditReport {
             first_at: Some(at("2026-09-01T06:00:00Z")),
             last_at: Some(at("2026-11-21T22:59:59Z")),
         }],
-        agreements: vec!["VUTG-2026-001".to_owned()],
         deliveries: vec![
             fetched(trial, "2026-09-02T09:05:00Z", "ict-bree"),
             fetched(rejection, "2026-09-03T08:01:00Z", "ict-bree"),
@@ -195,6 +195,18 @@ fn the_sheet_is_as_it_was() {
     let sheet = String::from_utf8(sheet(&made())).unwrap();
     golden::compare("auditverslag.csv", &sheet);
     assert!(sheet.contains(";'=1+1;") && sheet.contains(";'@robot;"), "{sheet}");
+}
+
+#[test]
+fn a_protocol_with_the_reference_of_an_agreement_stands_apart() {
+    let mut report = made();
+    let namesake = Delivery { protocol: "VUTG-2026-001".to_owned(), ..answer(52, "bree", "2026-11-14T09:00:00Z") };
+    report.deliveries.push(namesake);
+    let page = page(&report);
+    assert!(page.contains("Overeenkomst VUTG-2026-001 van Stad Torhout") && page.contains("Protocol VUTG-2026-001"));
+    let sheet = String::from_utf8(sheet(&report)).unwrap();
+    let row = |begin: &str| sheet.lines().find(|line| line.starts_with(begin)).unwrap();
+    assert!(row("46;").ends_with(";torhout;ja") && row("52;").ends_with(";;nee"), "{sheet}");
 }
 
 #[test]
