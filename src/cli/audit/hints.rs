@@ -2,7 +2,7 @@
 //!
 //! A network that is new for a key is not among them: addresses are disclosed apart, to who may open them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use jiff::{SignedDuration, Timestamp, civil::Date};
 
@@ -15,6 +15,8 @@ use crate::{
 
 /// Deliveries of one sort that tell what is usual.
 const FEWEST_BEFORE: usize = 3;
+/// Deliveries of one sort, the last, that tell what is usual: years of them, and few enough to sort at each.
+const MOST_BEFORE: usize = 100;
 /// As many times the middle number of rows is a hint.
 const TIMES_USUAL: u64 = 3;
 /// Whole downloads of one file that are a hint: a second one is usual, as after a fault in a program that reads it.
@@ -31,7 +33,8 @@ type Sort = (TenantId, Option<ProtocolId>, Kind);
 /// What was seen so far, of the whole log: what is usual shows itself before the period too.
 #[derive(Default)]
 pub(super) struct Hints {
-    rows: HashMap<Sort, Vec<u64>>,
+    /// Of the last deliveries, [`MOST_BEFORE`] at most.
+    rows: HashMap<Sort, VecDeque<u64>>,
     /// By the delivery's id: its file, and how often it was fetched whole.
     downloads: HashMap<String, (String, u64)>,
     failures: HashMap<TenantId, (u64, Timestamp)>,
@@ -100,7 +103,10 @@ impl Hints {
         }
         let before = self.rows.entry((tenant.clone(), entry.context.protocol.clone(), created.kind)).or_default();
         let usual = middle(before);
-        before.push(created.rows);
+        before.push_back(created.rows);
+        if before.len() > MOST_BEFORE {
+            before.pop_front();
+        }
         let usual = usual.filter(|usual| created.rows > usual.saturating_mul(TIMES_USUAL))?;
         let about = format!("{}: {} rijen, gewoonlijk {usual}", created.file, created.rows);
         Some((HintKind::Volume, about))
@@ -155,8 +161,8 @@ impl Hints {
 type Found = (HintKind, String);
 
 /// The middle of what there was before, where that is enough to tell.
-fn middle(rows: &[u64]) -> Option<u64> {
-    let mut sorted = rows.to_vec();
+fn middle(rows: &VecDeque<u64>) -> Option<u64> {
+    let mut sorted: Vec<u64> = rows.iter().copied().collect();
     sorted.sort_unstable();
     sorted.get(sorted.len() / 2).copied().filter(|_| sorted.len() >= FEWEST_BEFORE)
 }
@@ -212,6 +218,15 @@ mod tests {
         assert_eq!(hints(events(&[100, 110, 120, 331, 90]), &all, on), [(3, HintKind::Volume)]);
         let later = Scope { from: Some(date(2026, 4, 1)), ..Scope::default() };
         assert_eq!(hints(events(&[100, 110, 120, 331]), &later, on), []);
+    }
+
+    #[test]
+    fn what_is_usual_is_what_the_last_deliveries_were() {
+        let grown = MOST_BEFORE / 2 + 1;
+        let rows = [vec![10; MOST_BEFORE * 2], vec![1_000; grown], vec![2_000]].concat();
+        let told = hints(rows.iter().map(|rows| (3, created(*rows))).collect(), &Scope::default(), date(2026, 3, 31));
+        assert!(told.iter().all(|(seq, _)| *seq < (MOST_BEFORE * 2 + grown) as u64), "{told:?}");
+        assert!(!told.is_empty());
     }
 
     #[test]
