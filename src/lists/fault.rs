@@ -211,16 +211,6 @@ impl ListFault {
             _ => Places::Lines,
         }
     }
-
-    /// The same fault of a sheet, whose columns have letters.
-    pub(super) fn in_cells(self) -> Self {
-        match self {
-            Self::AmbiguousColumns { columns, headers, .. } => {
-                Self::AmbiguousColumns { columns, headers, places: Places::Cells }
-            }
-            fault => fault,
-        }
-    }
 }
 
 /// The rows that are named, of so many.

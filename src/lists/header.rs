@@ -7,6 +7,8 @@ use crate::domain::niss;
 pub struct Sample {
     /// Line and cells of each row that is not blank.
     pub rows: Vec<SampleRow>,
+    /// How a fault names its columns.
+    pub places: Places,
 }
 
 /// A row of a sample.
@@ -126,7 +128,7 @@ impl Sample {
             if headers.is_empty() { titles.into_iter().filter(|title| holds(title)).collect() } else { headers };
         let worth = |header: &Header<'_>| (holds(header), header.best_rank().map(|rank| rank.min(Rank::Exact)));
         let Some(header) = candidates.into_iter().max_by_key(worth) else { return Ok(None) };
-        match header.column()? {
+        match header.column(self.places)? {
             column if others.contains(&column) => Err(ListFault::NoNissColumn),
             column => Ok(Some((header, column))),
         }
@@ -170,7 +172,7 @@ impl Sample {
             [] => Err(ListFault::NoNissColumn),
             [column] => Ok(Layout { column: *column, columns, header_line }),
             several => Err(ListFault::AmbiguousColumns {
-                places: Places::Lines,
+                places: self.places,
                 columns: several.iter().map(|column| place(*column)).collect(),
                 headers: Vec::new(),
             }),
@@ -221,12 +223,12 @@ impl<'a> Header<'a> {
         self.ranks.iter().filter(|(_, rank)| Some(*rank) == best).map(|(at, _)| *at).collect()
     }
 
-    fn column(&self) -> Result<usize, ListFault> {
+    fn column(&self, places: Places) -> Result<usize, ListFault> {
         match self.best().as_slice() {
             [] => Err(ListFault::NoNissColumn),
             [column] => Ok(*column),
             several => Err(ListFault::AmbiguousColumns {
-                places: Places::Lines,
+                places,
                 columns: several.iter().map(|column| place(*column)).collect(),
                 headers: several
                     .iter()
@@ -367,7 +369,7 @@ mod tests {
                 cells: cells.iter().map(|cell| (*cell).to_owned().into()).collect(),
             })
             .collect();
-        Sample { rows }
+        Sample { rows, places: Places::Lines }
     }
 
     #[test]

@@ -11,7 +11,7 @@ use memchr::{memchr, memchr_iter, memchr2};
 use zeroize::Zeroizing;
 
 use super::{
-    Limits, List, ListFault, Seems,
+    Limits, List, ListFault, Places, Seems,
     cell::{Cell, is_rounded},
     encoding::{DOS_END, Text},
     header::{Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
@@ -212,7 +212,7 @@ impl Shape {
             let cells = cells.map(|cell| Zeroizing::new(String::from_utf8_lossy(cell).into_owned())).collect();
             SampleRow { line: record.line, cells }
         });
-        Sample { rows: rows.collect() }
+        Sample { rows: rows.collect(), places: Places::Lines }
     }
 
     /// Whether a row holds nothing but delimiters, white space and quotes.

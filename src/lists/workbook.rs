@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use zip::{ZipArchive, read::ZipFile};
 
 use super::{
-    Limits, List, ListFault, Seems,
+    Limits, List, ListFault, Places, Seems,
     cell::Cell,
     header::{self, Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow},
     sheet::{self, Row, Rows, Strings},
@@ -69,8 +69,8 @@ pub fn read(bytes: &[u8], limits: &Limits, today: Date) -> Result<List, ListFaul
             Ok(layout) if chosen.is_none() && holds_number => chosen = Some((bytes, layout)),
             Ok(layout) if spare.is_none() => spare = Some((bytes, layout)),
             Ok(_) | Err(ListFault::Empty) => {}
-            Err(refusal) if holds_number => ambiguous = Some(refusal.in_cells()),
-            Err(refusal) => fault = refusal.in_cells(),
+            Err(refusal) if holds_number => ambiguous = Some(refusal),
+            Err(refusal) => fault = refusal,
         }
     }
     if with_numbers.len() > 1 {
@@ -103,7 +103,7 @@ fn sample(bytes: &[u8], strings: &Strings) -> Result<Sample, ListFault> {
             sample.push(SampleRow { line: row.line, cells });
         }
     }
-    Ok(Sample { rows: sample })
+    Ok(Sample { rows: sample, places: Places::Cells })
 }
 
 /// Hidden rows that are named.

@@ -195,6 +195,17 @@ fn rows_that_a_filter_hides_are_neither_answered_nor_passed_over() {
 }
 
 #[test]
+fn columns_of_a_sheet_have_letters() {
+    let bytes = workbook(|workbook| {
+        let sheet = workbook.add_worksheet();
+        sheet.write(0, 0, "17073003384")?.write(0, 2, "19081300193")?;
+        Ok(())
+    });
+    let told = read_bytes(&bytes).unwrap_err().explanation_nl();
+    assert!(told.contains("de kolommen A en C"), "{told}");
+}
+
+#[test]
 fn workbooks_without_numbers_say_why() {
     let empty = workbook(|workbook| {
         workbook.add_worksheet();
