@@ -213,11 +213,14 @@ impl ListFault {
     }
 }
 
-/// The rows that are named, of so many.
+/// The rows that are named, of so many: `rij 3`, `rijen 3, 4 en 7`, or `rijen 3, 4, …`.
 fn rows_nl(first: &[u32], rows: usize) -> String {
     let named: Vec<String> = first.iter().map(u32::to_string).collect();
-    let more = if rows > first.len() { ", …" } else { "" };
-    format!("rij {}{more}", named.join(", "))
+    match named.as_slice() {
+        [only] if rows == 1 => format!("rij {only}"),
+        [before @ .., last] if rows == named.len() => format!("rijen {} en {last}", before.join(", ")),
+        _ => format!("rijen {}, …", named.join(", ")),
+    }
 }
 
 fn ambiguous_nl(columns: &[u32], headers: &[String], places: Places) -> String {

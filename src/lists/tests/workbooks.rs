@@ -195,6 +195,19 @@ fn rows_that_a_filter_hides_are_neither_answered_nor_passed_over() {
 }
 
 #[test]
+fn several_rows_that_are_hidden_are_named_as_a_sentence_has_them() {
+    for (first, rows, named) in [
+        (&[3][..], 1, "(rij 3)"),
+        (&[3, 4], 2, "(rijen 3 en 4)"),
+        (&[3, 4, 9], 3, "(rijen 3, 4 en 9)"),
+        (&[3, 4], 7, "(rijen 3, 4, …)"),
+    ] {
+        let told = ListFault::HiddenRows { rows, first: first.to_vec() }.explanation_nl();
+        assert!(told.contains(named), "{told}");
+    }
+}
+
+#[test]
 fn columns_of_a_sheet_have_letters() {
     let bytes = workbook(|workbook| {
         let sheet = workbook.add_worksheet();
