@@ -65,6 +65,11 @@ impl Names {
         names
     }
 
+    /// The one that was asked for.
+    pub fn asked(&self) -> &TenantId {
+        &self.asked
+    }
+
     /// Whether what stands under a name at a time is about the tenant.
     pub fn holds(&self, name: &TenantId, at: Timestamp) -> bool {
         let was =

@@ -201,9 +201,9 @@ fn report(arguments: &Arguments) -> anyhow::Result<AuditReport> {
     let names = tenant.as_ref().map(|tenant| names_in(&proved, tenant)).transpose()?;
     let former = names.as_ref().map(Names::former).unwrap_or_default();
     let former = former.into_iter().map(ToString::to_string).collect();
-    let scope = Scope { from: *from, until: *until, tenant: names, protocol: protocol.clone() };
+    let scope = Scope { from: *from, until: *until, tenant: names.clone(), protocol: protocol.clone() };
     let mut gathered = Gathered::new(scope);
-    let mut asked = Asked::new(tenant.as_ref(), protocol.as_ref());
+    let mut asked = Asked::new(names.as_ref(), protocol.as_ref());
     let mut logs = Vec::new();
     for log in proved {
         let (mut first, mut last_at) = (None, None);

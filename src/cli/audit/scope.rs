@@ -109,24 +109,25 @@ impl Behalf {
 /// Whether logs tell of the tenant and the protocol that were asked for at all: a slip looks like nothing happened.
 #[derive(Debug)]
 pub(super) struct Asked<'a> {
-    tenant: Option<&'a TenantId>,
+    tenant: Option<&'a Names>,
     protocol: Option<&'a ProtocolId>,
 }
 
 impl<'a> Asked<'a> {
-    pub fn new(tenant: Option<&'a TenantId>, protocol: Option<&'a ProtocolId>) -> Self {
+    pub fn new(tenant: Option<&'a Names>, protocol: Option<&'a ProtocolId>) -> Self {
         Self { tenant, protocol }
     }
 
     /// Takes in an entry.
     pub fn take(&mut self, entry: &StoredEntry) {
-        self.tenant = self.tenant.filter(|asked| entry.context.tenant.as_ref() != Some(asked));
+        let own = entry.context.tenant.as_ref();
+        self.tenant = self.tenant.filter(|asked| own.is_none_or(|own| !asked.holds(own, entry.at)));
         self.protocol = self.protocol.filter(|asked| entry.context.protocol.as_ref() != Some(asked));
     }
 
     /// What no entry tells of, a sentence each.
     pub fn unknown(&self) -> Vec<String> {
-        let tenant = self.tenant.map(|tenant| format!("no entry is about a tenant {tenant}"));
+        let tenant = self.tenant.map(|names| format!("no entry is about a tenant {}", names.asked()));
         tenant.into_iter().chain(self.protocol.map(|id| format!("no entry is about a protocol {id}"))).collect()
     }
 }
@@ -148,11 +149,11 @@ pub(super) fn any_entry() -> StoredEntry {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::names::Merger, *};
     use crate::{
         domain::Kind,
         transfer_log::{
-            Context, DeliveryCreated, DeliveryStep,
+            Context, DeliveryCreated, DeliveryStep, TenantMerged,
             support::{assignment_run, context, delivery},
         },
     };
@@ -180,9 +181,9 @@ mod tests {
                 entry(1, about("drukkerij", Some("VUTG-2026-001"), &id), Event::DeliveryCreated(letters)),
                 entry(2, about("drukkerij", Some("VUTG-2026-001"), "c"), Event::DeliveryCreated(other)),
                 entry(3, about("drukkerij", None, "b"), fetched),
-            ];
                 entry(4, about("drukkerij", None, &"b".repeat(32)), Event::Delete {}),
                 entry(5, about("drukkerij", None, &id), Event::Delete {}),
+            ];
             let mut behalf = Behalf::default();
             let names = Names::new("torhout".parse().unwrap(), &[]);
             let (protocol, agreement) = ("VUTG-2026-004".parse().unwrap(), "VUTG-2026-001".parse().unwrap());
@@ -203,10 +204,31 @@ mod tests {
 
     #[test]
     fn what_no_entry_tells_of_is_said() {
-        let (tenant, protocol) = ("lokeren".parse().unwrap(), "OPG-2026-017".parse().unwrap());
+        let (tenant, protocol) = (Names::new("lokeren".parse().unwrap(), &[]), "OPG-2026-017".parse().unwrap());
         let mut asked = Asked::new(Some(&tenant), Some(&protocol));
         assert_eq!(asked.unknown().len(), 2);
-        asked.take(&entry(0, about("bree", Some("OPG-2026-017"), "a"), Event::Delete {}));
+        let of_bree = entry(0, about("bree", Some("OPG-2026-017"), "a"), Event::Delete {});
+        asked.take(&of_bree);
         assert_eq!(asked.unknown(), ["no entry is about a tenant lokeren"]);
+        // What stands under a former name is told of the tenant too, up to the merger.
+        let merged = |at| {
+            let merged = TenantMerged {
+                former: "bree".parse().unwrap(),
+                deliveries: 4,
+                unfetched: 1,
+                uploads: 2,
+                waiting: 1,
+                receipts: 6,
+            };
+            let merged = entry(1, about("nieuwstad", None, "b"), Event::TenantMerged(merged));
+            Merger::of(&StoredEntry { at, ..merged }).unwrap()
+        };
+        for (at, is_known) in [(of_bree.at + jiff::SignedDuration::from_hours(1), true), (Timestamp::UNIX_EPOCH, false)]
+        {
+            let names = Names::new("nieuwstad".parse().unwrap(), &[merged(at)]);
+            let mut asked = Asked::new(Some(&names), None);
+            asked.take(&of_bree);
+            assert_eq!(asked.unknown().is_empty(), is_known, "{at}");
+        }
     }
 }

@@ -108,7 +108,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.check()?;
     let directory = arguments.which.directory()?;
     let names = arguments.tenant.as_ref().map(|tenant| names_about(&directory, tenant)).transpose()?;
-    let mut asked = Asked::new(arguments.tenant.as_ref(), arguments.protocol.as_ref());
+    let mut asked = Asked::new(names.as_ref(), arguments.protocol.as_ref());
     let mut behalf = Behalf::default();
     let mut shown = Shown::new(arguments.json);
     let mut last = VecDeque::new();
