@@ -2,6 +2,8 @@
 
 use std::io::{self, Write};
 
+use crate::domain::path::is_control;
+
 /// Rows from which the widths of columns are worked out where a table has more than can be waited for.
 const MEASURED_ROWS: usize = 1_000;
 
@@ -97,7 +99,8 @@ fn print_line(out: &mut impl Write, row: &[String], widths: &[usize]) -> io::Res
         let is_number = !cell.is_empty() && cell.chars().all(numeric) && cell.matches('.').count() <= 1;
         let (before, after) = if is_number { (padding.as_str(), "") } else { ("", padding.as_str()) };
         line.push_str(before);
-        line.push_str(cell);
+        // It may be of somebody else's making, as in an altered copy: nothing in it may steer the terminal or end the line.
+        line.extend(cell.chars().map(|character| if is_control(character) { ' ' } else { character }));
         line.push_str(after);
         line.push_str("  ");
     }
@@ -141,6 +144,16 @@ mod tests {
         }
         let text = String::from_utf8(out).unwrap();
         assert_eq!(text, "        12  |\n    900.00  |\n192.0.2.7   |\na           |\n");
+    }
+
+    #[test]
+    fn no_cell_steers_the_terminal_or_ends_its_line() {
+        let mut out = Vec::new();
+        let mut table = LongTable::new(&["key", "reason"], &mut out);
+        table.row(vec!["a\n1  login".to_owned(), "\u{1b}[2J\u{9b}1m\u{202e}b\r".to_owned()]).unwrap();
+        table.end().unwrap();
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text, "key         reason\na 1  login   [2J 1m b\n");
     }
 
     #[test]

@@ -88,7 +88,7 @@ impl VirtualPath {
 }
 
 /// Control characters of Unicode, and those that reverse the direction of text to disguise a name.
-fn is_control(character: char) -> bool {
+pub fn is_control(character: char) -> bool {
     character.is_control() || matches!(character, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 

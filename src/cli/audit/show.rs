@@ -91,16 +91,18 @@ impl FromStr for Id {
 }
 
 impl Id {
-    /// Whether a value of the entry is an id that begins so.
+    /// Whether a value of the entry, or one of a list in it, is an id that begins so.
     fn is_in(&self, entry: &StoredEntry) -> bool {
-        let begin = [b":\"", self.0.as_bytes()].concat();
-        let is_id = |found: &[u8]| {
-            let digits = found.get(2..2 + ID_DIGITS);
-            digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
-                && found.get(2 + ID_DIGITS) == Some(&b'"')
+        let bytes = entry.bytes.as_slice();
+        let is_id = |at: usize| {
+            let digits = bytes.get(at..at + ID_DIGITS).unwrap_or_default();
+            digits.starts_with(self.0.as_bytes())
+                && digits.iter().all(u8::is_ascii_hexdigit)
+                && bytes.get(at + ID_DIGITS) == Some(&b'"')
         };
-        let mut windows = entry.bytes.windows(begin.len()).enumerate().filter(|(_, window)| *window == begin);
-        windows.any(|(at, _)| entry.bytes.get(at..).is_some_and(is_id))
+        // Behind a name, as the first of a list, and behind another of it.
+        let begins = |two: &[u8]| matches!(two, [b':' | b'[' | b',', b'"']);
+        bytes.windows(2).enumerate().any(|(at, two)| begins(two) && is_id(at + 2))
     }
 }
 
@@ -288,8 +290,8 @@ fn detail(name: &str, value: &Value) -> Option<String> {
         Value::String(text) if text.len() == ID_DIGITS && text.bytes().all(|byte| byte.is_ascii_hexdigit()) => {
             Some(format!("{name}={}…", text.get(..8).unwrap_or(text)))
         }
-        // Some texts have lines, as a checkpoint.
-        Value::String(text) => Some(format!("{name}={}", text.trim_end().replace(char::is_control, " "))),
+        // Some texts have lines, as a checkpoint: the table makes one of them.
+        Value::String(text) => Some(format!("{name}={}", text.trim_end())),
         other => Some(format!("{name}={other}")),
     }
 }
@@ -298,12 +300,15 @@ fn detail(name: &str, value: &Value) -> Option<String> {
 mod tests {
     use super::*;
 
-    const CREATED: &str = r#"{"answers":"82236434aaaabbbbccccddddeeeeffff","ciphertext_sha256":"00","file":"a_1.csv.age","kind":"verslag","note":"a\nb\n","rows":12,"test":false}"#;
+    const CREATED: &str = r#"{"answers":"82236434aaaabbbbccccddddeeeeffff","ciphertext_sha256":"00","file":"a_1.csv.age","kind":"verslag","note":"a\nb\n","recipients":["1f5c0a77e2b94d3c8a6b12de90f3c455","9d3be021e2b94d3c8a6b12de90f3c455"],"rows":12,"test":false}"#;
 
     #[test]
     fn what_is_looked_for_comes_first_and_a_cut_is_seen() {
         let whole = details(CREATED.as_bytes(), None).unwrap();
-        assert_eq!(whole, "file=a_1.csv.age kind=verslag rows=12 answers=82236434… note=a b");
+        assert!(
+            whole.starts_with("file=a_1.csv.age kind=verslag rows=12 answers=82236434… note=a\nb recipients="),
+            "{whole}"
+        );
         assert_eq!(details(CREATED.as_bytes(), Some(20)).unwrap(), "file=a_1.csv.age ki…");
         assert_eq!(details(CREATED.as_bytes(), Some(whole.chars().count())).unwrap(), whole);
     }
@@ -317,6 +322,9 @@ mod tests {
             ("82236434AAAABBBBCCCCDDDDEEEEFFFF", true),
             ("2236434a", false),
             ("82236435", false),
+            ("1f5c0a77", true),
+            ("9d3be021", true),
+            ("b3be021", false),
         ] {
             assert_eq!(text.parse::<Id>().unwrap().is_in(&entry), is_in, "{text}");
         }
