@@ -8,7 +8,7 @@ use std::{fs, path::Path};
 use super::{
     LogError, VerifyFault, files,
     merkle::{Hash, TILE_WIDTH},
-    tile,
+    tile::{self, Named},
 };
 
 /// Partial tiles and bundles of a log whose full and newest ones were verified.
@@ -35,18 +35,17 @@ impl Superseded<'_> {
         faults
     }
 
-    /// Looks for `NNN.p` below a directory whose name stands for `above` thousands.
-    fn walk(&self, relative: &str, above: u64, level: Option<u8>, faults: &mut Vec<VerifyFault>) {
+    /// Looks for `NNN.p` below a directory whose first tile has the index `first`.
+    fn walk(&self, relative: &str, first: u64, level: Option<u8>, faults: &mut Vec<VerifyFault>) {
         for name in names(&self.directory.join(relative)) {
             if faults.len() >= self.limit {
                 return;
             }
             let path = format!("{relative}/{name}");
-            let number = |digits: &str| digits.parse::<u64>().ok().filter(|_| digits.len() == 3);
-            if let Some(digits) = name.strip_prefix('x').and_then(number) {
-                self.walk(&path, (above + digits) * 1_000, level, faults);
-            } else if let Some(digits) = name.strip_suffix(".p").and_then(number) {
-                self.partials(&path, above + digits, level, faults);
+            match tile::named(&name, first).filter(|_| is_directory(&self.directory.join(&path))) {
+                Some(Named::Directory(first)) => self.walk(&path, first, level, faults),
+                Some(Named::Partials(index)) => self.partials(&path, index, level, faults),
+                Some(Named::Full(_)) | None => {}
             }
         }
     }
@@ -55,6 +54,9 @@ impl Superseded<'_> {
         let hashes = tile::hashes_at(level.unwrap_or_default(), self.size);
         let mut whole = None;
         for name in names(&self.directory.join(relative)) {
+            if faults.len() >= self.limit {
+                return;
+            }
             // The newest one is in force, and was checked.
             let width = name.parse::<usize>().ok().filter(|width| (1..TILE_WIDTH).contains(width));
             let Some(width) = width.filter(|width| index * TILE_WIDTH as u64 + (*width as u64) < hashes) else {
@@ -107,6 +109,11 @@ pub(super) fn names(path: &Path) -> Vec<String> {
     names
 }
 
+/// Whether there is a directory, and no link to one: links lead in circles.
+pub(super) fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -153,5 +160,23 @@ mod tests {
         assert!(!place.dir().join("tile/0/001.p/200").exists());
         assert_eq!(names(&place.dir().join("tile/0/001.p")), ["15", "35", "38", "39"]);
         place.verify().unwrap();
+    }
+
+    #[test]
+    fn links_are_not_followed_and_faults_are_bounded() {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 300]).unwrap();
+        log.close().unwrap();
+        let bundles = place.dir().join("tile/entries");
+        for name in ["x001", "x002", "x003"] {
+            std::os::unix::fs::symlink(".", bundles.join(name)).unwrap();
+        }
+        place.verify().unwrap();
+        fs::create_dir(bundles.join("000.p")).unwrap();
+        for number in 1..=200 {
+            fs::write(bundles.join(format!("000.p/{number}")), "wrong").unwrap();
+        }
+        assert_eq!(place.verify().unwrap_err().len(), 100);
     }
 }

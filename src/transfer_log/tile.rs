@@ -61,6 +61,33 @@ fn place(index: u64, width: usize) -> String {
     if width < TILE_WIDTH { format!("{place}.p/{width}") } else { place }
 }
 
+/// What a name in a directory of tiles or bundles stands for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    /// A directory of others, the first of which has this index.
+    Directory(u64),
+    /// The directory of the partial ones with this index.
+    Partials(u64),
+    /// A full one.
+    Full(u64),
+}
+
+/// Reads a name in a directory whose first tile has the index `first`. None where [`place`] writes no such name: so no
+/// directories lie deeper than there are indexes, and the entries up to any index can be counted.
+pub(super) fn named(name: &str, first: u64) -> Option<Named> {
+    let index = |digits: &str| {
+        let number = digits.parse::<u64>().ok().filter(|_| digits.len() == 3 && !digits.starts_with('+'))?;
+        first.checked_add(number).filter(|index| *index < u64::MAX / TILE_WIDTH as u64)
+    };
+    if let Some(digits) = name.strip_prefix('x') {
+        index(digits).filter(|index| *index > 0)?.checked_mul(1000).map(Named::Directory)
+    } else if let Some(digits) = name.strip_suffix(".p") {
+        index(digits).map(Named::Partials)
+    } else {
+        index(name).map(Named::Full)
+    }
+}
+
 /// A tile's bytes.
 pub(super) fn tile_bytes(hashes: &[Hash]) -> Vec<u8> {
     hashes.concat()
@@ -131,6 +158,24 @@ mod tests {
         assert_eq!(tile(0, 1, 256), None);
         assert_eq!(tile(1, 0, 255), None);
         assert_eq!(tile(8, 0, u64::MAX), None);
+    }
+
+    #[test]
+    fn names_are_read_as_they_are_written() {
+        assert_eq!(named("x001", 0), Some(Named::Directory(1_000)));
+        assert_eq!(named("x234", 1_000), Some(Named::Directory(1_234_000)));
+        assert_eq!(named("067", 1_234_000), Some(Named::Full(1_234_067)));
+        assert_eq!(named("067.p", 1_234_000), Some(Named::Partials(1_234_067)));
+        for other in ["x000", "x1", "+12", "12", "x+12", "0067", "067.p.p", "", "é1"] {
+            assert_eq!(named(other, 0), None, "{other}");
+        }
+        // However deep directories lie, a few levels are as far as indexes go.
+        let deeper = |first: &u64| match named("x999", *first) {
+            Some(Named::Directory(first)) => Some(first),
+            _ => None,
+        };
+        assert_eq!(std::iter::successors(Some(0), deeper).count(), 6);
+        assert_eq!(named("999", u64::MAX - 1), None);
     }
 
     proptest! {
