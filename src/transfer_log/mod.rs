@@ -81,9 +81,9 @@ pub use receipt::{MAX_RECEIPT_BYTES, Receipt, ReceiptFault, Received, receipt, u
 pub use record::{Actor, Context, Disclosed, Outcome, Record, UnknownWord};
 pub use snapshot::{high_water, own_key, raise_high_water, snapshot};
 pub use under::entries_under;
-pub use untrusted::{Untrusted, reach, untrusted};
+pub use untrusted::{Spans, Trust, Verdict, beyond, trust};
 pub use verify::{Verified, VerifyFault, signer, verify, verify_since};
-pub use years::{VerifiedYear, YearFault, Years};
+pub use years::{LogFault, VerifiedYear, YearFault, Years};
 
 /// Records in one batch, at most: one synchronisation each. More only makes the first of them wait longer.
 pub const MAX_BATCH: usize = 4_096;

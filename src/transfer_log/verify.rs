@@ -119,13 +119,16 @@ pub fn verify_since(directory: &Path, key: &VerifierKey, since: &Checkpoint) -> 
 }
 
 fn verify_all(directory: &Path, key: &VerifierKey, since: Option<&Checkpoint>) -> Result<Verified, Vec<VerifyFault>> {
-    let snapshot = Snapshot::read(directory, key).map_err(|fault| vec![fault])?;
+    let shortened = |size: u64| since.and_then(|since| since.shortened_to(size));
+    let snapshot = Snapshot::read(directory, key).map_err(|fault| {
+        // That it was put back is told whatever else cannot be read.
+        let signed = signed(directory, std::slice::from_ref(key));
+        signed.and_then(|(_, checkpoint)| shortened(checkpoint.size)).into_iter().chain([fault]).collect::<Vec<_>>()
+    })?;
     let size = snapshot.checkpoint.size;
     let mut check = Check { directory, snapshot: &snapshot, since, edge: Edge::default(), faults: Vec::new() };
     check.since();
-    if let Some(since) = since.filter(|since| since.size > size) {
-        check.faults.push(VerifyFault::Shortened { size, older: since.size });
-    }
+    check.faults.extend(shortened(size));
     let published = Published { directory, size, last_bundle: snapshot.bundle.as_deref() };
     let bundles = size.div_ceil(TILE_WIDTH as u64);
     for first in (0..bundles).step_by(AT_ONCE) {
@@ -159,10 +162,28 @@ fn verify_all(directory: &Path, key: &VerifierKey, since: Option<&Checkpoint>) -
     }
 }
 
+impl Checkpoint {
+    /// That a log of so many entries is shorter than this older checkpoint of it says.
+    pub(super) fn shortened_to(&self, size: u64) -> Option<VerifyFault> {
+        (self.size > size).then_some(VerifyFault::Shortened { size, older: self.size })
+    }
+
+    /// That a tree, where it has this older checkpoint's size, has not its root.
+    pub(super) fn rewritten_in(&self, edge: &Edge) -> Option<VerifyFault> {
+        let differs = self.size == edge.size() && self.root != edge.root();
+        differs.then_some(VerifyFault::Rewritten { size: self.size })
+    }
+}
+
 /// Which of the keys signed the log's checkpoint.
 pub fn signer<'a>(directory: &Path, keys: &'a [VerifierKey]) -> Option<&'a VerifierKey> {
+    signed(directory, keys).map(|(key, _)| key)
+}
+
+/// The log's checkpoint, and which of the keys signed it; none where none did.
+pub(super) fn signed<'a>(directory: &Path, keys: &'a [VerifierKey]) -> Option<(&'a VerifierKey, Checkpoint)> {
     let note = files::read(&directory.join(CHECKPOINT), MAX_CHECKPOINT_BYTES).ok()?;
-    keys.iter().find(|key| Checkpoint::parse(&note, key).is_ok())
+    keys.iter().find_map(|key| Some((key, Checkpoint::parse(&note, key).ok()?)))
 }
 
 /// What a running daemon would replace, read at one moment.
@@ -315,11 +336,7 @@ impl Check<'_> {
 
     /// Compares with the older checkpoint, where the tree has its size.
     fn since(&mut self) {
-        if let Some(since) = self.since.filter(|since| since.size == self.edge.size())
-            && since.root != self.edge.root()
-        {
-            self.faults.push(VerifyFault::Rewritten { size: since.size });
-        }
+        self.faults.extend(self.since.and_then(|since| since.rewritten_in(&self.edge)));
     }
 
     fn partial_tiles(&mut self) {
@@ -507,6 +524,10 @@ mod tests {
         publish(&place.path("earlier"), &place.key, &entries[..100]);
         let faults = verify_since(&place.path("earlier"), key, &older).unwrap_err();
         assert!(matches!(faults[..], [VerifyFault::Shortened { size: 100, older: 281 }]), "{faults:?}");
+        // That is told even where a file is gone without which nothing else is checked.
+        fs::remove_file(place.path("earlier").join("tile/0/000.p/100")).unwrap();
+        let faults = verify_since(&place.path("earlier"), key, &older).unwrap_err();
+        assert!(matches!(faults[..], [VerifyFault::Shortened { .. }, VerifyFault::Unreadable(_)]), "{faults:?}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::{
     recovery::plain_name,
     snapshot::MAX_KEYS_BYTES,
     under::goes_on_from,
-    verify::{signer, verify, verify_since},
+    verify::{signed, signer, verify, verify_since},
 };
 
 /// A year's log that was verified.
@@ -49,13 +49,8 @@ pub struct Years<'a> {
 #[derive(Debug, thiserror::Error)]
 pub enum YearFault {
     /// A year's log does not verify.
-    #[error("{directory} does not verify")]
-    Log {
-        /// Where it lies.
-        directory: PathBuf,
-        /// What is wrong with it.
-        faults: Vec<VerifyFault>,
-    },
+    #[error("{} does not verify", .0.directory.display())]
+    Log(Box<LogFault>),
     /// Nobody gave a key.
     #[error("there is no key to verify {directory} with")]
     NoKey {
@@ -110,6 +105,19 @@ pub enum YearFault {
     Unreadable(#[source] LogError),
 }
 
+/// A year's log that does not verify.
+#[derive(Debug)]
+pub struct LogFault {
+    /// Where it lies.
+    pub directory: PathBuf,
+    /// The key that signed its checkpoint; none where none of those known did.
+    pub key: Option<VerifierKey>,
+    /// The older checkpoint, when that is one of this log's.
+    pub since: Option<Checkpoint>,
+    /// What is wrong with it.
+    pub faults: Vec<VerifyFault>,
+}
+
 impl VerifiedYear {
     /// Origin and entries of the log that this one goes on from; none of the first.
     pub fn goes_on_from(&self) -> Option<(String, u64)> {
@@ -148,11 +156,18 @@ impl Years<'_> {
         // Its own key only reads it: that it is the right log is proved by the one after it.
         let own = own_keys(&directory)?;
         let known: Vec<VerifierKey> = self.keys.iter().cloned().chain(own).collect();
-        let year = self.one(&directory, &known)?;
-        let is_it = later.first.as_ref().is_some_and(|first| goes_on_from(first, year.checkpoint()));
-        if !is_it {
+        let is_it = |found: &Checkpoint| later.first.as_ref().is_some_and(|first| goes_on_from(first, found));
+        let another = |directory| {
             let (later, origin, directory) = named(directory);
-            return Err(YearFault::Another { later, origin, size, directory });
+            YearFault::Another { later, origin, size, directory }
+        };
+        // Before anything is said of its entries: what is signed by a key that lies beside it may be anybody's.
+        if signed(&directory, &known).is_some_and(|(_, found)| !is_it(&found)) {
+            return Err(another(directory));
+        }
+        let year = self.one(&directory, &known)?;
+        if !is_it(year.checkpoint()) {
+            return Err(another(directory));
         }
         if year.verified.unsigned > 0 {
             return Err(YearFault::Unsigned { directory, unsigned: year.verified.unsigned });
@@ -180,7 +195,8 @@ impl Years<'_> {
 
     fn one(&self, directory: &Path, keys: &[VerifierKey]) -> Result<VerifiedYear, YearFault> {
         let no_key = || YearFault::NoKey { directory: directory.to_owned() };
-        let key = signer(directory, keys).or(keys.first()).ok_or_else(no_key)?;
+        let signer = signer(directory, keys);
+        let key = signer.or(keys.first()).ok_or_else(no_key)?;
         let since = self.since.filter(|note| head(note).is_some_and(|(origin, _)| origin == key.name()));
         // A checkpoint of that origin may be by a key that was replaced since.
         let since = since.map(|note| {
@@ -193,7 +209,11 @@ impl Years<'_> {
             Some(since) => verify_since(directory, key, since),
             None => verify(directory, key),
         };
-        let verified = outcome.map_err(|faults| YearFault::Log { directory: directory.to_owned(), faults })?;
+        let fault = |faults| {
+            let (directory, key, since) = (directory.to_owned(), signer.cloned(), since.clone());
+            YearFault::Log(Box::new(LogFault { directory, key, since, faults }))
+        };
+        let verified = outcome.map_err(fault)?;
         let first = entries(directory).and_then(|mut entries| entries.next().transpose());
         Ok(VerifiedYear {
             directory: directory.to_owned(),
@@ -307,6 +327,34 @@ mod tests {
             fs::write(&path, bytes).unwrap();
         }
         kept.verify(None).unwrap();
+    }
+
+    #[test]
+    fn of_another_log_nothing_is_said_but_that_it_is_another() {
+        let kept = Kept::new();
+        let (year, elsewhere) = (kept.year(2025), Place::new());
+        let key = NoteKey::generate("groeikluis.example/2025").unwrap();
+        let settings = LogSettings { origin: key.name().to_owned(), keys: key.clone().into(), ..elsewhere.settings() };
+        let log = TransferLog::open(settings, clock(), Box::new(Nothing)).unwrap();
+        log.append(vec![any_record(); 300]).unwrap();
+        log.close().unwrap();
+        fs::remove_dir_all(&year).unwrap();
+        copy(&elsewhere.dir(), &year);
+        fs::write(year.join(KEYS), format!("{}\n", key.verifier())).unwrap();
+        fs::remove_file(year.join("tile/1/000.p/1")).unwrap();
+        assert!(matches!(kept.verify(None), Err(YearFault::Another { .. })), "{}", kept.fault());
+    }
+
+    #[test]
+    fn a_log_at_fault_is_told_with_its_own_key() {
+        let kept = Kept::new();
+        let note = fs::read(kept.year(2025).join("checkpoint")).unwrap();
+        fs::remove_file(kept.year(2025).join("tile/1/000.p/1")).unwrap();
+        let fault = kept.verify(Some(&note)).unwrap_err();
+        let YearFault::Log(fault) = fault else { panic!("{fault}") };
+        assert_eq!(fault.directory, kept.year(2025));
+        assert_eq!(fault.key.as_ref(), Some(kept.keys[1].verifier()));
+        assert_eq!(fault.since.map(|since| since.size), Some(302));
     }
 
     #[test]

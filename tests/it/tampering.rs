@@ -237,7 +237,11 @@ fn told_in_few_words(daemon: &TestDaemon, early: &Path, key: &str) {
     assert!(ran.stderr.lines().count() < 8, "{ran:?}");
     let told: Value = serde_json::from_str(&verify(&["--json"]).stdout).unwrap();
     assert_eq!(told["untrusted"], serde_json::json!([[50, 50]]));
+    assert_eq!((&told["untrusted_entries"], &told["untrusted_cut"]), (&1.into(), &false.into()));
+    assert_eq!((&told["log"], &told["malformed"]), (&"groeikluis.test/2026".into(), &serde_json::json!([])));
+    assert_eq!(told["directory"], copied.display().to_string());
     fs::remove_dir_all(&copied).unwrap();
+    put_back_and_damaged(&log, early, key);
     // What an auditor copies has no journal.
     copy_directory(&log, &copied);
     fs::remove_dir_all(copied.join("journal")).unwrap();
@@ -245,6 +249,25 @@ fn told_in_few_words(daemon: &TestDaemon, early: &Path, key: &str) {
     let ran = verify(&[]);
     assert!(ran.code == Some(0) && ran.stdout.contains("more than this checkpoint covers"), "{ran:?}");
     fs::remove_dir_all(&copied).unwrap();
+}
+
+/// An older checkpoint put back, with a file taken away so that checking ends early: no entry is vouched for against a
+/// newer checkpoint, and without one it is said what was not looked for.
+fn put_back_and_damaged(log: &Path, early: &Path, key: &str) {
+    let later = log.join("checkpoint").display().to_string();
+    let tile = newest(&early.join("tile/1/000.p"));
+    let bytes = fs::read(&tile).unwrap();
+    fs::remove_file(&tile).unwrap();
+    let verify = |more: &[&str]| audit(&[&["verify", "--log", early.to_str().unwrap(), "--key", key], more].concat());
+    let ran = verify(&["--since", &later]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("of the older checkpoint: it was put back"), "{ran:?}");
+    assert!(!ran.stderr.contains("signed for"), "{ran:?}");
+    let told: Value = serde_json::from_str(&verify(&["--since", &later, "--json"]).stdout).unwrap();
+    assert_eq!((&told["untrusted"], &told["since"]), (&Value::Null, &Value::Null));
+    let ran = verify(&[]);
+    assert!(ran.stderr.contains("is as it was signed for: what is at fault lies beside them"), "{ran:?}");
+    assert!(ran.stderr.contains("without --since CHECKPOINT"), "{ran:?}");
+    fs::write(&tile, bytes).unwrap();
 }
 
 /// Another log by the same key, longer than the one that the daemon wrote.

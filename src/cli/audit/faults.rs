@@ -1,75 +1,149 @@
-//! What is wrong with a log, for people: what follows from one fault is one line, and what can still be trusted is said.
+//! What is wrong with a log, for people and programs: what follows from one fault is one line, and what can still be
+//! trusted is said.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::ops::RangeInclusive;
 
-use crate::transfer_log::{self, Untrusted, VerifierKey, VerifyFault, YearFault};
+use serde_json::{Value, json};
+
+use crate::transfer_log::{self, LogFault, Spans, Trust, Verdict, VerifyFault, YearFault};
 
 /// Spans of entries that are named; more are counted.
 const MOST_NAMED: usize = 8;
 
-/// What is wrong with a log of some year, a line each: the year, what of it can be trusted, and what was found.
-pub(super) fn year_lines(fault: &YearFault, keys: &[VerifierKey]) -> Vec<String> {
-    match fault {
-        YearFault::Log { faults, .. } => {
-            let verdict = trust(fault, keys).as_ref().map(verdict);
-            std::iter::once(fault.to_string()).chain(verdict).chain(folded(faults)).collect()
+/// What is wrong with a log of some year, and what of it can be trusted.
+pub(super) struct Found<'a> {
+    fault: &'a YearFault,
+    /// Where the log has a checkpoint that says anything about that.
+    trust: Option<Trust>,
+    /// How many entries there are bundles for, where the checkpoint and the journal know of fewer.
+    beyond: Option<u64>,
+}
+
+impl<'a> Found<'a> {
+    pub fn of(fault: &'a YearFault) -> Self {
+        let trust = log_of(fault).filter(|log| !log.faults.iter().any(is_of_checkpoint)).and_then(transfer_log::trust);
+        let beyond = log_of(fault).zip(trust.as_ref());
+        let beyond = beyond.and_then(|(log, trust)| transfer_log::beyond(&log.directory, trust.size, 0));
+        Self { fault, trust, beyond }
+    }
+
+    /// Whether entries are said to be as they were signed for, and no older checkpoint of that log was compared.
+    pub fn lacks_since(&self) -> bool {
+        let is_signed = self.trust.as_ref().is_some_and(|trust| matches!(trust.verdict, Verdict::Signed { .. }));
+        is_signed && log_of(self.fault).is_some_and(|log| log.since.is_none())
+    }
+
+    /// A line each: the year, what of it can be trusted, and what was found.
+    pub fn lines(&self) -> Vec<String> {
+        let Some(log) = log_of(self.fault) else { return vec![text(self.fault)] };
+        let mut lines = vec![self.fault.to_string()];
+        if let Some(trust) = &self.trust {
+            lines.extend(verdict(trust));
+            if log.faults.iter().any(|fault| matches!(fault, VerifyFault::Entry { seq, .. } if *seq >= trust.size)) {
+                lines.push(format!("entries from {} on are under no checkpoint: nobody signed for them", trust.size));
+            }
         }
-        _ => vec![text(fault)],
+        lines.extend(self.beyond.map(goes_beyond));
+        lines.extend(folded(&log.faults));
+        lines
     }
-}
 
-/// The same without anything put together, for programs.
-pub(super) fn all_lines(fault: &YearFault) -> Vec<String> {
-    match fault {
-        YearFault::Log { faults, .. } => {
-            std::iter::once(fault.to_string()).chain(faults.iter().map(|fault| text(fault))).collect()
+    /// The same without anything put together, for programs. `since` are the entries of the older checkpoint that what was
+    /// signed for was found to begin with.
+    pub fn as_json(&self) -> Value {
+        let mut faults = vec![text(self.fault)];
+        let log = log_of(self.fault);
+        faults.extend(log.into_iter().flat_map(|log| &log.faults).map(|fault| text(fault)));
+        let verdict = self.trust.as_ref().map(|trust| &trust.verdict);
+        if let Some(Verdict::Another(fault)) = verdict {
+            faults.push(text(fault));
         }
-        _ => vec![text(fault)],
+        let (changed, malformed) = match verdict {
+            Some(Verdict::Signed { changed, malformed }) => (Some(changed), Some(malformed)),
+            Some(Verdict::Unknown | Verdict::Another(_)) | None => (None, None),
+        };
+        let spans = |spans: &Spans| spans.spans.iter().map(|span| [*span.start(), *span.end()]).collect::<Vec<_>>();
+        json!({
+            "valid": false,
+            "log": log.and_then(|log| log.key.as_ref()).map(transfer_log::VerifierKey::name),
+            "directory": log.map(|log| log.directory.display().to_string()),
+            "faults": faults,
+            "untrusted": changed.map(spans),
+            "untrusted_entries": changed.map(|changed| changed.count),
+            "untrusted_cut": changed.map(Spans::is_cut),
+            "malformed": malformed.map(spans),
+            "since": changed.and(log).and_then(|log| log.since.as_ref()).map(|since| since.size),
+            "beyond": self.beyond,
+        })
     }
 }
 
-/// What can be said of the entries of a log at fault.
-pub(super) enum Trust {
-    /// These are not what was signed for; the others are.
-    Without(Untrusted),
-    /// Neither entries nor tiles tell.
-    Unknown,
+/// That a log has files for more entries than its checkpoint covers.
+pub(super) fn goes_beyond(reach: u64) -> String {
+    format!(
+        "there are files for {reach} entries, more than this checkpoint covers: the log went on while it was copied, or an \
+         older checkpoint was put in its place; nothing behind it is verified"
+    )
 }
 
-/// What of a log can be trusted, where its checkpoint says anything about that.
-pub(super) fn trust(fault: &YearFault, keys: &[VerifierKey]) -> Option<Trust> {
-    let YearFault::Log { directory, faults } = fault else { return None };
-    // Of another history, or an older one, all may be as somebody signed for it.
-    let is_of_checkpoint = |fault: &VerifyFault| {
-        matches!(
-            fault,
-            VerifyFault::NoCheckpoint { .. }
-                | VerifyFault::Checkpoint(_)
-                | VerifyFault::Rewritten { .. }
-                | VerifyFault::Shortened { .. }
-        )
-    };
-    let key = transfer_log::signer(directory, keys).filter(|_| !faults.iter().any(is_of_checkpoint))?;
-    let at_fault = |fault: &VerifyFault| if let VerifyFault::Entry { seq, .. } = fault { Some(*seq) } else { None };
-    let at_fault: BTreeSet<u64> = faults.iter().filter_map(at_fault).collect();
-    Some(transfer_log::untrusted(directory, key, &at_fault).map_or(Trust::Unknown, Trust::Without))
+fn log_of(fault: &YearFault) -> Option<&LogFault> {
+    if let YearFault::Log(log) = fault { Some(log) } else { None }
 }
 
-fn verdict(trust: &Trust) -> String {
-    let Trust::Without(Untrusted { size, entries }) = trust else {
-        return "which entries can be trusted cannot be told: neither they nor the tiles give the signed root"
-            .to_owned();
+/// Of another history, or an older one, all may be as somebody signed for it.
+fn is_of_checkpoint(fault: &VerifyFault) -> bool {
+    matches!(
+        fault,
+        VerifyFault::NoCheckpoint { .. }
+            | VerifyFault::Checkpoint(_)
+            | VerifyFault::Rewritten { .. }
+            | VerifyFault::Shortened { .. }
+    )
+}
+
+fn verdict(trust: &Trust) -> Vec<String> {
+    let (changed, malformed) = match &trust.verdict {
+        Verdict::Unknown => {
+            let unknown =
+                "which entries can be trusted cannot be told: neither they nor the tiles give the signed root";
+            return vec![unknown.to_owned()];
+        }
+        Verdict::Another(fault) => return vec![text(fault)],
+        Verdict::Signed { changed, malformed } => (changed, malformed),
     };
-    if entries.is_empty() {
-        return "every entry is as it was signed for: what is at fault lies beside them".to_owned();
+    let size = trust.size;
+    let others = match size - changed.count {
+        _ if changed.count == 0 => {
+            format!("every entry under the checkpoint (entries: {size}) is as it was signed for")
+        }
+        0 => format!("no entry under the checkpoint (entries: {size}) can be trusted"),
+        1 => {
+            format!("{} cannot be trusted; the other one under the checkpoint is as it was signed for", named(changed))
+        }
+        others => format!(
+            "{} cannot be trusted; the {others} others under the checkpoint are as they were signed for",
+            named(changed)
+        ),
+    };
+    let lies_beside = if changed.count + malformed.count == 0 { ": what is at fault lies beside them" } else { "" };
+    let mut lines = vec![format!("{others}{lies_beside}")];
+    if malformed.count > 0 {
+        let is = if malformed.count == 1 { "is" } else { "are" };
+        lines.push(format!(
+            "{} {is} at fault and signed for: that was written with the log's key, not changed later",
+            named(malformed)
+        ));
     }
-    let count: u64 = entries.iter().map(|span| span.end() - span.start() + 1).sum();
-    let mut named: Vec<String> = entries.iter().take(MOST_NAMED).map(span).collect();
-    if entries.len() > MOST_NAMED {
+    lines
+}
+
+/// `entry 3`, or `entries 3, 7 to 9`.
+fn named(places: &Spans) -> String {
+    let mut named: Vec<String> = places.spans.iter().take(MOST_NAMED).map(span).collect();
+    if places.spans.len() > MOST_NAMED {
         named.push("…".to_owned());
     }
-    let what = if count == 1 { "entry" } else { "entries" };
-    format!("{what} {} cannot be trusted; the {} others are as they were signed for", named.join(", "), size - count)
+    format!("{} {}", if places.count == 1 { "entry" } else { "entries" }, named.join(", "))
 }
 
 fn span(span: &RangeInclusive<u64>) -> String {
@@ -141,16 +215,94 @@ mod tests {
         );
     }
 
+    fn spans(spans: Vec<RangeInclusive<u64>>) -> Spans {
+        Spans { count: spans.iter().map(|span| span.end() - span.start() + 1).sum(), spans }
+    }
+
     #[test]
     fn what_can_be_trusted_is_said() {
-        let told = |entries: Vec<RangeInclusive<u64>>| verdict(&Trust::Without(Untrusted { size: 602, entries }));
-        assert_eq!(told(vec![17..=17]), "entry 17 cannot be trusted; the 601 others are as they were signed for");
-        let two = told(vec![0..=255, 300..=300]);
-        assert_eq!(two, "entries 0 to 255, 300 cannot be trusted; the 345 others are as they were signed for");
-        assert!(
-            told((0..20).map(|at| at * 2..=at * 2).collect()).contains("12, 14, … cannot be trusted; the 582 others")
+        let told = |changed: Vec<RangeInclusive<u64>>| {
+            let verdict = Verdict::Signed { changed: spans(changed), malformed: Spans::default() };
+            super::verdict(&Trust { size: 602, verdict }).join("\n")
+        };
+        for (changed, said) in [
+            (
+                vec![17..=17],
+                "entry 17 cannot be trusted; the 601 others under the checkpoint are as they were signed for",
+            ),
+            (
+                vec![0..=255, 300..=300],
+                "entries 0 to 255, 300 cannot be trusted; the 345 others under the checkpoint are as they were signed for",
+            ),
+            (
+                vec![0..=600],
+                "entries 0 to 600 cannot be trusted; the other one under the checkpoint is as it was signed for",
+            ),
+            (vec![0..=601], "no entry under the checkpoint (entries: 602) can be trusted"),
+            (
+                vec![],
+                "every entry under the checkpoint (entries: 602) is as it was signed for: what is at fault lies beside them",
+            ),
+        ] {
+            assert_eq!(told(changed), said);
+        }
+        let many = told((0..20).map(|at| at * 2..=at * 2).collect());
+        assert!(many.contains("12, 14, … cannot be trusted; the 582 others"), "{many}");
+    }
+
+    #[test]
+    fn entries_that_were_signed_for_at_fault_are_told_apart() {
+        let told = |changed, malformed| {
+            let verdict = Verdict::Signed { changed: spans(changed), malformed: spans(malformed) };
+            super::verdict(&Trust { size: 602, verdict })
+        };
+        assert_eq!(
+            told(vec![], vec![300..=300]),
+            [
+                "every entry under the checkpoint (entries: 602) is as it was signed for",
+                "entry 300 is at fault and signed for: that was written with the log's key, not changed later",
+            ]
         );
-        assert!(told(Vec::new()).starts_with("every entry is"));
-        assert!(verdict(&Trust::Unknown).contains("cannot be told"));
+        assert_eq!(
+            told(vec![1..=1], vec![2..=2, 9..=10])[1],
+            "entries 2, 9 to 10 are at fault and signed for: that was written with the log's key, not changed later"
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not() {
+        let told = |verdict| super::verdict(&Trust { size: 602, verdict }).join("\n");
+        assert!(told(Verdict::Unknown).contains("cannot be told"));
+        let another = told(Verdict::Another(VerifyFault::Rewritten { size: 281 }));
+        assert!(another.starts_with("the first 281 entries are not those of the older checkpoint"), "{another}");
+    }
+
+    #[test]
+    fn entries_under_no_checkpoint_are_not_vouched_for_and_the_log_is_named() {
+        let key = transfer_log::NoteKey::generate("groeikluis.example/2025").unwrap();
+        let stray = VerifyFault::Entry { seq: 605, problem: "it says that it is entry 9".to_owned() };
+        let fault = YearFault::Log(Box::new(LogFault {
+            directory: "archive/groeikluis.example_2025".into(),
+            key: Some(key.verifier().clone()),
+            since: None,
+            faults: vec![stray],
+        }));
+        let verdict = Verdict::Signed { changed: Spans::default(), malformed: Spans::default() };
+        let found = Found { fault: &fault, trust: Some(Trust { size: 602, verdict }), beyond: Some(700) };
+        let lines = found.lines();
+        assert_eq!(
+            lines[..3],
+            [
+                "archive/groeikluis.example_2025 does not verify",
+                "every entry under the checkpoint (entries: 602) is as it was signed for: what is at fault lies beside them",
+                "entries from 602 on are under no checkpoint: nobody signed for them",
+            ]
+        );
+        assert!(lines[3].starts_with("there are files for 700 entries, more than this checkpoint covers"), "{lines:?}");
+        assert_eq!(lines[4], "entry 605 is at fault: it says that it is entry 9");
+        assert!(found.lacks_since());
+        let told = found.as_json();
+        assert_eq!((&told["log"], &told["beyond"]), (&"groeikluis.example/2025".into(), &700.into()));
+        assert_eq!(told["directory"], "archive/groeikluis.example_2025");
     }
 }

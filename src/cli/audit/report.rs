@@ -19,7 +19,7 @@ use super::{
         output::{progress, say},
     },
     KeyArgument, Which, day,
-    faults::year_lines,
+    faults::Found,
     gather::Gathered,
     names::{Merger, Names},
     scope::{Asked, Scope},
@@ -168,7 +168,7 @@ fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<VerifiedYear>> 
     let (directory, archive) = places(&arguments.which)?;
     let years = Years { archive: &archive, keys: &keys, since: None };
     let no_report = |fault: YearFault| {
-        let mut lines = year_lines(&fault, &keys).into_iter();
+        let mut lines = Found::of(&fault).lines().into_iter();
         let first = lines.next().unwrap_or_default();
         let lines = std::iter::once(format!("{first}, so there is no report")).chain(lines);
         anyhow::anyhow!(lines.collect::<Vec<_>>().join("\n"))

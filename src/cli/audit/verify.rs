@@ -5,7 +5,6 @@
 
 use std::{
     io::Read,
-    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -18,13 +17,17 @@ use super::{
         output::{print_json, print_json_first, say},
     },
     KeyArgument, LONGEST_KEYS_BYTES, Which,
-    faults::{Trust, all_lines, trust, year_lines},
+    faults::{Found, goes_beyond},
     time, verifiers,
 };
 use crate::{
     daemon,
     transfer_log::{self, StoredEntry, VerifiedYear, YearFault, Years},
 };
+
+/// What a check without an older checkpoint cannot tell.
+const WITHOUT_SINCE: &str =
+    "without --since CHECKPOINT, an older one that was kept elsewhere, what was cut off at the end is not seen";
 
 #[derive(clap::Args)]
 pub(in super::super) struct Arguments {
@@ -52,18 +55,11 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let verified = match verify(years, &directory, is_whole) {
         Ok(verified) => verified,
         Err(fault) => {
+            let found = Found::of(&fault);
             if arguments.json {
-                let log = keys.first().map(|key| key.name().to_owned());
-                let spans = match trust(&fault, &keys) {
-                    Some(Trust::Without(untrusted)) => Some(untrusted.entries),
-                    Some(Trust::Unknown) | None => None,
-                };
-                let span = |span: RangeInclusive<u64>| [*span.start(), *span.end()];
-                let spans = spans.map(|spans| spans.into_iter().map(span).collect::<Vec<_>>());
-                let found = json!({ "valid": false, "log": log, "faults": all_lines(&fault), "untrusted": spans });
-                print_json_first(&found)?;
+                print_json_first(&found.as_json())?;
             }
-            bail!(year_lines(&fault, &keys).join("\n"))
+            bail!(lines(&found, &fault, arguments, &directory).join("\n"))
         }
     };
     if let Some(path) = arguments.since.as_ref().filter(|_| verified.iter().all(|year| year.since.is_none())) {
@@ -75,11 +71,23 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     }
     tell(&looked, &archive);
     if arguments.since.is_none() {
-        say(
-            "without --since CHECKPOINT, an older one that was kept elsewhere, what was cut off at the end is not seen",
-        );
+        say(WITHOUT_SINCE);
     }
     Ok(())
+}
+
+/// What is told of a fault. That the log in use was compared with no older checkpoint is said here too: those of earlier
+/// years are proved by the one after them.
+fn lines(found: &Found<'_>, fault: &YearFault, arguments: &Arguments, newest: &Path) -> Vec<String> {
+    let mut lines = found.lines();
+    let is_newest = matches!(fault, YearFault::Log(log) if log.directory == newest);
+    if is_newest && found.lacks_since() {
+        lines.push(match &arguments.since {
+            Some(path) => format!("{} is not of this log: what was cut off at its end is not seen", path.display()),
+            None => WITHOUT_SINCE.to_owned(),
+        });
+    }
+    lines
 }
 
 /// A year that was verified, and what else its files tell.
@@ -98,12 +106,7 @@ impl Looked {
             Some(last) => transfer_log::entries_from(directory, last)?.next().transpose()?,
             None => None,
         };
-        let mut beyond = Some(transfer_log::reach(directory)).filter(|reach| *reach > size + year.verified.unsigned);
-        if let Some(reach) = beyond {
-            // A running daemon went on: what it has bundles for is in its journal until a checkpoint covers it.
-            let newer = transfer_log::entries_from(directory, size)?.take_while(Result::is_ok).count() as u64;
-            beyond = beyond.filter(|_| reach > size + newer);
-        }
+        let beyond = transfer_log::beyond(directory, size, year.verified.unsigned);
         Ok(Self { year, last, beyond })
     }
 
@@ -162,10 +165,7 @@ fn tell(looked: &[Looked], archive: &Path) {
             say(&format!("{} newer entries are whole, and not under a checkpoint yet", year.verified.unsigned));
         }
         if let Some(reach) = one.beyond {
-            say(&format!(
-                "there are files for {reach} entries, more than this checkpoint covers: the log went on while it was copied, \
-                 or an older checkpoint was put in its place; nothing behind it is verified"
-            ));
+            say(&goes_beyond(reach));
         }
     }
     if let Some((origin, size)) = looked.last().and_then(|one| one.year.goes_on_from()) {
