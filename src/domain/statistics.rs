@@ -1,5 +1,6 @@
 //! Counts that may be shown to who may not see data: those of fewer than [`SMALLEST_SHOWN`] are withheld, and so are
-//! those from which they could be worked out.
+//! those from which they could be worked out. Numbers that anybody may ask for in many ways, and take from one another,
+//! are rounded at random besides, as statistical offices do.
 
 use std::fmt;
 
@@ -7,6 +8,9 @@ use serde::{Deserialize, Serialize};
 
 /// Counts from 1 to below this tell too much of few people (DOMAIN section 2).
 pub const SMALLEST_SHOWN: u64 = 5;
+
+/// What a rounded count is a multiple of. No more than [`SMALLEST_SHOWN`], so that none is rounded below it.
+const ROUNDED_TO: u64 = 5;
 
 /// A count that may be shown: a number, or that it is withheld.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -20,6 +24,13 @@ impl Count {
     /// The count where it may stand by itself: none, or [`SMALLEST_SHOWN`] and more.
     pub fn of(number: u64) -> Self {
         if (1..SMALLEST_SHOWN).contains(&number) { Self::WITHHELD } else { Self(Some(number)) }
+    }
+
+    /// The count where it may stand by itself, as a multiple of 5: the one above it or the one below it, by a number that
+    /// was drawn. The one above is as likely as the count is near to it, so that many together are right on average.
+    pub fn rounded(number: u64, drawn: u64) -> Self {
+        let up_by = drawn % ROUNDED_TO;
+        Self(Self::of(number).0.map(|number| (number + up_by) / ROUNDED_TO * ROUNDED_TO))
     }
 
     /// Nobody, where nothing else is said.
@@ -147,6 +158,21 @@ mod tests {
         assert_eq!(Count::within(95, 100).shown(), Some(95));
         assert_eq!(Count::within(100, 100).shown(), Some(100));
         assert_eq!(Count::within(4, 100), Count::WITHHELD);
+    }
+
+    #[test]
+    fn a_rounded_count_is_near_the_truth_and_right_on_average() {
+        for number in 0..100 {
+            let rounded: Vec<Option<u64>> = (0..5).map(|drawn| Count::rounded(number, drawn).shown()).collect();
+            if (1..SMALLEST_SHOWN).contains(&number) {
+                assert_eq!(rounded, [None; 5], "{number}");
+                continue;
+            }
+            let told: Vec<u64> = rounded.into_iter().map(Option::unwrap).collect();
+            let fits = |told: &u64| told.is_multiple_of(5) && told.abs_diff(number) < 5 && (*told >= 5) == (number > 0);
+            assert!(told.iter().all(fits), "{number}: {told:?}");
+            assert_eq!(told.iter().sum::<u64>(), 5 * number, "{told:?}");
+        }
     }
 
     proptest! {

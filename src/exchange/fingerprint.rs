@@ -1,11 +1,12 @@
-//! Recognising a list that was answered before, or a file that left before, without keeping any of it.
+//! Recognising a list that was answered before, or a file that left before, without keeping any of it; and what counts of
+//! the same children are rounded by, whenever and however they are asked for.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    domain::{Kind, ProtocolId},
+    domain::{Kind, Niss, ProtocolId},
     durable::{Directory, DurableError},
     lists::List,
     seal::{Keyring, SealError, StorageSealer},
@@ -69,7 +70,7 @@ impl FingerprintKey {
     /// The fingerprint of a list under a protocol: HMAC-SHA-256 over its different numbers in ascending order, so
     /// that the same children in another order or file format are the same list. Hexadecimal.
     pub fn of_list(&self, list: &List, protocol: &ProtocolId) -> String {
-        let Some(mut mac) = self.mac(protocol) else { return String::new() };
+        let Some(mut mac) = self.mac(protocol.as_str()) else { return String::new() };
         mac.update(&[0]);
         let mut bytes = Zeroizing::new([0; 4 * AT_ONCE]);
         for numbers in list.ascending().chunks(AT_ONCE) {
@@ -84,7 +85,7 @@ impl FingerprintKey {
     /// The fingerprint of a file under a protocol, by the SHA-256 of its content: keyed, since who has the log could else
     /// try what a file may have had in it. Hexadecimal.
     pub fn of_file(&self, content_sha256: &[u8; 32], kind: Kind, protocol: &ProtocolId) -> String {
-        let Some(mut mac) = self.mac(protocol) else { return String::new() };
+        let Some(mut mac) = self.mac(protocol.as_str()) else { return String::new() };
         // Not what a list's numbers begin with.
         mac.update(&[1]);
         mac.update(content_sha256);
@@ -92,11 +93,31 @@ impl FingerprintKey {
         hex::encode(mac.finalize().into_bytes())
     }
 
-    fn mac(&self, protocol: &ProtocolId) -> Option<Hmac<Sha256>> {
+    /// A number as if it were drawn, always the same for the same words about the same children in any order. It cannot be
+    /// foretold without the key.
+    pub fn draw(&self, words: [&str; 3], children: impl Iterator<Item = Niss>) -> Option<u64> {
+        // No protocol is called so: it is no fingerprint's input.
+        let mut mac = self.mac("draw:")?;
+        for word in words {
+            mac.update(word.as_bytes());
+            mac.update(&[0]);
+        }
+        let mut children = Zeroizing::new(children.map(Niss::key).collect::<Vec<u32>>());
+        children.sort_unstable();
+        children.iter().for_each(|child| mac.update(&child.to_le_bytes()));
+        mac.finalize().into_bytes().first_chunk().map(|bytes| u64::from_le_bytes(*bytes))
+    }
+
+    fn mac(&self, beginning: &str) -> Option<Hmac<Sha256>> {
         // The only error of HMAC's set-up is a key length that it cannot have: it takes any.
         let mut mac = Hmac::<Sha256>::new_from_slice(&self.0[..]).ok()?;
-        mac.update(protocol.as_str().as_bytes());
+        mac.update(beginning.as_bytes());
         Some(mac)
+    }
+
+    #[cfg(test)]
+    pub(super) fn of(key: [u8; 32]) -> Self {
+        Self(Zeroizing::new(key))
     }
 }
 
@@ -129,6 +150,13 @@ mod tests {
         ] {
             assert_ne!(other, file);
         }
+        let children = ["17073003384", "19081300193"].map(|number| Niss::parse(number).unwrap());
+        let drawn = |key: &FingerprintKey, words| key.draw(words, children.into_iter()).unwrap();
+        let number = drawn(&key, ["2026-11", "31033", "children"]);
+        assert_eq!(drawn(&again, ["2026-11", "31033", "children"]), number);
+        assert_eq!(key.draw(["2026-11", "31033", "children"], children.into_iter().rev()), Some(number));
+        assert_ne!(drawn(&key, ["2026-11", "31033", "families"]), number);
+        assert_ne!(drawn(&key, ["2026-12", "31033", "children"]), number);
         assert!(FingerprintKey::open_or_draw(&state, &Keyring::generate()).is_err());
         // The identity is replaced, and then the old one goes.
         let new = Keyring::generate();

@@ -285,9 +285,13 @@ fn a_simulation_needs_no_protocol_withholds_small_counts_and_is_logged() {
         let missing = total - shown.iter().sum::<u64>();
         assert!(missing == 0 || missing > 5, "{dimension}: {missing} can be worked out");
     }
-    assert_eq!(simulation["variations"].as_array().unwrap().len(), 2);
+    let variations = simulation["variations"].as_array().unwrap();
+    assert_eq!(variations.len(), 2);
+    let told = |variation: &Value| variation["children"].as_u64().is_none_or(|number| number % 5 == 0);
+    assert!(variations.iter().all(told), "{variations:?}");
+    assert_eq!(json(&daemon.groeikluis(&vary).well()), simulation, "asked again");
     let logged = daemon.events("assignment.simulated");
-    assert_eq!((logged.len(), &logged[0]["children"], &logged[0]["variations"]), (1, &children.into(), &2.into()));
+    assert_eq!((logged.len(), &logged[0]["children"], &logged[0]["variations"]), (2, &children.into(), &2.into()));
     let unknown = daemon.groeikluis(&["assignment", "simulate", "brief-2026", "--vary", "leeftijd=3"]);
     assert!(unknown.stderr.contains("born.from"), "{}", unknown.stderr);
     let unknown = daemon.groeikluis(&["assignment", "simulate", "iets-anders"]);

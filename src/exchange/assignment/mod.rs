@@ -17,7 +17,6 @@ mod plan;
 mod report;
 mod run;
 mod simulation;
-mod told;
 mod variation;
 
 pub use letters::letter_design;

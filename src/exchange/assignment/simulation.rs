@@ -7,17 +7,19 @@ use super::{
     AssignmentFault,
     commission::Commission,
     payout::{Payouts, Units},
-    told::Told,
     variation::{Around, vary},
 };
 use crate::{
-    domain::{Amount, Assignment, AssignmentId, Count, Criteria, NisCode, Statistics, assignment::Unit},
-    exchange::{Exchange, ExchangeError},
+    domain::{Assignment, AssignmentId, Count, Criteria, NisCode, Statistics, assignment::Unit},
+    exchange::{Exchange, ExchangeError, FingerprintKey},
     register::{Criterion, Register, Selection, Tally},
     transfer_log::{AssignmentSimulated, Event, Record},
 };
 
 /// What an assignment would come to.
+///
+/// What is rounded is a multiple of 5, up or down at random, within 4 of the number; 0 is 0, and 1 to 4 are withheld. The
+/// same selection of a register has the same rounded numbers whenever it is asked for. The others are exact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Simulation {
@@ -31,11 +33,11 @@ pub struct Simulation {
     pub statistics: Statistics,
     /// What would be paid; none for an assignment that does not pay.
     pub budget: Option<Budget>,
-    /// Of each criterion, by its name in YAML, how many children it alone keeps out.
+    /// Of each criterion, by its name in YAML, how many children it alone keeps out; rounded.
     pub kept_out: Vec<KeptOut>,
-    /// Children kept out for nothing but an unknown birth date.
+    /// Children kept out for nothing but an unknown birth date; rounded.
     pub undated: Count,
-    /// The same with another value for one criterion.
+    /// The same with another value for one criterion; rounded.
     pub variations: Vec<Variation>,
 }
 
@@ -62,11 +64,11 @@ pub struct Budget {
 pub struct KeptOut {
     /// The criterion's name in YAML.
     pub criterion: String,
-    /// Children who would be selected without it.
+    /// Children who would be selected without it; rounded, as [`Simulation`] says.
     pub children: Count,
 }
 
-/// An assignment with one other value.
+/// An assignment with one other value. Its counts are rounded, as [`Simulation`] says.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variation {
@@ -78,7 +80,8 @@ pub struct Variation {
     pub children: Count,
     /// Beneficiaries.
     pub beneficiaries: Count,
-    /// What a run would pay; as in [`Budget::total`].
+    /// About what a run would pay: the amount for each unit of the rounded count, less where some are paid in part. None
+    /// where that count is withheld, and for an assignment that does not pay.
     pub total: Option<String>,
 }
 
@@ -93,7 +96,8 @@ impl Exchange {
         let Commission { assignment, municipality, register, today, .. } = &commission;
         let around = Around { catalogue: register.catalogue(), municipality };
         let others = vary(&assignment.criteria, vary_by, &around)?;
-        let simulation = simulate(register, municipality.nis_code, assignment, *today, &others);
+        let drawn_with = (&**register, &self.parts.fingerprints);
+        let simulation = simulate(drawn_with, municipality.nis_code, assignment, *today, &others);
         let event = Event::AssignmentSimulated(AssignmentSimulated {
             assignment: assignment.id.to_string(),
             criteria_sha256: commission.criteria_sha256(),
@@ -110,113 +114,84 @@ impl Exchange {
 
 /// Simulates an assignment of a municipality, and the same with other criteria.
 fn simulate(
-    register: &Register,
+    (register, fingerprints): (&Register, &FingerprintKey),
     nis_code: NisCode,
     assignment: &Assignment,
     day: Date,
     others: &[(String, Criteria)],
 ) -> Simulation {
+    let rounding = Rounding { fingerprints, month: register.month().to_string(), nis_code: nis_code.to_string() };
     let selection = register.select(nis_code, &assignment.criteria);
-    let first = Counted::of(register, &selection, assignment, day);
-    let statistics = first.tally.statistics();
-    let Tally { by_age, by_postcode, by_family_size, .. } = &first.tally;
-    let mut beneficiaries = Told::of(first.tally.beneficiaries);
-    let mut families = Told::of(first.tally.families).with_partition(&statistics.by_family_size, by_family_size);
-    let mut children = Told::of(first.tally.children)
-        .with_partition(&statistics.by_age, by_age)
-        .with_partition(&statistics.by_postcode, by_postcode)
-        .with_sources(&statistics.by_source);
-    // What is missing from units times amount tells how many are paid in part.
-    let mut in_part = Told::of(first.in_part());
-    let kept_out = kept_out(&mut children, first.tally.children, selection.removed_alone());
-    let kept_by_birth = selection.removed_alone().find(|(criterion, _)| *criterion == Criterion::Born);
-    let undated = selection.undated();
-    let undated = kept_by_birth.map_or(Count::of(undated), |(_, count)| Count::within(undated, count));
+    let statistics = register.statistics(&selection, day);
+    let without = |criterion: Criterion, number| {
+        rounding.count(&selection, &format!("children without {}", criterion.name()), number)
+    };
+    let kept_out = selection.removed_alone().map(|(criterion, count)| KeptOut {
+        criterion: criterion.name().to_owned(),
+        children: without(criterion, count),
+    });
     let variations = others.iter().map(|(change, criteria)| {
-        let counted = Counted::of(register, &register.select(nis_code, criteria), assignment, day);
-        let Tally { by_age, by_postcode, by_family_size, .. } = &counted.tally;
-        let families = families.count(counted.tally.families, change, &[by_family_size]);
-        let children = children.count(counted.tally.children, change, &[by_age, by_postcode]);
-        let beneficiaries = beneficiaries.count(counted.tally.beneficiaries, change, &[]);
-        let in_part = in_part.count(counted.in_part(), change, &[]);
-        let total = counted.total(assignment.unit, (families, children), in_part);
+        let varied = register.select(nis_code, criteria);
+        let Tally { families, children, beneficiaries, .. } = register.tally(&varied, day);
+        let families = rounding.count(&varied, "families", families);
+        let children = rounding.count(&varied, "children", children);
+        let beneficiaries = rounding.count(&varied, "beneficiaries", beneficiaries);
+        let units = match assignment.unit {
+            Unit::Child => children,
+            Unit::Family => families,
+        };
+        let paid = assignment.payment.as_ref().zip(units.shown());
+        let total = paid.map(|(terms, units)| terms.amount.times(units).to_string());
         Variation { change: change.clone(), families, children, beneficiaries, total }
     });
     Simulation {
         assignment: assignment.id.to_string(),
         register_month: register.month().to_string(),
         day,
-        variations: variations.collect(),
-        kept_out,
-        undated,
-        budget: first.budget(assignment, &statistics),
+        budget: budget(assignment, &selection, &statistics),
         statistics,
+        kept_out: kept_out.collect(),
+        // Rounded with those that it is a part of, it is never more than they are.
+        undated: without(Criterion::Born, selection.undated()),
+        variations: variations.collect(),
     }
 }
 
-/// What a selection comes to, before any number is withheld.
-struct Counted {
-    tally: Tally,
-    /// There where the assignment pays.
-    paid: Option<Paid>,
+/// What numbers of a municipality's selections are rounded by.
+///
+/// Numbers that may be told one by one give few people away when they are taken from one another, in more ways than can
+/// be watched. Rounded at random, what comes of that is not exact. The same selection has the same answer in a month, in
+/// whatever words it is asked for: who could ask anew would take the average.
+struct Rounding<'a> {
+    fingerprints: &'a FingerprintKey,
+    month: String,
+    nis_code: String,
 }
 
-/// What a run of it pays.
-struct Paid {
-    units: Units,
-    payments: u64,
-    total: Amount,
-}
-
-impl Counted {
-    fn of(register: &Register, selection: &Selection<'_>, assignment: &Assignment, day: Date) -> Self {
-        let paid = assignment.payment.as_ref().map(|terms| {
-            let payouts = Payouts::of(selection, assignment.unit, terms.amount);
-            Paid { units: payouts.units, payments: payouts.number(), total: payouts.total() }
-        });
-        Self { tally: register.tally(selection, day), paid }
-    }
-
-    fn in_part(&self) -> u64 {
-        self.paid.as_ref().map_or(0, |paid| paid.units.in_part)
-    }
-
-    /// The sum of the payments, where the numbers that it tells of are shown.
-    fn total(&self, unit: Unit, (families, children): (Count, Count), in_part: Count) -> Option<String> {
-        let units = match unit {
-            Unit::Child => children,
-            Unit::Family => families,
-        };
-        let may_be_told = units.shown().and(in_part.shown()).is_some();
-        self.paid.as_ref().filter(|_| may_be_told).map(|paid| paid.total.to_string())
-    }
-
-    fn budget(&self, assignment: &Assignment, statistics: &Statistics) -> Option<Budget> {
-        let (terms, paid) = (assignment.payment.as_ref()?, self.paid.as_ref()?);
-        let Statistics { families, children, beneficiaries, .. } = *statistics;
-        let whole = beneficiaries.shown();
-        Some(Budget {
-            unit: assignment.unit.name().to_owned(),
-            amount: terms.amount.to_string(),
-            units: Count::of(paid.units.number),
-            // Who would get less than a cent gets none.
-            payments: whole.map_or(Count::WITHHELD, |whole| Count::within(paid.payments, whole)),
-            total: self.total(assignment.unit, (families, children), Count::of(self.in_part())),
-        })
+impl Rounding<'_> {
+    /// A number that was counted of a selection.
+    fn count(&self, selection: &Selection<'_>, what: &str, number: u64) -> Count {
+        let children = selection.children().iter().map(|selected| selected.first().child_niss());
+        let drawn = self.fingerprints.draw([&self.month, &self.nis_code, what], children);
+        drawn.map_or(Count::WITHHELD, |drawn| Count::rounded(number, drawn))
     }
 }
 
-/// What each criterion alone keeps out of a selection of so many children, where it may be told: with it anybody knows
-/// how many there are without the criterion.
-fn kept_out(children: &mut Told, selected: u64, counts: impl Iterator<Item = (Criterion, u64)>) -> Vec<KeptOut> {
-    let may_be_told = Count::of(selected) != Count::WITHHELD;
-    let told = |(criterion, count): (Criterion, u64)| {
-        let is_told = may_be_told && Count::of(count) != Count::WITHHELD;
-        let is_told = is_told && children.count(selected + count, criterion.name(), &[]) != Count::WITHHELD;
-        let children = if is_told { Count::of(count) } else { Count::WITHHELD };
-        KeptOut { criterion: criterion.name().to_owned(), children }
-    };
-    counts.map(told).collect()
+/// What a run would pay, as far as it may be told.
+fn budget(assignment: &Assignment, selection: &Selection<'_>, statistics: &Statistics) -> Option<Budget> {
+    let terms = assignment.payment.as_ref()?;
+    let payouts = Payouts::of(selection, assignment.unit, terms.amount);
+    let Units { number, in_part } = payouts.units;
+    let may_be_told = [number, in_part].into_iter().all(|number| Count::of(number) != Count::WITHHELD);
+    let whole = statistics.beneficiaries.shown();
+    Some(Budget {
+        unit: assignment.unit.name().to_owned(),
+        amount: terms.amount.to_string(),
+        units: Count::of(number),
+        // Who would get less than a cent gets none.
+        payments: whole.map_or(Count::WITHHELD, |whole| Count::within(payouts.number(), whole)),
+        total: may_be_told.then(|| payouts.total().to_string()),
+    })
 }
 
 #[cfg(test)]
