@@ -23,6 +23,10 @@ const NOTES: [&str; 2] = [
     "Ze bevat alleen aantallen en geen gegevens van personen.",
 ];
 
+/// What it says of them where there are some.
+const ROUNDED_NOTE: &str = "Aantallen per criterium en bij varianten zijn afgerond op een veelvoud van 5. Het budget van \
+     een variant is met die aantallen berekend, telkens voor het volledige bedrag.";
+
 /// A simulation.
 pub struct Simulation<'a> {
     /// The local authority's name.
@@ -43,9 +47,9 @@ pub struct Simulation<'a> {
     pub catalogue: &'a SourceCatalogue,
     /// What it would cost; none where the assignment does not pay.
     pub price: Option<Price>,
-    /// Of each criterion, how many children come in addition when it alone is dropped.
+    /// Of each criterion, how many children come in addition when it alone is dropped; rounded.
     pub effects: &'a [Effect],
-    /// The same counts with other criteria.
+    /// The same counts with other criteria, rounded.
     pub variations: &'a [Variation],
 }
 
@@ -82,7 +86,7 @@ pub struct Variation {
     pub children: Count,
     /// Beneficiaries.
     pub beneficiaries: Count,
-    /// The sum of the payments; none where it may not be shown, or nothing is paid.
+    /// About the sum of the payments; none where it may not be shown, or nothing is paid.
     pub total: Option<Amount>,
 }
 
@@ -156,6 +160,9 @@ impl Simulation<'_> {
 
     fn head(&self) -> Head<'_> {
         let mut notes: Vec<&str> = NOTES.to_vec();
+        if !self.effects.is_empty() || !self.variations.is_empty() {
+            notes.push(ROUNDED_NOTE);
+        }
         if self.withholds() {
             notes.push(WITHHELD_NOTE);
         }
@@ -187,7 +194,8 @@ impl Simulation<'_> {
         [change.clone()].into_iter().chain(counts).chain(budget).collect()
     }
 
-    /// As CSV: `onderdeel;label;aantal`, a row for each count; the budget in euros with a decimal point.
+    /// As CSV: `onderdeel;label;aantal`, a row for each count, which says so where it is rounded; the budget in
+    /// euros with a decimal point.
     pub fn csv(&self) -> Vec<u8> {
         let mut out = b"onderdeel;label;aantal\n".to_vec();
         let Statistics { families, children, beneficiaries, .. } = *self.statistics;
@@ -201,12 +209,12 @@ impl Simulation<'_> {
         }
         tables(&mut out, self.statistics);
         for Effect { criterion, removes } in self.effects {
-            row(&mut out, "kinderen zonder criterium erbij", criterion, *removes);
+            row(&mut out, "kinderen zonder criterium erbij (afgerond)", criterion, *removes);
         }
         for variation in self.variations {
-            row(&mut out, "variant, gezinnen", &variation.change, variation.families);
-            row(&mut out, "variant, kinderen", &variation.change, variation.children);
-            row(&mut out, "variant, begunstigden", &variation.change, variation.beneficiaries);
+            row(&mut out, "variant, gezinnen (afgerond)", &variation.change, variation.families);
+            row(&mut out, "variant, kinderen (afgerond)", &variation.change, variation.children);
+            row(&mut out, "variant, begunstigden (afgerond)", &variation.change, variation.beneficiaries);
         }
         out
     }
@@ -275,12 +283,12 @@ mod tests {
                 total: Some(Amount::from_cents(8_467_500)),
             }),
             effects: &[
-                effect("geboren van 1 januari 2014 tot en met 31 december 2020", 734),
+                effect("geboren van 1 januari 2014 tot en met 31 december 2020", 735),
                 effect("woont in 8820", 3),
             ],
             variations: &[
-                variation("geboren vanaf 1 januari 2016", [310, 466, 512]),
-                variation("geboren vanaf 1 januari 2020", [4, 4, 6]),
+                variation("geboren vanaf 1 januari 2016", [310, 465, 515]),
+                variation("geboren vanaf 1 januari 2020", [4, 4, 5]),
             ],
         };
         golden::compare_pdf("simulatie.txt", &simulation.pdf().unwrap());

@@ -19,7 +19,7 @@ use crate::{
         register_month_nl,
         simulation::{self, Effect, Price},
     },
-    domain::{Amount, AssignmentId, Criteria, statistics},
+    domain::{Amount, AssignmentId, Count, Criteria, statistics},
     exchange::assignment::{Around, Budget, Simulation, Variation, vary},
     register::Criterion,
 };
@@ -30,7 +30,8 @@ pub(in super::super) struct Arguments {
     id: AssignmentId,
     #[command(flatten)]
     config: ConfigArgument,
-    /// Compare with other values: `born.from=2014-01-01,2016-01-01`; `+` joins several, `-` takes a demand away.
+    /// Compare with other values: `born.from=2014-01-01,2016-01-01`; `+` joins several, `-` takes a demand away. The numbers
+    /// are rounded to a multiple of 5.
     #[arg(long, value_name = "CRITERION=VALUES", allow_hyphen_values = true)]
     vary: Vec<String>,
     /// Write the overview for the local authority, a PDF in Dutch, to this file.
@@ -135,26 +136,34 @@ fn print(simulation: &Simulation) -> anyhow::Result<()> {
         say("");
         let mut table = Table::new(&["criterion", "keeps out alone"]);
         for kept in kept_out {
-            table.row(vec![kept.criterion.clone(), kept.children.to_string()]);
+            table.row(vec![kept.criterion.clone(), about(kept.children)]);
         }
         table.print()?;
         if undated.shown() != Some(0) {
-            say(&format!("for nothing but an unknown birth date: {undated}"));
+            say(&format!("for nothing but an unknown birth date: {}", about(*undated)));
         }
     }
     if !variations.is_empty() {
         say("");
         let mut table = Table::new(&["with", "children", "families", "beneficiaries", "budget"]);
         for Variation { change, families, children, beneficiaries, total } in variations {
-            let [children, families, beneficiaries] = [children, families, beneficiaries].map(ToString::to_string);
-            let total = total.clone().unwrap_or_default();
+            let [children, families, beneficiaries] = [children, families, beneficiaries].map(|count| about(*count));
+            let total = total.as_ref().map(|total| format!("about {total}")).unwrap_or_default();
             table.row(vec![change.clone(), children, families, beneficiaries, total]);
         }
         table.print()?;
     }
     say("");
     say("… stands for fewer than 5, and for what would tell such a number");
+    if !kept_out.is_empty() || !variations.is_empty() {
+        say("about: rounded up or down to a multiple of 5, so that no difference tells such a number");
+    }
     Ok(())
+}
+
+/// A rounded count: `about 15`.
+pub(in super::super) fn about(count: Count) -> String {
+    if count.shown().is_none_or(|number| number == 0) { count.to_string() } else { format!("about {count}") }
 }
 
 /// What would be paid, in how many payments, and for what.

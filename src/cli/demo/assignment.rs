@@ -50,7 +50,7 @@ pub(super) async fn perform(layout: &Layout, address: std::net::SocketAddr) -> a
         say(&format!("   | {}", simulate::budget_line(budget)));
     }
     for variation in &simulation.variations {
-        say(&format!("   | with {}: {} children", variation.change, variation.children));
+        say(&format!("   | with {}: {} children", variation.change, simulate::about(variation.children)));
     }
 
     let torhout = Visitor::log_in(layout, &TORHOUT, address).await?;
