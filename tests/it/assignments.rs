@@ -292,6 +292,8 @@ fn a_simulation_needs_no_protocol_withholds_small_counts_and_is_logged() {
     assert_eq!(json(&daemon.groeikluis(&vary).well()), simulation, "asked again");
     let logged = daemon.events("assignment.simulated");
     assert_eq!((logged.len(), &logged[0]["children"], &logged[0]["variations"]), (2, &children.into(), &2.into()));
+    let text = daemon.groeikluis(&["assignment", "simulate", "brief-2026", "--vary", "any_of=-"]).well().stdout;
+    assert!(text.lines().any(|line| line.contains("any_of=-") && line.contains("about ")), "{text}");
     let unknown = daemon.groeikluis(&["assignment", "simulate", "brief-2026", "--vary", "leeftijd=3"]);
     assert!(unknown.stderr.contains("born.from"), "{}", unknown.stderr);
     let unknown = daemon.groeikluis(&["assignment", "simulate", "iets-anders"]);

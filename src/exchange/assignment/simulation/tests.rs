@@ -154,7 +154,7 @@ fn a_sum_does_not_tell_how_few_are_paid_in_part() {
 struct Person {
     postcode: u16,
     rank: u8,
-    /// The year of birth, after 2000.
+    /// The year of birth, after 2000; 0 where it is unknown.
     born: u64,
     /// Whether it has each of [`SOURCES`].
     sources: [bool; 3],
@@ -178,8 +178,9 @@ impl Town {
             let codes = SOURCES.iter().zip(sources).filter(|(_, has)| **has).map(|(code, _)| format!("{code}=1"));
             let codes: Vec<String> = codes.collect();
             let (child, paid) = (niss(born * 10_000 + 730, 2_000_000_000, at), niss(850_730, 0, at));
+            let birth_date = if *born == 0 { String::new() } else { format!("20{born:02}-07-30") };
             extract.extend([format!(
-                "{month};{at};{child};Claes;Eva;20{born:02}-07-30;31033;{postcode};{rank};5;0;{paid};Claes;An;Markt;1;;8820;Torhout;BE;;;{}\n",
+                "{month};{at};{child};Claes;Eva;{birth_date};31033;{postcode};{rank};5;0;{paid};Claes;An;Markt;1;;8820;Torhout;BE;;;{}\n",
                 codes.join("|"),
             )]);
         }
@@ -296,6 +297,17 @@ fn what_a_criterion_keeps_out_is_rounded() {
                 "{kept:?} of {few}"
             );
         }
+    }
+}
+
+#[test]
+fn no_more_are_undated_than_their_criterion_keeps_out() {
+    let of = |born, number: usize| vec![Person { born, ..SOMEBODY }; number];
+    let town = Town::of(&[of(15, 40), of(6, 1), of(0, 7)].concat(), "2026-11");
+    for key in keys(20) {
+        let simulation = town.simulate_of(&key, "born.from=2010-01-01", "rank.at_least=1");
+        let [kept, undated] = [simulation.kept_out[0].children, simulation.undated].map(|count| count.shown().unwrap());
+        assert!(undated <= kept && [5, 10].contains(&undated), "{undated} of {kept}");
     }
 }
 
