@@ -47,7 +47,7 @@ fn next_line(answers: &mut BufReader<UnixStream>) -> String {
 pub fn give_and_go(daemon: &mut TestDaemon, order: &Value) {
     let before = broken_off(daemon);
     let (mut stream, answers) = give(daemon, order);
-    daemon.process().signal(Signal::STOP);
+    daemon.process().stand_still();
     stream.write_all(b"\n").unwrap();
     drop((stream, answers));
     daemon.process().signal(Signal::CONT);
@@ -91,7 +91,7 @@ fn an_order_is_not_begun_once_whoever_gave_it_is_gone() {
     let Some((withdraw, event)) = orders(&file).pop() else { panic!("there are orders") };
     let before = broken_off(&daemon);
     let mut stream = UnixStream::connect(daemon.path("state/control")).unwrap();
-    daemon.process().signal(Signal::STOP);
+    daemon.process().stand_still();
     writeln!(stream, "{}", json!({ "order": withdraw })).unwrap();
     drop(stream);
     daemon.process().signal(Signal::CONT);

@@ -43,9 +43,7 @@ fn marks(daemon: &TestDaemon) -> BTreeMap<String, bool> {
 #[track_caller]
 fn kill_at_work(daemon: &mut TestDaemon, count: usize) -> Vec<String> {
     let killed = wait_for(&format!("work on {count} lists"), || {
-        let stat = format!("/proc/{}/stat", daemon.process().id());
-        daemon.process().signal(Signal::STOP);
-        wait_until("a process that stands still", || fs::read_to_string(&stat).unwrap().contains(") T "));
+        daemon.process().stand_still();
         let busy: Vec<String> = marks(daemon).into_iter().filter(|(_, busy)| *busy).map(|(id, _)| id).collect();
         if busy.len() < count {
             daemon.process().signal(Signal::CONT);

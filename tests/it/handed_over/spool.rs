@@ -127,7 +127,7 @@ fn a_file_that_changes_while_it_is_delivered_leaves_as_it_is_in_the_end_and_so_d
     hand_over(&daemon, place, &format!("volgnummer;rekeninghouder;iban;bedrag\n{rows}"));
     let mut writer = fs::OpenOptions::new().append(true).open(daemon.path("spool").join(place)).unwrap();
     wait_until("it to be taken", || fs::read_dir(daemon.path("spool/.taken")).unwrap().count() > 0);
-    daemon.process().signal(Signal::STOP);
+    daemon.process().stand_still();
     assert_eq!(spooled(&daemon).len(), 1, "it left already: nothing was tried");
     writer.write_all(b"50001;x;BE68539007547034;1.00\n").unwrap();
     hand_over(&daemon, place, &payments(7));

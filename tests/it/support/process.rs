@@ -2,6 +2,7 @@
 
 use std::{
     ffi::OsString,
+    fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
     path::Path,
@@ -13,7 +14,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{PATIENCE, wait_for};
+use super::{PATIENCE, wait_for, wait_until};
 
 /// What the process says once it listens.
 const LISTENING: &str = "groeikluis: listening on ";
@@ -103,6 +104,19 @@ impl Process {
     pub fn signal(&self, signal: Signal) {
         // A process that is gone already needs no signal.
         let _ = kill_process(Pid::from_child(&self.child), signal);
+    }
+
+    /// Stops it, and waits until each of its threads stands still: the signal is sent before they do.
+    pub fn stand_still(&self) {
+        self.signal(Signal::STOP);
+        let tasks = format!("/proc/{}/task", self.id());
+        wait_until("a process that stands still", || {
+            let mut threads = fs::read_dir(&tasks).unwrap().map(|thread| thread.unwrap().path().join("stat"));
+            // Behind the name, which may have brackets of its own. A thread that has ended meanwhile does nothing.
+            threads.all(|stat| {
+                fs::read_to_string(stat).map_or(true, |stat| stat.rsplit(')').next().unwrap().starts_with(" T"))
+            })
+        });
     }
 
     /// Its end, which must come.
