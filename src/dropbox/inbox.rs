@@ -10,7 +10,7 @@
 //! An upload is written by one session at a time, the newest that opened it (see [`super::held`]).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, btree_map},
     sync::{Mutex, MutexGuard, PoisonError},
     time::SystemTime,
 };
@@ -401,9 +401,9 @@ impl Inbox {
             slots.take_name(&new);
         }
         let mut slot = slots.by_name.remove(&old).ok_or(Denied::NotFound)?;
-        let before = slot.record.clone();
-        to.clone_into(&mut slot.record.name);
         if !listing_only {
+            let before = slot.record.clone();
+            to.clone_into(&mut slot.record.name);
             slot.record.renamed_from = Some(before.name.clone());
             if let Err(error) = slot.record.save(&self.directory) {
                 slot.record = before;
@@ -517,6 +517,13 @@ impl Inbox {
         }
     }
 
+    /// Where a finished submission came to; none when it does not wait to be taken.
+    pub fn area_of(&self, id: &str) -> Option<Area> {
+        let mut slots = self.lock();
+        let slot = slots.all_mut().find(|slot| slot.record.id == id && slot.state == State::Waiting)?;
+        Some(slot.record.area)
+    }
+
     /// Takes a finished submission; none when its owner removed it since.
     pub fn take(&self, id: &str) -> Option<Received> {
         let mut slots = self.lock();
@@ -526,11 +533,22 @@ impl Inbox {
         Some(Received::new(self.submission(id), record, self.directory.clone()))
     }
 
-    /// The exchange gives a submission back unanswered: it will be offered again.
+    /// The exchange gives a submission back unanswered: it will be offered again. It has the name again under which it was
+    /// accepted, the one that the log knows: while it was taken, a rename changed the listing only.
     pub fn give_back(&self, id: &str) {
-        for slot in self.lock().all_mut() {
-            if slot.record.id == id && slot.state == State::Taken {
-                slot.state = State::Waiting;
+        let mut slots = self.lock();
+        for slot in slots.all_mut().filter(|slot| slot.record.id == id && slot.state == State::Taken) {
+            slot.state = State::Waiting;
+        }
+        let renamed = |((_, name), slot): (&(Area, String), &Slot)| slot.record.id == id && slot.record.name != *name;
+        let Some(listed) = slots.by_name.iter().find(|entry| renamed(*entry)).map(|(key, _)| key.clone()) else {
+            return;
+        };
+        if let Some(slot) = slots.by_name.remove(&listed) {
+            let accepted = (slot.record.area, slot.record.name.clone());
+            match slots.by_name.entry(accepted) {
+                btree_map::Entry::Vacant(free) => _ = free.insert(slot),
+                btree_map::Entry::Occupied(_) => slots.nameless.push(slot),
             }
         }
     }

@@ -288,6 +288,14 @@ impl Boxes {
         Ok(self.boxes_of(tenant)?.inbox.waiting())
     }
 
+    /// Where a submission came to; none when it does not wait to be taken.
+    ///
+    /// # Errors
+    /// [`DropBoxError`].
+    pub fn area_of(&self, submission: &Submission) -> Result<Option<Area>, DropBoxError> {
+        Ok(self.boxes_of(&submission.tenant)?.inbox.area_of(&submission.id))
+    }
+
     /// Takes a submission to answer it; none when its owner removed it since.
     ///
     /// # Errors

@@ -376,6 +376,11 @@ impl Exchange {
             return Ok(());
         }
         if is_waiting || state.is_none() {
+            let area = parts.boxes.area_of(submission).map_err(ExchangeError::DropBox)?;
+            // Without one it would not be opened either. It is not taken: its tenant may go on renaming it.
+            if area == Some(Area::Live) && parts.registers.live().is_none() {
+                return Err(ExchangeError::NoRegister);
+            }
             let Some(received) = parts.boxes.take(submission).map_err(ExchangeError::DropBox)? else {
                 // Of one that waits, its tenant is renaming the file: it comes back under its new name.
                 if !is_waiting {
@@ -383,10 +388,6 @@ impl Exchange {
                 }
                 return Ok(());
             };
-            // Without one it would not be opened either.
-            if received.area() == Area::Live && parts.registers.live().is_none() {
-                return Err(ExchangeError::NoRegister);
-            }
             let at_work = self.marks.begin(&submission.id).map_err(ExchangeError::Mark)?;
             self.settle(&received)?;
             at_work.settled();

@@ -109,6 +109,26 @@ fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
 }
 
 #[test]
+fn a_list_that_is_given_back_has_the_name_again_under_which_it_was_accepted() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = Directory::create(root.path()).unwrap();
+    let inbox = inbox(&directory, |_| Known::Nothing);
+    finish(&inbox, "1");
+    for other in [None, Some("2")] {
+        assert_eq!(inbox.take("1").unwrap().name(), "x.csv");
+        assert!(rename(&inbox, "x.csv", "x.csv.part").unwrap().is_none(), "the listing's only");
+        assert_eq!(names(&inbox), ["x.csv.part"]);
+        if let Some(id) = other {
+            finish(&inbox, id);
+        }
+        inbox.give_back("1");
+        assert_eq!(names(&inbox), ["x.csv"]);
+    }
+    assert_eq!(waiting(&inbox), ["1", "2"]);
+    assert_eq!(inbox.take("1").unwrap().name(), "x.csv");
+}
+
+#[test]
 fn a_name_that_is_removed_or_renamed_over_takes_no_upload_with_it() {
     let root = tempfile::tempdir().unwrap();
     let directory = Directory::create(root.path()).unwrap();
