@@ -72,8 +72,10 @@ impl Reloader {
             tracing::warn!(settings = waiting, "these differ from the start and hold after a restart");
         }
         let difference = config::difference(&old, &new);
+        let new = Arc::new(new);
+        self.live.replace(Arc::clone(&new));
+        // Only now: whoever reads that it is in force finds it so.
         last_configuration::keep_reloaded(&self.state, &new, self.clock.now());
-        self.live.replace(Arc::new(new));
         let ended = self.end_lost_sessions(&difference);
         let (added, removed) = (difference.tenants_added.len(), difference.tenants_removed.len());
         let changed = difference.tenants_changed.len();

@@ -106,16 +106,17 @@ pub(super) async fn perform(layout: &Layout, address: std::net::SocketAddr) -> a
     Ok(())
 }
 
-/// The daemon takes the changed file of the tenant by itself; a dry run tells when it has.
+/// The daemon takes the changed file of the tenant by itself.
 async fn wait_until_released(layout: &Layout) -> anyhow::Result<()> {
+    let changed = config::load(&layout.config()).map_err(DaemonError::Configuration)?;
     let began = Instant::now();
     loop {
-        let dry_run = RunOrder { dry_run: true, again: None };
-        match order(layout, |settings, id| daemon::run(settings, id, dry_run, |_| ())).await {
-            Ok(_) => return Ok(()),
-            Err(error) if began.elapsed() > PATIENCE => return Err(error.context("the tests do not count")),
-            Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+        let last = daemon::last_configuration(&changed.state_dir)?.context("the daemon keeps no configuration")?;
+        if last.in_force.fingerprint() == changed.fingerprint() {
+            return Ok(());
         }
+        ensure!(began.elapsed() < PATIENCE, "the functional test is not in force after {} s", PATIENCE.as_secs());
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 
