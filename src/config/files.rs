@@ -5,15 +5,15 @@
 use std::{
     cell::RefCell,
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     io::{self, Read},
-    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
 };
 
 use sha2::{Digest, Sha256};
 
 use super::fault::{Faults, Position};
+use crate::durable::open_regular;
 
 /// One file, bytes at most. The largest in use, a tenant with many protocols, has some 20 KiB.
 pub const LARGEST_FILE_BYTES: u64 = 1 << 20;
@@ -230,12 +230,8 @@ fn not_kept() -> io::Error {
 
 /// Reads a regular file; none if it is too large.
 fn read_bounded(path: &Path) -> io::Result<Option<Vec<u8>>> {
-    // Not blocking: opening a pipe would wait for its writer.
-    let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = File::options().read(true).custom_flags(flags).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-    }
+    let not_regular = || io::Error::new(io::ErrorKind::InvalidInput, "not a regular file");
+    let file = open_regular(path)?.ok_or_else(not_regular)?;
     let mut bytes = Vec::new();
     let read = file.take(LARGEST_FILE_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(u64::try_from(read).is_ok_and(|read| read <= LARGEST_FILE_BYTES).then_some(bytes))

@@ -8,7 +8,7 @@ use std::{
     env, fmt,
     fs::File,
     io::{self, Read},
-    os::unix::fs::{MetadataExt, OpenOptionsExt},
+    os::unix::fs::MetadataExt,
     path::PathBuf,
 };
 
@@ -18,6 +18,7 @@ use super::{
     Environment, Fault, Settings, example_keys,
     fault::{Faults, Position},
 };
+use crate::durable::open_regular;
 
 /// A secret, bytes at most: the largest in use, an RSA host key, has some 3 KiB.
 pub const LARGEST_SECRET_BYTES: u64 = 64 * 1024;
@@ -182,13 +183,8 @@ impl SecretFile {
             Place::File(_) => SecretError::Read { secret: secret(), source },
             Place::Credential(_) => SecretError::Credential { secret: secret(), source },
         };
-        // Not blocking: opening a pipe would wait for its writer.
-        let flags = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-        let file = File::options().read(true).custom_flags(flags).open(path).map_err(failed)?;
+        let file = open_regular(&path).map_err(failed)?.ok_or_else(|| SecretError::NotAFile { secret: secret() })?;
         let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(SecretError::NotAFile { secret: secret() });
-        }
         let bytes = read_bounded(&file).map_err(failed)?.ok_or_else(|| SecretError::TooLarge { secret: secret() })?;
         if example_keys::is_example_secret(&bytes) {
             return match self.environment {

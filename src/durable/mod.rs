@@ -9,10 +9,12 @@ mod directory;
 pub mod disk;
 mod lock;
 mod process;
+mod regular;
 mod space;
 
 pub use clock::Clock;
 pub use directory::{Directory, DurableError};
 pub use lock::{DirectoryLock, refuse_root_in};
 pub use process::{allow_many_files, forbid_core_dumps, memory_limit_bytes, open_files, resident_bytes};
+pub use regular::open_regular;
 pub use space::DiskSpace;

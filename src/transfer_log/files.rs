@@ -13,7 +13,7 @@ use std::{
 };
 
 use super::LogError;
-use crate::durable::disk;
+use crate::durable::{disk, open_regular};
 
 /// Only the daemon's own user reads the log; tenants get theirs over SFTP.
 const FILE_MODE: u32 = 0o600;
@@ -171,7 +171,9 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
 
 /// Reads a file of at most `limit_bytes`.
 pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, LogError> {
-    let file = File::open(path).map_err(|source| LogError::file("open", path, source))?;
+    let problem = "it is no regular file";
+    let file = open_regular(path).map_err(|source| LogError::file("open", path, source))?;
+    let file = file.ok_or_else(|| LogError::Damaged { path: path.to_owned(), problem })?;
     // All of it at once, where the length tells how much that is.
     let length = file.metadata().map_or(0, |metadata| metadata.len()).min(limit_bytes);
     let mut bytes = Vec::with_capacity(usize::try_from(length).unwrap_or_default() + 1);
@@ -218,5 +220,13 @@ mod tests {
             assert_eq!(fault.is_fatal(), at >= 2 * MOST_WRITTEN, "call {at} of {calls}: {fault}");
             faults::end(place.path());
         }
+    }
+
+    #[test]
+    fn a_pipe_in_a_copy_is_a_fault_and_not_waited_for() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("checkpoint");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0).unwrap();
+        assert!(matches!(read(&path, 10), Err(LogError::Damaged { .. })));
     }
 }
