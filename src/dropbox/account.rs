@@ -8,6 +8,7 @@ use std::{
 use super::{
     DropBoxError,
     download::{FileDownload, Sent},
+    is_temporary,
     record::{Record, Stored},
     view::{Attributes, Download, Login},
 };
@@ -59,10 +60,13 @@ impl Account {
         self.append(vec![self.record(event, Some(&record.id), &record.name)])
     }
 
-    /// An upload has another name, and may be finished by that.
-    pub fn renamed(&self, record: &Record, before: &str, complete: bool) -> Result<(), DropBoxError> {
+    /// An upload has another name, and may be finished by that; what had the name goes. All of it is in the log, or nothing.
+    pub fn renamed(&self, record: &Record, before: &str, replaced: Option<&Record>) -> Result<(), DropBoxError> {
+        let complete = !is_temporary(&record.name);
         let renamed = self.record(Event::Rename(Rename { complete }), Some(&record.id), &record.name);
-        self.append(vec![renamed.disclosing([Disclosed { name: "path_before", value: before.to_owned() }])])
+        let renamed = renamed.disclosing([Disclosed { name: "path_before", value: before.to_owned() }]);
+        let gone = replaced.map(|gone| self.record(Event::Delete {}, Some(&gone.id), &gone.path()));
+        self.append(gone.into_iter().chain([renamed]).collect())
     }
 
     /// A directory was listed.

@@ -125,8 +125,9 @@ impl MemoryContent {
         Ok(())
     }
 
-    /// Writes the pieces to a file at their places.
+    /// Writes the pieces to an empty file at their places, and gives it its length.
     pub(super) fn place_in(&self, file: &File) -> io::Result<()> {
+        file.set_len(self.length)?;
         for (index, piece) in self.pieces.iter().enumerate() {
             let start = (index * PIECE_BYTES) as u64;
             let length = usize::try_from(self.length.saturating_sub(start)).unwrap_or(PIECE_BYTES).min(PIECE_BYTES);

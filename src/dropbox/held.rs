@@ -35,6 +35,12 @@ impl Hold {
         let mut held = self.lock();
         drop(held.take());
     }
+
+    /// Sets the time of the upload; false when it is not held any more.
+    pub fn set_modified(&self, modified: Timestamp) -> bool {
+        let mut held = self.lock();
+        held.as_mut().map(|upload| upload.set_modified(modified)).is_some()
+    }
 }
 
 /// An upload that a session has open.
@@ -75,7 +81,7 @@ impl Upload for HeldUpload {
     }
 
     fn sync(&mut self) -> Result<(), Denied> {
-        self.with(|upload| upload.sync())
+        self.with(Writing::sync)
     }
 
     fn finish(self: Box<Self>) -> Result<(), Denied> {

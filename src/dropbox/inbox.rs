@@ -9,6 +9,8 @@
 //!
 //! An upload is written by one session at a time, the newest that opened it (see [`super::held`]).
 
+mod renaming;
+
 use std::{
     collections::{BTreeMap, HashMap, btree_map},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -27,6 +29,8 @@ use super::{
     view::{Attributes, Denied, Entry, UploadMode},
 };
 use crate::{domain::TenantId, durable::Directory};
+
+pub(super) use renaming::{Rename, Renamed, Step};
 
 /// The inboxes of one tenant.
 pub(super) struct Inbox {
@@ -92,9 +96,7 @@ impl Slots {
                 record.closed = is_temporary(&record.name) || record.undo_rename(directory, is_temporary)?;
             }
             Known::Waiting => {
-                if is_temporary(&record.name) {
-                    record.undo_rename(directory, |before| !is_temporary(before))?;
-                }
+                record.undo_rename(directory, |before| !is_temporary(before))?;
                 state = State::Waiting;
             }
         }
@@ -102,8 +104,7 @@ impl Slots {
         let slot = Slot { record, state, session: String::new(), hold: None };
         // Of two with one name, the name is that of the one that its owner may go on with, or goes on with now.
         let replaced = match self.by_name.get(&key) {
-            Some(other) if other.state == State::Writing => Some(slot),
-            Some(other) if state == State::Waiting && other.state == State::Kept => Some(slot),
+            Some(other) if matches!(other.state, State::Writing | State::Kept) => Some(slot),
             _ => self.by_name.insert(key, slot),
         };
         self.nameless.extend(replaced);
@@ -149,8 +150,6 @@ pub(super) enum Known {
 enum State {
     /// A session has it open.
     Writing,
-    /// Closed, and about to have another name: the log does not have it yet, and until then it is nobody else's.
-    Renaming,
     /// Unfinished, or closed under a temporary name.
     Kept,
     /// Finished; the exchange has not begun.
@@ -210,7 +209,7 @@ impl Inbox {
     pub fn is_idle(&self) -> bool {
         let mut slots = self.lock();
         slots.live_sessions.is_empty()
-            && slots.all_mut().all(|slot| !matches!(slot.state, State::Writing | State::Renaming | State::Taken))
+            && slots.all_mut().all(|slot| !matches!(slot.state, State::Writing | State::Taken))
     }
 
     pub fn directory(&self) -> &Directory {
@@ -240,6 +239,11 @@ impl Inbox {
         let slot = slots.by_name.get(&(area, name.to_owned())).filter(|slot| slot.state == State::Writing)?;
         let is_older = slots.live_sessions.get(&slot.session) < slots.live_sessions.get(session);
         slot.hold.clone().filter(|_| is_older)
+    }
+
+    /// The hold on what is written under this name.
+    pub fn held(&self, area: Area, name: &str) -> Option<Hold> {
+        self.lock().by_name.get(&(area, name.to_owned()))?.hold.clone()
     }
 
     pub fn attributes(&self, area: Area, name: &str) -> Option<Attributes> {
@@ -293,7 +297,7 @@ impl Inbox {
             }
             Some(_) if mode.exclusive => Err(Denied::Exists),
             Some(found) => match (found.state, mode.truncate) {
-                (State::Writing | State::Renaming, _) => Err(busy(found.state)),
+                (State::Writing, _) => Err(busy()),
                 (State::Kept | State::Waiting, true) => {
                     self.make_room(&fresh, opener)?;
                     if let Err(denied) = self.discard(&found.record, account) {
@@ -363,85 +367,6 @@ impl Inbox {
         Ok(())
     }
 
-    /// Renames within an inbox. Gives the upload under its new name, or none when only the listing changed, since the
-    /// exchange has the upload already. What had the new name goes; `account` enters that in the log.
-    ///
-    /// An upload that is given is closed to everybody until [`Inbox::settle`], [`Inbox::rename_back`] or
-    /// [`Inbox::refuse`] ends its renaming: nothing may come to it once the log calls it finished.
-    pub fn rename(
-        &self,
-        area: Area,
-        from: &str,
-        to: &str,
-        replace: bool,
-        account: impl Fn(&Record) -> Result<(), DropBoxError>,
-    ) -> Result<Option<Record>, Denied> {
-        let mut slots = self.lock();
-        let (old, new) = ((area, from.to_owned()), (area, to.to_owned()));
-        let source = slots.by_name.get(&old).ok_or(Denied::NotFound)?;
-        let listing_only = matches!(source.state, State::Taken | State::Done);
-        if old == new {
-            return Ok(None);
-        }
-        // Every reason to refuse comes before the first change.
-        if matches!(source.state, State::Writing | State::Renaming) {
-            return Err(busy(source.state));
-        }
-        if !listing_only && !is_temporary(to) && !source.record.closed {
-            let text = "de upload brak af en is niet volledig; stuur het bestand opnieuw";
-            return Err(Denied::Refused(text.to_owned()));
-        }
-        if let Some(target) = slots.by_name.get(&new) {
-            match target.state {
-                _ if !replace => return Err(Denied::Exists),
-                State::Writing | State::Renaming => return Err(busy(target.state)),
-                State::Kept | State::Waiting => self.discard(&target.record, account)?,
-                State::Taken | State::Done => {}
-            }
-            slots.take_name(&new);
-        }
-        let mut slot = slots.by_name.remove(&old).ok_or(Denied::NotFound)?;
-        if !listing_only {
-            let before = slot.record.clone();
-            to.clone_into(&mut slot.record.name);
-            slot.record.renamed_from = Some(before.name.clone());
-            if let Err(error) = slot.record.save(&self.directory) {
-                slot.record = before;
-                slots.by_name.insert(old, slot);
-                return Err(unavailable(error));
-            }
-            slot.state = State::Renaming;
-        }
-        let record = (!listing_only).then(|| slot.record.clone());
-        slots.by_name.insert(new, slot);
-        Ok(record)
-    }
-
-    /// Undoes a rename that the log did not take. True when the upload waits for the exchange again.
-    ///
-    /// Where its name before is another upload's meanwhile, or the disk fails, it stays under the new one and counts as
-    /// broken off, as the log knows nothing of it under that name.
-    pub fn rename_back(&self, record: &Record, before: &str) -> bool {
-        let mut slots = self.lock();
-        if self.own(&mut slots, record).is_none() {
-            return false;
-        }
-        let (old, new) = ((record.area, before.to_owned()), (record.area, record.name.clone()));
-        let is_free = !slots.by_name.contains_key(&old);
-        let Some(mut slot) = slots.by_name.remove(&new) else { return false };
-        before.clone_into(&mut slot.record.name);
-        // Should the log have the rename after all (nobody knows after some faults), the next start does it.
-        slot.record.renamed_from = Some(record.name.clone());
-        let is_back = is_free && slot.record.save(&self.directory).is_ok();
-        let waits = is_back && slot.record.closed && !is_temporary(before);
-        slot.state = if waits { State::Waiting } else { State::Kept };
-        if !is_back {
-            slot.record = Record { closed: false, ..record.clone() };
-        }
-        slots.by_name.insert(if is_back { old } else { new }, slot);
-        waits
-    }
-
     /// Takes an upload away that is refused: nothing of it stays.
     pub fn refuse(&self, record: &Record) {
         if let Err(error) = record.delete(&self.directory) {
@@ -465,7 +390,7 @@ impl Inbox {
         let key = (area, name.to_owned());
         let slot = slots.by_name.get(&key).ok_or(Denied::NotFound)?;
         match slot.state {
-            State::Writing | State::Renaming => return Err(busy(slot.state)),
+            State::Writing => return Err(busy()),
             State::Kept | State::Waiting => self.discard(&slot.record, account)?,
             State::Taken | State::Done if slots.is_replacing(&key, session) => {}
             State::Taken | State::Done => {
@@ -481,39 +406,43 @@ impl Inbox {
     pub fn stale(&self, before: SystemTime) -> Vec<Record> {
         let slots = self.lock();
         let kept = slots.by_name.values().chain(&slots.nameless).filter(|slot| slot.state == State::Kept);
-        let is_stale = |record: &Record| record.written_at(&self.directory).is_some_and(|at| at < before);
-        kept.filter(|slot| is_stale(&slot.record)).map(|slot| slot.record.clone()).collect()
+        kept.filter(|slot| self.is_stale(&slot.record, before)).map(|slot| slot.record.clone()).collect()
     }
 
-    /// Removes such an upload, which `account` enters in the log; not one that somebody goes on with now.
+    /// Removes such an upload, which `account` enters in the log; not one that somebody goes on with now, or has gone on with
+    /// since it was found.
     pub fn remove_stale(
         &self,
-        record: &Record,
+        id: &str,
+        before: SystemTime,
         account: impl FnOnce(&Record) -> Result<(), DropBoxError>,
     ) -> Result<(), DropBoxError> {
         let mut slots = self.lock();
-        if slots.all_mut().any(|slot| slot.record.id == record.id && slot.state == State::Kept) {
-            account(record)?;
-            let removed = record.delete(&self.directory);
-            self.usage.measure(&record.id);
-            // Also where the disk fails: the log says that it is gone, so nobody may go on with it.
-            slots.by_name.retain(|_, slot| slot.record.id != record.id);
-            slots.nameless.retain(|slot| slot.record.id != record.id);
-            removed?;
-        }
-        Ok(())
+        let found = slots.all_mut().find(|slot| slot.record.id == id && slot.state == State::Kept);
+        let Some(record) = found.map(|slot| slot.record.clone()).filter(|record| self.is_stale(record, before)) else {
+            return Ok(());
+        };
+        account(&record)?;
+        let removed = record.delete(&self.directory);
+        self.usage.measure(&record.id);
+        // Also where the disk fails: the log says that it is gone, so nobody may go on with it.
+        slots.by_name.retain(|_, slot| slot.record.id != record.id);
+        slots.nameless.retain(|slot| slot.record.id != record.id);
+        removed
     }
 
+    fn is_stale(&self, record: &Record, before: SystemTime) -> bool {
+        record.written_at(&self.directory).is_some_and(|at| at < before)
+    }
+
+    /// The time that listings show of what nobody writes.
     pub fn set_modified(&self, area: Area, name: &str, modified: Timestamp) -> Result<(), Denied> {
         let mut slots = self.lock();
         let slot = slots.by_name.get_mut(&(area, name.to_owned())).ok_or(Denied::NotFound)?;
-        if slot.state == State::Renaming {
-            return Err(busy(slot.state));
-        }
         slot.record.modified = modified;
         match slot.state {
             State::Kept | State::Waiting => slot.record.save(&self.directory).map_err(unavailable),
-            State::Renaming | State::Writing | State::Taken | State::Done => Ok(()),
+            State::Writing | State::Taken | State::Done => Ok(()),
         }
     }
 
@@ -575,11 +504,8 @@ fn erase(record: &Record, directory: &Directory) {
 }
 
 /// What who comes to an upload is told while it is another's.
-fn busy(state: State) -> Denied {
-    Denied::Forbidden(match state {
-        State::Renaming => "dit bestand krijgt net een andere naam; probeer het opnieuw",
-        _ => "dit bestand wordt nog geschreven",
-    })
+fn busy() -> Denied {
+    Denied::Forbidden("dit bestand wordt nog geschreven")
 }
 
 fn attributes(record: &Record) -> Attributes {

@@ -89,3 +89,10 @@ pub enum DropBoxError {
     #[error("the ledger did not answer")]
     Ledger(#[source] LedgerError),
 }
+
+impl DropBoxError {
+    /// Whether nobody knows if the log has what it was given: it ends by this fault, and its next start finds out.
+    fn leaves_the_log_unknown(&self) -> bool {
+        matches!(self, Self::Log(error) if error.is_fatal())
+    }
+}

@@ -100,7 +100,7 @@ impl Boxes {
         let inbox = self.boxes_of(tenant)?.inbox;
         let mut removed = Ok(());
         for record in inbox.stale(before.into()) {
-            let one = inbox.remove_stale(&record, |record| account(&StaleUpload::of(record, &inbox)));
+            let one = inbox.remove_stale(&record.id, before.into(), |record| account(&StaleUpload::of(record, &inbox)));
             removed = removed.and(one);
         }
         removed

@@ -337,7 +337,11 @@ impl DropBox for TenantView {
 
     fn set_modified(&self, path: &VirtualPath, modified: Timestamp) -> Result<(), Denied> {
         match self.place(path)? {
-            Place::Upload(area, name) => self.boxes.inbox.set_modified(area, &name, modified),
+            Place::Upload(area, name) => {
+                let inbox = &self.boxes.inbox;
+                let is_set = inbox.held(area, &name).is_some_and(|hold| hold.set_modified(modified));
+                if is_set { Ok(()) } else { inbox.set_modified(area, &name, modified) }
+            }
             _ => Err(FIXED_TREE),
         }
     }

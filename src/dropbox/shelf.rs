@@ -1,6 +1,6 @@
 //! Directories whose files a session may see and read: outboxes, receipts, reports.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 
 use jiff::Timestamp;
 
@@ -22,7 +22,12 @@ pub(super) fn list(directory: &Directory, writable: bool) -> Result<Vec<Entry>, 
 /// A file with its attributes; none when there is none of that name.
 pub(super) fn open(directory: &Directory, name: &str, writable: bool) -> Option<(File, Attributes)> {
     let file = Some(name).filter(|name| !name.starts_with('.')).and_then(|name| directory.open(name).ok())?;
-    let metadata = file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+    let metadata = file.metadata().ok().filter(Metadata::is_file)?;
+    Some((file, attributes(&metadata, writable)))
+}
+
+/// A file's attributes, with the time that the disk has for it: who mirrors it fetches it once.
+pub(super) fn attributes(metadata: &Metadata, writable: bool) -> Attributes {
     let modified = metadata.modified().ok().and_then(|time| Timestamp::try_from(time).ok()).unwrap_or_default();
-    Some((file, Attributes { directory: false, size: metadata.len(), modified, writable }))
+    Attributes { directory: false, size: metadata.len(), modified, writable }
 }

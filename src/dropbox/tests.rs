@@ -17,7 +17,9 @@ use crate::{
     },
 };
 
+mod faults;
 mod resumed;
+mod times;
 
 const BUDGET: u64 = 8 << 20;
 /// What the tenant may have on disk: two uploads of the largest size, and then some.
@@ -31,14 +33,25 @@ struct Scene {
     around: Arc<Receiving>,
     budget: MemoryBudget,
     keyring: Keyring,
+    ledger: Arc<SqliteLedger>,
 }
 
 impl Scene {
     fn set() -> Self {
-        let place = Place::new();
+        Self::over(Place::new(), Keyring::generate())
+    }
+
+    /// As after a stop.
+    fn again(self) -> Self {
+        let Self { place, boxes, around, budget, keyring, ledger } = self;
+        drop((boxes, around, budget, ledger));
+        Self::over(place, keyring)
+    }
+
+    fn over(place: Place, keyring: Keyring) -> Self {
         let (ledger, index) = SqliteLedger::open(&place.path("ledger.db")).unwrap();
         let log = TransferLog::open(place.settings(), clock(), Box::new(index)).unwrap();
-        let (keyring, budget) = (Keyring::generate(), MemoryBudget::new(BUDGET));
+        let (ledger, budget) = (Arc::new(ledger), MemoryBudget::new(BUDGET));
         let settings = BoxesSettings {
             state_dir: place.path("state"),
             keyring: keyring.clone(),
@@ -49,8 +62,8 @@ impl Scene {
         };
         let limits = TenantLimits { upload_bytes: BUDGET / 2, inbox_bytes: INBOX, outbox_bytes: 1 };
         let around = Arc::new(Receiving::bree(limits));
-        let boxes = Boxes::open(settings, clock(), log, Arc::new(ledger), around.clone()).unwrap();
-        Self { place, boxes, around, budget, keyring }
+        let boxes = Boxes::open(settings, clock(), log, ledger.clone(), around.clone()).unwrap();
+        Self { place, boxes, around, budget, keyring, ledger }
     }
 
     fn session(&self, name: &str) -> Arc<dyn DropBox> {

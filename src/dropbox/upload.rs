@@ -10,6 +10,7 @@ use std::{
     fs::File,
     io::{self, IoSlice, Read},
     os::unix::fs::FileExt,
+    path::PathBuf,
     sync::Arc,
     time::Instant,
 };
@@ -30,7 +31,7 @@ use super::{
 };
 use crate::{
     domain::tenant::UploadRule,
-    durable::{Directory, DurableError},
+    durable::{Directory, DurableError, disk},
     seal::{self, StorageSealer},
 };
 
@@ -62,11 +63,13 @@ enum Void {
     Refused(Denied),
     /// There was no room, or this side failed: of one that was begun before, what came stays.
     Failed(Denied),
+    /// The disk lost some of what it was given: of one that was begun before, what was kept then stays.
+    Lost(Denied),
 }
 
 impl Void {
     fn denied(&self) -> Denied {
-        let (Self::Refused(denied) | Self::Failed(denied)) = self;
+        let (Self::Refused(denied) | Self::Failed(denied) | Self::Lost(denied)) = self;
         denied.clone()
     }
 }
@@ -274,6 +277,10 @@ impl Writing {
         Ok(())
     }
 
+    fn path(&self) -> PathBuf {
+        self.inbox.directory().path().join(self.record.content_file())
+    }
+
     fn fault(&self, action: &'static str, source: io::Error) -> Denied {
         unavailable(DropBoxError::File { action, name: self.record.content_file(), source })
     }
@@ -392,14 +399,16 @@ impl Writing {
     }
 
     /// It could not be stored. What was kept before can be gone on with, but for one that the disk calls closed: the log
-    /// may have that too, and only a start asks it.
+    /// may have that too, and only a start asks it. Of what has no record the log was never told: nothing of it stays.
     fn settle_by_disk(&mut self) {
+        self.settled = true;
         self.record.closed = false;
         match record::load_one(self.inbox.directory(), &self.record.id) {
             Ok(Some(kept)) if !kept.closed => {
                 self.inbox.settle(&self.record);
             }
-            Ok(_) | Err(_) => self.inbox.forget(&self.record),
+            Ok(None) => self.inbox.refuse(&self.record),
+            Ok(Some(_)) | Err(_) => self.inbox.forget(&self.record),
         }
     }
 
@@ -438,7 +447,13 @@ impl Writing {
         let mut stored = self.store(true);
         if stored.is_ok() {
             let complete = !is_temporary(&self.record.name);
-            stored = self.account.uploaded(&self.record, complete, self.began.elapsed()).map_err(unavailable);
+            let accounted = self.account.uploaded(&self.record, complete, self.began.elapsed());
+            if accounted.as_ref().is_err_and(DropBoxError::leaves_the_log_unknown) {
+                // The log may have it. The daemon ends by such a fault, and the next start asks.
+                self.inbox.forget(&self.record);
+                return accounted.map_err(unavailable);
+            }
+            stored = accounted.map_err(unavailable);
         }
         if let Err(fault) = stored {
             // Not confirmed: the client will send it again, and until then it counts as broken off.
@@ -464,7 +479,7 @@ impl Writing {
             return Err(void.denied());
         }
         self.write_checked(offset, pieces).map_err(|void| self.void.insert(void).denied())?;
-        self.inbox.progress(&self.record, self.length(), self.shared.clock.now());
+        self.set_modified(self.shared.clock.now());
         Ok(())
     }
 
@@ -510,11 +525,18 @@ impl Writing {
         self.inbox.progress(&self.record, self.length(), modified);
     }
 
-    pub fn sync(&self) -> Result<(), Denied> {
+    pub fn sync(&mut self) -> Result<(), Denied> {
+        if let Some(void) = &self.void {
+            return Err(void.denied());
+        }
         match &self.content {
             // In memory by design; the close brings it to disk, sealed.
             Content::Memory(_) => Ok(()),
-            Content::Disk(disk) => disk.file().sync_data().map_err(|source| self.fault("sync", source)),
+            Content::Disk(content) => disk::sync_data(content.file(), &self.path()).map_err(|source| {
+                // The kernel tells it once, and may have dropped what it could not write: a second try would lie.
+                let lost = Void::Lost(self.fault("sync", source));
+                self.void.insert(lost).denied()
+            }),
         }
     }
 }
@@ -524,15 +546,13 @@ impl Drop for Writing {
         if self.settled {
             return;
         }
-        let is_gone = match &self.void {
-            Some(Void::Refused(_)) => true,
-            Some(Void::Failed(_)) => self.origin == Origin::New,
-            None => false,
-        };
-        if is_gone || self.length() == 0 {
-            self.discard();
-        } else {
-            self.break_off();
+        let is_new = self.origin == Origin::New;
+        match &self.void {
+            Some(Void::Refused(_)) => self.discard(),
+            Some(Void::Failed(_) | Void::Lost(_)) if is_new => self.discard(),
+            _ if self.length() == 0 => self.discard(),
+            Some(Void::Lost(_)) => self.settle_by_disk(),
+            Some(Void::Failed(_)) | None => self.break_off(),
         }
     }
 }

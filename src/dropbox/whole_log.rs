@@ -12,6 +12,7 @@ use super::{
     download::FileDownload,
     inbox::unavailable,
     place::LOG_ARCHIVE,
+    shelf,
     store::Shared,
     view::{Attributes, Denied, Download},
 };
@@ -45,7 +46,7 @@ impl WholeLog {
             *accounted = true;
         }
         drop(accounted);
-        Ok(Box::new(FileDownload::new(file, self.file(metadata.len()), |_| {})))
+        Ok(Box::new(FileDownload::new(file, shelf::attributes(&metadata, false), |_| {})))
     }
 
     /// What lies there, more than an auditor may see.
@@ -71,11 +72,7 @@ impl WholeLog {
         }
         let file = directory.open(below).map_err(|_| Denied::NotFound)?;
         let metadata = file.metadata().map_err(|_| Denied::NotFound)?;
-        Ok(self.file(metadata.len()))
-    }
-
-    fn file(&self, size: u64) -> Attributes {
-        Attributes { directory: false, size, modified: self.opened, writable: false }
+        Ok(shelf::attributes(&metadata, false))
     }
 
     /// In the log, or among those of earlier years.

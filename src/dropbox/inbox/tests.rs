@@ -57,54 +57,66 @@ fn an_upload_whose_name_went_to_another_comes_back_when_it_is_given_back() {
     assert_eq!(inbox.list(Area::Live).len(), 1);
 }
 
-fn rename(inbox: &Inbox, from: &str, to: &str) -> Result<Option<Record>, Denied> {
-    inbox.rename(Area::Live, from, to, true, |_| Ok(()))
+fn names_of<'a>(from: &'a str, to: &'a str) -> Rename<'a> {
+    Rename { area: Area::Live, from, to, replace: true }
 }
 
-/// As in a session, before the log has taken the rename.
-fn being_renamed(inbox: &Inbox, id: &str) -> Record {
-    finish(inbox, id);
-    rename(inbox, "x.csv", "y.csv").unwrap().unwrap()
+fn rename(inbox: &Inbox, from: &str, to: &str) -> Result<Renamed<()>, Denied> {
+    inbox.rename(names_of(from, to), |_| None, |_| Ok(()))
 }
 
-#[test]
-fn an_upload_is_nobodys_while_it_is_renamed() {
-    let root = tempfile::tempdir().unwrap();
-    let directory = Directory::create(root.path()).unwrap();
-    let inbox = inbox(&directory, |_| Known::Nothing);
-    let renamed = being_renamed(&inbox, "1");
-    let hold = Hold::default();
-    for mode in [NEW, UploadMode::default()] {
-        let opener = Opener { session: "other", hold: &hold, inbox_bytes: u64::MAX };
-        assert!(inbox.begin(Area::Live, "y.csv", mode, record("2"), &opener, |_| Ok(())).is_err());
-    }
-    finish(&inbox, "3");
-    assert!(rename(&inbox, "y.csv", "z.csv").is_err() && rename(&inbox, "x.csv", "y.csv").is_err());
-    assert!(inbox.remove(Area::Live, "y.csv", "s", |_| Ok(())).is_err());
-    assert!(inbox.set_modified(Area::Live, "y.csv", Timestamp::UNIX_EPOCH).is_err());
-    assert!(inbox.take("1").is_none());
-    assert!(inbox.settle(&renamed) && inbox.take("1").is_some());
+fn no_answer() -> DropBoxError {
+    DropBoxError::Ledger(LedgerError::Value { what: "word" })
+}
+
+/// Closed under a temporary name.
+fn finish_part(inbox: &Inbox, id: &str) {
+    let part = Record { name: "x.csv.part".to_owned(), ..record(id) };
+    let opener = Opener { session: "s", hold: &Hold::default(), inbox_bytes: u64::MAX };
+    assert!(inbox.begin(Area::Live, "x.csv.part", NEW, part.clone(), &opener, |_| Ok(())).is_ok());
+    part.save(inbox.directory()).unwrap();
+    assert!(!inbox.settle(&part));
 }
 
 #[test]
-fn a_rename_that_is_undone_leaves_the_upload_as_it_was_or_broken_off() {
+fn a_rename_that_is_refused_or_fails_takes_nothing_of_what_it_would_have_replaced() {
     let root = tempfile::tempdir().unwrap();
     let directory = Directory::create(root.path()).unwrap();
     let inbox = inbox(&directory, |_| Known::Nothing);
-    let renamed = being_renamed(&inbox, "1");
-    assert!(inbox.rename_back(&renamed, "x.csv"));
-    assert_eq!(waiting(&inbox), ["1"]);
-    assert!(!inbox.rename_back(&renamed, "x.csv"), "it is undone already");
-    // After some faults nobody knows what the log has: the next start does.
-    let after = self::inbox(&directory, |_| Known::Waiting);
-    assert_eq!((names(&after), waiting(&after)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
-    // Its name before is another's meanwhile.
-    let renamed = rename(&inbox, "x.csv", "y.csv").unwrap().unwrap();
-    finish(&inbox, "2");
-    assert!(!inbox.rename_back(&renamed, "x.csv"));
-    assert_eq!(waiting(&inbox), ["2"]);
-    assert!(matches!(rename(&inbox, "y.csv", "z.csv"), Err(Denied::Refused(_))), "it is not complete");
-    inbox.remove(Area::Live, "y.csv", "s", |_| Ok(())).unwrap();
+    finish(&inbox, "1");
+    finish_part(&inbox, "2");
+    let over = names_of("x.csv.part", "x.csv");
+    let untold = inbox.rename(over, |_| None::<()>, |_| Err(no_answer()));
+    assert!(matches!(untold, Err(Denied::Unavailable)));
+    assert_eq!(
+        (names(&inbox), waiting(&inbox)),
+        (vec!["x.csv".to_owned(), "x.csv.part".to_owned()], vec!["1".to_owned()])
+    );
+    let refused = inbox.rename(
+        over,
+        |renamed| Some(renamed.name.clone()),
+        |step| match step {
+            Step::Gone(record) if record.id == "2" => Ok(()),
+            Step::Gone(_) | Step::Renamed { .. } => panic!("what is accepted stays"),
+        },
+    );
+    assert!(matches!(refused, Ok(Renamed::Refused { fault, is_gone: true, .. }) if fault == "x.csv"));
+    assert_eq!((names(&inbox), waiting(&inbox)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
+    assert!(directory.contains("1.json") && !directory.contains("2.json"));
+    let refused = inbox.rename(names_of("x.csv", "x.bak"), |_| Some(()), |_| panic!("an accepted list stays"));
+    assert!(matches!(refused, Ok(Renamed::Refused { is_gone: false, .. })));
+    finish_part(&inbox, "3");
+    let replaced = |step: Step<'_>| match step {
+        Step::Renamed { record, before: "x.csv.part", replaced: Some(gone) }
+            if record.name == "x.csv" && gone.id == "1" =>
+        {
+            Ok(())
+        }
+        Step::Gone(_) | Step::Renamed { .. } => panic!("both are told at once"),
+    };
+    let finished = inbox.rename(over, |_| None::<()>, replaced).unwrap();
+    assert!(matches!(finished, Renamed::Finished(submission) if submission.id == "3"));
+    assert_eq!((names(&inbox), waiting(&inbox)), (vec!["x.csv".to_owned()], vec!["3".to_owned()]));
     assert!(!directory.contains("1.json"));
 }
 
@@ -116,7 +128,7 @@ fn a_list_that_is_given_back_has_the_name_again_under_which_it_was_accepted() {
     finish(&inbox, "1");
     for other in [None, Some("2")] {
         assert_eq!(inbox.take("1").unwrap().name(), "x.csv");
-        assert!(rename(&inbox, "x.csv", "x.csv.part").unwrap().is_none(), "the listing's only");
+        assert_eq!(rename(&inbox, "x.csv", "x.csv.part").unwrap(), Renamed::Done);
         assert_eq!(names(&inbox), ["x.csv.part"]);
         if let Some(id) = other {
             finish(&inbox, id);
@@ -187,30 +199,42 @@ fn after_a_stop_the_log_is_asked_of_temporary_names_as_well() {
     });
     assert_eq!(names(&inbox), ["nothing.csv.part", "unfinished.csv.part", "waiting.csv.part"]);
     assert!(!directory.contains("removed.json") && !directory.contains("again.json"));
-    let finished =
-        |id: &str| rename(&inbox, &format!("{id}.csv.part"), &format!("{id}.csv")).map(|record| record.is_some());
+    let finished = |id: &str| rename(&inbox, &format!("{id}.csv.part"), &format!("{id}.csv"));
     assert!(matches!(finished("nothing"), Err(Denied::Refused(_))), "its close was never confirmed");
-    assert_eq!(finished("unfinished"), Ok(true));
-    assert_eq!(waiting(&inbox), ["waiting"]);
+    assert!(matches!(finished("unfinished"), Ok(Renamed::Finished(_))));
+    assert_eq!(waiting(&inbox), ["unfinished", "waiting"]);
 }
 
 #[test]
 fn a_rename_that_a_stop_kept_from_the_log_is_undone() {
-    let root = tempfile::tempdir().unwrap();
-    let directory = Directory::create(root.path()).unwrap();
-    let begun = self::inbox(&directory, |_| Known::Nothing);
-    finish(&begun, "1");
-    rename(&begun, "x.csv", "x.csv.part").unwrap().unwrap();
-    // The log has it as it was accepted.
-    let after = self::inbox(&directory, |_| Known::Waiting);
-    assert_eq!((names(&after), waiting(&after)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
-    // The rename is in the log, the one back is not.
-    let renamed = rename(&after, "x.csv", "x.csv.part").unwrap().unwrap();
-    assert!(!after.settle(&renamed));
-    rename(&after, "x.csv.part", "y.csv").unwrap().unwrap();
-    let last = inbox(&directory, |_| Known::Unfinished);
-    assert_eq!((names(&last), waiting(&last).len()), (vec!["x.csv.part".to_owned()], 0));
-    assert!(rename(&last, "x.csv.part", "y.csv").unwrap().unwrap().closed);
+    for (before, name, known) in [
+        ("x.csv", "x.csv.part", Known::Waiting),
+        ("x.csv.part", "x.csv", Known::Unfinished),
+        ("x.csv", "y.csv", Known::Waiting),
+    ] {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let on_disk = Record { name: name.to_owned(), renamed_from: Some(before.to_owned()), ..record("1") };
+        on_disk.save(&directory).unwrap();
+        // Done twice, as by two starts.
+        for _ in 0..2 {
+            let after = inbox(&directory, |_| known);
+            assert_eq!(names(&after), [before]);
+            assert_eq!(waiting(&after).len(), usize::from(known == Known::Waiting));
+        }
+    }
+}
+
+#[test]
+fn a_rename_that_the_log_has_stays_after_a_stop() {
+    for (name, known) in [("x.csv.part", Known::Unfinished), ("y.csv", Known::Waiting)] {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let begun = inbox(&directory, |_| Known::Nothing);
+        finish(&begun, "1");
+        rename(&begun, "x.csv", name).unwrap();
+        assert_eq!(names(&inbox(&directory, |_| known)), [name]);
+    }
 }
 
 /// The log could not be asked whether it has a rename: it is undone, and done by the next start where the log has it.
@@ -220,14 +244,35 @@ fn a_rename_that_the_log_has_after_all_is_done_by_the_next_start() {
     let directory = Directory::create(root.path()).unwrap();
     let begun = self::inbox(&directory, |_| Known::Nothing);
     finish(&begun, "1");
-    let renamed = rename(&begun, "x.csv", "x.csv.part").unwrap().unwrap();
-    assert!(begun.rename_back(&renamed, "x.csv"));
+    let fails =
+        |inbox: &Inbox, from, to| inbox.rename(names_of(from, to), |_| None::<()>, |_| Err(no_answer())).is_err();
+    assert!(fails(&begun, "x.csv", "x.csv.part"));
+    assert_eq!((names(&begun), waiting(&begun)), (vec!["x.csv".to_owned()], vec!["1".to_owned()]));
     let after = self::inbox(&directory, |_| Known::Unfinished);
     assert_eq!((names(&after), waiting(&after).len()), (vec!["x.csv.part".to_owned()], 0));
-    let renamed = rename(&after, "x.csv.part", "y.csv").unwrap().unwrap();
-    assert!(renamed.closed && !after.rename_back(&renamed, "x.csv.part"));
+    assert!(fails(&after, "x.csv.part", "y.csv"));
+    assert_eq!((names(&after), waiting(&after).len()), (vec!["x.csv.part".to_owned()], 0));
     let last = self::inbox(&directory, |_| Known::Waiting);
     assert_eq!((names(&last), waiting(&last)), (vec!["y.csv".to_owned()], vec!["1".to_owned()]));
+}
+
+/// A merger, while the heir's sessions go on.
+#[test]
+fn what_is_written_or_unfinished_keeps_its_name_from_what_comes_by_a_merger() {
+    for closed in [false, true] {
+        let root = tempfile::tempdir().unwrap();
+        let directory = Directory::create(root.path()).unwrap();
+        let inbox = inbox(&directory, |_| Known::Nothing);
+        let own = Record { closed: false, ..record("own") };
+        assert!(begin(&inbox, "s", NEW, own.clone()).is_ok());
+        assert!(!inbox.settle(&own));
+        Record { closed, ..record("theirs") }.save(&directory).unwrap();
+        let known = |_: &Record| Ok(if closed { Known::Waiting } else { Known::Nothing });
+        let adopted = inbox.adopt(&["theirs".to_owned()], known).unwrap();
+        assert_eq!(adopted.len(), usize::from(closed));
+        let resumed = begin(&inbox, "s", UploadMode::default(), record("more"));
+        assert!(matches!(resumed, Ok(Beginning::Resumed(record)) if record.id == "own"));
+    }
 }
 
 #[test]
@@ -254,11 +299,13 @@ fn an_upload_that_nobody_goes_on_with_is_removed_once_the_log_has_it() {
     let later = SystemTime::now() + std::time::Duration::from_hours(1);
     assert!(inbox.stale(SystemTime::now() - std::time::Duration::from_hours(1)).is_empty());
     let [stale] = &inbox.stale(later)[..] else { panic!("the one that broke off") };
-    let failing = |_: &Record| Err(DropBoxError::Ledger(LedgerError::Value { what: "word" }));
-    assert!(inbox.remove_stale(stale, failing).is_err() && directory.contains("1.json"));
-    inbox.remove_stale(stale, |_| Ok(())).unwrap();
+    let id = &stale.id;
+    assert!(inbox.remove_stale(id, later, |_| Err(no_answer())).is_err() && directory.contains("1.json"));
+    let at_once = SystemTime::now() - std::time::Duration::from_hours(1);
+    inbox.remove_stale(id, at_once, |_| panic!("somebody went on with it since")).unwrap();
+    inbox.remove_stale(id, later, |_| Ok(())).unwrap();
     assert!(!directory.contains("1.json") && directory.contains("2.json") && inbox.stale(later).is_empty());
-    inbox.remove_stale(stale, |_| panic!("it is gone")).unwrap();
+    inbox.remove_stale(id, later, |_| panic!("it is gone")).unwrap();
 }
 
 #[test]
