@@ -4,8 +4,8 @@
 //! not temporary. Clients go on using the name for a while (stat, set times, delete before the next upload), so it
 //! stays in listings until the session that wrote it has ended and the upload is answered.
 //!
-//! The states of an upload and all that changes them stand in one file, above the usual length: each must be read beside
-//! the others.
+//! The states of an upload and all that changes them, but for renames ([`renaming`]), stand in one file, above the usual
+//! length: each must be read beside the others.
 //!
 //! An upload is written by one session at a time, the newest that opened it (see [`super::held`]).
 

@@ -4,9 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fs::{self, File},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    time::{Duration, SystemTime},
 };
 
 use groeikluis::{domain::Kind, dropbox::manifest_name, sftp::client::ClientError};
@@ -197,8 +198,14 @@ fn an_auditor_copies_the_log_and_verifies_it() {
     ] {
         attempt(&daemon, "toezicht", &Try { line, refused: Some(refused) });
     }
+    // With the disk's own times, by which a mirror knows what it has.
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_hours(24);
+    let tiles = files_below(&daemon.path("state/log/tile/entries"));
+    File::options().write(true).open(&tiles[0]).unwrap().set_modified(long_ago).unwrap();
     // The checkpoint first: the tiles that it needs are there by then.
-    daemon.sftp("toezicht", &format!("get /log/checkpoint {there}\nget -R /log/tile {there}\n")).well();
+    daemon.sftp("toezicht", &format!("get /log/checkpoint {there}\nget -Rp /log/tile {there}\n")).well();
+    let copied = daemon.path("received/tile").join(tiles[0].strip_prefix(daemon.path("state/log/tile")).unwrap());
+    assert_eq!(fs::metadata(copied).unwrap().modified().unwrap(), long_ago);
     daemon.sftp("toezicht", &format!("get /log/log.vkey {there}\n")).well();
     let verify = |key: &Path| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));

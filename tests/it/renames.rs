@@ -66,3 +66,20 @@ fn what_is_refused_by_its_name_is_in_the_log_before_it_goes() {
     assert_eq!(gone["correlation"], upload["correlation"]);
     session.close();
 }
+
+#[test]
+fn a_list_that_waits_stays_when_what_should_replace_it_is_refused() {
+    let daemon = waiting();
+    let session = daemon.session("bree");
+    session.upload("/inbox/lijst.csv", &list(&daemon, 0)).unwrap();
+    session.upload("/inbox/lijst.csv.part", b"age-encryption.org/v1\n-> X25519 broken off").unwrap();
+    // OpenSSH's client renames over what is there.
+    let renamed = daemon.sftp("bree", "rename /inbox/lijst.csv.part /inbox/lijst.csv\n");
+    assert_ne!(renamed.code, Some(0), "{}", renamed.stdout);
+    assert_eq!(session.names("/inbox").unwrap(), ["lijst.csv"]);
+    let gone = daemon.events("file.delete").pop().unwrap();
+    assert_eq!(gone["correlation"], daemon.events("file.upload").pop().unwrap()["correlation"]);
+    bring_register(&daemon);
+    daemon.answer("bree", "lijst.csv");
+    session.close();
+}
