@@ -292,6 +292,8 @@ fn answered() -> TestDaemon {
         daemon.answer(tenant, "lijst.csv");
         daemon.wait_for_file(tenant, "/outbox", "lijst.csv", Kind::Verslag);
     }
+    // What was staged is gone by then, and nothing on disk changes any more.
+    daemon.wait_for_events("delivery.available", 4);
     daemon
 }
 

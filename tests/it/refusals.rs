@@ -197,7 +197,7 @@ fn who_does_not_show_the_right_key_is_not_let_in() {
         let ran = daemon.sftp_as(user, key_of, "ls\n");
         assert!(ran.stderr.contains("Permission denied"), "{user}: {}", ran.stderr);
     }
-    let refused = daemon.events("auth.refused");
+    let refused = daemon.wait_for_events("auth.refused", 8);
     let reasons: Vec<&str> = refused.iter().map(|entry| entry["reason"].as_str().unwrap()).collect();
     assert_eq!(reasons.len(), 8, "{reasons:?}");
     assert_eq!(refused[0]["tenant"], "bree");

@@ -30,6 +30,7 @@ fn an_answer_its_download_and_a_refusal_are_told() {
     daemon.put("lokeren", "lijst.csv", lokeren.as_bytes());
     crate::support::wait_for("the second answer", || (daemon.events("delivery.available").len() == 5).then_some(()));
     assert!(daemon.try_session("bree", "lokeren").is_err());
+    daemon.wait_for_events("auth.refused", 1);
 
     // With the configuration, while it runs: everything up to now.
     let ran = daemon.groeikluis(&["audit", "report", "--format", "json"]).well();

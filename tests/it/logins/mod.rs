@@ -13,7 +13,7 @@ use std::{fs, os::unix::fs::PermissionsExt, path::PathBuf};
 
 use serde_json::Value;
 
-use crate::support::{Plan, Ran, Tenant, TestDaemon, run, wait_for};
+use crate::support::{Plan, Ran, Tenant, TestDaemon, run};
 
 /// A daemon with one tenant, whose file has these lines.
 fn daemon(lines: &[&str]) -> TestDaemon {
@@ -65,9 +65,7 @@ fn turned_away(ran: &Ran, methods: &str) {
 
 /// The reasons of refused logins in the transfer log, once there are that many.
 fn refusals(daemon: &TestDaemon, count: usize) -> Vec<String> {
-    let events =
-        wait_for("refusals in the log", || Some(daemon.events("auth.refused")).filter(|all| all.len() >= count));
-    events.iter().map(|event| text(event, "reason")).collect()
+    daemon.wait_for_events("auth.refused", count).iter().map(|event| text(event, "reason")).collect()
 }
 
 fn text(event: &Value, field: &str) -> String {

@@ -307,6 +307,13 @@ impl TestDaemon {
         ran.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
+    /// The same, once there are that many: what is entered behind a client's back may come after its end.
+    #[track_caller]
+    pub fn wait_for_events(&self, event: &str, count: usize) -> Vec<Value> {
+        let what = format!("{count} entries of {event}");
+        wait_for(&what, || Some(self.events(event)).filter(|events| events.len() >= count))
+    }
+
     /// Verifies the log from its files alone.
     pub fn verify_log(&self) -> Ran {
         let mut command = Command::new(env!("CARGO_BIN_EXE_groeikluis"));
