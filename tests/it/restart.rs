@@ -2,7 +2,8 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use groeikluis::sftp::client::ClientError;
+use groeikluis::{durable::Clock, register::ReferenceMonth, sftp::client::ClientError};
+use jiff::ToSpan;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -17,6 +18,11 @@ fn bree() -> Tenant {
 
 fn lokeren() -> Tenant {
     Tenant::municipality("lokeren", "46029").protocol(Protocol::new("OPG-2026-021").every_child())
+}
+
+/// The month after that of the register in use, whatever today is.
+fn next_month() -> ReferenceMonth {
+    ReferenceMonth::from(Clock::system().today().saturating_add(1.month()))
 }
 
 #[test]
@@ -99,10 +105,12 @@ fn a_new_register_is_taken_and_one_at_fault_is_not() {
     let daemon = Plan::new().tenant(bree()).children(500).start();
     let loaded = |daemon: &TestDaemon| daemon.events("register.loaded");
     let first = loaded(&daemon).pop().unwrap()["month"].as_str().unwrap().to_owned();
-    let next = Extract::synthetic(500, 2, "2027-01".parse().unwrap());
-    assert_ne!(first, "2027-01");
+    let month = next_month();
+    let next = Extract::synthetic(500, 2, month);
+    let month = month.to_string();
+    assert_ne!(first, month);
     daemon.write_register(next.text());
-    let newest = wait_for("the new register", || loaded(&daemon).pop().filter(|entry| entry["month"] == "2027-01"));
+    let newest = wait_for("the new register", || loaded(&daemon).pop().filter(|entry| entry["month"] == *month));
     assert_eq!(newest["rows"], next.rows().len() as u64);
 
     // A check digit of the third row is wrong: line 4, and the column of the child's number.
@@ -119,10 +127,7 @@ fn a_new_register_is_taken_and_one_at_fault_is_not() {
     let list = format!("niss\n{}\n", next.children_of("11002").join("\n"));
     daemon.put("bree", "lijst.csv", list.as_bytes());
     assert!(
-        daemon
-            .wait_for_file("bree", "/outbox", "lijst.csv", groeikluis::domain::Kind::Verslag)
-            .text
-            .contains("2027-01")
+        daemon.wait_for_file("bree", "/outbox", "lijst.csv", groeikluis::domain::Kind::Verslag).text.contains(&month)
     );
     assert_eq!(loaded(&daemon).len(), 2);
 }
@@ -133,11 +138,13 @@ fn a_register_that_lacks_children_waits_for_somebody_to_say_that_it_is_meant() {
     let in_place = daemon.path("register/register.csv.age");
     let (good, half) = (fs::read(&in_place).unwrap(), daemon.path("half.age"));
     let loaded = |daemon: &TestDaemon| daemon.events("register.loaded");
-    daemon.write_register(Extract::synthetic(500, 2, "2027-01".parse().unwrap()).text());
+    let month = next_month();
+    daemon.write_register(Extract::synthetic(500, 2, month).text());
+    let smaller = format!("500 children of {month}");
     let refused = wait_for("the refusal", || daemon.events("register.refused").pop());
     assert_eq!(refused["reason"], "fewer-children", "{refused}");
     let told = daemon.process().wait_for_line("register refused, the one in use stays").unwrap();
-    assert!(told.contains("500 children of 2027-01") && told.contains("--accept-change"), "{told}");
+    assert!(told.contains(&smaller) && told.contains("--accept-change"), "{told}");
     fs::rename(&in_place, &half).unwrap();
     replace(&in_place, &good);
     wait_until("the good one again", || loaded(&daemon).len() == 2);
@@ -145,15 +152,15 @@ fn a_register_that_lacks_children_waits_for_somebody_to_say_that_it_is_meant() {
     let load = |more: &[&str]| daemon.groeikluis(&[&["register", "load", half.to_str().unwrap()], more].concat());
     let ran = load(&[]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    for part in ["500 children of 2027-01", "and the one in use 2000 children of ", "--accept-change"] {
+    for part in [smaller.as_str(), "and the one in use 2000 children of ", "--accept-change"] {
         assert!(ran.stderr.contains(part), "{part}: {}", ran.stderr);
     }
     assert_eq!(fs::read(&in_place).unwrap(), good);
     assert!(load(&["--accept-change"]).well().stdout.contains("(was 2000 children of "));
     let told: Value = serde_json::from_str(&load(&["--json"]).well().stdout).unwrap();
-    assert_eq!((&told["month"], &told["children"]), (&"2027-01".into(), &500.into()));
-    assert_eq!(told["was"], "500 children of 2027-01");
-    wait_until("the smaller one", || loaded(&daemon).pop().is_some_and(|entry| entry["month"] == "2027-01"));
+    assert_eq!((&told["month"], &told["children"]), (&month.to_string().into(), &500.into()));
+    assert_eq!(told["was"], *smaller);
+    wait_until("the smaller one", || loaded(&daemon).pop().is_some_and(|entry| entry["month"] == *month.to_string()));
     assert_eq!(daemon.events("register.refused").len(), 1);
 }
 
