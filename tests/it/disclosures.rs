@@ -13,7 +13,7 @@ use groeikluis::{
 };
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon};
+use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, create_private};
 
 const MOTIVE: &str = "klacht over een onbekende aanmelding";
 
@@ -44,6 +44,7 @@ fn who_did_what_is_told_for_a_motive_and_the_log_says_so() {
     daemon.put("bree", "lijst-van-an.csv", list.as_bytes());
     let answer = daemon.answer("bree", "lijst-van-an.csv");
     assert!(daemon.try_session("iemand", "bree").is_err());
+    daemon.wait_for_events("auth.refused", 1);
     let today = Clock::system().now().strftime("%Y-%m-%d").to_string();
     let all = &["--from", "2026-01-01", "--to", today.as_str()][..];
 
@@ -112,7 +113,7 @@ fn a_month_is_erased_with_its_key_and_every_proof_holds() {
 fn earlier_login(root: &Path) {
     let key = NoteKey::parse(&fs::read_to_string(root.join("keys/log.key")).unwrap()).unwrap();
     let exchange = Keyring::parse(&fs::read_to_string(root.join("keys/exchange.agekey")).unwrap()).unwrap();
-    fs::create_dir(root.join("state")).unwrap();
+    create_private(&root.join("state"));
     let (_, index) = SqliteLedger::open(&root.join("state/ledger.sqlite")).unwrap();
     let settings = LogSettings {
         dir: root.join("state/log"),

@@ -17,7 +17,7 @@ mod tenant;
 
 use std::time::{Duration, Instant};
 
-pub use copy::copy_directory;
+pub use copy::{copy_directory, create_private};
 pub use daemon::TestDaemon;
 pub use extract::Extract;
 pub use memory::Memory;
