@@ -10,7 +10,10 @@ use std::{
 use groeikluis::{seal::Keyring, sftp};
 use serde_json::Value;
 
-use crate::support::{Plan, Ran, Tenant, TestDaemon, run, wait_for};
+use crate::{
+    clients::program::Program,
+    support::{Plan, Ran, Tenant, TestDaemon, run, wait_for},
+};
 
 /// The keys of somebody new, and where they are.
 struct Newcomer {
@@ -125,12 +128,13 @@ fn every_kind_of_tenant_loads_as_it_is_written() {
 /// On a terminal, which `script` makes.
 #[test]
 fn a_tenant_is_added_from_answers() {
+    let Some(script) = Program::find("a terminal to answer at", "script") else { return };
     let daemon = TestDaemon::over(Plan::new().tenant(Tenant::municipality("bree", "72004")).lay_out());
     let Newcomer { recipient, .. } = newcomer(&daemon, "lokeren");
     let public = daemon.path("keys/lokeren_ed25519.pub").display().to_string();
     let program = env!("CARGO_BIN_EXE_groeikluis");
     let inner = format!("{program} tenant add --config {}", daemon.config().display());
-    let mut command = Command::new("script");
+    let mut command = Command::new(script.path());
     command.args(["--quiet", "--return", "--command", &inner, "/dev/null"]);
     let answers =
         ["", "antwerpn", "lokeren", "", "", "/nergens.pub x", &public, "", "", "2099-12-31", &recipient, "", ""];

@@ -57,6 +57,7 @@ fn children_of_elsewhere_are_answered_where_the_protocol_says_so() {
 }
 
 fn exchange(tenant: &str, nis_code: &str, every_child: bool) {
+    let Some(age) = Program::find("lists of another program", "age") else { return };
     let protocol = Protocol::new("OPG-2026-017");
     let protocol = if every_child { protocol.every_child() } else { protocol };
     let daemon = Plan::new().children(20_000).tenant(Tenant::municipality(tenant, nis_code).protocol(protocol)).start();
@@ -84,12 +85,16 @@ fn exchange(tenant: &str, nis_code: &str, every_child: bool) {
                 manifests.iter().filter(|m| m.kind == kind && m.answers.as_deref() == Some(&list.name)).collect();
             let rejected =
                 manifests.iter().find(|m| m.kind == Kind::Weigering && m.answers.as_deref() == Some(&list.name));
-            let why = rejected.map(|manifest| open(&daemon, tenant, manifest)).unwrap_or_default();
+            let why = rejected.map(|manifest| open(&daemon, &age, tenant, manifest)).unwrap_or_default();
             assert_eq!(found.len(), 1, "{kind} about {}\n{why}", list.name);
             found[0]
         };
-        compare_answer(list, of_kind(Kind::SocialeToeslag), &open(&daemon, tenant, of_kind(Kind::SocialeToeslag)));
-        compare_report(list, &open(&daemon, tenant, of_kind(Kind::Verslag)));
+        compare_answer(
+            list,
+            of_kind(Kind::SocialeToeslag),
+            &open(&daemon, &age, tenant, of_kind(Kind::SocialeToeslag)),
+        );
+        compare_report(list, &open(&daemon, &age, tenant, of_kind(Kind::Verslag)));
     }
     assert_eq!(manifests.len(), 2 * lists.len());
 }
@@ -116,12 +121,12 @@ fn read_manifests(received: &Path) -> Vec<Manifest> {
 }
 
 /// Opens a file with the `age` command, and checks it against its manifest.
-fn open(daemon: &TestDaemon, tenant: &str, manifest: &Manifest) -> String {
+fn open(daemon: &TestDaemon, age: &Program, tenant: &str, manifest: &Manifest) -> String {
     let path = daemon.path("received").join(&manifest.file);
     let sealed = fs::read(&path).unwrap();
     assert_eq!(sealed.len() as u64, manifest.ciphertext_size, "{}", manifest.file);
     assert_eq!(<[u8; 32]>::from(Sha256::digest(&sealed)), manifest.ciphertext_sha256, "{}", manifest.file);
-    let mut command = Command::new("age");
+    let mut command = Command::new(age.path());
     command.arg("-d").arg("-i").arg(daemon.age_key(tenant)).arg(&path);
     let opened = run(&mut command, b"").well().stdout;
     assert_eq!(<[u8; 32]>::from(Sha256::digest(&opened)), manifest.plaintext_sha256, "{}", manifest.file);
@@ -186,6 +191,7 @@ fn what_cannot_be_shown_at_once_is_shown_when_it_can_be() {
     let session = daemon.session("bree");
     assert!(session.upload("/inbox/leeg.csv", b"").is_err());
     wait_until("a refusal in the log", || daemon.events("list.refused").len() == 1);
+    wait_until("both to be tried", || daemon.said().matches("deliveries wait to be shown").count() >= 2);
     assert_eq!(session.names("/outbox").unwrap(), Vec::<String>::new());
     session.close();
     for path in [answer, refusal] {

@@ -6,6 +6,7 @@ use std::{
 };
 
 use super::support::{TestServer, pattern, same, succeeded, wait_for};
+use crate::clients::program::Program;
 
 /// Beyond where a server that waits only for room stands still (30 MB).
 const LARGE: usize = 64 << 20;
@@ -121,22 +122,36 @@ fn a_shell_or_a_command_is_told_what_is_here() {
     assert!(String::from_utf8_lossy(&output.stderr).contains("open failed"));
 }
 
-#[test]
-fn lftp_rclone_and_psftp_upload_list_and_download() {
+/// A server from whose outbox a file is to be fetched, which is also what is to be uploaded.
+fn with_a_file() -> TestServer {
     let server = TestServer::start();
     let body = pattern(2_500_000);
     fs::write(server.root.join("outbox/antwoord.age"), &body).unwrap();
     fs::write(server.path("lijst.csv"), &body).unwrap();
-    let (port, key, known) = (server.address.port(), server.path("key"), server.path("known_hosts"));
-    let lftp = Command::new("lftp")
+    server
+}
+
+/// Every session ended as it should, and no upload was dropped.
+fn all_ended_well(server: &TestServer) {
+    wait_for("the ends", || server.sessions.connections() == 0);
+    assert_eq!(server.seen.dropped.lock().unwrap().len(), 0);
+    assert!(server.seen.ended.lock().unwrap().iter().all(|regular| *regular));
+}
+
+#[test]
+fn lftp_uploads_lists_and_downloads() {
+    let Some(lftp) = Program::find("lftp in the SFTP room", "lftp") else { return };
+    let server = with_a_file();
+    let lftp = Command::new(lftp.path())
         .current_dir(server.path("."))
         .arg("-c")
         .arg(format!(
             "set sftp:connect-program 'ssh -a -x -F none -i {key} -o UserKnownHostsFile={known} -o BatchMode=yes'; \
              set net:max-retries 1; open -u bree, sftp://127.0.0.1:{port}; cd inbox; put lijst.csv -o lftp.csv; \
              cls -l; get /outbox/antwoord.age -o lftp.got; mirror /outbox lftp.mirror; mv lftp.csv lftp2.csv",
-            key = key.display(),
-            known = known.display(),
+            key = server.path("key").display(),
+            known = server.path("known_hosts").display(),
+            port = server.address.port(),
         ))
         .output()
         .unwrap();
@@ -144,14 +159,21 @@ fn lftp_rclone_and_psftp_upload_list_and_download() {
     assert!(same(&server.path("lftp.got"), &server.path("lijst.csv")));
     assert!(same(&server.path("lftp.mirror/antwoord.age"), &server.path("lijst.csv")));
     assert!(same(&server.root.join("inbox/lftp2.csv"), &server.path("lijst.csv")));
+    all_ended_well(&server);
+}
 
+#[test]
+fn rclone_uploads_and_downloads() {
+    let Some(program) = Program::find("rclone in the SFTP room", "rclone") else { return };
+    let server = with_a_file();
     let remote = format!(
-        ":sftp,host=127.0.0.1,port={port},user=bree,key_file={},known_hosts_file={},shell_type=none:",
-        key.display(),
-        known.display()
+        ":sftp,host=127.0.0.1,port={},user=bree,key_file={},known_hosts_file={},shell_type=none:",
+        server.address.port(),
+        server.path("key").display(),
+        server.path("known_hosts").display()
     );
     let rclone = |arguments: &[&str]| {
-        let mut rclone = Command::new("rclone");
+        let mut rclone = Command::new(program.path());
         rclone.args(["--config", "/dev/null", "--retries", "1", "--low-level-retries", "1"]).args(arguments);
         succeeded(&rclone.current_dir(server.path(".")).output().unwrap())
     };
@@ -159,23 +181,29 @@ fn lftp_rclone_and_psftp_upload_list_and_download() {
     rclone(&["copy", &format!("{remote}/outbox"), "rclone.got"]);
     assert!(same(&server.root.join("inbox/rclone.csv"), &server.path("lijst.csv")));
     assert!(same(&server.path("rclone.got/antwoord.age"), &server.path("lijst.csv")));
+    all_ended_well(&server);
+}
 
+#[test]
+fn psftp_uploads_resumes_downloads_and_removes() {
+    let Some(puttygen) = Program::find("psftp in the SFTP room", "puttygen") else { return };
+    let Some(psftp) = Program::find("psftp in the SFTP room", "psftp") else { return };
+    let server = with_a_file();
     fs::write(
         server.path("psftp.batch"),
         "cd inbox\nput lijst.csv psftp.csv\nls\nget /outbox/antwoord.age psftp.got\nmv psftp.csv psftp2.csv\n\
          reput lijst.csv psftp2.csv\ndel psftp2.csv\n",
     )
     .unwrap();
-    let converted = Command::new("puttygen")
-        .args(["-O", "private", "-o", "key.ppk"])
-        .arg(&key)
+    let converted = Command::new(puttygen.path())
+        .args(["-O", "private", "-o", "key.ppk", "key"])
         .current_dir(server.path("."))
         .output()
         .unwrap();
     succeeded(&converted);
-    let psftp = Command::new("psftp")
-        .args(["-batch", "-i", "key.ppk", "-P", &port.to_string(), "-hostkey", &server.host.fingerprint()])
-        .args(["-b", "psftp.batch", "bree@127.0.0.1"])
+    let psftp = Command::new(psftp.path())
+        .args(["-batch", "-i", "key.ppk", "-P", &server.address.port().to_string()])
+        .args(["-hostkey", &server.host.fingerprint(), "-b", "psftp.batch", "bree@127.0.0.1"])
         .env("HOME", server.path("."))
         .current_dir(server.path("."))
         .output()
@@ -183,9 +211,7 @@ fn lftp_rclone_and_psftp_upload_list_and_download() {
     succeeded(&psftp);
     assert!(same(&server.path("psftp.got"), &server.path("lijst.csv")));
     assert!(!server.root.join("inbox/psftp2.csv").exists());
-    wait_for("the ends", || server.sessions.connections() == 0);
-    assert_eq!(server.seen.dropped.lock().unwrap().len(), 0);
-    assert!(server.seen.ended.lock().unwrap().iter().all(|regular| *regular));
+    all_ended_well(&server);
 }
 
 #[test]
