@@ -28,7 +28,7 @@ fn until_closed(mut stream: TcpStream) -> String {
 #[test]
 fn who_says_nothing_is_let_go_after_the_grace() {
     let (mut limits, penalties) = roomy();
-    limits.login_grace = Duration::from_millis(300);
+    limits.login_grace = Duration::from_secs(1);
     let server = TestServer::start_with(limits, penalties, |_| ());
     let start = Instant::now();
     let silent = TcpStream::connect(server.address).unwrap();
@@ -36,13 +36,19 @@ fn who_says_nothing_is_let_go_after_the_grace() {
     std::io::Write::write_all(&mut greeted, b"SSH-2.0-slow\r\n").unwrap();
     assert_eq!(until_closed(silent), "SSH-2.0-groeikluis\r\n");
     until_closed(greeted);
-    assert!(start.elapsed() >= Duration::from_millis(300));
+    assert!(start.elapsed() >= limits.login_grace);
     wait_for("the ends", || server.sessions.connections() == 0);
     assert!(server.account.refused.lock().unwrap().is_empty(), "nobody named a user");
-    // Who does log in stays beyond it.
+    // Who does log in, which a busy machine may take too long for, stays beyond it.
     server.runtime.block_on(async {
-        let client = server.client().await;
-        tokio::time::sleep(Duration::from_millis(600)).await;
+        let start = Instant::now();
+        let client = loop {
+            match server.try_client().await {
+                Ok(client) => break client,
+                Err(error) => assert!(start.elapsed() < Duration::from_mins(1), "{error}"),
+            }
+        };
+        tokio::time::sleep(2 * limits.login_grace).await;
         client.list("/").await.unwrap();
     });
 }
@@ -59,13 +65,13 @@ fn who_only_wants_to_be_greeted_is_greeted_slowly_and_who_speaks_at_once() {
         assert_eq!(&greeting, b"SSH-2.0-");
         start.elapsed()
     };
+    wait_for("a slow greeting", || greeting(b"") >= Duration::from_secs(1));
     for _ in 0..3 {
-        assert!(greeting(b"") < Duration::from_millis(800), "a monitor");
-    }
-    wait_for("a slow greeting", || greeting(b"") >= Duration::from_millis(900));
-    for _ in 0..6 {
-        greeting(b"");
-        assert!(greeting(b"SSH-2.0-client\r\n") < Duration::from_millis(800));
+        // Never, if it were made to wait; on a busy machine not the first time.
+        wait_for("a greeting at once", || {
+            greeting(b"");
+            greeting(b"SSH-2.0-client\r\n") < Duration::from_secs(1)
+        });
         server.runtime.block_on(async { server.client().await.close().await }).unwrap();
     }
 }
@@ -73,7 +79,8 @@ fn who_only_wants_to_be_greeted_is_greeted_slowly_and_who_speaks_at_once() {
 #[test]
 fn idle_sessions_end_and_keepalives_do_not_count() {
     let (mut limits, penalties) = roomy();
-    limits.idle = Duration::from_millis(500);
+    // It also runs between the login and INIT.
+    limits.idle = Duration::from_secs(3);
     let server = TestServer::start_with(limits, penalties, |_| ());
     server.runtime.block_on(async {
         let keepalive = client::Config {

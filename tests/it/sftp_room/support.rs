@@ -19,7 +19,9 @@ use groeikluis::{
     dropbox::view::Login,
     sftp::{
         AcceptedLogin, Directory, FailedNegotiation, HostKey, NewKey, RefusalReason, RefusedLogin, Server, ServerEnd,
-        ServerSettings, Sessions, SftpLimits, Unavailable, Witness, client::Client, new_key,
+        ServerSettings, Sessions, SftpLimits, Unavailable, Witness,
+        client::{Client, ClientError},
+        new_key,
     },
 };
 use jiff::Timestamp;
@@ -188,8 +190,13 @@ impl TestServer {
 
     /// The product's own client, logged in.
     pub async fn client(&self) -> Client {
+        self.try_client().await.unwrap()
+    }
+
+    /// The same, where it may be refused.
+    pub async fn try_client(&self) -> Result<Client, ClientError> {
         let host = SshPublicKey::parse(&self.host.public_line()).unwrap();
-        Client::connect(self.address, "bree", &self.client_key.private, host).await.unwrap()
+        Client::connect(self.address, "bree", &self.client_key.private, host).await
     }
 
     /// Stops the server and waits for its end.
