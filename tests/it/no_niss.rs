@@ -91,7 +91,8 @@ fn a_planted_number_is_in_no_entry_and_in_no_disclosure() {
     assert!(!holds(&daemon.path("state/log"), &FORMS) && !holds(&daemon.path("state/disclosures"), &FORMS));
 }
 
-fn holds(directory: &std::path::Path, parts: &[&str]) -> bool {
+/// Whether a file below a directory has one of these parts.
+pub fn holds(directory: &std::path::Path, parts: &[&str]) -> bool {
     fs::read_dir(directory).unwrap().any(|entry| {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -142,7 +142,7 @@ fn many_failures_leave_little_and_keep_the_last_good_login() {
 }
 
 /// The answer about an address, once it satisfies.
-fn why_address(daemon: &TestDaemon, address: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
+pub(super) fn why_address(daemon: &TestDaemon, address: &str, satisfies: impl Fn(&Value) -> bool) -> Value {
     wait_for("what was kept of the address", || {
         let ran = daemon.groeikluis(&["tenant", "why", address, "--json"]).well();
         Some(serde_json::from_str(&ran.stdout).unwrap()).filter(&satisfies)
