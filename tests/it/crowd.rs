@@ -2,7 +2,7 @@
 //! that do nothing while somebody works.
 //!
 //! Tens and hundreds, unless `GROEIKLUIS_LONG` is set and `GROEIKLUIS_PROGRAM` names the program as it is delivered: then
-//! 300 tenants and 3,000 connections. Without optimisation the time of so many says nothing.
+//! 300 tenants and 3,000 connections. Without optimisation time and memory of so many say nothing, and are only told.
 
 use std::{
     collections::HashMap,
@@ -161,9 +161,9 @@ fn tenants_who_come_all_at_once_are_all_answered_in_time() {
     for (at, sealed, took) in done {
         let member = &members[at];
         assert_answers(&daemon, member, &sealed.unwrap());
-        assert!(took < LONGEST, "{} took {took:?}", member.id);
+        assert!(!is_long() || took < LONGEST, "{} took {took:?}", member.id);
     }
-    assert!(peak - before < 64 * MIB, "{} bytes for {count} tenants", peak - before);
+    assert!(!is_long() || peak - before < 64 * MIB, "{} bytes for {count} tenants", peak - before);
 }
 
 #[test]
@@ -194,7 +194,7 @@ fn connections_that_do_nothing_keep_nobody_from_working() {
     assert_eq!(idle.len(), count);
     let each = memory.grown() / idle.len() as u64;
     println!("{count} logins took {:?}; each connection takes {each} bytes", began.elapsed());
-    assert!(each < 80 * 1024, "an idle connection takes {each} bytes");
+    assert!(!is_long() || each < 80 * 1024, "an idle connection takes {each} bytes");
     works(&daemon, &workers[1], "beside the idle");
     // None was ended meanwhile.
     block_on(async {
@@ -205,7 +205,7 @@ fn connections_that_do_nothing_keep_nobody_from_working() {
     });
 }
 
-/// A tenant with OpenSSH's `sftp` gets an answer in time.
+/// A tenant with OpenSSH's `sftp` gets an answer, and where it is measured in time.
 #[track_caller]
 fn works(daemon: &TestDaemon, member: &Member, when: &str) {
     let id = &member.id;
@@ -220,5 +220,5 @@ fn works(daemon: &TestDaemon, member: &Member, when: &str) {
     let took = began.elapsed();
     assert_answers(daemon, member, &fs::read(desk.join(&name)).unwrap());
     println!("sftp {when}: {took:?}");
-    assert!(took < LONGEST, "{when}: {took:?}");
+    assert!(!is_long() || took < LONGEST, "{when}: {took:?}");
 }
