@@ -1,6 +1,6 @@
 """A mail server that keeps what it gets: a line of JSON on standard output for each mail.
 
-    smtp_sink.py PORT [--refuse ADDRESS] [--tls DIR] [--login USER PASSWORD]
+    smtp_sink.py PORT [--address HOST] [--refuse ADDRESS] [--tls DIR] [--login USER PASSWORD]
 
 The first line is the port. With --tls nothing is taken without STARTTLS; the certificate of the authority that signed
 the server's, both made here, is DIR/ca.pem. Mails are read by Python's own parser: what it finds at fault is told, too.
@@ -105,7 +105,7 @@ async def serve(arguments):
             auth_require_tls=context is not None,
         )
 
-    server = await asyncio.get_running_loop().create_server(make, "127.0.0.1", arguments.port)
+    server = await asyncio.get_running_loop().create_server(make, arguments.address, arguments.port)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
@@ -113,6 +113,7 @@ async def serve(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("port", type=int)
+    parser.add_argument("--address", default="127.0.0.1")
     parser.add_argument("--refuse", action="append", default=[])
     parser.add_argument("--tls")
     parser.add_argument("--login", nargs=2)
