@@ -63,12 +63,14 @@ fn nothing_that_is_personal_is_ever_on_disk_in_clear() {
     let table = format!("niss;sociale_toeslag\n{};ja\n", children[60..90].join(";ja\n"));
     daemon.groeikluis_reading(&["deliver", "gent", "OPG-2026-017", "sociale-toeslag"], table.as_bytes()).well();
 
+    let entered = daemon.events("file.upload").len();
     let mut upload = begin_upload(&daemon, &long, "gestopt.csv");
     watched.store(0, Ordering::SeqCst);
     daemon.kill9();
     upload.wait().unwrap();
     daemon.start();
     watched.store(daemon.process().id(), Ordering::SeqCst);
+    assert_eq!(daemon.events("file.upload").len(), entered, "what the kill cut off was taken for complete");
     daemon.put("gent", "daarna.csv", format!("niss\n{}\n", children[10..40].join("\n")).as_bytes());
     daemon.answer("gent", "daarna.csv");
 
@@ -236,8 +238,9 @@ fn numbers_in_names(daemon: &TestDaemon, number: &str) {
 fn begin_upload(daemon: &TestDaemon, file: &Path, name: &str) -> Child {
     let batch = daemon.path("batch");
     fs::write(&batch, format!("put {} /inbox/{name}\n", file.display())).unwrap();
-    // 2 Mbit/s: the list takes two seconds.
-    let mut command = daemon.sftp_command("gent", "gent", &["-l", "2000", "-b", &batch.display().to_string()]);
+    // 400 kbit/s, in pieces that it is measured by: the list takes ten seconds.
+    let slowly = ["-l", "400", "-B", "4096", "-b", &batch.display().to_string()];
+    let mut command = daemon.sftp_command("gent", "gent", &slowly);
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     let session = daemon.session("gent");
     wait_until("a part of the upload", || {
