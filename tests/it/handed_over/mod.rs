@@ -3,7 +3,13 @@
 mod control;
 mod spool;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    io::Write,
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde_json::Value;
 
@@ -20,13 +26,15 @@ fn payments(euros: usize) -> String {
     format!("volgnummer;rekeninghouder;iban;bedrag\n1;\"Peeters; Jan\";BE68539007547034;{euros}.00\n")
 }
 
-/// Moves a file into the spool, as one step.
-fn hand_over(daemon: &TestDaemon, path: &str, text: &str) {
+/// Moves a file into the spool, as one step. Who wrote it may go on.
+fn hand_over(daemon: &TestDaemon, path: &str, text: &str) -> File {
     let there = daemon.path("spool").join(path);
     fs::create_dir_all(there.parent().unwrap()).unwrap();
     let beside = there.with_extension("tmp");
-    fs::write(&beside, text).unwrap();
+    let mut writer = File::create(&beside).unwrap();
+    writer.write_all(text.as_bytes()).unwrap();
     fs::rename(beside, there).unwrap();
+    writer
 }
 
 /// The files of the spool, those in its own directories included, without the directories.

@@ -1,6 +1,6 @@
 //! The spool: each file that is moved there leaves once, or is set aside with the reason, and none is lost.
 
-use std::{io::Write, os::unix::fs::MetadataExt};
+use std::os::unix::fs::MetadataExt;
 
 use rustix::process::Signal;
 
@@ -84,12 +84,15 @@ fn what_is_in_the_spool_leaves_once_whenever_the_daemon_is_killed() {
     }
     let delivered = |daemon: &TestDaemon| daemon.events("delivery.created").len();
     // Killed while files leave, at other places each time.
+    let mut amid = 0;
     for (kill, after) in (1..=3).zip([1_u64, 4, 9]) {
         wait_until("some of them", || delivered(&daemon) >= kill * FILES / 5);
         std::thread::sleep(Duration::from_millis(after));
         daemon.kill9();
+        amid += usize::from(!spooled(&daemon).is_empty());
         daemon.start();
     }
+    assert!(amid > 0, "all had left before each kill: nothing was tried");
     wait_until("all of them", || spooled(&daemon).is_empty());
     let expected: BTreeMap<_, _> = (1..=FILES).map(|euros| (format!("{euros}.00"), 1)).collect();
     assert_eq!(paid(&daemon), expected);
@@ -124,8 +127,7 @@ fn a_file_that_changes_while_it_is_delivered_leaves_as_it_is_in_the_end_and_so_d
     // Long enough to be met while it is read and sealed.
     let rows = "1;x;BE68539007547034;1.00\n".repeat(50_000);
     let place = "torhout/VUTG-2026-004/betaling/lang.csv";
-    hand_over(&daemon, place, &format!("volgnummer;rekeninghouder;iban;bedrag\n{rows}"));
-    let mut writer = fs::OpenOptions::new().append(true).open(daemon.path("spool").join(place)).unwrap();
+    let mut writer = hand_over(&daemon, place, &format!("volgnummer;rekeninghouder;iban;bedrag\n{rows}"));
     wait_until("it to be taken", || fs::read_dir(daemon.path("spool/.taken")).unwrap().count() > 0);
     daemon.process().stand_still();
     assert_eq!(spooled(&daemon).len(), 1, "it left already: nothing was tried");
@@ -144,6 +146,11 @@ fn a_stop_waits_for_one_file_and_leaves_the_rest_where_it_is() {
         hand_over(&daemon, &format!("torhout/VUTG-2026-004/betaling/{euros:02}.csv"), &payments(euros));
     }
     wait_until("some of them", || spooled(&daemon).len() < FILES);
+    // It learns of the stop where it stands.
+    daemon.process().stand_still();
+    assert!(!spooled(&daemon).is_empty(), "all have left already: nothing was tried");
+    daemon.process().signal(Signal::TERM);
+    daemon.process().signal(Signal::CONT);
     let (status, said) = daemon.terminate();
     let left = spooled(&daemon);
     assert!(status.success() && !said.contains(" ERROR ") && !said.contains("is in .refused"), "{said}");
