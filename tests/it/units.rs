@@ -6,7 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use rustix::process::{Pid, Signal, getuid, kill_process};
@@ -103,12 +103,12 @@ fn a_socket_that_was_passed_stands_instead_of_the_addresses() {
     }
     let laid_out = Plan::new().tenant(Tenant::municipality("bree", "72004")).lay_out();
     let root = laid_out.root.path();
-    // Free a moment ago; the program takes no port 0.
-    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    // Free a moment ago, and where nothing else listens; the program takes no port 0.
+    let address = TcpListener::bind("127.0.25.2:0").unwrap().local_addr().unwrap();
     let mut command = Command::new("systemd-socket-activate");
     command.arg("-l").arg(address.to_string()).arg(env!("CARGO_BIN_EXE_groeikluis"));
     command.arg("serve").arg("--config").arg(root.join("groeikluis.yaml"));
-    let mut daemon = command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let mut daemon = Activated(command.stdin(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     // The first connection starts it, and waits meanwhile.
     let mut client = wait_for("the socket", || TcpStream::connect(address).ok());
     let mut greeting = [0; 8];
@@ -116,6 +116,16 @@ fn a_socket_that_was_passed_stands_instead_of_the_addresses() {
     assert_eq!(&greeting, b"SSH-2.0-");
     assert_eq!(fs::read_to_string(root.join("state/listen")).unwrap().trim(), address.to_string());
     drop(client);
-    kill_process(Pid::from_child(&daemon), Signal::TERM).unwrap();
-    assert!(daemon.wait().unwrap().success());
+    kill_process(Pid::from_child(&daemon.0), Signal::TERM).unwrap();
+    assert!(wait_for("the daemon's end", || daemon.0.try_wait().unwrap()).success());
+}
+
+/// The program that waits with the socket, and then the daemon in its place; it does not outlive its test.
+struct Activated(Child);
+
+impl Drop for Activated {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
