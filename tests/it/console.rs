@@ -28,6 +28,10 @@ const PAGES: [&str; 7] = ["/", "/tenants", "/tenants/bree", "/traffic", "/refusa
 /// Widths at which pages are drawn: a desk and a phone.
 const WIDTHS: [(&str, u32); 2] = [("wide", 1280), ("narrow", 400)];
 
+/// Chromium without a window, which tells what pages complain of.
+const HEADLESS: [&str; 5] =
+    ["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"];
+
 /// The console of one test.
 struct Console {
     child: Child,
@@ -87,6 +91,7 @@ fn used() -> TestDaemon {
     daemon.put("bree", "kapot.csv", b"naam\nJan\n");
     daemon.wait_for_file("bree", "/outbox", "kapot.csv", Kind::Weigering);
     assert!(daemon.try_session("bree", "lokeren").is_err());
+    daemon.wait_for_events("auth.refused", 1);
     daemon
 }
 
@@ -354,6 +359,13 @@ fn chromium_draws_every_page_without_a_complaint() {
     wait_for("the outcome", || Some(console.page("/log")).filter(|page| page.contains("Het logboek klopt")));
     let pictures = std::env::var_os("GROEIKLUIS_PICTURES").map_or_else(|| daemon.path("pictures"), PathBuf::from);
     fs::create_dir_all(&pictures).unwrap();
+    // It tells of complaints at all: this page is made to have one.
+    let complains = chromium
+        .run_in(&daemon.path("received"))
+        .args(HEADLESS)
+        .args(["--screenshot=complains.png", "data:text/html,<script>console.error('so it is')</script>"])
+        .run();
+    assert!(complains.stderr.contains("CONSOLE") && complains.stderr.contains("so it is"), "{}", complains.stderr);
     for (name, width) in WIDTHS {
         for (at, path) in PAGES.iter().enumerate().filter(|(at, _)| name == "wide" || at % 2 == 0) {
             let language = if at % 2 == 0 { "nl" } else { "en" };
@@ -361,7 +373,7 @@ fn chromium_draws_every_page_without_a_complaint() {
             let joined = if path.contains('?') { '&' } else { '?' };
             let ran = chromium
                 .run_in(&daemon.path("received"))
-                .args(["--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--enable-logging=stderr"])
+                .args(HEADLESS)
                 .args([format!("--window-size={width},1600"), format!("--screenshot={}", picture.display())])
                 .args([format!("http://{}{path}{joined}lang={language}", console.address())])
                 .run();
