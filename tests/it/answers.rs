@@ -178,14 +178,17 @@ fn what_cannot_be_shown_at_once_is_shown_when_it_can_be() {
     let bree = Tenant::municipality("bree", "72004").protocol(Protocol::new("OPG-2026-017"));
     let daemon = Plan::new().children(10_000).tenant(bree).start();
     let list = format!("niss\n{}\n", daemon.extract().children_of("72004").join("\n"));
-    let day = Clock::system().today().strftime("%Y%m%d").to_string();
-    let obstacle = |name: &str| {
-        let path = daemon.path("state/boxes/bree/outbox").join(name);
-        fs::create_dir(&path).unwrap();
-        path
-    };
-    let answer = obstacle(&format!("sociale-toeslag_72004_OPG-2026-017_{day}_0001.csv.age"));
-    let refusal = obstacle(&format!("weigering_72004_zonder-protocol_{day}_0003.txt.age"));
+    // Midnight may come in between.
+    let today = Clock::system().today();
+    let obstacles = [today, today.tomorrow().unwrap()].map(|day| {
+        let day = day.strftime("%Y%m%d");
+        let answer = format!("sociale-toeslag_72004_OPG-2026-017_{day}_0001.csv.age");
+        let refusal = format!("weigering_72004_zonder-protocol_{day}_0003.txt.age");
+        [answer, refusal].map(|name| daemon.path("state/boxes/bree/outbox").join(name))
+    });
+    for path in obstacles.iter().flatten() {
+        fs::create_dir(path).unwrap();
+    }
     daemon.put("bree", "kinderen.csv", list.as_bytes());
     wait_until("an answer in the log", || daemon.events("list.answered").len() == 1);
     let session = daemon.session("bree");
@@ -194,7 +197,7 @@ fn what_cannot_be_shown_at_once_is_shown_when_it_can_be() {
     wait_until("both to be tried", || daemon.said().matches("deliveries wait to be shown").count() >= 2);
     assert_eq!(session.names("/outbox").unwrap(), Vec::<String>::new());
     session.close();
-    for path in [answer, refusal] {
+    for path in obstacles.iter().flatten() {
         fs::remove_dir(path).unwrap();
     }
     assert!(daemon.answer("bree", "kinderen.csv").manifest.rows > 0);

@@ -25,10 +25,13 @@ fn list(daemon: &TestDaemon, without: usize) -> Vec<u8> {
 
 /// Makes the new key; gives its name below the configuration's directory, its public part, and the steps.
 fn rotate(daemon: &TestDaemon, kind: &str, old: &str) -> (String, String, String) {
+    let before = Clock::system().today();
     let said = daemon.groeikluis(&["keys", "rotate", kind]).well().stdout;
+    // Midnight may have come in between.
+    let days = [before, Clock::system().today()];
     let (stem, ending) = old.split_once('.').map_or((old, String::new()), |(stem, rest)| (stem, format!(".{rest}")));
-    let name = format!("{stem}-{}{ending}", Clock::system().today());
-    assert!(daemon.path(&name).exists(), "{name}: {said}");
+    let mut names = days.iter().map(|day| format!("{stem}-{day}{ending}"));
+    let name = names.find(|name| daemon.path(name).exists()).unwrap_or_else(|| panic!("{days:?}: {said}"));
     (name, said.lines().nth(1).unwrap().to_owned(), said)
 }
 

@@ -64,7 +64,7 @@ fn a_channel_that_ends_before_the_subsystem_is_closed_at_once() {
             let mut channel = connection.channel_open_session().await.unwrap();
             channel.eof().await.unwrap();
             // The default of silence is minutes.
-            tokio::time::timeout(Duration::from_secs(20), until_closed(&mut channel)).await.unwrap();
+            tokio::time::timeout(Duration::from_mins(1), until_closed(&mut channel)).await.unwrap();
         }
         // The connection goes on.
         let channel = connection.channel_open_session().await.unwrap();

@@ -100,7 +100,7 @@ pub struct TestServer {
 
 /// Limits and penalties that no test meets by accident.
 pub fn roomy() -> (SftpLimits, Penalties) {
-    let limits = SftpLimits { drain: Duration::from_secs(5), ..SftpLimits::default() };
+    let limits = SftpLimits { drain: PATIENCE, ..SftpLimits::default() };
     (limits, Penalties { exempt: vec!["127.0.0.0/8".parse().unwrap()], ..Penalties::default() })
 }
 
