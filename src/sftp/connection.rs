@@ -34,6 +34,13 @@ use crate::dropbox::view::Login;
 /// For a client to take the message that it is being disconnected, before its socket is cut.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// At the server's end, for a client to go on, as with the rename after an upload; and once its sessions are closed, to
+/// leave by itself. OpenSSH's loses what it has not passed on when it is disconnected, and tells of a failure.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// The same for one that goes on and on.
+const LONGEST_LEAVE: Duration = Duration::from_secs(5);
+
 /// What a client is told whose tenant's file changed.
 pub(super) const ACCESS_LOST: &str = "uw toegang is gewijzigd; meld opnieuw aan";
 
@@ -104,6 +111,8 @@ pub(super) struct Connection {
     /// Why a login that was proven was refused all the same.
     turned_away: OnceLock<RefusalReason>,
     ending: watch::Sender<Option<Ending>>,
+    /// Whether sessions with nothing open or unanswered are to be closed.
+    leaving: watch::Sender<bool>,
 }
 
 impl Connection {
@@ -122,6 +131,7 @@ impl Connection {
             attempts: Mutex::default(),
             turned_away: OnceLock::new(),
             ending: watch::Sender::new(None),
+            leaving: watch::Sender::new(false),
         }
     }
 
@@ -183,6 +193,21 @@ impl Connection {
         let _asked = endings.wait_for(Option::is_some).await;
     }
 
+    /// Waits until sessions with nothing open or unanswered are to be closed.
+    pub(super) async fn leaving(&self) {
+        let mut leaving = self.leaving.subscribe();
+        let _asked = leaving.wait_for(|leaving| *leaving).await;
+    }
+
+    /// Closes the sessions of a client that was served a moment ago, and waits for it to leave. Says whether it did.
+    async fn leave(&self, running: &mut server::RunningSession<Handler>) -> bool {
+        if self.is_busy() || self.progress() + LONGEST_LEAVE < Instant::now() {
+            return false;
+        }
+        self.leaving.send_replace(true);
+        timeout(LEAVE, running).await.is_ok()
+    }
+
     /// The account of the attempts to log in.
     pub(super) fn attempts(&self) -> std::sync::MutexGuard<'_, Attempts> {
         self.attempts.lock().unwrap_or_else(PoisonError::into_inner)
@@ -204,13 +229,26 @@ impl Connection {
         let _only_once = self.turned_away.set(reason);
     }
 
-    /// When the connection is over if nothing happens.
-    fn deadline(&self, server: &Shared) -> (Instant, Ending) {
-        if self.login.get().is_some() {
-            let progress = Duration::from_millis(self.progress.load(Ordering::Relaxed));
-            (self.started + progress + server.limits().idle, Ending::Idle)
+    /// Whether a session has something open or unanswered.
+    fn is_busy(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) > 0
+    }
+
+    /// When something last went on.
+    fn progress(&self) -> Instant {
+        self.started + Duration::from_millis(self.progress.load(Ordering::Relaxed))
+    }
+
+    /// When the connection is over if nothing happens. `quiet` is when it first was not busy since the server goes down.
+    fn deadline(&self, server: &Shared, quiet: Option<Instant>) -> (Instant, Ending) {
+        let (deadline, ending) = if self.login.get().is_some() {
+            (self.progress() + server.limits().idle, Ending::Idle)
         } else {
             (self.started + server.limits().login_grace, Ending::Grace)
+        };
+        match quiet.filter(|_| !self.is_busy()).map(|since| (self.progress() + LEAVE).min(since + LONGEST_LEAVE)) {
+            Some(leave) if leave < deadline => (leave, Ending::Shutdown),
+            _ => (deadline, ending),
         }
     }
 }
@@ -277,14 +315,15 @@ async fn guide(
     let handle = running.handle();
     let mut endings = connection.ending.subscribe();
     let mut shutdown = server.shutdown();
+    let mut quiet = None;
     let ending = loop {
         if let Some(ending) = *endings.borrow_and_update() {
             break ending;
         }
-        if *shutdown.borrow_and_update() && connection.busy.load(Ordering::Relaxed) == 0 {
-            break Ending::Shutdown;
+        if *shutdown.borrow_and_update() && !connection.is_busy() {
+            quiet.get_or_insert_with(Instant::now);
         }
-        let (deadline, ending) = connection.deadline(server);
+        let (deadline, ending) = connection.deadline(server, quiet);
         if deadline <= Instant::now() {
             break ending;
         }
@@ -307,6 +346,9 @@ async fn guide(
         // At once: many may be displaced in a second, and each would wait to say goodbye.
         socket.cut();
         let _cut = timeout(FAREWELL, running).await;
+        return Some(ending);
+    }
+    if ending == Ending::Shutdown && connection.leave(&mut running).await {
         return Some(ending);
     }
     let message = handle.disconnect(ending.disconnect(), ending.message().to_owned(), "nl".to_owned());

@@ -169,6 +169,27 @@ fn openssh_goes_on_at_once_after_its_network_was_lost() {
     }
 }
 
+#[test]
+fn an_upload_that_ends_while_the_daemon_stops_is_told_to_its_client() {
+    const ROWS: u32 = 20_000;
+    let mut daemon = start();
+    fs::write(daemon.path("lijst.csv"), list(ROWS)).unwrap();
+    let mut command = daemon.sftp_command("bree", "bree", &["-l", "4000", "-B", "16384", "-b", "-"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let path = daemon.path("lijst.csv");
+    let batch =
+        format!("put {} /inbox/lijst.csv.part\nrename /inbox/lijst.csv.part /inbox/lijst.csv\n", path.display());
+    child.stdin.take().unwrap().write_all(batch.as_bytes()).unwrap();
+    let session = daemon.session("bree");
+    wait_until("a part of it", || session.list("/inbox").unwrap().iter().any(|file| file.size > 20_000));
+    session.close();
+    let (status, said) = daemon.terminate();
+    let told = child.wait_with_output().unwrap();
+    assert!(status.success() && told.status.success(), "{said}{told:?}");
+    assert_eq!((daemon.events("file.upload").len(), daemon.events("file.rename").len()), (1, 1));
+}
+
 /// An `sftp` whose machine is gone without a word: it is stopped in the midst of an upload.
 struct Lost(Child);
 

@@ -208,6 +208,7 @@ impl Session {
     /// the transport would wait for somebody to take what still comes by it.
     async fn run(&mut self, mut channel: ChannelReadHalf) -> Result<bool, Broken> {
         let mut all_asked = false;
+        let connection = Arc::clone(&self.connection);
         loop {
             self.start_paths();
             self.start_check();
@@ -229,6 +230,7 @@ impl Session {
             let (gathers_until, pressed_until) = (self.gathers_until(), self.pressed_until);
             let event = tokio::select! {
                 message = channel.wait(), if receiving => Event::Message(message),
+                () = connection.leaving(), if idle && self.has_nothing_open() => return Ok(true),
                 sent = self.outbox.sent(), if self.outbox.is_sending() => Event::Sent(sent),
                 Some(done) = self.jobs.join_next() => Event::Done(done),
                 () = async { sleep_until(gathers_until.unwrap_or_else(Instant::now)).await }, if gathers_until.is_some() => {
