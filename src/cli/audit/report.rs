@@ -157,9 +157,9 @@ fn places(which: &Which) -> anyhow::Result<(PathBuf, PathBuf)> {
     }
 }
 
-/// Whether something of the period may lie in the log before this one.
-fn begins_after(year: &VerifiedYear, from: Option<Date>) -> bool {
-    year.first.as_ref().is_some_and(|first| from.is_none_or(|from| brussels_date(first.at) > from))
+/// The day on which a log begins.
+fn begins_on(year: &VerifiedYear) -> Option<Date> {
+    year.first.as_ref().map(|first| brussels_date(first.at))
 }
 
 /// The logs of the period, oldest first.
@@ -173,13 +173,23 @@ fn proved_logs(arguments: &Arguments) -> anyhow::Result<VecDeque<VerifiedYear>> 
         let lines = std::iter::once(format!("{first}, so there is no report")).chain(lines);
         anyhow::anyhow!(lines.collect::<Vec<_>>().join("\n"))
     };
+    let from = arguments.from;
     let mut logs = VecDeque::from([years.newest(&directory).map_err(no_report)?]);
-    while let Some(later) = logs.front().filter(|later| begins_after(later, arguments.from)) {
+    // Something of the period may lie in the log before one that begins after its first day, or on it.
+    while let Some(later) =
+        logs.front().filter(|later| begins_on(later).is_some_and(|day| from.is_none_or(|from| day >= from)))
+    {
         match years.before(later) {
             Ok(Some(earlier)) => logs.push_front(earlier),
             Ok(None) => break,
             // Without a first day, a report begins where the logs do.
-            Err(YearFault::Missing { .. }) if arguments.from.is_none() => break,
+            Err(YearFault::Missing { .. }) if from.is_none() => break,
+            Err(YearFault::Missing { origin, .. }) if begins_on(later) == from => {
+                progress(&format!(
+                    "warning: of its first day this has what came after the end of {origin}, which is not here"
+                ));
+                break;
+            }
             Err(fault) => return Err(no_report(fault)),
         }
     }
