@@ -12,7 +12,7 @@ const SHARED: usize = 256 << 20;
 /// For each connection: some requests on each of ten channels.
 const OF_ITS_OWN: usize = 256 << 10;
 
-/// For one connection at most: what one of its channels may have.
+/// For one connection at most, on one channel or all: half of what OpenSSH has on its way with 64 writes of 256 KiB.
 const MOST_OF_CONNECTION: usize = 8 << 20;
 
 /// What is taken at once.

@@ -4,15 +4,15 @@
 //! what it keeps, is what makes it live: the transport waits for this task to take bytes and cannot meanwhile learn
 //! that the client has opened its window, so a session that waited only for room could wait for ever.
 //!
-//! Memory of a session, at most: [`MOST_QUEUED`] of requests, payload and replies that wait, two batches
+//! Memory of a session, at most: what [`super::queue`] grants for requests, payload and replies that wait, two batches
 //! ([`super::outbox::BATCH_BYTES`]), [`MOST_FETCHES`] × [`FETCH_BYTES`] that jobs brought from disk, as much as one of them of
-//! uploads that are read back and again of hashes, directories' entries ([`MOST_DIRECTORIES`] listings); in the transport,
-//! eight packets of replies and sixteen of requests more. Whatever has longer replies than it has requests waits for room
-//! in the outbox. A client above
-//! [`QUEUE_PAUSE`] is not read from, as long as its replies are taken; one that takes no replies and goes on asking is
-//! cut at [`MOST_QUEUED`]. All channels of a connection, and all connections, have a bound together as well
-//! ([`super::queue`]): a session that finds no memory there takes nothing until some of its own is done, and is cut when it
-//! still has none after [`PRESSED`], since its client may be waiting to be read from.
+//! uploads that are read back and again of hashes, the entries of as many directories as its connection may have open; in
+//! the transport, eight packets of replies and sixteen of requests more. Whatever has longer replies than it has requests
+//! waits for room in the outbox. A client above [`QUEUE_PAUSE`] is not read from, as long as its replies are taken. Above
+//! what is granted, to its connection or to all together, nothing is read in any case until jobs have done some of it: a
+//! disk may be slower than a client whose replies do not go, as while keys are renewed. The transport soon stands still
+//! meanwhile, so where it is replies that must free memory, none does: the session is cut after [`PRESSED`] without a batch
+//! taken.
 //!
 //! Order: requests with one handle are answered in order; requests about paths one after another, each after the
 //! uploads' requests that came before it. All else may overtake.
@@ -55,10 +55,6 @@ use gathering::Gathering;
 
 /// Above this nothing more is read from the client, unless replies wait for it: two megabytes keep a disk busy.
 const QUEUE_PAUSE: usize = 2 << 20;
-
-/// Above this the session ends. A client that has 64 writes of 256 KiB on their way while it takes no reply would meet
-/// it; clients take replies.
-const MOST_QUEUED: usize = 8 << 20;
 
 /// For each batch of replies to be taken while there is no memory for more requests: many round trips.
 const PRESSED: Duration = Duration::from_secs(5);
@@ -313,9 +309,6 @@ impl Session {
             }
         }
         self.go_on_gathering();
-        if self.load() > MOST_QUEUED {
-            return Err(Some(Ending::Violation(ASKS_ON)));
-        }
         Ok(())
     }
 

@@ -8,5 +8,6 @@ mod extensions;
 mod limits;
 mod logins;
 pub mod raw;
+mod rekeying;
 mod storage;
 mod support;

@@ -1,15 +1,23 @@
 //! Bytes on an SFTP channel that no client sends, and answers that no client leaves unread.
 
-use std::{fs, net::SocketAddr};
+use std::{
+    fs,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 
 use russh::client::{self, Handle};
+use socket2::SockRef;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::watch,
 };
 
-use super::support::{TestServer, pattern, wait_for};
+use super::support::{TestServer, pattern, roomy, wait_for};
 pub use crate::support::raw::AnyHost;
 use crate::support::raw::{CREATE, READ, Raw, WRITE, log_in, packet, read, status, string, write};
 
@@ -122,15 +130,20 @@ fn files_that_are_half_in_memory_leave_room_for_those_that_are_not() {
     });
 }
 
-/// A forwarder of one connection that passes nothing back to the client while it is held.
-async fn held_back(server: &TestServer) -> (SocketAddr, watch::Sender<bool>) {
+/// A forwarder of one connection that passes nothing back to the client while it is held, and counts what it passed to the
+/// server.
+async fn held_back(server: &TestServer) -> (SocketAddr, watch::Sender<bool>, Arc<AtomicU64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, server) = (listener.local_addr().unwrap(), server.address);
     let (hold, mut held) = watch::channel(false);
+    let passed = Arc::new(AtomicU64::new(0));
+    let count = Arc::clone(&passed);
     tokio::spawn(async move {
         let (mut client, _) = listener.accept().await.unwrap();
         let (mut from_client, mut to_client) = client.split();
         let mut server = TcpStream::connect(server).await.unwrap();
+        // What is counted has nearly all arrived.
+        SockRef::from(&server).set_send_buffer_size(64 << 10).unwrap();
         let (mut from_server, mut to_server) = server.split();
         let back = async {
             let mut buffer = vec![0; 32 * 1024];
@@ -139,12 +152,21 @@ async fn held_back(server: &TestServer) -> (SocketAddr, watch::Sender<bool>) {
                 to_client.write_all(&buffer[..read]).await.unwrap();
             }
         };
+        let forth = async {
+            let mut buffer = vec![0; 32 * 1024];
+            while let Ok(read @ 1..) = from_client.read(&mut buffer).await {
+                if to_server.write_all(&buffer[..read]).await.is_err() {
+                    break;
+                }
+                count.fetch_add(read as u64, Ordering::Relaxed);
+            }
+        };
         tokio::select! {
             () = back => {}
-            _ = tokio::io::copy(&mut from_client, &mut to_server) => {}
+            () = forth => {}
         }
     });
-    (address, hold)
+    (address, hold, passed)
 }
 
 #[test]
@@ -152,13 +174,13 @@ fn who_asks_on_and_on_without_taking_replies_is_cut() {
     let server = TestServer::start();
     fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
     server.runtime.block_on(async {
-        let (address, hold) = held_back(&server).await;
+        let (address, hold, _) = held_back(&server).await;
         let config = client::Config::default();
         let mut raw = Raw::begun(log_in(address, "bree", &server.client_key.private, config).await).await;
         let handle = raw.open("/outbox/x", 1).await;
         hold.send(true).unwrap();
         let burst: Vec<u8> = (0..1000).flat_map(|id| read(id, &handle, 0, 300_000)).collect();
-        // 8 MiB of waiting requests are the bound; each counts 128 bytes.
+        // Above 8 MiB of waiting requests nothing is read, and after a while the end comes; each counts 128 bytes.
         for _ in 0..80 {
             if raw.channel.data(&burst[..]).await.is_err() {
                 break;
@@ -170,13 +192,58 @@ fn who_asks_on_and_on_without_taking_replies_is_cut() {
 }
 
 #[test]
+fn a_slow_disk_and_replies_that_do_not_go_hold_an_upload_up_and_do_not_end_it() {
+    const PIECE: usize = 30_000;
+    const WRITES: u32 = 340;
+    // Nearly what a connection may have waiting.
+    const TAKEN: u64 = (8 << 20) - (256 << 10);
+    let (limits, penalties) = roomy();
+    let narrow = |listener: &TcpListener| SockRef::from(listener).set_recv_buffer_size(128 << 10).unwrap();
+    let server = TestServer::start_listening(limits, penalties, |_| (), narrow);
+    let whole = pattern(PIECE * WRITES as usize);
+    fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
+    fs::write(server.root.join("outbox/y"), pattern(2 << 20)).unwrap();
+    let disk = server.seen.disk.lock().unwrap();
+    let (mut raw, hold, passed) = server.runtime.block_on(async {
+        let (address, hold, passed) = held_back(&server).await;
+        let config = client::Config { window_size: 32 * 1024, ..client::Config::default() };
+        let mut raw = Raw::begun(log_in(address, "bree", &server.client_key.private, config).await).await;
+        let (outgoing, slow) = (raw.open("/outbox/x", READ).await, raw.open("/inbox/slow", WRITE | CREATE).await);
+        hold.send(true).unwrap();
+        // Its reply is longer than the window: it is being sent for as long as the client hears nothing.
+        raw.send(&read(WRITES, &outgoing, 0, 255 * 1024)).await;
+        let at = |id: u32| u64::from(id) * PIECE as u64;
+        let burst: Vec<u8> =
+            (0..).zip(whole.chunks(PIECE)).flat_map(|(id, piece)| write(id, &slow, at(id), piece)).collect();
+        raw.send(&burst).await;
+        (raw, hold, passed)
+    });
+    wait_for("the bound", || passed.load(Ordering::Relaxed) >= TAKEN);
+    // The rest goes as far as it goes while somebody else is served.
+    server.runtime.block_on(async {
+        let client = server.client().await;
+        assert_eq!(client.download("/outbox/y").await.unwrap().len(), 2 << 20);
+        client.close().await.unwrap();
+    });
+    drop(disk);
+    hold.send(false).unwrap();
+    server.runtime.block_on(async {
+        for _ in 0..=WRITES {
+            let reply = raw.reply().await.unwrap();
+            assert!(reply[0] == 103 || status(&reply).0 == 0, "{reply:?}");
+        }
+    });
+    assert!(fs::read(server.root.join("inbox/slow")).unwrap() == whole);
+}
+
+#[test]
 fn the_channels_of_a_connection_have_one_bound_for_what_waits() {
     let server = TestServer::start();
     fs::write(server.root.join("outbox/x"), pattern(255 * 1024)).unwrap();
     // Below what one channel may have, and below what all may have together.
     let asked = |channels: usize, each: u32| {
         server.runtime.block_on(async {
-            let (address, hold) = held_back(&server).await;
+            let (address, hold, _) = held_back(&server).await;
             // Narrow, so that it is the sessions that wait for the client, and not their transport for its socket.
             let config = client::Config { window_size: 32 * 1024, ..client::Config::default() };
             let mut first = Raw::begun(log_in(address, "bree", &server.client_key.private, config).await).await;

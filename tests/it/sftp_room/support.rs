@@ -26,7 +26,7 @@ use groeikluis::{
 };
 use jiff::Timestamp;
 use tempfile::TempDir;
-use tokio::{runtime::Runtime, sync::oneshot, task::JoinHandle};
+use tokio::{net::TcpListener, runtime::Runtime, sync::oneshot, task::JoinHandle};
 
 use super::storage::{Seen, Storage};
 
@@ -111,6 +111,15 @@ impl TestServer {
     }
 
     pub fn start_with(limits: SftpLimits, penalties: Penalties, change: impl FnOnce(&mut Tenant)) -> Self {
+        Self::start_listening(limits, penalties, change, |_| ())
+    }
+
+    pub fn start_listening(
+        limits: SftpLimits,
+        penalties: Penalties,
+        change: impl FnOnce(&mut Tenant),
+        shape: impl FnOnce(&TcpListener),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path().join("box");
         for name in ["inbox", "outbox"] {
@@ -133,7 +142,8 @@ impl TestServer {
         let server = Server::new(settings, directory, Arc::new(storage), witness).unwrap();
         let sessions = server.sessions();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        shape(&listener);
         let address = listener.local_addr().unwrap();
         let (stop, stopped) = oneshot::channel();
         let serving = runtime.spawn(server.serve(vec![listener], async {
