@@ -4,8 +4,12 @@
 //! sessions; that the limits do not fit is better told at the start.
 
 use crate::{
-    config::Settings, documents::letters::PRINTING_BYTES, domain::ByteSize, durable::memory_limit_bytes,
-    exchange::MOST_HANDED_BYTES, sftp::most_queued_bytes,
+    config::Settings,
+    documents::letters::PRINTING_BYTES,
+    domain::ByteSize,
+    durable::memory_limit_bytes,
+    exchange::MOST_HANDED_BYTES,
+    sftp::{most_listed_bytes, most_queued_bytes},
 };
 
 /// The register twice, while it is replaced: 1.6 million children take some 200 MiB.
@@ -33,6 +37,8 @@ fn needed_bytes(settings: &Settings) -> u64 {
         longest.saturating_mul(UPLOADS_OF_TWO_LISTS),
         SESSION_BYTES.saturating_mul(limits.connections.into()),
         most_queued_bytes(limits.connections.into()),
+        // One tenant that leaves directories open in all of its sessions: a client reads one at a time and closes it.
+        most_listed_bytes(limits.sessions_per_tenant.min(limits.connections).into()),
         REGISTERS_BYTES,
         RUN_BYTES,
         HANDED_BYTES,

@@ -41,6 +41,17 @@ const LEAVE: Duration = Duration::from_secs(1);
 /// The same for one that goes on and on.
 const LONGEST_LEAVE: Duration = Duration::from_secs(5);
 
+/// Directories that one connection has open at once: one for each of its channels.
+const MOST_DIRECTORIES: usize = 10;
+
+/// A directory of 10,000 files, read.
+const LISTING_BYTES: u64 = 1 << 20;
+
+/// What is read of directories on that many connections at most, bytes.
+pub(crate) const fn most_listed_bytes(connections: u64) -> u64 {
+    MOST_DIRECTORIES as u64 * LISTING_BYTES * connections
+}
+
 /// What a client is told whose tenant's file changed.
 pub(super) const ACCESS_LOST: &str = "uw toegang is gewijzigd; meld opnieuw aan";
 
@@ -102,8 +113,9 @@ pub(super) struct Connection {
     bytes_in: AtomicU64,
     bytes_out: AtomicU64,
     regular: AtomicBool,
-    /// Places for files that its sessions have open.
+    /// Places for files and directories that its sessions have open, and for the directories among them.
     files: Arc<Semaphore>,
+    directories: Arc<Semaphore>,
     /// Memory for what waits in its sessions.
     queue: Arc<ConnectionQueue>,
     login: OnceLock<Arc<Login>>,
@@ -126,6 +138,7 @@ impl Connection {
             bytes_out: AtomicU64::new(0),
             regular: AtomicBool::new(true),
             files: Arc::new(Semaphore::new(open_handles)),
+            directories: Arc::new(Semaphore::new(MOST_DIRECTORIES)),
             queue: memory.connection(),
             login: OnceLock::new(),
             attempts: Mutex::default(),
@@ -169,7 +182,14 @@ impl Connection {
 
     /// A place for one more open file; none when the sessions of this connection have them all.
     pub(super) fn file_place(&self) -> Option<FilePlace> {
-        Arc::clone(&self.files).try_acquire_owned().ok()
+        let file = Arc::clone(&self.files).try_acquire_owned().ok()?;
+        Some(FilePlace { _file: file, _directory: None })
+    }
+
+    /// The same for a directory, of which there are fewer: its entries are in memory. To be had before they are read.
+    pub(super) fn directory_place(&self) -> Option<FilePlace> {
+        let directory = Arc::clone(&self.directories).try_acquire_owned().ok()?;
+        Some(FilePlace { _directory: Some(directory), ..self.file_place()? })
     }
 
     /// For the memory of what waits in one more session.

@@ -17,8 +17,12 @@ use super::{
 };
 use crate::dropbox::view::{Attributes, Download, Entry};
 
-/// The place of an open file among those that one connection may have open; given back when it is dropped.
-pub(super) type FilePlace = OwnedSemaphorePermit;
+/// The place of an open file or directory among those that one connection may have open; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct FilePlace {
+    pub(super) _file: OwnedSemaphorePermit,
+    pub(super) _directory: Option<OwnedSemaphorePermit>,
+}
 
 /// Handles of one session, by number. Numbers are never used again, and never 0.
 #[derive(Default)]
@@ -115,13 +119,6 @@ impl Handles {
 
     pub(super) fn len(&self) -> usize {
         self.open.len()
-    }
-
-    /// Directories among them.
-    pub(super) fn directories(&self) -> usize {
-        let directory =
-            |file: &&OpenFile| matches!(file, OpenFile::Reader(Reader { source: Source::Directory { .. }, .. }));
-        self.open.values().map(|(file, _)| file).filter(directory).count()
     }
 
     /// Of what waits for uploads, leaves the WRITEs up to the first other request.
@@ -244,11 +241,11 @@ mod tests {
         let mut handles = Handles::default();
         let reader = || OpenFile::reader(Source::Download { file: Arc::new(HalfCold(Vec::new())), fetched: None });
         let places = Arc::new(Semaphore::new(1));
-        let place = || Arc::clone(&places).try_acquire_owned().unwrap();
+        let place = || FilePlace { _file: Arc::clone(&places).try_acquire_owned().unwrap(), _directory: None };
         let first = handles.add(reader(), place());
         handles.remove(first);
         let second = handles.add(reader(), place());
         assert!(first != 0 && second != first && handles.reader(first).is_none());
-        assert_eq!((handles.len(), handles.directories(), handles.first_unwritten()), (1, 0, None));
+        assert_eq!((handles.len(), handles.first_unwritten()), (1, None));
     }
 }

@@ -39,6 +39,7 @@ mod wire;
 
 pub use auth::{AcceptedLogin, CertificateUsed, LoginMethod};
 pub use certificate::LONGEST_KEY_ID;
+pub(crate) use connection::most_listed_bytes;
 pub use keys::{HostKey, KeyFault, LONGEST_KEY_FILE, NewKey, new_key};
 pub use negotiation::{Algorithms, FailedNegotiation, LONGEST_OFFERED, MOST_OFFERED};
 pub use password::{LONGEST as LONGEST_PASSWORD, PasswordFault, SHORTEST as SHORTEST_PASSWORD, hash_password};

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use super::{
-    Broken, Done, FETCH_BYTES, MOST_DIRECTORIES, Session, WORK_PER_JOB,
+    Broken, Done, FETCH_BYTES, Session, WORK_PER_JOB,
     checks::{CheckOf, ToCheck},
     requests::{cost, work_cost},
 };
@@ -65,19 +65,19 @@ impl Session {
             return;
         }
         let barrier = self.handles.first_unwritten().unwrap_or(u64::MAX);
-        let (mut batch, mut cost_of_batch, mut places) = (Vec::new(), 0, Vec::new());
+        let (mut batch, mut cost_of_batch) = (Vec::new(), 0);
         while let Some((_, id, request)) = self.paths.pop_front_if(|(place, ..)| *place < barrier) {
             let cost = cost(&request);
-            if matches!(request, Request::Open { .. } | Request::OpenDirectory { .. } | Request::CheckName { .. }) {
-                let Some(place) = self.connection.file_place() else {
+            let place = match self.place_for(&request) {
+                Ok(place) => place,
+                Err(denied) => {
                     self.queued -= cost;
-                    refuse(&mut self.outbox.reply(), id, &Denied::Limit(text::TOO_MANY_HANDLES.to_owned()));
+                    refuse(&mut self.outbox.reply(), id, &denied);
                     continue;
-                };
-                places.push(place);
-            }
+                }
+            };
             cost_of_batch += cost;
-            batch.push((id, request));
+            batch.push((id, request, place));
             if batch.len() == WORK_PER_JOB {
                 break;
             }
@@ -88,28 +88,35 @@ impl Session {
         self.paths_running = true;
         let scene = Arc::clone(&self.scene);
         self.jobs.spawn_blocking(move || {
-            let perform = |(id, request)| scene.perform(id, request);
-            Done::Paths { outcomes: batch.into_iter().map(perform).collect(), places, cost: cost_of_batch }
+            let perform = |(id, request, place)| (scene.perform(id, request), place);
+            Done::Paths { outcomes: batch.into_iter().map(perform).collect(), cost: cost_of_batch }
         });
+    }
+
+    /// The place of what a request is to open, if it is to open anything.
+    fn place_for(&self, request: &Request) -> Result<Option<FilePlace>, Denied> {
+        let place = match request {
+            Request::Open { .. } | Request::CheckName { .. } => self.connection.file_place(),
+            Request::OpenDirectory { .. } => self.connection.directory_place(),
+            _ => return Ok(None),
+        };
+        place.map(Some).ok_or_else(|| Denied::Limit(text::TOO_MANY_HANDLES.to_owned()))
     }
 
     pub(super) fn job_done(&mut self, done: Done) -> Result<(), Broken> {
         match done {
-            Done::Paths { outcomes, mut places, cost } => {
+            Done::Paths { outcomes, cost } => {
                 self.paths_running = false;
                 self.queued -= cost;
                 for outcome in outcomes {
                     match outcome {
-                        Outcome::Reply(reply) => self.outbox.append(&reply),
-                        Outcome::Opened { id, opened } => {
-                            // Each request that opens something brought its place along.
-                            let place = places.pop().ok_or(Some(Ending::Failed))?;
-                            self.opened(id, opened, place);
-                        }
-                        Outcome::ToHash { id, hashing } => {
-                            let place = places.pop().ok_or(Some(Ending::Failed))?;
+                        (Outcome::Reply(reply), _) => self.outbox.append(&reply),
+                        (Outcome::Opened { id, opened }, Some(place)) => self.opened(id, opened, place),
+                        (Outcome::ToHash { id, hashing }, Some(place)) => {
                             self.check(ToCheck { id, hashing, of: CheckOf::Name { _place: place } });
                         }
+                        // Each request that opens something brings its place along.
+                        (Outcome::Opened { .. } | Outcome::ToHash { .. }, None) => return Err(Some(Ending::Failed)),
                     }
                 }
             }
@@ -129,9 +136,6 @@ impl Session {
         let file = match opened {
             Opened::Download(file) => OpenFile::reader(Source::Download { file, fetched: None }),
             Opened::Upload(file) => OpenFile::writer(OpenUpload::new(file)),
-            Opened::Directory { .. } if self.handles.directories() >= MOST_DIRECTORIES => {
-                return refuse(&mut self.outbox.reply(), id, &Denied::Limit(text::TOO_MANY_HANDLES.to_owned()));
-            }
             Opened::Directory { own, entries } => OpenFile::reader(Source::Directory { own, entries: entries.into() }),
         };
         let handle = self.handles.add(file, place);

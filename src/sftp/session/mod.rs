@@ -71,9 +71,6 @@ const MOST_FETCHES: usize = 4;
 /// What one such job brings at most; the reply to one READ.
 const FETCH_BYTES: usize = LONGEST_PAYLOAD as usize;
 
-/// Directories open at once: a listing of 10,000 files takes about 1 MiB.
-const MOST_DIRECTORIES: usize = 16;
-
 /// Entries of one NAME reply, about 20 KiB: below the longest packet whatever the names (255 bytes, twice).
 const ENTRIES_PER_REPLY: usize = 100;
 
@@ -94,7 +91,7 @@ type Broken = Option<Ending>;
 
 /// What a job brings back.
 enum Done {
-    Paths { outcomes: Vec<Outcome>, places: Vec<FilePlace>, cost: usize },
+    Paths { outcomes: Vec<(Outcome, Option<FilePlace>)>, cost: usize },
     Written { handle: u64, file: OpenUpload, replies: Vec<u8>, cost: usize, reads: usize },
     Fetched { handle: u64, offset: u64, bytes: Result<Vec<u8>, std::io::Error> },
     Checked { id: u32, of: CheckOf, hashes: Result<Vec<u8>, Denied> },

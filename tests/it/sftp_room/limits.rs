@@ -4,6 +4,7 @@ use std::{
     fs,
     io::Read,
     net::TcpStream,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ use super::{
     raw::{connect, session},
     support::{TestServer, pattern, roomy, wait_for},
 };
-use crate::support::raw::{AnyHost, string};
+use crate::support::raw::{AnyHost, packet, status, string};
 
 /// Everything the server says until it closes.
 fn until_closed(mut stream: TcpStream) -> String {
@@ -163,6 +164,49 @@ async fn wait_until_opened(connection: &client::Handle<AnyHost>) {
     while connection.channel_open_session().await.is_err() {
         assert!(start.elapsed() < Duration::from_mins(1));
     }
+}
+
+#[test]
+fn directories_are_counted_over_all_channels_before_they_are_read() {
+    const OPENDIR: u8 = 11;
+    let server = TestServer::start();
+    let refused = (4, "te veel bestanden tegelijk geopend".to_owned());
+    server.runtime.block_on(async {
+        let first = session(&server, client::Config::default()).await;
+        let second = first.another().await;
+        let burst: Vec<u8> = (0..40).flat_map(|id| packet(OPENDIR, id, &string(b"/inbox"))).collect();
+        let mut opened = Vec::new();
+        for raw in [&first, &second] {
+            raw.send(&burst).await;
+        }
+        for mut raw in [first, second] {
+            let mut handles = Vec::new();
+            for _ in 0..40 {
+                let reply = raw.reply().await.unwrap();
+                if reply[0] == 102 {
+                    handles.push(reply[9..].to_vec());
+                } else {
+                    assert_eq!(status(&reply), refused);
+                }
+            }
+            opened.push((raw, handles));
+        }
+        let count: usize = opened.iter().map(|(_, handles)| handles.len()).sum();
+        assert_eq!((count, server.seen.listed.load(Ordering::Relaxed)), (10, 10));
+        // What is closed, and what could not be opened, gives its place back to either.
+        let (mut other, handles) = opened.pop().unwrap();
+        let (mut one, more) = opened.pop().unwrap();
+        let closed =
+            handles.first().map(|handle| (&mut other, handle)).or(more.first().map(|handle| (&mut one, handle)));
+        let (raw, handle) = closed.unwrap();
+        assert_eq!(raw.close(handle).await.0, 0);
+        for id in 0..20 {
+            assert_eq!(status(&one.ask(OPENDIR, id, &string(b"/none")).await).0, 2);
+        }
+        assert_eq!(one.ask(OPENDIR, 1, &string(b"/")).await[0], 102);
+        assert_eq!(status(&other.ask(OPENDIR, 1, &string(b"/")).await), refused);
+        assert!(other.open("/inbox/a", 2 | 8).await != Vec::<u8>::new(), "files have places of their own");
+    });
 }
 
 #[test]

@@ -375,7 +375,7 @@ fn handles_are_counted_and_do_not_come_back() {
             }
             directories += 1;
         }
-        assert_eq!(directories, 16);
+        assert_eq!(directories, 10);
     });
 }
 

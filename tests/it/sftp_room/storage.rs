@@ -27,6 +27,8 @@ pub struct Seen {
     pub read: Mutex<HashMap<String, u64>>,
     /// Bytes handed to the transport, by path.
     pub sent: Mutex<HashMap<String, u64>>,
+    /// Directories read.
+    pub listed: AtomicU64,
     /// Uploads that were closed by the client.
     pub finished: Mutex<Vec<String>>,
     /// Uploads that were let go without.
@@ -97,6 +99,7 @@ impl DropBox for Storage {
     }
 
     fn list(&self, path: &VirtualPath) -> Result<Vec<Entry>, Denied> {
+        self.seen.listed.fetch_add(1, Ordering::Relaxed);
         let mut entries: Vec<Entry> = fs::read_dir(self.real(path))
             .map_err(|error| denied(&error))?
             .map(|entry| {
