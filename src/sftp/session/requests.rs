@@ -45,6 +45,9 @@ impl Session {
                 }
                 None => wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE),
             },
+            Request::HandleSpace { handle } if self.handles.get_mut(handle).is_none() => {
+                wrong_handle(&mut self.outbox.reply(), id, text::UNKNOWN_HANDLE);
+            }
             Request::Limits => {
                 let handles = self.open_handles;
                 self.outbox.reply().limits(id, handles);

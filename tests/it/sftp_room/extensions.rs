@@ -95,6 +95,11 @@ fn renames_replace_times_are_set_and_room_is_told() {
             // Blocks of 4 KiB: a total of 1 GiB, half of it free.
             assert_eq!((numbers[0], numbers[2], numbers[3]), (4096, 1 << 18, 1 << 17), "{name}");
         }
+        assert_eq!(raw.close(&handle).await.0, 0);
+        for handle in [&handle[..], b"0000000000000099", b"x"] {
+            let closed = status(&raw.ask(200, 5, &extended("fstatvfs@openssh.com", &[string(handle)])).await);
+            assert_eq!(closed, (4, "dit bestand is niet geopend".to_owned()));
+        }
         let absent = status(&raw.ask(200, 6, &extended("statvfs@openssh.com", &[string(b"/none")])).await);
         assert_eq!(absent.0, 2);
     });
