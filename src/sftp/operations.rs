@@ -101,12 +101,12 @@ impl Scene {
                 drop_box.attributes(&parse(&path)?)?;
                 return Err(Denied::Forbidden(text::NO_DIRECTORIES));
             }
-            Request::RealPath { path } => self.real_path(id, &path, reply)?,
+            Request::RealPath { path, expand } => self.real_path(id, &path, expand, reply)?,
             Request::HomeDirectory { user } => {
                 if !user.is_empty() && user != self.lister.owner().as_str().as_bytes() {
                     return Err(Denied::NotFound);
                 }
-                self.real_path(id, b"/", reply)?;
+                self.real_path(id, b"/", false, reply)?;
             }
             Request::Space { path } => {
                 drop_box.attributes(&parse(&path)?)?;
@@ -167,12 +167,21 @@ impl Scene {
         }
     }
 
-    /// The one form of a path; it need not exist. `~` is the home directory, the top.
-    fn real_path(&self, id: u32, path: &[u8], reply: &mut Reply<'_>) -> Result<(), Denied> {
+    /// The one form of a path; it need not exist. `~` is the home directory, the top, and so is `~` with the owner's name.
+    /// Another user's home is not there when it is to be expanded, and else a name like any other.
+    fn real_path(&self, id: u32, path: &[u8], expand: bool, reply: &mut Reply<'_>) -> Result<(), Denied> {
         let path = match path.strip_prefix(b"~") {
-            Some(rest) if rest.is_empty() || rest.starts_with(b"/") => rest,
-            Some(rest) if rest == self.lister.owner().as_str().as_bytes() => b"/",
-            _ => path,
+            Some(rest) => {
+                let (user, below) = rest.split_at(rest.iter().position(|byte| *byte == b'/').unwrap_or(rest.len()));
+                if user.is_empty() || user == self.lister.owner().as_str().as_bytes() {
+                    below
+                } else if expand {
+                    return Err(Denied::NotFound);
+                } else {
+                    path
+                }
+            }
+            None => path,
         };
         let name = parse(path)?.as_str().to_owned();
         reply.names(id, &[Named { long: name.clone(), name, attributes: None }]);

@@ -133,7 +133,7 @@ pub(super) fn cost(request: &Request) -> usize {
             | Request::Remove { path }
             | Request::MakeDirectory { path }
             | Request::RemoveDirectory { path }
-            | Request::RealPath { path }
+            | Request::RealPath { path, .. }
             | Request::Space { path }
             | Request::CheckName { path, .. }
             | Request::HomeDirectory { user: path } => path.len(),

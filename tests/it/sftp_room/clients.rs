@@ -53,6 +53,26 @@ fn openssh_resumes_in_both_directions() {
 }
 
 #[test]
+fn scp_knows_its_home_and_nobody_elses() {
+    let server = TestServer::start();
+    fs::write(server.root.join("outbox/x"), "x").unwrap();
+    let copied = |from: &str| {
+        let mut scp = Command::new("scp");
+        scp.args(server.ssh_options("key")).arg("-P").arg(server.address.port().to_string());
+        scp.arg(format!("bree@127.0.0.1:{from}")).arg("got").current_dir(server.path("."));
+        let output = scp.output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.success() && fs::remove_file(server.path("got")).is_ok(), said)
+    };
+    for from in ["/outbox/x", "outbox/x", "~/outbox/x", "~bree/outbox/x"] {
+        let (got, said) = copied(from);
+        assert!(got, "{from}: {said}");
+    }
+    let (got, said) = copied("~piet/outbox/x");
+    assert!(!got && said.contains("bestaat niet"), "{said}");
+}
+
+#[test]
 fn openssh_lists_renames_sets_times_and_removes() {
     let server = TestServer::start();
     fs::write(server.path("lijst.csv"), "niss\n").unwrap();

@@ -213,9 +213,20 @@ fn extensions_answer_what_clients_ask() {
             ([string(b"expand-path@openssh.com"), string(b"~/inbox/../outbox")].concat(), "/outbox"),
             ([string(b"home-directory"), string(b"bree")].concat(), "/"),
             ([string(b"expand-path@openssh.com"), string(b"~bree")].concat(), "/"),
+            ([string(b"expand-path@openssh.com"), string(b"~bree/outbox/x")].concat(), "/outbox/x"),
+            ([string(b"expand-path@openssh.com"), string(b"inbox/~x")].concat(), "/inbox/~x"),
         ] {
             let reply = raw.ask(200, 2, &request).await;
-            assert_eq!((reply[0], &reply[13..13 + path.len()]), (104, path.as_bytes()));
+            let told = string(path.as_bytes());
+            assert_eq!((reply[0], &reply[9..9 + told.len()]), (104, &told[..]));
+        }
+        for stranger in [&b"~root"[..], b"~root/inbox", b"~breex", b"~bre/x"] {
+            let refused = raw.ask(200, 3, &[string(b"expand-path@openssh.com"), string(stranger)].concat()).await;
+            assert_eq!(status(&refused).0, 2);
+            // A name like any other, where nothing is to be expanded.
+            let reply = raw.ask(16, 3, &string(stranger)).await;
+            let told = string(&[b"/", stranger].concat());
+            assert_eq!((reply[0], &reply[9..9 + told.len()]), (104, &told[..]));
         }
         let stranger = [string(b"home-directory"), string(b"root")].concat();
         assert_eq!(status(&raw.ask(200, 3, &stranger).await).0, 2);
