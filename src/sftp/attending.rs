@@ -8,6 +8,9 @@ use super::{
     session::{self, Begin},
 };
 
+/// The one subsystem that there is.
+pub(super) const SUBSYSTEM: &str = "sftp";
+
 /// Attends to one channel: serves SFTP once that was asked for. What comes before is taken and forgotten: clients send
 /// variables of their environment, as many as their users wish.
 pub(super) async fn attend(
@@ -25,7 +28,7 @@ pub(super) async fn attend(
             },
             message = channel.wait() => match message {
                 // The request itself: whatever comes now comes behind it.
-                Some(ChannelMsg::RequestSubsystem { .. }) => match begun.await {
+                Some(ChannelMsg::RequestSubsystem { name, .. }) if name == SUBSYSTEM => match begun.await {
                     Ok(begin) => break begin,
                     Err(_) => return,
                 },

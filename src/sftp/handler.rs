@@ -17,7 +17,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use super::{
     RefusalReason,
-    attending::attend,
+    attending::{SUBSYSTEM, attend},
     auth::Proof,
     connection::{ACCESS_LOST, Connection, Ending},
     gate::Gate,
@@ -307,8 +307,10 @@ impl russh::server::Handler for Handler {
         name: &str,
         session: &mut Session,
     ) -> Result<(), Self::Error> {
-        let login = self.connection.login().cloned().filter(|_| name == "sftp");
-        let (Some(login), Some(Waiting { place, begin })) = (login, self.waiting.remove(&channel)) else {
+        let login = self.connection.login().cloned().filter(|_| name == SUBSYSTEM);
+        // A channel keeps its place while it is asked for what is not there: SFTP, or a command, may come next.
+        let begins = login.and_then(|login| Some((login, self.waiting.remove(&channel)?)));
+        let Some((login, Waiting { place, begin })) = begins else {
             return session.channel_failure(channel);
         };
         // It was told that the channel is open, and so of every refusal before that: none waits in the transport.

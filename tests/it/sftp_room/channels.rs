@@ -3,7 +3,7 @@
 use std::{fs, time::Duration};
 
 use russh::{
-    Channel,
+    Channel, ChannelMsg,
     client::{self, Msg},
 };
 
@@ -69,6 +69,47 @@ fn a_channel_that_ends_before_the_subsystem_is_closed_at_once() {
         // The connection goes on.
         let channel = connection.channel_open_session().await.unwrap();
         let mut raw = Raw::on(connection, channel).await;
+        let handle = raw.open("/inbox/a", WRITE | CREATE).await;
+        assert_eq!(raw.close(&handle).await.0, 0);
+    });
+    assert_eq!(*server.seen.finished.lock().unwrap(), ["/inbox/a"]);
+}
+
+/// Whether the channel's request is granted.
+async fn granted(channel: &mut Channel<Msg>) -> bool {
+    loop {
+        match channel.wait().await.unwrap() {
+            ChannelMsg::Success => return true,
+            ChannelMsg::Failure => return false,
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn another_subsystem_is_refused_and_the_channel_may_be_asked_for_what_is_here() {
+    let server = TestServer::start();
+    server.runtime.block_on(async {
+        let connection = connect(&server, client::Config::default()).await;
+        let mut channels = Vec::new();
+        for _ in 0..10 {
+            let mut channel = connection.channel_open_session().await.unwrap();
+            channel.request_subsystem(true, "netconf").await.unwrap();
+            assert!(!granted(&mut channel).await);
+            channels.push(channel);
+        }
+        assert!(connection.channel_open_session().await.is_err(), "each keeps its place");
+        let mut told = channels.pop().unwrap();
+        told.exec(true, "/usr/lib/sftp-server").await.unwrap();
+        assert!(granted(&mut told).await);
+        let mut said = Vec::new();
+        while let Some(message) = told.wait().await {
+            if let ChannelMsg::ExtendedData { data, .. } = message {
+                said.extend_from_slice(&data);
+            }
+        }
+        assert!(String::from_utf8(said).unwrap().contains("alleen SFTP"));
+        let mut raw = Raw::on(connection, channels.pop().unwrap()).await;
         let handle = raw.open("/inbox/a", WRITE | CREATE).await;
         assert_eq!(raw.close(&handle).await.0, 0);
     });
