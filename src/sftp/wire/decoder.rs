@@ -1,7 +1,7 @@
 //! Cuts a channel's bytes into requests.
 //!
 //! Small packets are gathered whole; the payload of a WRITE is handed on in the pieces in which it comes, without a
-//! copy unless it is a small part of what came: what is kept of it would keep all the rest. At most [`LONGEST_PACKET`]
+//! copy unless it is a small part of what came: what is kept of it would keep all the rest. At most [`LONGEST_REQUEST`]
 //! bytes are ever gathered, and no memory is taken before bytes have come.
 
 use bytes::{Buf, Bytes};
@@ -58,6 +58,10 @@ enum State {
 
 /// Bytes of length, type and id.
 const HEAD: usize = 9;
+
+/// Longest request that is looked at, but for WRITE: twice a RENAME with two paths of 4,096 bytes, or 2,048 numbers of users
+/// and groups. Nobody counts what is gathered.
+const LONGEST_REQUEST: usize = 16 * 1024;
 
 /// Longest handle in a WRITE that is looked at; ours have sixteen bytes (section 6.2 allows 256).
 const LONGEST_HANDLE: usize = 256;
@@ -129,6 +133,9 @@ impl Decoder {
         let whole = 4 + length;
         if kind == kind::WRITE {
             return Ok(self.write(id, whole));
+        }
+        if whole > LONGEST_REQUEST {
+            return Ok(Some(self.undecodable(id, whole)));
         }
         if !self.gather(whole) {
             return Ok(None);
@@ -307,6 +314,22 @@ mod tests {
         ] {
             assert_eq!(items(&length.to_be_bytes(), &[4]), Err(fault));
         }
+    }
+
+    #[test]
+    fn long_requests_are_passed_over_as_they_come() {
+        let rename = |length: usize| packet(kind::RENAME, 3, &[string(&vec![b'a'; length]), string(b"b")].concat());
+        let longest = rename(LONGEST_REQUEST - HEAD - 9);
+        assert!(matches!(items(&longest, &[5000]).as_deref(), Ok([Item::Request { id: 3, .. }])));
+        assert_eq!(items(&rename(LONGEST_REQUEST - HEAD - 8), &[5000]), Ok(vec![Item::Undecodable { id: 3 }]));
+        let long = rename(200_000);
+        let mut decoder = Decoder::default();
+        decoder.feed(Bytes::copy_from_slice(&long[..long.len() - 1]));
+        assert_eq!(decoder.next(), Ok(Some(Item::Undecodable { id: 3 })));
+        assert_eq!(decoder.next(), Ok(None));
+        assert!(decoder.gathered.capacity() <= GATHERED_KEPT && !decoder.is_between_packets());
+        decoder.feed(Bytes::from([&long[long.len() - 1..], &packet(kind::READLINK, 9, b"")].concat()));
+        assert_eq!(decoder.next(), Ok(Some(Item::Request { id: 9, request: Request::ReadLink })));
     }
 
     #[test]

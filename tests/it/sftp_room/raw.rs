@@ -303,6 +303,8 @@ fn what_does_not_decode_is_answered_with_its_id() {
             let (code, text) = status(&raw.ask(kind, 77, body).await);
             assert_eq!((code, text.as_str()), (5, "dit verzoek is niet te lezen"), "{kind}");
         }
+        let long = [string(&vec![b'a'; 20_000]), string(b"b")].concat();
+        assert_eq!(status(&raw.ask(18, 77, &long).await).0, 5);
         let (code, _) = status(&raw.ask(99, 78, b"").await);
         assert_eq!(code, 8);
         let (code, _) = status(&raw.ask(200, 79, &string(b"copy-data")).await);
