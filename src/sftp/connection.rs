@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use russh::{Disconnect, server};
+use russh::server;
 use tokio::{
     net::TcpStream,
     sync::{Semaphore, mpsc, watch},
@@ -21,6 +21,7 @@ use tokio::{
 
 use super::{
     FailedNegotiation, RefusalReason,
+    ending::Ending,
     handler::Handler,
     handles::FilePlace,
     mute::HESITATION,
@@ -50,55 +51,6 @@ const LISTING_BYTES: u64 = 1 << 20;
 /// What is read of directories on that many connections at most, bytes.
 pub(crate) const fn most_listed_bytes(connections: u64) -> u64 {
     MOST_DIRECTORIES as u64 * LISTING_BYTES * connections
-}
-
-/// What a client is told whose tenant's file changed.
-pub(super) const ACCESS_LOST: &str = "uw toegang is gewijzigd; meld opnieuw aan";
-
-/// Why the server ends a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ending {
-    /// No login in time.
-    Grace,
-    /// Idle for too long.
-    Idle,
-    /// More attempts to log in than a connection has.
-    Attempts,
-    /// Another connection takes its place.
-    Displaced,
-    /// The tenant lost access.
-    AccessLost,
-    /// The server goes down.
-    Shutdown,
-    /// The server's own fault, which leaves a session without a way on.
-    Failed,
-    /// What came is no SFTP, or above a limit of it.
-    Violation(&'static str),
-}
-
-impl Ending {
-    /// What the client is told.
-    fn message(self) -> &'static str {
-        match self {
-            Self::Grace => "niet op tijd aangemeld",
-            Self::Idle => "verbinding te lang niet gebruikt",
-            Self::Attempts => "te veel mislukte pogingen om aan te melden",
-            Self::Displaced => "te veel verbindingen",
-            Self::AccessLost => ACCESS_LOST,
-            Self::Shutdown => "de server stopt of herstart; probeer het zo dadelijk opnieuw",
-            Self::Failed => "tijdelijk probleem bij de uitwisseling; probeer het later opnieuw",
-            Self::Violation(text) => text,
-        }
-    }
-
-    fn disconnect(self) -> Disconnect {
-        match self {
-            Self::Violation(_) => Disconnect::ProtocolError,
-            Self::Shutdown | Self::Failed => Disconnect::ServiceNotAvailable,
-            Self::Attempts => Disconnect::NoMoreAuthMethodsAvailable,
-            Self::Grace | Self::Idle | Self::Displaced | Self::AccessLost => Disconnect::ByApplication,
-        }
-    }
 }
 
 /// What a connection's parts share.

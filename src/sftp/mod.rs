@@ -13,6 +13,7 @@ mod auth;
 mod certificate;
 pub mod client;
 mod connection;
+mod ending;
 mod gate;
 mod handler;
 mod handles;

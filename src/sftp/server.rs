@@ -22,7 +22,8 @@ use tokio::{
 use super::{
     Directory, RefusalReason, ServerSettings, SftpError, SftpLimits, Witness,
     auth::Steps,
-    connection::{self, Connection, Ending},
+    connection::{self, Connection},
+    ending::Ending,
     live::{Admitted, Live, LiveConnection},
     mute::Mutes,
     password::PasswordChecks,

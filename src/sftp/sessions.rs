@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use super::{connection::Ending, live::LiveConnection, penalties::KeptFault, server::Shared};
+use super::{ending::Ending, live::LiveConnection, penalties::KeptFault, server::Shared};
 use crate::domain::TenantId;
 
 /// A hold on the sessions of a running server.

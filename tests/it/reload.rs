@@ -308,6 +308,8 @@ fn a_slip_in_one_tenants_file_takes_no_command_away_that_can_do_without() {
     }
     let said = daemon.groeikluis(&["status"]).well().stdout;
     assert!(said.contains("the daemon is running"), "{said}");
+    assert!(said.contains("while its files are at fault: 1,"), "{said}");
+    assert_eq!(daemon.groeikluis(&["status", "--exit-code"]).code, Some(2));
     for command in [&["check"][..], &["plan"]] {
         assert_eq!(daemon.groeikluis(command).code, Some(78), "{command:?}");
     }

@@ -150,3 +150,17 @@ fn a_tenant_that_is_gone_is_billed() {
     let free = json(&bill(&daemon))["bills"][0].clone();
     assert_eq!((&free["lines"], &free["without_tariff"]["runs"]), (&Value::from(Vec::<Value>::new()), &1.into()));
 }
+
+/// What somebody has just changed may be the amount.
+#[test]
+fn nothing_is_run_while_files_are_at_fault() {
+    let file = "assignments/raming.yaml";
+    let text = assignment("raming", "{any_of: [sociale_toeslag]}", DATA_ONLY);
+    let daemon = plan().file(file, &text).start();
+    daemon.wait_for_register();
+    std::fs::write(daemon.path(file), format!("{text}foo: 1\n")).unwrap();
+    let refused = daemon.groeikluis(&["assignment", "run", "raming"]);
+    assert_eq!(refused.code, Some(78), "{refused:?}");
+    assert!(refused.stderr.contains("nothing is run") && refused.stderr.contains("unknown key `foo`"), "{refused:?}");
+    assert!(daemon.events("assignment.run").is_empty());
+}

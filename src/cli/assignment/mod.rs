@@ -6,8 +6,8 @@ pub(super) mod simulate;
 use anyhow::Context;
 
 use super::{
-    ConfigArgument, load,
-    output::{Table, print_json, say},
+    ConfigArgument, load, load_files,
+    output::{Table, print_json, progress, say},
 };
 use crate::{
     config::Settings,
@@ -158,6 +158,10 @@ fn test(arguments: &Test) -> anyhow::Result<()> {
 }
 
 fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
+    if !arguments.only_show {
+        // What it pays cannot be taken back: not by an older file than the one that somebody has just changed.
+        load_files(&arguments.config).inspect_err(|_| progress("nothing is run while these files are at fault:"))?;
+    }
     let settings = load_with(&arguments.config, &arguments.id)?;
     let order = RunOrder { again: arguments.reason.clone(), dry_run: arguments.only_show };
     let outcome = daemon::run(&settings, &arguments.id, order, |text| eprintln!("groeikluis: {text}"))?;

@@ -46,7 +46,7 @@ const WARN_DAYS: i64 = 30;
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     if arguments.watch {
-        return watch::run(&arguments.config, settings, arguments.all);
+        return watch::run(settings, arguments.all);
     }
     let overview = Watcher::new(settings, Clock::system(), arguments.all).look()?;
     let told = if arguments.json { Ok(print_json_first(&as_json(&overview))?) } else { print(&overview) };

@@ -11,7 +11,7 @@ use super::{
     warnings,
 };
 use crate::{
-    config::Settings,
+    config::{self, Settings},
     daemon::{
         InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs,
         retention_late_since, spooled_files, waiting_mails,
@@ -24,6 +24,8 @@ use crate::{
 /// What is looked at again and again.
 pub(super) struct Watcher {
     settings: Settings,
+    /// How many faults the configuration's files have.
+    faults: usize,
     clock: Clock,
     all: bool,
     tail: Tail,
@@ -63,12 +65,16 @@ pub(super) struct TenantLine {
 impl Watcher {
     /// Of that configuration; with `all` also tenants that never did anything.
     pub fn new(settings: Settings, clock: Clock, all: bool) -> Self {
-        Self { settings, clock, all, tail: Tail::default(), inboxes: KnownInboxes::default() }
+        let faults = config::load(settings.main_file()).err().map_or(0, |faults| faults.len());
+        Self { settings, faults, clock, all, tail: Tail::default(), inboxes: KnownInboxes::default() }
     }
 
-    /// Goes on with another configuration.
-    pub fn replace(&mut self, settings: Settings) {
-        self.settings = settings;
+    /// Reads the configuration's files again. Where they are at fault it goes on with the last that were not.
+    pub fn read_again(&mut self) {
+        match config::load(self.settings.main_file()) {
+            Ok(settings) => (self.settings, self.faults) = (settings, 0),
+            Err(faults) => self.faults = faults.len(),
+        }
     }
 
     /// Looks at everything.
@@ -92,6 +98,15 @@ impl Watcher {
         }
         if running && is_log_written(&self.settings) == Some(false) {
             need(true, "the transfer log cannot be written: nothing is transferred until it can".to_owned());
+        }
+        if self.faults > 0 {
+            let count = self.faults;
+            need(
+                true,
+                format!(
+                    "no change of the configuration is in force while its files are at fault: {count}, as `check` tells"
+                ),
+            );
         }
         match self.tail.register.need(running) {
             Some(RegisterNeed::Refused { at, others }) => {

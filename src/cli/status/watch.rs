@@ -17,7 +17,7 @@ use super::{
     overview::Watcher,
 };
 use crate::{
-    cli::{ConfigArgument, UsageFault, signals},
+    cli::{UsageFault, signals},
     config::Settings,
     durable::Clock,
 };
@@ -32,7 +32,7 @@ const RESPONSE: Duration = Duration::from_millis(100);
 const PAGE: usize = 10;
 
 /// Shows the screen until it is left.
-pub(super) fn run(config: &ConfigArgument, settings: Settings, all: bool) -> anyhow::Result<()> {
+pub(super) fn run(settings: Settings, all: bool) -> anyhow::Result<()> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
         bail!(UsageFault("--watch needs a terminal; without one, leave it out or use --json".to_owned()));
     }
@@ -56,10 +56,7 @@ pub(super) fn run(config: &ConfigArgument, settings: Settings, all: bool) -> any
                 Reaction::Nothing => false,
             };
             if looked.elapsed() >= LOOK_EVERY {
-                // A configuration that is being changed may be at fault for a moment; the last one is shown on.
-                if let Ok(settings) = crate::config::load(&config.config) {
-                    watcher.replace(settings);
-                }
+                watcher.read_again();
                 view.overview = watcher.look()?;
                 looked = Instant::now();
                 changed = true;

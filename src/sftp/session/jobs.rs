@@ -10,7 +10,7 @@ use super::{
 use crate::{
     dropbox::view::Denied,
     sftp::{
-        connection::Ending,
+        ending::Ending,
         handles::{FilePlace, OpenFile, Source},
         operations::{Opened, Outcome, refuse},
         status::text,

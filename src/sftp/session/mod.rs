@@ -30,7 +30,8 @@ use tokio::{
 };
 
 use super::{
-    connection::{Connection, Ending},
+    connection::Connection,
+    ending::Ending,
     handles::{FilePlace, Handles},
     listing::Lister,
     operations::{Outcome, Scene},

@@ -9,7 +9,7 @@ use super::{
 use crate::{
     dropbox::view::Denied,
     sftp::{
-        connection::Ending,
+        ending::Ending,
         handles::{Ask, NotNow, OpenFile, Reader, Source, fill},
         listing::wire_attributes,
         operations::{refuse, wrong_handle},
