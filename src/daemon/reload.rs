@@ -8,7 +8,9 @@ use std::{
 use super::{in_force, last_configuration, live::Live};
 use crate::{
     config::{self, Difference, Settings},
+    domain::TenantId,
     durable::{Clock, Directory},
+    exchange::Exchange,
     metrics::Reload,
     sftp::Sessions,
     transfer_log::TransferLog,
@@ -20,6 +22,7 @@ pub(super) struct Reloader {
     pub live: Arc<Live>,
     pub log: TransferLog,
     pub state: Directory,
+    pub exchange: Exchange,
     pub sessions: Sessions,
     pub clock: Clock,
     /// What settings that hold from a start are read from.
@@ -77,6 +80,7 @@ impl Reloader {
         // Only now: whoever reads that it is in force finds it so.
         last_configuration::keep_reloaded(&self.state, &new, self.clock.now());
         let ended = self.end_lost_sessions(&difference);
+        self.take_up_returned(&difference, &new);
         let (added, removed) = (difference.tenants_added.len(), difference.tenants_removed.len());
         let changed = difference.tenants_changed.len();
         let Difference { assignments_added, assignments_removed, assignments_changed, .. } = &difference;
@@ -87,8 +91,21 @@ impl Reloader {
 
     /// Sessions that would not be let in now, and those that see a tree that is no more.
     fn end_lost_sessions(&self, difference: &Difference) -> usize {
-        let changed = difference.tenants_changed.iter().filter(|(_, change)| change.kind_changed);
-        let of_another_kind: usize = changed.map(|(tenant, _)| self.sessions.disconnect_tenant(tenant)).sum();
+        let of_another_kind: usize =
+            of_another_kind(difference).map(|tenant| self.sessions.disconnect_tenant(tenant)).sum();
         of_another_kind + self.sessions.judge_again()
     }
+
+    /// What waits in the drop-boxes of tenants that are back, or that can upload again, is taken up.
+    fn take_up_returned(&self, difference: &Difference, new: &Settings) {
+        for id in difference.tenants_added.iter().chain(of_another_kind(difference)) {
+            if new.tenants.get(id).is_some_and(|tenant| tenant.kind.uploads()) {
+                self.exchange.returned(id);
+            }
+        }
+    }
+}
+
+fn of_another_kind(difference: &Difference) -> impl Iterator<Item = &TenantId> {
+    difference.tenants_changed.iter().filter(|(_, change)| change.kind_changed).map(|(tenant, _)| tenant)
 }

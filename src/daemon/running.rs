@@ -232,8 +232,8 @@ impl Daemon {
         let spool_clock = clock.clone();
         let reloader = {
             let (config, live, log, state) = (config.clone(), live.clone(), log.clone(), state.clone());
-            let at_start = live.settings();
-            Arc::new(Reloader { config, live, log, state, sessions, clock, at_start, refused: Mutex::default() })
+            let (exchange, at_start, refused) = (exchange.clone(), live.settings(), Mutex::default());
+            Arc::new(Reloader { config, live, log, state, exchange, sessions, clock, at_start, refused })
         };
         let _config_watch = watch_config(&config, &live, &reloader);
         // What changed since it was read, before anybody watched.

@@ -25,6 +25,7 @@ mod refuse;
 mod registers;
 mod retention;
 mod retry;
+mod returned;
 mod selection;
 #[cfg(test)]
 mod tests;

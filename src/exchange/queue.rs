@@ -77,6 +77,14 @@ impl Job {
         !matches!(self, Self::Show(_) | Self::TakeUp(_) | Self::Answer { aside: true, .. })
     }
 
+    /// Whether both are to answer the same list.
+    fn is_list_of(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Answer { submission, .. }, Self::Answer { submission: of_other, .. }) => submission == of_other,
+            _ => false,
+        }
+    }
+
     /// The same, to be tried without its tenant's others waiting for it.
     pub fn set_aside(self) -> Self {
         match self {
@@ -159,8 +167,15 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Puts a job last in line, to be done in its turn. A list that waits already keeps its place, and waits no longer for
+    /// its next try.
     pub fn push(&self, job: Job) {
-        self.lock().waiting.push_back((job, None));
+        let mut state = self.lock();
+        match state.waiting.iter_mut().find(|(waiting, _)| waiting.is_list_of(&job)) {
+            Some(waiting) => *waiting = (job, None),
+            None => state.waiting.push_back((job, None)),
+        }
+        drop(state);
         self.changed.notify_all();
     }
 
@@ -305,6 +320,22 @@ mod tests {
         assert_eq!(next_id(&queue), "2");
         queue.close();
         assert_eq!(queue.next(), None);
+    }
+
+    #[test]
+    fn a_list_that_is_taken_up_again_keeps_its_place_and_is_tried_at_once() {
+        let queue = Queue::default();
+        queue.push(answer("bree", "1"));
+        queue.push(answer("bree", "2"));
+        let first = queue.next().unwrap();
+        queue.push_later(first, RETRY_SELDOM_AFTER);
+        queue.finished(&"bree".parse().unwrap());
+        queue.push(answer("bree", "1"));
+        queue.push(answer("bree", "2"));
+        assert_eq!(queue.len(), 2);
+        assert_eq!(next_id(&queue), "1");
+        queue.finished(&"bree".parse().unwrap());
+        assert_eq!(next_id(&queue), "2");
     }
 
     #[test]

@@ -161,14 +161,6 @@ impl Exchange {
         }
     }
 
-    /// Takes up the finished uploads that wait in a drop-box.
-    fn take_up(&self, tenant: &TenantId) -> Result<(), ExchangeError> {
-        for submission in self.parts.boxes.waiting(tenant).map_err(ExchangeError::DropBox)? {
-            self.submit(submission);
-        }
-        Ok(())
-    }
-
     /// Forgets what is known against lists that do not wait any more.
     fn forget_settled(&self) -> Result<(), ExchangeError> {
         for id in self.marks.suspects() {

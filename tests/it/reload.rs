@@ -87,6 +87,36 @@ fn a_list_that_waits_while_its_limit_is_lowered_is_refused_and_the_next_one_answ
     daemon.answer("bree", "kort.csv");
 }
 
+/// What waits while the daemon runs is known to it; what it did not take up at its start is not.
+#[test]
+fn lists_that_a_start_passed_over_are_answered_once_their_tenants_are_back() {
+    let (bree, lokeren) = (|| tenant("bree", "72004"), || tenant("lokeren", "46029"));
+    let laid_out = Plan::new().children(10_000).tenant(bree()).tenant(lokeren()).lay_out();
+    fs::remove_file(laid_out.root.path().join("register/register.csv.age")).unwrap();
+    let mut daemon = TestDaemon::over(laid_out);
+    daemon.start();
+    for (id, nis_code) in [("bree", "72004"), ("lokeren", "46029")] {
+        let list = format!("niss\n{}\n", daemon.extract().children_of(nis_code).join("\n"));
+        daemon.put(id, "lijst.csv", list.as_bytes());
+    }
+    daemon.terminate();
+    // At the next start one is gone, and the other sends nothing.
+    fs::remove_file(daemon.path("tenants/bree.yaml")).unwrap();
+    daemon.write_tenant(&Tenant::print_partner("lokeren"));
+    daemon.start();
+    daemon.write_register(daemon.extract().text());
+    daemon.wait_for_register();
+    for back in [bree(), lokeren()] {
+        let id = back.id.clone();
+        daemon.write_tenant(&back);
+        daemon.process().signal(Signal::HUP);
+        let has_inbox = || daemon.try_session(&id, &id).is_ok_and(|session| session.list("/inbox").is_ok());
+        wait_until("its inbox", has_inbox);
+        daemon.answer(&id, "lijst.csv");
+    }
+    assert_eq!(daemon.events("list.answered").len(), 2);
+}
+
 #[test]
 fn fifty_reloads_under_load_end_the_sessions_that_lost_their_right_and_no_other() {
     let stay = [("bree", "72004"), ("lokeren", "46029"), ("lubbeek", "24066")];
