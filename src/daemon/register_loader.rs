@@ -106,6 +106,8 @@ pub(super) fn reload(live: &Live, registers: &Registers, log: &TransferLog, exch
 }
 
 fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &Exchange) -> Result<(), LogError> {
+    // A file that is replaced while the first is loaded is loaded after it.
+    let loading = registers.loading();
     let settings = live.settings();
     let began = Instant::now();
     let used = registers.live().map(|register| Extent::of(&register));
@@ -117,7 +119,7 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
             let event = RegisterLoaded { month: month.clone(), rows: rows as u64, source_sha256 };
             log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())])?;
             let bytes = register.heap_bytes();
-            registers.replace(Arc::new(register));
+            loading.replace(Arc::new(register));
             live.counts().register_took(began.elapsed());
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(month, rows, children, bytes, milliseconds, "register loaded");

@@ -3,10 +3,11 @@
 use std::{
     collections::BTreeSet,
     fs::File,
-    io::{self, Write},
+    io::{self, BufRead, BufReader, Write},
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::{
     DropBoxError, shelf,
@@ -222,6 +223,7 @@ pub(super) fn publish(
     draft.manifest.log_index = log_index;
     let target = outbox.directory(draft.area);
     if staging.contains(&content(id)) {
+        refuse_another(target, &draft.manifest)?;
         staging.rename(&content(id), target, &draft.manifest.file).map_err(DropBoxError::Storage)?;
         target.sync().map_err(DropBoxError::Storage)?;
     }
@@ -234,6 +236,30 @@ pub(super) fn publish(
     target.write(&manifest_name(&draft.manifest.file), manifest.as_bytes()).map_err(DropBoxError::Storage)?;
     staging.remove_if_there(&name).map_err(DropBoxError::Storage)?;
     Ok(Some(Published { id: id.to_owned(), tenant: tenant.clone(), file: draft.manifest.file }))
+}
+
+/// A file of that name that is there already must be the same one, as a backup that was made meanwhile has it: another
+/// delivery is never replaced.
+fn refuse_another(target: &Directory, manifest: &Manifest) -> Result<(), DropBoxError> {
+    if !target.contains(&manifest.file) {
+        return Ok(());
+    }
+    let fault = |source| DropBoxError::File { action: "publish", name: manifest.file.clone(), source };
+    let mut digest = Sha256::new();
+    let mut file = BufReader::new(target.open(&manifest.file).map_err(DropBoxError::Storage)?);
+    loop {
+        let part = file.fill_buf().map_err(fault)?;
+        if part.is_empty() {
+            break;
+        }
+        digest.update(part);
+        let read = part.len();
+        file.consume(read);
+    }
+    if manifest.ciphertext_sha256 == <[u8; 32]>::from(digest.finalize()) {
+        return Ok(());
+    }
+    Err(fault(io::Error::new(io::ErrorKind::AlreadyExists, "another delivery has that name")))
 }
 
 /// Removes what was staged and never entered the log.

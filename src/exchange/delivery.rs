@@ -228,30 +228,51 @@ impl Exchange {
         Ok(())
     }
 
-    /// Shows deliveries that the log has, with their index in it. Doing it again is harmless.
+    /// Shows deliveries that the log has, with their index in it. Doing it again is harmless. One that cannot be shown keeps
+    /// none of the others from it; the first fault is told at the end.
     pub(super) fn publish(&self, unshown: &Unshown) -> Result<(), ExchangeError> {
-        let mut records = Vec::new();
+        let (mut records, mut first_fault) = (Vec::new(), None);
         for (id, seq) in &unshown.deliveries {
-            let published = self.parts.boxes.publish(id, *seq, &unshown.tenant).map_err(ExchangeError::DropBox)?;
-            if published.is_none() {
-                // It was published before, and a stop or a fault came before the entry below: only that is missing.
-                let row = self.parts.ledger.delivery(id).map_err(ExchangeError::Ledger)?;
-                let is_there = row.map(|row| self.parts.boxes.has_file(&unshown.tenant, area_of(&row), &row.file));
-                if !is_there.transpose().map_err(ExchangeError::DropBox)?.unwrap_or_default() {
-                    tracing::error!(delivery = id, tenant = %unshown.tenant, "a delivery is neither staged nor in its outbox");
-                    continue;
+            match self.show(&unshown.tenant, id, *seq) {
+                Ok(true) => {
+                    let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
+                    let tenant = Some(unshown.tenant.clone());
+                    let context = Context { tenant, correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
+                    records.push(Record::success(event, context));
                 }
-                tracing::info!(delivery = id, "was published already");
+                Ok(false) => {}
+                Err(error) if first_fault.is_none() => first_fault = Some(error),
+                Err(error) => {
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(error, delivery = id, tenant = %unshown.tenant, "delivery waits");
+                }
             }
-            let event = Event::DeliveryAvailable(DeliveryStep { delivery_id: id.clone() });
-            let tenant = Some(unshown.tenant.clone());
-            let context = Context { tenant, correlation: Some(id.clone()), ..Context::of(Actor::Daemon) };
-            records.push(Record::success(event, context));
         }
-        if records.is_empty() {
-            return Ok(());
+        if !records.is_empty() {
+            self.parts.log.append(records).map_err(ExchangeError::Log)?;
         }
-        self.parts.log.append(records).map(|_| ()).map_err(ExchangeError::Log)
+        first_fault.map_or(Ok(()), Err)
+    }
+
+    /// Shows a delivery. Says whether that is to be entered in the log.
+    fn show(&self, tenant: &TenantId, id: &str, seq: u64) -> Result<bool, ExchangeError> {
+        let row = self.parts.ledger.delivery(id).map_err(ExchangeError::Ledger)?;
+        // Its tenant sees the file before its manifest, and may have removed it.
+        if row.as_ref().is_some_and(|row| row.available || row.gone.is_some()) {
+            return Ok(false);
+        }
+        if self.parts.boxes.publish(id, seq, tenant).map_err(ExchangeError::DropBox)?.is_some() {
+            return Ok(true);
+        }
+        // It was published before, and a stop or a fault came before its entry: only that is missing.
+        let is_there = row.map(|row| self.parts.boxes.has_file(tenant, area_of(&row), &row.file));
+        let is_there = is_there.transpose().map_err(ExchangeError::DropBox)?.unwrap_or_default();
+        if is_there {
+            tracing::info!(delivery = id, "was published already");
+        } else {
+            tracing::error!(delivery = id, %tenant, "a delivery is neither staged nor in its outbox");
+        }
+        Ok(is_there)
     }
 }
 

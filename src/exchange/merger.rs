@@ -124,6 +124,8 @@ impl Exchange {
         let all: BTreeSet<&TenantId> = former.iter().copied().chain([into]).collect();
         let turns: Option<Vec<_>> = all.into_iter().map(|tenant| self.queue.reserve(tenant)).collect();
         let _turns = turns.ok_or(MergerFault::Failed(ExchangeError::Stopping))?;
+        // Also after the wait: a former tenant may be back since.
+        self.judge(&former, into)?;
         let had = self.belongings(&former, into)?;
         let carried: Result<Vec<_>, _> = had.iter().map(|(tenant, had)| self.carried(tenant, had)).collect();
         let carried = carried.map_err(MergerFault::Failed)?;

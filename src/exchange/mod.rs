@@ -28,6 +28,8 @@ mod retry;
 mod returned;
 mod selection;
 #[cfg(test)]
+mod support;
+#[cfg(test)]
 mod tests;
 mod unprocessed;
 mod worker;
@@ -43,7 +45,7 @@ pub use matching::{Answered, Matched, Terms, write_answer};
 pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use onboarded::onboarded;
 pub use orderer::Orderer;
-pub use registers::{Registers, TRIAL_CHILDREN};
+pub use registers::{Loading, Registers, TRIAL_CHILDREN};
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use retry::RetryFault;
 pub use selection::{SelectionFault, fault_of_ground, select};

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
 };
 
 use jiff::civil::Date;
@@ -22,15 +22,30 @@ const TRIAL_SEED: u64 = 2026;
 /// The registers in use. The live one is replaced whole.
 pub struct Registers {
     live: RwLock<Option<Arc<Register>>>,
+    /// Held while a register is loaded.
+    loading: Mutex<()>,
     trial: Mutex<HashMap<NisCode, Arc<Register>>>,
     catalogue: SourceCatalogue,
     municipalities: Municipalities,
 }
 
+/// The loading of a register, beside which there is no other.
+pub struct Loading<'a> {
+    registers: &'a Registers,
+    _one: MutexGuard<'a, ()>,
+}
+
+impl Loading<'_> {
+    /// Replaces the live register.
+    pub fn replace(self, register: Arc<Register>) {
+        *self.registers.live.write().unwrap_or_else(PoisonError::into_inner) = Some(register);
+    }
+}
+
 impl Registers {
     /// No live register yet.
     pub fn new(catalogue: SourceCatalogue, municipalities: Municipalities) -> Self {
-        Self { live: RwLock::default(), trial: Mutex::default(), catalogue, municipalities }
+        Self { live: RwLock::default(), loading: Mutex::default(), trial: Mutex::default(), catalogue, municipalities }
     }
 
     /// The live register, as it is now; whoever holds it goes on with it when it is replaced.
@@ -38,9 +53,10 @@ impl Registers {
         self.live.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Replaces the live register.
-    pub fn replace(&self, register: Arc<Register>) {
-        *self.live.write().unwrap_or_else(PoisonError::into_inner) = Some(register);
+    /// Waits until nobody else loads a register: what one is compared with is what it replaces, and there is never more than
+    /// one beside the live one in memory.
+    pub fn loading(&self) -> Loading<'_> {
+        Loading { registers: self, _one: self.loading.lock().unwrap_or_else(PoisonError::into_inner) }
     }
 
     /// The catalogue that registers are read with.
@@ -77,5 +93,33 @@ impl Registers {
         let written = synth.write(&self.municipalities.only(nis_code), &mut extract);
         written.map_err(|error| ExchangeError::TrialRegister(RegisterFault::Input(error)))?;
         Register::read(&extract[..], &self.catalogue, &self.municipalities).map_err(ExchangeError::TrialRegister)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use crate::exchange::support::registers;
+
+    #[test]
+    fn of_registers_that_are_loaded_at_once_each_follows_the_one_before_it() {
+        let registers = registers();
+        let made = registers.trial("72004".parse().unwrap(), jiff::civil::date(2026, 11, 21)).unwrap();
+        let under_way = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    for _ in 0..200 {
+                        let loading = registers.loading();
+                        assert_eq!(under_way.fetch_add(1, Ordering::SeqCst), 0, "another is loaded");
+                        std::thread::yield_now();
+                        under_way.fetch_sub(1, Ordering::SeqCst);
+                        loading.replace(made.clone());
+                    }
+                });
+            }
+        });
+        assert!(registers.live().is_some());
     }
 }

@@ -130,9 +130,15 @@ const GROUP: usize = 256;
 
 /// What is to be removed of one tenant.
 #[derive(Default)]
-struct Due {
+pub(super) struct Due {
     deliveries: Vec<(DeliveryRow, Date)>,
     uploads: Vec<SubmissionRow>,
+}
+
+impl Due {
+    fn is_nothing(&self) -> bool {
+        self.deliveries.is_empty() && self.uploads.is_empty()
+    }
 }
 
 /// What is told of something that was removed.
@@ -309,7 +315,7 @@ impl Exchange {
     }
 
     /// What was kept long enough, by tenant; without what never was finished.
-    fn due(&self) -> Result<BTreeMap<TenantId, Due>, ExchangeError> {
+    pub(super) fn due(&self) -> Result<BTreeMap<TenantId, Due>, ExchangeError> {
         let (parts, today) = (&self.parts, self.parts.clock.today());
         let mut due: BTreeMap<TenantId, Due> = BTreeMap::new();
         for row in parts.ledger.ended_deliveries(today).map_err(ExchangeError::Ledger)? {
@@ -331,9 +337,29 @@ impl Exchange {
         Ok(due)
     }
 
+    /// What is still due, as it is now. It was looked for before a wait: since then its tenant may have fetched or removed
+    /// it, or may be back and have its answer, or another may have its drop-box.
+    fn still_due(&self, tenant: &TenantId, due: Due) -> Result<Due, ExchangeError> {
+        let (ledger, tenants) = (&self.parts.ledger, &self.parts.tenants);
+        let mut still = Due::default();
+        for (row, until) in due.deliveries {
+            let row = ledger.delivery(&row.id).map_err(ExchangeError::Ledger)?;
+            let row = row.filter(|row| row.tenant == *tenant && row.gone.is_none());
+            still.deliveries.extend(row.map(|row| (row, until)));
+        }
+        for before in due.uploads {
+            let row = ledger.submission(&before.id).map_err(ExchangeError::Ledger)?;
+            still.uploads.extend(row.filter(|row| {
+                let is_left = row.state != SubmissionState::Waiting || tenants.tenant(tenant).is_none();
+                row.tenant == *tenant && !row.gone && row.state == before.state && is_left
+            }));
+        }
+        Ok(still)
+    }
+
     /// Removes what is due of one tenant, and keeps what the log has of it. Gives the name of its certificate, where there
     /// is anything to tell.
-    fn remove_for(
+    pub(super) fn remove_for(
         &self,
         tenant: &TenantId,
         due: Due,
@@ -347,19 +373,14 @@ impl Exchange {
         if done.is_nothing() {
             orderer.require()?;
         }
+        let due = self.still_due(tenant, due)?;
+        // Its drop-box is another's since: it is not to be made anew.
+        if due.is_nothing() && !self.parts.boxes.owners().map_err(ExchangeError::DropBox)?.contains(tenant) {
+            return Ok(None);
+        }
         let mut first_fault = self.finish_removals_of(tenant).err();
         let mut removals: Vec<(Record, (Target, Told))> = Vec::new();
         for (row, until) in due.deliveries {
-            // Its tenant may have removed it since it was looked for.
-            let is_there = self
-                .parts
-                .ledger
-                .delivery(&row.id)
-                .map_err(ExchangeError::Ledger)?
-                .is_some_and(|row| row.gone.is_none());
-            if !is_there {
-                continue;
-            }
             let event = Event::DeliveryExpired(DeliveryExpired {
                 delivery_id: row.id.clone(),
                 kind: row.kind,

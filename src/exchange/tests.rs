@@ -1,33 +1,34 @@
-//! A list over which a thread panics, beside a real log and a real disk.
+//! Lists over which a thread panics, and orders whose tenant changes while they wait, beside a real log and a real disk.
 
 use std::{
-    io::IoSlice,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
+        mpsc,
     },
     thread,
 };
 
-use super::{Exchange, ExchangeParts, FingerprintKey, Registers, Tenants};
+use jiff::SignedDuration;
+
+use super::{
+    AssignmentFault, DeliveryId, Exchange, ExchangeError, MergerFault, Orderer, RetentionOutcome, Tenants,
+    assignment::{MadeFile, RunOrder, TestFile},
+    delivery::{Origin, Outgoing, Prepared, write_text},
+    queue::Unshown,
+    support::{Around, Present},
+};
 use crate::{
     domain::{
-        Assignment, AssignmentId, Municipalities, SourceCatalogue, Tenant, TenantId, VirtualPath, source::Source,
-        tenant::TenantLimits,
+        Assignment, AssignmentId, Criteria, Ground, Kind, Tenant, TenantId,
+        assignment::{Product, Recurrence, Unit},
+        release::{Request, release},
     },
-    dropbox::{
-        Boxes, BoxesSettings, MemoryBudget,
-        support::Receiving,
-        view::{DropBoxes, Login, UploadMode},
-    },
-    durable::Directory,
-    ledger::{Ledger, SqliteLedger, SubmissionState},
+    dropbox::Area,
+    ledger::SubmissionState,
     lists,
-    seal::Keyring,
-    transfer_log::{
-        Event, TransferLog, entries,
-        support::{Place, clock},
-    },
+    register::{ReferenceMonth, synth::Synth},
+    transfer_log::{Actor, Context, DeliveryStep, Event, Record, entries},
 };
 
 /// One municipality, over whose lists so many tries panic; whoever is asked for it after that does not know it.
@@ -71,58 +72,15 @@ impl Tenants for Panicking {
 
 #[test]
 fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_turn() {
-    let place = Place::new();
-    let (ledger, index) = SqliteLedger::open(&place.path("ledger.db")).unwrap();
-    let ledger: Arc<dyn Ledger> = Arc::new(ledger);
-    let log = TransferLog::open(place.settings(), clock(), Box::new(index)).unwrap();
-    let keyring = Keyring::generate();
-    let limits = TenantLimits { upload_bytes: 1 << 20, inbox_bytes: 4 << 20, outbox_bytes: 1 << 20 };
-    let around = Arc::new(Receiving::bree(limits));
-    let panicking = Arc::new(Panicking { tenant: around.tenant.clone(), panics: 2, tries: AtomicUsize::default() });
-    let settings = BoxesSettings {
-        state_dir: place.path("state"),
-        keyring: keyring.clone(),
-        budget: MemoryBudget::new(8 << 20),
-        log_dir: place.dir(),
-        archive_dir: place.path("archive"),
-        log_keys: String::new(),
-    };
-    let boxes = Boxes::open(settings, clock(), log.clone(), ledger.clone(), around.clone()).unwrap();
-    let login = Login {
-        tenant: around.tenant.id.clone(),
-        key_label: "ict".to_owned(),
-        fingerprint: None,
-        peer: "127.0.0.1:1".parse().unwrap(),
-        session: "one".to_owned(),
-    };
-    let session = boxes.open(&login).unwrap();
+    let around = Around::new();
     for name in ["eerst", "dan"] {
-        let path = VirtualPath::parse(format!("/test/inbox/{name}.csv").as_bytes()).unwrap();
-        let mode = UploadMode { create: true, exclusive: false, truncate: true, append: false };
-        let mut upload = session.upload(&path, mode).unwrap();
-        upload.write(0, &[IoSlice::new(b"niss\n00000100195\n")]).unwrap();
-        upload.finish().unwrap();
+        around.upload(&format!("/test/inbox/{name}.csv"));
     }
-    let submitted = around.received();
+    let submitted = around.receiving.received();
     assert_eq!(submitted.len(), 2);
-
-    let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
-    let catalogue = SourceCatalogue::new(vec![source]).unwrap();
-    let municipalities = Municipalities::parse("h\n72004;Bree;Limburg;3960\n").unwrap();
-    let state = Directory::create(&place.path("state")).unwrap();
-    let fingerprints = FingerprintKey::open_or_draw(&state, &keyring).unwrap();
-    let exchange = Exchange::open(ExchangeParts {
-        state,
-        boxes,
-        log: log.clone(),
-        ledger: ledger.clone(),
-        clock: clock(),
-        keyring,
-        fingerprints,
-        registers: Arc::new(Registers::new(catalogue, municipalities)),
-        tenants: panicking.clone(),
-    })
-    .unwrap();
+    let tenant = around.receiving.tenant.clone();
+    let panicking = Arc::new(Panicking { tenant, panics: 2, tries: AtomicUsize::default() });
+    let exchange = around.exchange(panicking.clone());
     exchange.begin();
     // The third try is of the other list, while the one that was first waits for an operator.
     while panicking.tries.load(Ordering::SeqCst) < 3 {
@@ -130,7 +88,7 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
         thread::yield_now();
     }
     exchange.stop();
-    let told = entries(&place.dir()).unwrap().map(Result::unwrap).filter_map(|entry| match entry.event {
+    let told = entries(&around.place.dir()).unwrap().map(Result::unwrap).filter_map(|entry| match entry.event {
         Event::ListSetAside(_) => Some((entry.context.correlation.unwrap(), entry.reason.unwrap())),
         _ => None,
     });
@@ -139,6 +97,198 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
     let aside: Vec<_> = submitted.iter().map(|list| &list.id).filter(|id| exchange.marks.is_aside(id)).collect();
     assert_eq!((reason.as_str(), aside), ("panicked", vec![panicked]));
     // Nobody forgets it.
-    assert_eq!(ledger.submission(panicked).unwrap().unwrap().state, SubmissionState::Waiting);
-    log.close().unwrap();
+    assert_eq!(around.ledger.submission(panicked).unwrap().unwrap().state, SubmissionState::Waiting);
+    around.log.close().unwrap();
+}
+
+/// What is kept by which the log knows a delivery, and the place of its entry.
+fn enter(around: &Around, prepared: Prepared) -> (String, u64) {
+    let Prepared { staged, created, .. } = prepared;
+    let id = staged.id.clone();
+    let appended = around.log.append(vec![created]).unwrap();
+    staged.keep();
+    (id, appended[0].seq)
+}
+
+fn about(delivery: &str, tenant: &TenantId) -> Context {
+    let (tenant, correlation) = (Some(tenant.clone()), Some(delivery.to_owned()));
+    Context { tenant, correlation, ..Context::of(Actor::Tenant) }
+}
+
+/// A file for a tenant, sealed and on disk.
+fn stage(exchange: &Exchange, tenant: &Tenant, sequence: u32) -> Prepared {
+    let reference = "proef".parse().unwrap();
+    let (ground, today) = (Ground::NoPersonalData(&reference), exchange.parts.clock.today());
+    let request = Request { tenant, ground, kind: Kind::Rapport, columns: None, today, uses: 0 };
+    let origin = Origin::HandedOver { delivery: &DeliveryId::draw(), user: 0, amount_total: None };
+    let clearance = release(request).unwrap();
+    let outgoing = Outgoing { tenant, clearance, area: Area::Live, sequence, extension: "txt", origin };
+    exchange.stage(outgoing, |output| write_text(output, "een regel\n")).unwrap()
+}
+
+#[test]
+fn a_delivery_that_cannot_be_shown_keeps_no_other_from_it() {
+    let around = Around::new();
+    let tenant = around.receiving.tenant.clone();
+    let exchange = around.exchange(Arc::new(Present::of(&tenant)));
+    let deliveries: Vec<_> = (1..=4).map(|number| enter(&around, stage(&exchange, &tenant, number))).collect();
+    let unshown = Unshown { tenant: tenant.id.clone(), deliveries: deliveries.clone() };
+    let content = |at: usize| around.place.path(&format!("state/staging/{}.age", deliveries[at].0));
+    // The first was in the outbox without its manifest, and its tenant removed it there.
+    std::fs::remove_file(content(0)).unwrap();
+    around.log.append(vec![Record::success(Event::Delete {}, about(&deliveries[0].0, &tenant.id))]).unwrap();
+    // The disk does not give the second, and another delivery has the name of the third.
+    let aside = std::fs::read(content(1)).unwrap();
+    std::fs::remove_file(content(1)).unwrap();
+    let file = |at: usize| around.ledger.delivery(&deliveries[at].0).unwrap().unwrap().file;
+    let third = around.place.path(&format!("state/boxes/bree/outbox/{}", file(2)));
+    std::fs::write(&third, "another").unwrap();
+    assert!(matches!(exchange.publish(&unshown), Err(ExchangeError::DropBox(_))));
+    let available = || {
+        let rows = deliveries.iter().map(|(id, _)| around.ledger.delivery(id).unwrap().unwrap());
+        rows.map(|row| row.available).collect::<Vec<_>>()
+    };
+    assert_eq!(available(), [false, false, false, true]);
+    assert_eq!(std::fs::read(&third).unwrap(), b"another");
+    // As a backup has it that was made meanwhile: the same file in both places.
+    std::fs::copy(content(2), &third).unwrap();
+    std::fs::write(content(1), aside).unwrap();
+    exchange.publish(&unshown).unwrap();
+    exchange.publish(&unshown).unwrap();
+    assert_eq!(available(), [false, true, true, true]);
+    let told = entries(&around.place.dir()).unwrap().map(Result::unwrap);
+    assert_eq!(told.filter(|entry| matches!(entry.event, Event::DeliveryAvailable(_))).count(), 3, "each once");
+    around.log.close().unwrap();
+}
+
+#[test]
+fn what_is_due_is_looked_at_again_once_its_tenants_turn_has_come() {
+    let around = Around::new();
+    let tenant = around.receiving.tenant.clone();
+    around.upload("/inbox/lijst.csv");
+    let list = around.receiving.received().pop().unwrap();
+    let present = Arc::new(Present::of(&tenant));
+    let exchange = around.exchange(present.clone());
+    let (delivery, seq) = enter(&around, stage(&exchange, &tenant, 1));
+    exchange.publish(&Unshown { tenant: tenant.id.clone(), deliveries: vec![(delivery.clone(), seq)] }).unwrap();
+    present.change(None);
+    around.clock.advance(SignedDuration::from_hours(24 * 100));
+    let due = exchange.due().unwrap().remove(&tenant.id).unwrap();
+    // While it waits for its turn, the file is fetched and the tenant comes back.
+    let fetched = Event::DeliveryFetched(DeliveryStep { delivery_id: delivery.clone() });
+    around.log.append(vec![Record::success(fetched, about(&delivery, &tenant.id))]).unwrap();
+    present.change(Some(&tenant));
+    let mut done = RetentionOutcome::default();
+    exchange.remove_for(&tenant.id, due, &mut done, Orderer::daemon()).unwrap();
+    let expired = done.deliveries.iter().map(|file| file.fetched).collect::<Vec<_>>();
+    assert_eq!((expired, done.uploads.len()), (vec![true], 0), "{done:?}");
+    let expired = entries(&around.place.dir()).unwrap().find_map(|entry| match entry.unwrap().event {
+        Event::DeliveryExpired(expired) => Some(expired.fetched),
+        _ => None,
+    });
+    assert_eq!(expired, Some(true));
+    let row = around.ledger.submission(&list.id).unwrap().unwrap();
+    assert_eq!((row.state, row.gone), (SubmissionState::Waiting, false));
+    assert_eq!(around.boxes.waiting(&tenant.id).unwrap(), [list]);
+    around.log.close().unwrap();
+}
+
+#[test]
+fn no_drop_box_is_made_anew_whose_files_are_anothers() {
+    let around = Around::new();
+    let tenant = around.receiving.tenant.clone();
+    around.upload("/inbox/lijst.csv");
+    let present = Arc::new(Present::of(&tenant));
+    let exchange = around.exchange(present.clone());
+    present.change(None);
+    around.clock.advance(SignedDuration::from_hours(24 * 100));
+    let due = exchange.due().unwrap().remove(&tenant.id).unwrap();
+    let heir = Tenant { id: "nieuwstad".parse().unwrap(), ..(*tenant).clone() };
+    present.change(Some(&heir));
+    let former = std::slice::from_ref(&tenant.id);
+    exchange.merge_tenants(former, &heir.id, false, Orderer::daemon()).unwrap();
+    let mut done = RetentionOutcome::default();
+    exchange.remove_for(&tenant.id, due, &mut done, Orderer::daemon()).unwrap();
+    assert!(done.is_nothing(), "{done:?}");
+    assert_eq!(around.boxes.owners().unwrap(), std::slice::from_ref(&heir.id));
+    assert_eq!(around.boxes.waiting(&heir.id).unwrap().len(), 1);
+    around.log.close().unwrap();
+}
+
+#[test]
+fn a_former_tenant_that_is_back_when_the_turn_of_its_merger_comes_keeps_its_drop_box() {
+    let around = Around::new();
+    let former = around.receiving.tenant.clone();
+    around.upload("/inbox/lijst.csv");
+    let heir = Tenant { id: "nieuwstad".parse().unwrap(), ..(*former).clone() };
+    let (looked, looks) = mpsc::channel();
+    let present = Arc::new(Present::of(&heir).telling(looked));
+    let exchange = around.exchange(present.clone());
+    let under_way = exchange.runs.lock().unwrap();
+    let outcome = thread::scope(|scope| {
+        let from = std::slice::from_ref(&former.id);
+        let merged = scope.spawn(|| exchange.merge_tenants(from, &heir.id, false, Orderer::daemon()));
+        while looks.recv().unwrap() != former.id {}
+        present.add(&former);
+        drop(under_way);
+        merged.join().unwrap()
+    });
+    assert!(matches!(outcome, Err(MergerFault::StillThere(tenant)) if tenant == former.id.as_str()));
+    assert_eq!(around.boxes.waiting(&former.id).unwrap().len(), 1);
+    around.log.close().unwrap();
+}
+
+fn assignment(tenant: &TenantId) -> Assignment {
+    Assignment {
+        id: "premie-2026".parse().unwrap(),
+        tenant: tenant.clone(),
+        protocol: None,
+        agreement: None,
+        purpose: String::new(),
+        criteria: Criteria::default(),
+        unit: Unit::Child,
+        recurrence: Recurrence::Once,
+        produce: vec![Product::Gegevens],
+        payment: None,
+        letters: None,
+    }
+}
+
+/// What comes of an order for an assignment of Bree, which leaves the configuration while the order waits.
+fn of_a_tenant_that_goes(
+    around: &Around,
+    order: impl Fn(&Exchange, &AssignmentId) -> Result<Vec<MadeFile>, AssignmentFault> + Sync,
+) -> Result<Vec<MadeFile>, AssignmentFault> {
+    let tenant = around.receiving.tenant.clone();
+    let assignment = assignment(&tenant.id);
+    let (looked, looks) = mpsc::channel();
+    let present = Arc::new(Present::of(&tenant).telling(looked).ordering(assignment.clone()));
+    let exchange = around.exchange(present.clone());
+    let synth = Synth { children: 400, seed: 1, month: ReferenceMonth::from(around.clock.today()) };
+    let register = exchange.parts.registers.synthetic(&synth, tenant.nis_code.unwrap()).unwrap();
+    exchange.parts.registers.loading().replace(Arc::new(register));
+    let turn = exchange.queue.reserve(&tenant.id).unwrap();
+    thread::scope(|scope| {
+        let ordered = scope.spawn(|| order(&exchange, &assignment.id));
+        looks.recv().unwrap();
+        present.change(None);
+        drop(turn);
+        ordered.join().unwrap()
+    })
+}
+
+#[test]
+fn an_order_works_with_what_is_in_force_when_its_turn_comes() {
+    let around = Around::new();
+    let run = of_a_tenant_that_goes(&around, |exchange, id| {
+        exchange.run_assignment(id, &RunOrder::default(), Orderer::daemon()).map(|outcome| outcome.made)
+    });
+    let test =
+        of_a_tenant_that_goes(&around, |exchange, id| exchange.send_test(id, TestFile::Technical, Orderer::daemon()));
+    let report = of_a_tenant_that_goes(&around, |exchange, id| exchange.report(id, Orderer::daemon()));
+    for outcome in [run, test, report] {
+        let gone = matches!(&outcome, Err(AssignmentFault::Exchange(ExchangeError::TenantGone(id))) if id == "bree");
+        assert!(gone, "{outcome:?}");
+    }
+    around.log.close().unwrap();
 }

@@ -21,6 +21,7 @@ use crate::{
     exchange::{
         Exchange, ExchangeError, GateRefusal,
         delivery::{Origin, Outgoing},
+        queue::Reserved,
     },
     ledger::RunRow,
     register::Register,
@@ -49,6 +50,21 @@ impl Commission {
         let municipality = parts.registers.municipalities().by_code(nis_code).ok_or_else(unfit)?.clone();
         let register = parts.registers.live().ok_or(ExchangeError::NoRegister)?;
         Ok(Self { assignment, tenant, municipality, register, today: parts.clock.today() })
+    }
+
+    /// The same, with the turn of its tenant, which it waits for: nobody else works for that tenant, and all of it is as it
+    /// is after the wait. What speaks against it before is told without one.
+    pub fn in_turn<'a>(exchange: &'a Exchange, id: &AssignmentId) -> Result<(Self, Reserved<'a>), AssignmentFault> {
+        let mut commission = Self::of(exchange, id)?;
+        loop {
+            let of = commission.tenant.id.clone();
+            let turn = exchange.queue.reserve(&of).ok_or(AssignmentFault::Stopping)?;
+            // Its protocol may have ended since, or a recipient's key; or it is another tenant's.
+            commission = Self::of(exchange, id)?;
+            if commission.tenant.id == of {
+                return Ok((commission, turn));
+            }
+        }
     }
 
     /// The reference of what leaves without a ground: the assignment's protocol or agreement.

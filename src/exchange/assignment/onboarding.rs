@@ -56,8 +56,7 @@ impl Exchange {
         file: TestFile,
         orderer: Orderer<'_>,
     ) -> Result<Vec<MadeFile>, AssignmentFault> {
-        let commission = Commission::of(self, id)?;
-        let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
+        let (commission, _turn) = Commission::in_turn(self, id)?;
         self.require_room(&commission.tenant)?;
         let prepared = match file {
             TestFile::Technical => vec![self.technical(&commission)?],

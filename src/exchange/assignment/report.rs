@@ -122,9 +122,8 @@ impl Exchange {
     /// # Errors
     /// [`AssignmentFault`].
     pub fn report(&self, id: &AssignmentId, orderer: Orderer<'_>) -> Result<Vec<MadeFile>, AssignmentFault> {
-        let commission = Commission::of(self, id)?;
+        let (commission, _turn) = Commission::in_turn(self, id)?;
         let Commission { assignment, tenant, .. } = &commission;
-        let _turn = self.queue.reserve(&tenant.id).ok_or(AssignmentFault::Stopping)?;
         let runs = self.parts.ledger.runs(&tenant.id, Some(&assignment.id), None).map_err(ExchangeError::Ledger)?;
         let last = runs.last().ok_or_else(|| AssignmentFault::NeverRun(assignment.id.to_string()))?;
         self.require_room(tenant)?;

@@ -79,8 +79,7 @@ impl Exchange {
         }
         // One run at a time, and nobody else works for the tenant: file numbers are drawn, and uses counted.
         let _only = self.runs.lock().unwrap_or_else(PoisonError::into_inner);
-        let commission = Commission::of(self, id)?;
-        let _turn = self.queue.reserve(&commission.tenant.id).ok_or(AssignmentFault::Stopping)?;
+        let (commission, _turn) = Commission::in_turn(self, id)?;
         orderer.require()?;
         let plan = Plan::of(self, &commission)?;
         let mut outcome = RunOutcome {
