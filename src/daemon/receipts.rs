@@ -1,13 +1,13 @@
 //! Receipts for tenants, made behind the log: nobody waits for them.
 //!
 //! A thread follows the published checkpoints and writes a receipt for each delivery and each upload that they cover.
-//! How far it has come is kept in the state directory; after a stop it goes on from there, and what it writes a second
-//! time is as good as the first. A receipt that a tenant's drop-box does not take is set aside, and tried again with each
-//! checkpoint: it keeps nobody else from theirs.
+//! How far it has come is kept in the state directory; after a stop it goes on from there, also where the log that it
+//! followed was put by since, and what it writes a second time is as good as the first. A receipt that a tenant's drop-box
+//! does not take is set aside, and tried again with each checkpoint: it keeps nobody else from theirs.
 
 use std::{
-    collections::{BTreeSet, HashMap},
-    path::PathBuf,
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
 };
 
 use super::DaemonError;
@@ -16,8 +16,8 @@ use crate::{
     dropbox::{Boxes, DropBoxError},
     durable::{Directory, DurableError},
     transfer_log::{
-        DisclosureKeeper, Event, LogError, OpenedMonth, Outcome, StoredEntry, TransferLog, VerifierKey, entries_from,
-        month_of, receipt, upload_receipt,
+        DisclosureKeeper, EarlierLog, Event, LogError, OpenedMonth, Outcome, StoredEntry, TransferLog, VerifierKey,
+        archived_from, entries_from, month_of, published_size, receipt, upload_receipt,
     },
 };
 
@@ -37,10 +37,52 @@ const MOST_ASIDE: usize = 1_024;
 pub(super) struct Receipts {
     pub log: TransferLog,
     pub log_dir: PathBuf,
+    pub archive_dir: PathBuf,
     pub key: VerifierKey,
     pub keeper: DisclosureKeeper,
     pub boxes: Boxes,
     pub state: Directory,
+}
+
+/// The thread.
+struct Follower {
+    parts: Receipts,
+    /// Logs of earlier years of which some are left to be made, oldest first.
+    earlier: Vec<EarlierLog>,
+}
+
+/// A place in the logs that are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    /// Which: the one in use comes after all of earlier years.
+    log: usize,
+    /// Of an entry in it.
+    seq: u64,
+}
+
+/// How far it has come.
+struct Progress {
+    /// Entries that were gone over, of the log in use and of each earlier one that is not finished.
+    logs: BTreeMap<usize, u64>,
+    /// The places of entries whose receipt was set aside.
+    aside: BTreeSet<Place>,
+}
+
+impl Progress {
+    /// From where on receipts are left to be made.
+    fn first_left(&self) -> Option<Place> {
+        let of_logs = self.logs.first_key_value().map(|(log, seq)| Place { log: *log, seq: *seq });
+        self.aside.first().copied().into_iter().chain(of_logs).min()
+    }
+}
+
+/// A log that receipts are made of.
+#[derive(Clone, Copy)]
+struct Followed<'a> {
+    number: usize,
+    directory: &'a Path,
+    key: &'a VerifierKey,
+    is_in_use: bool,
 }
 
 /// Why a receipt was not made; it is tried again with the next checkpoint.
@@ -57,20 +99,44 @@ enum ReceiptsError {
 impl Receipts {
     /// Starts the thread; it ends with the log.
     pub fn start(self) -> Result<std::thread::JoinHandle<()>, DaemonError> {
+        let (follower, progress) = Follower::new(self).map_err(DaemonError::Log)?;
         let thread = std::thread::Builder::new().name("receipts".to_owned());
-        thread.spawn(move || self.follow()).map_err(DaemonError::Receipts)
+        thread.spawn(move || follower.follow(progress)).map_err(DaemonError::Receipts)
+    }
+}
+
+impl Follower {
+    /// With how far an earlier run has come: nowhere in the log in use when that is not known, or is of another log than
+    /// those that were put by.
+    fn new(parts: Receipts) -> Result<(Self, Progress), LogError> {
+        let kept = parts.state.read(POSITION_FILE, LONGEST_POSITION_BYTES).ok().flatten();
+        let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok());
+        let parsed = kept.as_deref().and_then(|text| text.trim_end().split_once(' '));
+        let (size, origin) = parsed.unwrap_or_default();
+        let is_in_use = origin == parts.key.name();
+        let earlier = if is_in_use { Vec::new() } else { archived_from(&parts.archive_dir, origin)? };
+        let size = if is_in_use || !earlier.is_empty() { size.parse().unwrap_or_default() } else { 0 };
+        let mut logs: BTreeMap<usize, u64> = (0..=earlier.len()).map(|log| (log, 0)).collect();
+        logs.insert(0, size);
+        Ok((Self { parts, earlier }, Progress { logs, aside: BTreeSet::new() }))
     }
 
-    fn follow(self) {
-        let mut position = self.position();
-        let (mut seen, mut is_failing) = (position, false);
-        // The places of their entries.
-        let mut aside = BTreeSet::new();
-        while let Some(published) = self.log.wait_published(seen) {
+    /// The logs that are followed, from that one on.
+    fn logs(&self, from: usize) -> impl Iterator<Item = Followed<'_>> {
+        let earlier = self.earlier.iter().map(|log| (log.directory.as_path(), &log.key, false));
+        let all = earlier.chain([(self.parts.log_dir.as_path(), &self.parts.key, true)]).enumerate();
+        all.skip(from).map(|(number, (directory, key, is_in_use))| Followed { number, directory, key, is_in_use })
+    }
+
+    fn follow(self, mut progress: Progress) {
+        // What earlier logs left is made as soon as the one in use is published.
+        let mut seen = progress.logs.get(&0).copied().filter(|_| self.earlier.is_empty()).unwrap_or_default();
+        let mut is_failing = false;
+        while let Some(published) = self.parts.log.wait_published(seen) {
             // Also after a fault: a disk that is full is asked again with the next checkpoint, and no sooner.
             seen = published;
-            match self.make_aside(&mut aside).and_then(|()| self.make(position, published, &mut aside)) {
-                Ok(()) => (position, is_failing) = (published, false),
+            match self.make_aside(&mut progress).and_then(|()| self.make_all(published, &mut progress)) {
+                Ok(()) => is_failing = false,
                 Err(error) => {
                     let error: &dyn std::error::Error = &error;
                     if !std::mem::replace(&mut is_failing, true) {
@@ -82,76 +148,95 @@ impl Receipts {
     }
 
     /// Makes those that were set aside.
-    fn make_aside(&self, aside: &mut BTreeSet<u64>) -> Result<(), ReceiptsError> {
+    fn make_aside(&self, progress: &mut Progress) -> Result<(), ReceiptsError> {
         let mut months = HashMap::new();
-        for seq in aside.clone() {
-            let entry = entries_from(&self.log_dir, seq).map_err(ReceiptsError::Log)?.next().transpose();
+        for place in progress.aside.clone() {
+            let Some(log) = self.logs(place.log).next() else { continue };
+            let entry = entries_from(log.directory, place.seq).map_err(ReceiptsError::Log)?.next().transpose();
             let Some(entry) = entry.map_err(ReceiptsError::Log)? else { continue };
-            if self.make_one(&entry, &mut months).is_ok() {
-                aside.remove(&seq);
+            if self.make_one(log, &entry, &mut months).is_ok() {
+                progress.aside.remove(&place);
             }
         }
         Ok(())
     }
 
-    /// Where an earlier run stopped; from the start when that is not known, or was another log.
-    fn position(&self) -> u64 {
-        let kept = self.state.read(POSITION_FILE, LONGEST_POSITION_BYTES).ok().flatten();
-        let kept = kept.and_then(|bytes| String::from_utf8(bytes).ok());
-        let parsed = kept.as_deref().and_then(|text| text.trim_end().split_once(' '));
-        let (size, origin) = parsed.unwrap_or_default();
-        if origin == self.key.name() { size.parse().unwrap_or_default() } else { 0 }
+    fn keep(&self, progress: &Progress) -> Result<(), ReceiptsError> {
+        let Some(place) = progress.first_left() else { return Ok(()) };
+        let origin = self.logs(place.log).next().map_or(self.parts.key.name(), |log| log.key.name());
+        let text = format!("{} {origin}\n", place.seq);
+        self.parts.state.write(POSITION_FILE, text.as_bytes()).map_err(ReceiptsError::Position)
     }
 
-    fn keep_position(&self, size: u64) -> Result<(), ReceiptsError> {
-        let text = format!("{size} {}\n", self.key.name());
-        self.state.write(POSITION_FILE, text.as_bytes()).map_err(ReceiptsError::Position)
+    /// Makes those that are left: of earlier logs to their end, of the log in use up to what is published. A fault with one
+    /// log keeps nothing of another.
+    fn make_all(&self, published: u64, progress: &mut Progress) -> Result<(), ReceiptsError> {
+        let mut outcome = Ok(());
+        for log in self.logs(0) {
+            if let Some(from) = progress.logs.get(&log.number).copied() {
+                outcome = outcome.and(self.make(log, from, published, progress));
+            }
+        }
+        outcome
     }
 
-    fn make(&self, from: u64, to: u64, aside: &mut BTreeSet<u64>) -> Result<(), ReceiptsError> {
+    fn make(&self, log: Followed<'_>, from: u64, published: u64, progress: &mut Progress) -> Result<(), ReceiptsError> {
         let mut months = HashMap::new();
         let mut made = false;
-        let count = usize::try_from(to.saturating_sub(from)).unwrap_or(usize::MAX);
-        for entry in entries_from(&self.log_dir, from).map_err(ReceiptsError::Log)?.take(count) {
+        let to = if log.is_in_use { Ok(published) } else { published_size(log.directory) };
+        let count = to.map_err(ReceiptsError::Log)?.saturating_sub(from);
+        let count = usize::try_from(count).unwrap_or(usize::MAX);
+        for entry in entries_from(log.directory, from).map_err(ReceiptsError::Log)?.take(count) {
             let entry = entry.map_err(ReceiptsError::Log)?;
-            match self.make_one(&entry, &mut months) {
-                Err(error @ ReceiptsError::Box(_)) if aside.len() < MOST_ASIDE => {
+            match self.make_one(log, &entry, &mut months) {
+                Err(error @ ReceiptsError::Box(_)) if progress.aside.len() < MOST_ASIDE => {
                     let (tenant, error): (_, &dyn std::error::Error) = (entry.context.tenant.as_ref(), &error);
-                    if aside.insert(entry.seq) {
+                    if progress.aside.insert(Place { log: log.number, seq: entry.seq }) {
                         tracing::error!(error, tenant = tenant.map(TenantId::as_str), "a receipt is set aside");
                     }
                 }
                 outcome => outcome?,
             }
+            progress.logs.insert(log.number, entry.seq + 1);
             made |= entry.event.is_receipted();
             if entry.seq % KEEP_EVERY == KEEP_EVERY - 1 {
-                self.keep_position(aside.first().copied().unwrap_or(entry.seq + 1))?;
+                self.keep(progress)?;
             }
         }
+        if !log.is_in_use {
+            progress.logs.remove(&log.number);
+        }
         // Where no receipt was made, going over the entries again costs nothing worth a synchronisation.
-        if made { self.keep_position(aside.first().copied().unwrap_or(to)) } else { Ok(()) }
+        if made { self.keep(progress) } else { Ok(()) }
     }
 
-    fn make_one(&self, entry: &StoredEntry, months: &mut HashMap<String, OpenedMonth>) -> Result<(), ReceiptsError> {
+    fn make_one(
+        &self,
+        log: Followed<'_>,
+        entry: &StoredEntry,
+        months: &mut HashMap<String, OpenedMonth>,
+    ) -> Result<(), ReceiptsError> {
         let Some((name, tenant)) = name(entry).zip(entry.context.tenant.as_ref()) else { return Ok(()) };
-        let disclosures = self.disclosures(entry, months)?;
-        let made = receipt(&self.log_dir, &self.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
-        self.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)
+        let disclosures = self.disclosures(log, entry, months)?;
+        let made = receipt(log.directory, log.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
+        self.parts.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)
     }
 
     fn disclosures(
         &self,
+        log: Followed<'_>,
         entry: &StoredEntry,
         months: &mut HashMap<String, OpenedMonth>,
     ) -> Result<Vec<String>, ReceiptsError> {
-        if let Some(recent) = self.keeper.take_recent(entry.seq) {
+        // What is remembered is of the log in use.
+        if let Some(recent) = log.is_in_use.then(|| self.parts.keeper.take_recent(entry.seq)).flatten() {
             return Ok(recent);
         }
         let tenant = entry.context.tenant.as_ref();
         let month = month_of(entry.at);
         let name = format!("{tenant:?}/{month}");
         if !months.contains_key(&name) {
-            let opened = self.keeper.open_month(tenant, &month).map_err(ReceiptsError::Log)?;
+            let opened = self.parts.keeper.open_month(tenant, &month).map_err(ReceiptsError::Log)?;
             months.insert(name.clone(), opened);
         }
         let kept = months.get(&name).and_then(|month| month.disclosures.get(&entry.seq));

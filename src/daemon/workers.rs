@@ -55,6 +55,7 @@ impl Common {
         let receipts = Receipts {
             log: self.log.clone(),
             log_dir: log_dir(&self.settings),
+            archive_dir: archive_dir(&self.settings),
             key,
             keeper: self.disclosures.clone(),
             boxes: boxes.clone(),
@@ -102,6 +103,7 @@ impl Common {
             clock: self.clock.clone(),
             log: self.log.clone(),
             log_dir: log_dir(&self.settings),
+            archive_dir: archive_dir(&self.settings),
             origin: self.settings.log.origin.clone(),
             ledger: self.ledger.clone(),
             state: self.state.clone(),

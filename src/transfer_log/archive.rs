@@ -41,6 +41,27 @@ pub fn archived(archive: &Path) -> Result<Vec<PathBuf>, LogError> {
     Ok(found.into_iter().map(|(_, path)| path).collect())
 }
 
+/// A log of an earlier year.
+#[derive(Debug, Clone)]
+pub struct EarlierLog {
+    /// Where it lies.
+    pub directory: PathBuf,
+    /// Its own key, of which the name is its origin.
+    pub key: VerifierKey,
+}
+
+/// The log of that origin, and those of the years after it, under that directory, oldest first; none where that one is
+/// not among them.
+///
+/// # Errors
+/// [`LogError`].
+pub fn archived_from(archive: &Path, origin: &str) -> Result<Vec<EarlierLog>, LogError> {
+    let logs = archived(archive)?;
+    let first = archive.join(plain_name(origin));
+    let from = logs.into_iter().skip_while(|directory| *directory != first);
+    from.map(|directory| Ok(EarlierLog { key: own_key(&directory)?, directory })).collect()
+}
+
 /// The public keys of the logs of earlier years under that directory, a line each, newest log first: what receipts of
 /// those years are checked with.
 ///

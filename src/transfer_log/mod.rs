@@ -51,7 +51,7 @@ mod untrusted;
 mod verify;
 mod years;
 
-pub use archive::{KEYS, archived, archived_keys};
+pub use archive::{EarlierLog, KEYS, archived, archived_from, archived_keys};
 pub use carried::RECEIPT_DICTIONARY;
 pub use checkpoint::Checkpoint;
 pub use cold::month_before;

@@ -4,7 +4,10 @@ use std::{fs, process::Command};
 
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, run, wait_for};
+use crate::{
+    support::{Plan, Protocol, Ran, Tenant, TestDaemon, run, wait_for},
+    years::{set_log, write_key},
+};
 
 fn plan() -> Plan {
     let tenant = |id: &str, code| Tenant::municipality(id, code).protocol(Protocol::new("OPG-2026-017").every_child());
@@ -93,6 +96,35 @@ fn each_delivery_and_each_upload_has_a_receipt() {
     let (_, again) = fetch(&daemon, "bree", |name| name == format!("{stem}.receipt"));
     assert_eq!(json(&again)["disclosed"], proved["disclosed"]);
     assert_eq!(json(&again)["entry"], proved["entry"]);
+}
+
+#[test]
+fn receipts_that_a_stop_left_to_be_made_are_made_of_the_log_that_was_put_by() {
+    let mut daemon = plan().start();
+    daemon.put("bree", "lijst.csv", list(&daemon).as_bytes());
+    let answer = daemon.answer("bree", "lijst.csv");
+    let of_answer = format!("{}.receipt", answer.manifest.file.strip_suffix(".age").unwrap());
+    fetch(&daemon, "bree", |name| name == of_answer);
+    let old = fs::read_to_string(daemon.path("keys/log.vkey")).unwrap();
+    daemon.terminate();
+    // As a kill leaves it that comes before the first is made; and the next start is one of another year.
+    fs::remove_dir_all(daemon.path("state/boxes/bree/receipts")).unwrap();
+    fs::write(daemon.path("state/receipts.position"), "0 groeikluis.test/2026\n").unwrap();
+    let next = write_key(&daemon.path(""), "log2.key", "groeikluis.test/2027");
+    set_log(&daemon, "log: {origin: groeikluis.test/2027, key: keys/log2.key}");
+    daemon.start();
+    fs::write(daemon.path("keys/log.vkey"), next.verifier().to_string()).unwrap();
+    let (_, received) = fetch(&daemon, "bree", |name| name == of_answer);
+    let proved = audit(&["receipt", &received, "--key", old.trim(), "--json"]).well().stdout;
+    let proved: Value = serde_json::from_str(&proved).unwrap();
+    assert_eq!(proved["entry"]["file"], answer.manifest.file);
+    assert_eq!(proved["disclosed"]["plaintext_sha256"], hex::encode(answer.manifest.plaintext_sha256));
+    // Those of the new log come after them, and it goes on there.
+    daemon.put("bree", "fout.csv", b"naam\nJan\n");
+    let (_, received) = fetch(&daemon, "bree", |name| name.starts_with("weigering"));
+    audit(&["receipt", &received, "--key", &next.verifier().to_string()]).well();
+    let position = || fs::read_to_string(daemon.path("state/receipts.position")).unwrap();
+    wait_for("the position", || position().ends_with(" groeikluis.test/2027\n").then_some(()));
 }
 
 /// The report on a list names its receipt, and so does a rejection.

@@ -14,6 +14,7 @@ use jiff::civil::Date;
 
 use super::{
     MailParts,
+    followed::Followed,
     letter::{self, Facts, Letter},
     news::{Audience, News},
     outbox::{MOST_CONDITIONS, Mark, Outbox, Queued, Recipient},
@@ -30,7 +31,7 @@ use crate::{
     durable::DurableError,
     exchange::Tenants,
     ledger::LedgerError,
-    transfer_log::{LogError, entries_from},
+    transfer_log::LogError,
 };
 
 /// How often it looks whether there is more in the log.
@@ -63,8 +64,7 @@ pub(super) struct Writer {
     parts: MailParts,
     outbox: Arc<Outbox>,
     mark: Mark,
-    /// Entries read, those of the mark included.
-    read: u64,
+    followed: Followed,
     news: BTreeMap<Audience, Vec<News>>,
     /// Since when there is something to end a turn for.
     since: Option<Instant>,
@@ -125,18 +125,17 @@ impl Desk {
 impl Writer {
     /// Goes on where the last start ended. The first time, what the log has already is nobody's news.
     pub fn new(parts: MailParts, outbox: Arc<Outbox>) -> Self {
-        let (origin, size) = (parts.origin.clone(), parts.log.size());
-        let mark = match outbox.mark() {
-            // A new year's log is followed from its beginning.
-            Some(mark) if mark.origin != origin => Mark { origin, size: 0, ..mark },
-            // A state directory that was put back may have a log that is shorter than what was read of another.
-            Some(mark) => Mark { size: mark.size.min(size), ..mark },
-            None => {
-                Mark { turn: 0, origin, size, looked: None, failure_told: None, disk_told: None, told: BTreeMap::new() }
-            }
-        };
-        let read = mark.size;
-        Self { parts, outbox, mark, read, news: BTreeMap::new(), since: None, not_before: None, state_looked: None }
+        let mark = outbox.mark().unwrap_or_else(|| Mark {
+            turn: 0,
+            origin: parts.origin.clone(),
+            size: parts.log.size(),
+            looked: None,
+            failure_told: None,
+            disk_told: None,
+            told: BTreeMap::new(),
+        });
+        let followed = Followed::from_mark(&mark, &parts);
+        Self { parts, outbox, mark, followed, news: BTreeMap::new(), since: None, not_before: None, state_looked: None }
     }
 
     /// Reads on, and ends the turn when it is time.
@@ -163,7 +162,7 @@ impl Writer {
             tracing::error!(error, "no mail is written for a while");
             self.outbox.give_up_turn();
             // Read again from the mark: nothing is lost.
-            self.read = self.mark.size;
+            self.followed.go_back(&self.mark);
             self.news.clear();
             self.since = None;
             self.not_before = Some(Instant::now() + AFTER_A_FAULT);
@@ -171,20 +170,26 @@ impl Writer {
     }
 
     fn read_on(&mut self, settings: &Settings) -> Result<(), DeskError> {
-        let size = self.parts.log.size();
-        if size <= self.read {
+        let unread = self.followed.unread();
+        if unread == 0 {
             return Ok(());
         }
         self.since.get_or_insert_with(Instant::now);
         if settings.mail.is_none() {
             // Nobody is to hear of this later, either.
-            self.read = size;
+            self.followed.pass_over_all();
             return Ok(());
         }
-        let count = usize::try_from((size - self.read).min(MOST_ENTRIES)).unwrap_or(usize::MAX);
-        for entry in entries_from(&self.parts.log_dir, self.read).map_err(DeskError::Log)?.take(count) {
-            let entry = entry.map_err(DeskError::Log)?;
-            self.read = entry.seq + 1;
+        match self.read_entries(usize::try_from(unread.min(MOST_ENTRIES)).unwrap_or(usize::MAX)) {
+            Err(error) if !self.followed.gives_up(&error) => Err(DeskError::Log(error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    fn read_entries(&mut self, count: usize) -> Result<(), LogError> {
+        for entry in self.followed.entries()?.take(count) {
+            let entry = entry?;
+            self.followed.passed(entry.seq);
             for (audience, news) in News::of(&entry) {
                 self.news.entry(audience).or_default().push(news);
             }
@@ -194,7 +199,8 @@ impl Writer {
 
     /// Writes the turn's mails and moves the mark, together.
     fn end_turn(&mut self, settings: &Settings, looks: bool, seen: Seen) -> Result<(), DeskError> {
-        let mut mark = Mark { turn: self.mark.turn + 1, size: self.read, ..self.mark.clone() };
+        let (origin, size) = (self.followed.origin().to_owned(), self.followed.read());
+        let mut mark = Mark { turn: self.mark.turn + 1, origin, size, ..self.mark.clone() };
         if let Some(mail) = &settings.mail {
             let mut news = self.news.clone();
             if seen.news.iter().any(|news| matches!(news, News::DiskNearlyFull(_))) {

@@ -7,7 +7,7 @@
 //! - A mail is handed over at most once, also over restarts: it is on disk before anybody tries, and noted as being
 //!   handed over before the server can take it. When that is cut off in between, it counts as sent, and the log says
 //!   that nobody knows.
-//! - What the log has is never missed: the place moves on together with the mails that came of it.
+//! - What the log has is never missed: the place moves on together with the mails that came of it, and over the years.
 //! - A mail holds no personal data, no content of a file and no secret. In the log stand its topics and how many it was
 //!   for; addresses stand in the outbox alone, sealed to the exchange's own key.
 //! - Bounded: the outbox has at most [`outbox::MOST_MAILS`], each with at most [`letter::MOST_LINES`] of a kind. What
@@ -15,6 +15,7 @@
 
 mod alert;
 mod desk;
+mod followed;
 mod letter;
 mod message;
 mod news;
@@ -49,6 +50,7 @@ pub(super) struct MailParts {
     pub clock: Clock,
     pub log: TransferLog,
     pub log_dir: PathBuf,
+    pub archive_dir: PathBuf,
     pub origin: String,
     pub ledger: Arc<dyn Ledger>,
     pub state: Directory,

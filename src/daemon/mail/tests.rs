@@ -80,7 +80,7 @@ impl Place {
         let log_settings = LogSettings {
             dir: log_dir.clone(),
             high_water_dir: self.root.path().join("high-water"),
-            origin: ORIGIN.to_owned(),
+            origin: self.key.name().to_owned(),
             archive_dir: state.path().join("archive"),
             keys: SigningKeys { first: self.key.clone(), others: Vec::new() },
             checkpoint_every: Duration::from_secs(1),
@@ -103,7 +103,8 @@ impl Place {
             clock: self.clock.clone(),
             log: log.clone(),
             log_dir,
-            origin: ORIGIN.to_owned(),
+            archive_dir: state.path().join("archive"),
+            origin: self.key.name().to_owned(),
             ledger: ledger.clone(),
             state,
             keyring: self.keyring.clone(),
@@ -219,6 +220,37 @@ fn a_turn_that_was_cut_off_is_made_again_whole() {
     assert!(outbox.next(Duration::from_millis(1)).is_none(), "mails of no turn count for nothing");
     writer.look(true);
     assert_eq!(take_all(&outbox).len(), 1);
+    log.close().unwrap();
+}
+
+#[test]
+fn what_a_year_left_to_be_told_is_told_from_the_log_that_was_put_by() {
+    let mut place = Place::at("2026-12-31T09:00:00Z");
+    let (mut writer, outbox, log, _) = place.open();
+    deliver(&log, "a1", Kind::SocialeToeslag, 1, false);
+    writer.look(true);
+    take_all(&outbox);
+    // A stop before the desk reads on.
+    deliver(&log, "a2", Kind::Verslag, 2, false);
+    drop((writer, outbox));
+    log.close().unwrap();
+    place.key = NoteKey::generate("groeikluis.test/2027").unwrap();
+    let (mut writer, outbox, log, _) = place.open();
+    deliver(&log, "a3", Kind::Verslag, 3, false);
+    let mut told = Vec::new();
+    for _ in 0..3 {
+        writer.look(true);
+        told.extend(take_all(&outbox).into_iter().filter(|mail| mail.tenant.is_some()).map(|mail| mail.body));
+    }
+    let has = |number: &str| told.iter().map(|body| body.matches(number).count()).collect::<Vec<_>>();
+    assert_eq!((has("_0001."), has("_0002."), has("_0003.")), (vec![0, 0], vec![1, 0], vec![0, 1]), "{told:?}");
+    assert_eq!(outbox.mark().unwrap().origin, "groeikluis.test/2027");
+    drop((writer, outbox));
+    log.close().unwrap();
+    // Of the new log it goes on where it was.
+    let (mut writer, outbox, log, _) = place.open();
+    writer.look(true);
+    assert!(take_all(&outbox).iter().all(|mail| mail.tenant.is_none()));
     log.close().unwrap();
 }
 
