@@ -95,17 +95,18 @@ pub(crate) mod faults {
         DoneButReportedLost(Errno),
     }
 
-    /// Calls below a directory: how many came, and which is to fail.
+    /// Calls below a directory: how many came, and which are to fail.
     struct Plan {
         root: PathBuf,
         calls: usize,
-        fail: Option<(usize, Failure)>,
+        fail: Vec<(usize, Failure)>,
     }
 
     static PLANS: Mutex<Vec<Plan>> = Mutex::new(Vec::new());
 
-    /// Counts the calls below `root`, and lets the one of that number fail, from 0.
-    pub(crate) fn plan(root: &Path, fail: Option<(usize, Failure)>) {
+    /// Counts the calls below `root`, and lets those of these numbers fail, from 0.
+    pub(crate) fn plan(root: &Path, fail: impl IntoIterator<Item = (usize, Failure)>) {
+        let fail = fail.into_iter().collect();
         let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
         plans.retain(|plan| plan.root != root);
         plans.push(Plan { root: root.to_owned(), calls: 0, fail });
@@ -122,7 +123,7 @@ pub(crate) mod faults {
         let mut plans = PLANS.lock().unwrap_or_else(PoisonError::into_inner);
         let plan = plans.iter_mut().find(|plan| path.starts_with(&plan.root))?;
         plan.calls += 1;
-        plan.fail.filter(|(at, _)| at + 1 == plan.calls).map(|(_, failure)| failure)
+        plan.fail.iter().find(|(at, _)| at + 1 == plan.calls).map(|(_, failure)| *failure)
     }
 
     pub(super) fn call<T>(path: &Path, action: impl FnOnce() -> io::Result<T>) -> io::Result<T> {

@@ -78,10 +78,12 @@ impl Journal {
     }
 
     /// Writes a batch of frames and brings it to disk. After a fault of writing nothing of it counts: what came of it is
-    /// cut. Where that fails as well the log has failed for good, since the next start might find whole groups of it.
+    /// cut, on the disk too. Where that fails as well the log has failed for good, since the next start might find whole
+    /// groups of it.
     pub fn append(&mut self, batch: &[u8]) -> Result<(), LogError> {
         if let Err(source) = disk::write_all_at(&self.file, &self.path, batch, self.length) {
-            let cut = disk::set_len(&self.file, &self.path, self.length);
+            let cut = disk::set_len(&self.file, &self.path, self.length)
+                .and_then(|()| disk::sync_data(&self.file, &self.path));
             cut.map_err(|source| LogError::sync(&self.path, source))?;
             return Err(LogError::file("write", &self.path, source));
         }
@@ -284,6 +286,12 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"one");
         journal.append(b"2").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"one2");
+        // Cut, and the disk does not keep that: a power cut may bring it back.
+        let lost = Failure::DoneButReportedLost(Errno::NOSPC);
+        faults::plan(directory.path(), [(0, lost), (2, Failure::Lost(Errno::IO))]);
+        let fault = journal.append(b"three").unwrap_err();
+        faults::end(directory.path());
+        assert!(fault.is_fatal(), "{fault:?}");
     }
 
     proptest! {
