@@ -39,6 +39,21 @@ impl DisclosureKeeper {
         if !hot.exists() && cold.exists() { cold } else { hot }
     }
 
+    /// What `read` finds of a file, wherever it is: it may be put by between looking for it and reading it, by another thread
+    /// or process, and is looked for once more then.
+    pub(super) fn wherever<T>(
+        &self,
+        relative: &str,
+        read: impl Fn(&Path) -> Result<Option<T>, LogError>,
+    ) -> Result<Option<T>, LogError> {
+        let first = self.find(relative);
+        if let Some(found) = read(&first)? {
+            return Ok(Some(found));
+        }
+        let second = self.find(relative);
+        if second == first { Ok(None) } else { read(&second) }
+    }
+
     /// The months before `month` that are not in the archive, as `<tenant or _>/<yyyy-mm>`, in order.
     ///
     /// # Errors
@@ -226,6 +241,22 @@ mod tests {
         assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         keeper.erase(Some(&bree), &month).unwrap();
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 3);
+    }
+
+    #[test]
+    fn what_is_put_by_while_it_is_looked_for_is_found() {
+        let root = tempfile::tempdir().unwrap();
+        let keeper = DisclosureKeeper::new(root.path().join("disclosures"), Keyring::generate());
+        let now = clock().now();
+        let (month, next) = (month_of(now), month_before(now + jiff::SignedDuration::from_hours(24 * 40), 0));
+        keeper.file(&[keeper.seal(None, 1, now, &["one".to_owned()]).unwrap()]).unwrap();
+        let read = |path: &Path| {
+            // The first time, somebody moves it before it is read.
+            keeper.put_by(&next).unwrap();
+            files::read_if_there(path, LONGEST_KEY_FILE_BYTES)
+        };
+        assert!(keeper.wherever(&format!("_/{month}.sealed"), read).unwrap().is_some());
+        assert!(keeper.wherever("_/2020-01.sealed", read).unwrap().is_none());
     }
 
     #[test]

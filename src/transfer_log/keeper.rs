@@ -161,9 +161,10 @@ impl DisclosureKeeper {
     }
 
     fn read_key(&self, who: &str, month: &str) -> Result<Option<MonthKey>, LogError> {
-        let path = self.find(&format!("{who}/{month}.key"));
-        let sealed = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)?;
-        sealed.map(|sealed| self.open_key(&path, &sealed)).transpose()
+        self.wherever(&format!("{who}/{month}.key"), |path| {
+            let sealed = files::read_if_there(path, LONGEST_KEY_FILE_BYTES)?;
+            sealed.map(|sealed| self.open_key(path, &sealed)).transpose()
+        })
     }
 
     /// Opens what the file of a key holds.
@@ -244,14 +245,15 @@ impl DisclosureKeeper {
     pub fn open_month(&self, tenant: Option<&TenantId>, month: &str) -> Result<OpenedMonth, LogError> {
         let who = directory_of(tenant);
         let file = format!("{who}/{month}");
-        let path = self.find(&format!("{file}.sealed"));
         let key = self.read_key(who, month)?;
         let mut opened = OpenedMonth::default();
         let mut closed = std::collections::BTreeSet::new();
-        let mut input = match File::open(&path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(opened),
-            input => std::io::BufReader::new(input.map_err(|source| LogError::file("open", &path, source))?),
-        };
+        let found = self.wherever(&format!("{file}.sealed"), |path| match File::open(path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(LogError::file("open", path, source)),
+            Ok(records) => Ok(Some((std::io::BufReader::new(records), path.to_owned()))),
+        });
+        let Some((mut input, path)) = found? else { return Ok(opened) };
         while let Some((seq, sealed)) =
             read_frame(&mut input).map_err(|source| LogError::file("read", &path, source))?
         {
