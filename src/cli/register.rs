@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     config::Settings,
-    daemon::{accept_register_change, read_keyring},
+    daemon::{UsedRegister, accept_register_change, is_register_change_accepted, read_keyring},
     domain::Municipalities,
     durable::{Clock, Directory},
     register::{
@@ -153,14 +153,15 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: 
         bail!(UsageFault(format!("{} is no regular file: put the extract in one", file.display())));
     }
     let target = &settings.register.path;
-    // One that is not there, or cannot be read, is nothing to compare with.
-    let used = open(target).and_then(|used| read(settings, target, used));
-    let used = used.ok().map(|register| Extent::of(&register));
+    // One that is not there, or cannot be read, is nothing to compare with. What the daemon uses may be another.
+    let in_place = || open(target).and_then(|used| read(settings, target, used)).ok().map(|used| Extent::of(&used));
+    let used = UsedRegister::last(&settings.state_dir).map(|used| used.extent).or_else(in_place);
     let mut checked = Digesting::of(&extract, None)?;
     let register = read(settings, file, &mut checked)?;
     let digest = checked.whole()?;
     let change = used.map_or(Ok(()), |used| Extent::of(&register).follows(used));
-    if !accept_change {
+    let sha256 = hex::encode(digest);
+    if !accept_change && !is_register_change_accepted(target, &sha256) {
         change.context("not put in place; give --accept-change if this extract is meant")?;
     }
     let Some(directory) = target.parent() else { bail!("{} has no directory", target.display()) };
@@ -168,7 +169,7 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: 
     std::fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
     if accept_change {
         // Before the extract: the daemon takes it as soon as it is there.
-        accept_register_change(target, &hex::encode(digest))?;
+        accept_register_change(target, &sha256)?;
     }
     // The file that it was made of may be its maker's alone; here the daemon's group has to read it.
     Directory::create(directory)?.write_for_group(&name, &mut Digesting::of(&extract, Some(digest))?)?;

@@ -54,7 +54,7 @@ pub use opening::{check_log_keys, host_fingerprints};
 pub use orders::{
     Fulfilled, apply_retention, merge_tenants, refuse_list, report, retry_set_aside, run, send_test, simulate, withdraw,
 };
-pub use register_change::accept_register_change;
+pub use register_change::{UsedRegister, accept_register_change, is_register_change_accepted};
 pub use restore::{RestoreError, Restored, restore, restore_configuration};
 pub use retention::{RetentionReport, doubtful_since as retention_doubtful_since, late_since as retention_late_since};
 pub use running::{Daemon, DaemonOptions};

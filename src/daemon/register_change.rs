@@ -1,7 +1,9 @@
-//! The word of those who run the exchange that an extract is meant which the one in use makes unlikely.
+//! What an extract is compared with before it is taken, and the word of those who run the exchange that one is meant
+//! which that makes unlikely.
 //!
-//! It lies beside the extract and holds its digest, so that it is worth nothing for any other one, and lasts when the
-//! daemon is started again before it has taken the extract.
+//! The word lies beside the extract and holds its digest, so that it is worth nothing for any other one, and lasts when
+//! the daemon is started again before it has taken the extract. How far the one in use reaches is kept in the state
+//! directory, for the next start.
 
 use std::{
     ffi::OsString,
@@ -9,13 +11,58 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::durable::{Directory, DurableError};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    durable::{Directory, DurableError},
+    register::Extent,
+};
 
 /// What the name of the extract goes on with.
 const SUFFIX: &str = ".accepted";
 
-/// A bound of the file: a digest in hexadecimal, and the end of a line.
-const LONGEST_BYTES: u64 = 128;
+/// A bound of either file: a digest in hexadecimal, a month and a number.
+const LONGEST_BYTES: u64 = 256;
+
+/// The file in the state directory.
+const IN_USE: &str = "register-in-use.json";
+
+/// The register that is in use, or was last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedRegister {
+    /// How far it reaches.
+    pub extent: Extent,
+    /// SHA-256 of its file, hexadecimal.
+    pub sha256: String,
+}
+
+/// The same on disk.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    month: String,
+    children: usize,
+    sha256: String,
+}
+
+impl UsedRegister {
+    /// What a daemon with this state directory kept last. What cannot be read is nothing to compare with.
+    pub fn last(state_dir: &Path) -> Option<Self> {
+        let bytes =
+            state_dir.exists().then(|| Directory::create(state_dir).ok()?.read(IN_USE, LONGEST_BYTES).ok()?)??;
+        let Kept { month, children, sha256 } = serde_json::from_slice(&bytes).ok()?;
+        Some(Self { extent: Extent { month: month.parse().ok()?, children }, sha256 })
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// [`DurableError`]: the disk's.
+    pub(super) fn keep(&self, state_dir: &Path) -> Result<(), DurableError> {
+        let Self { extent: Extent { month, children }, sha256 } = self;
+        let kept = Kept { month: month.to_string(), children: *children, sha256: sha256.clone() };
+        Directory::create(state_dir)?.write(IN_USE, &serde_json::to_vec(&kept).unwrap_or_default())
+    }
+}
 
 /// Says that the extract with this digest is meant for that place.
 ///
@@ -29,7 +76,7 @@ pub fn accept_register_change(register: &Path, sha256: &str) -> Result<(), Durab
 }
 
 /// Whether that was said. What cannot be read says nothing.
-pub(super) fn is_accepted(register: &Path, sha256: &str) -> bool {
+pub fn is_register_change_accepted(register: &Path, sha256: &str) -> bool {
     let read = || -> io::Result<String> {
         let mut text = String::new();
         std::fs::File::open(word_of(register))?.take(LONGEST_BYTES).read_to_string(&mut text)?;

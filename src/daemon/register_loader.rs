@@ -9,7 +9,11 @@ use std::{
 
 use sha2::{Digest, Sha256};
 
-use super::{DaemonError, live::Live, register_change::is_accepted};
+use super::{
+    DaemonError,
+    live::Live,
+    register_change::{UsedRegister, is_register_change_accepted},
+};
 use crate::{
     config::{Environment, RegisterSettings, SecretFile},
     exchange::{Exchange, Registers},
@@ -110,16 +114,22 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
     let loading = registers.loading();
     let settings = live.settings();
     let began = Instant::now();
-    let used = registers.live().map(|register| Extent::of(&register));
-    let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, used, &settings.register));
+    let is_any_used = registers.live().is_some();
+    let last = UsedRegister::last(&settings.state_dir);
+    let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, last, &settings.register));
     match loaded {
         Ok(Loaded { register, source_sha256 }) => {
             let month = register.month().to_string();
             let (rows, children) = (register.rows(), register.children());
+            let used = UsedRegister { extent: Extent::of(&register), sha256: source_sha256.clone() };
             let event = RegisterLoaded { month: month.clone(), rows: rows as u64, source_sha256 };
             log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())])?;
             let bytes = register.heap_bytes();
             loading.replace(Arc::new(register));
+            if let Err(error) = used.keep(&settings.state_dir) {
+                let error: &dyn std::error::Error = &error;
+                tracing::warn!(error, "the next start compares the register with an earlier one");
+            }
             live.counts().register_took(began.elapsed());
             let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
             tracing::info!(month, rows, children, bytes, milliseconds, "register loaded");
@@ -133,7 +143,7 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
                 Environment::Production => "",
             };
             let error: &dyn std::error::Error = &error;
-            if used.is_some() {
+            if is_any_used {
                 tracing::error!(error, %path, "register refused, the one in use stays{hint}");
             } else {
                 tracing::error!(error, %path, "register refused and none is in use: lists wait{hint}");
@@ -143,10 +153,17 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
     Ok(())
 }
 
-/// Asks of an extract that it follows the one in use, or that somebody said that it is meant.
-fn follows(loaded: Loaded, used: Option<Extent>, settings: &RegisterSettings) -> Result<Loaded, RegisterLoadError> {
-    let Some(Err(source)) = used.map(|used| Extent::of(&loaded.register).follows(used)) else { return Ok(loaded) };
-    if is_accepted(&settings.path, &loaded.source_sha256) {
+/// Asks of an extract that it is the one in use, or last was, or follows it, or that somebody said that it is meant.
+fn follows(
+    loaded: Loaded,
+    last: Option<UsedRegister>,
+    settings: &RegisterSettings,
+) -> Result<Loaded, RegisterLoadError> {
+    let others = last.filter(|last| last.sha256 != loaded.source_sha256);
+    let Some(Err(source)) = others.map(|last| Extent::of(&loaded.register).follows(last.extent)) else {
+        return Ok(loaded);
+    };
+    if is_register_change_accepted(&settings.path, &loaded.source_sha256) {
         return Ok(loaded);
     }
     Err(RegisterLoadError::Unlikely { source, source_sha256: loaded.source_sha256 })

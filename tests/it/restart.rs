@@ -157,11 +157,24 @@ fn a_register_that_lacks_children_waits_for_somebody_to_say_that_it_is_meant() {
     }
     assert_eq!(fs::read(&in_place).unwrap(), good);
     assert!(load(&["--accept-change"]).well().stdout.contains("(was 2000 children of "));
+    let in_use = daemon.path("state/register-in-use.json");
+    wait_until("the smaller one", || fs::read_to_string(&in_use).unwrap().contains("\"children\":500,"));
     let told: Value = serde_json::from_str(&load(&["--json"]).well().stdout).unwrap();
     assert_eq!((&told["month"], &told["children"]), (&month.to_string().into(), &500.into()));
     assert_eq!(told["was"], *smaller);
-    wait_until("the smaller one", || loaded(&daemon).pop().is_some_and(|entry| entry["month"] == *month.to_string()));
     assert_eq!(daemon.events("register.refused").len(), 1);
+
+    // A start compares as well, with what was in use before.
+    daemon.terminate();
+    replace(&in_place, &good);
+    daemon.start();
+    let refused = wait_for("the refusal", || daemon.events("register.refused").get(1).cloned());
+    assert_eq!(refused["reason"], "earlier-month", "{refused}");
+    assert!(daemon.process().wait_for_line("none is in use: lists wait").unwrap().contains("--accept-change"));
+    let earlier = daemon.path("earlier.age");
+    fs::write(&earlier, &good).unwrap();
+    daemon.groeikluis(&["register", "load", "--accept-change", earlier.to_str().unwrap()]).well();
+    daemon.wait_for_register();
 }
 
 #[test]
