@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     daemon::{self, Fulfilled},
-    domain::TenantId,
+    domain::{Kind, TenantId},
     exchange::WithdrawnFile,
 };
 
@@ -46,6 +46,13 @@ fn tell(withdrawn: &WithdrawnFile, arguments: &Withdraw) -> anyhow::Result<()> {
         return Ok(print_json(&serde_json::to_value(withdrawn)?)?);
     }
     say(&format!("withdrawn: {} (entry {} of the log)", arguments.file, withdrawn.seq));
+    if arguments.file.starts_with(Kind::Betaling.name()) {
+        let tenant = &arguments.tenant;
+        say(
+            "its run may have put the same payments in a file of another form, which stays until it is withdrawn as well:",
+        );
+        say(&format!("groeikluis audit show --tenant {tenant} --event delivery.created"));
+    }
     if withdrawn.fetched {
         say("it was fetched before: ask whoever has it to destroy it");
     }

@@ -56,6 +56,8 @@ pub struct Delivered<'a> {
     pub delivered: Date,
     /// When it was first fetched completely.
     pub fetched: Option<Date>,
+    /// Whether it was taken back.
+    pub withdrawn: bool,
 }
 
 /// The letters of a run.
@@ -123,7 +125,7 @@ impl Overview<'_> {
     }
 
     /// As CSV in two parts with an empty line between: `onderdeel;label;aantal`, a row for each count; then
-    /// `bestand;rijen;bedrag;bezorgd;opgehaald`, a row for each file.
+    /// `bestand;rijen;bedrag;bezorgd;opgehaald;ingetrokken`, a row for each file.
     pub fn csv(&self) -> Vec<u8> {
         let mut out = b"onderdeel;label;aantal\n".to_vec();
         let Statistics { families, children, beneficiaries, .. } = *self.statistics;
@@ -138,16 +140,17 @@ impl Overview<'_> {
             simulation::row(&mut out, "gezinnen met een naam die niet gedrukt kan worden", "", told.unprintable);
         }
         simulation::tables(&mut out, self.statistics);
-        out.extend_from_slice(b"\nbestand;rijen;bedrag;bezorgd;opgehaald\n");
+        out.extend_from_slice(b"\nbestand;rijen;bedrag;bezorgd;opgehaald;ingetrokken\n");
         for delivered in self.deliveries {
             csv::text(&mut out, delivered.file);
             let text = |value: Option<String>| value.unwrap_or_default();
             let row = format!(
-                ";{};{};{};{}\n",
+                ";{};{};{};{};{}\n",
                 text(delivered.rows.map(|rows| rows.to_string())),
                 text(delivered.amount.map(|amount| amount.to_string())),
                 delivered.delivered,
                 text(delivered.fetched.map(|day| day.to_string())),
+                if delivered.withdrawn { "ja" } else { "nee" },
             );
             out.extend_from_slice(row.as_bytes());
         }
@@ -163,7 +166,12 @@ impl Delivered<'_> {
             self.rows.map_or_else(String::new, figures::number),
             self.amount.map_or_else(String::new, figures::amount),
             short(self.delivered),
-            self.fetched.map_or_else(|| "nog niet".to_owned(), short),
+            match (self.fetched.map(short), self.withdrawn) {
+                (Some(day), false) => day,
+                (Some(day), true) => format!("{day} (ingetrokken)"),
+                (None, false) => "nog niet".to_owned(),
+                (None, true) => "ingetrokken".to_owned(),
+            },
         ]
     }
 }
@@ -229,12 +237,14 @@ mod tests {
             amount: None,
             delivered: date(2026, 11, 21),
             fetched: Some(date(2026, 11, 23)),
+            withdrawn: false,
         };
         let paid = Delivered {
             file: "betaling_31033_torhout-schoolpremie-2026_20261121_0002.pain.001.001.09.xml",
             rows: Some(1_202),
             amount: Some(Amount::from_cents(8_467_500)),
             fetched: None,
+            withdrawn: true,
             ..delivered
         };
         let overview = Overview {

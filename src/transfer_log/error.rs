@@ -94,7 +94,10 @@ pub enum LogError {
         source: NoteFault,
     },
     /// The log is shorter than it was: somebody put back an older one.
-    #[error("the transfer log has {size} entries, but had {high_water} before: an older copy was put back")]
+    #[error(
+        "the transfer log has {size} entries, but had {high_water} before: an older copy was put back, or \
+             this is another directory; in an empty one, `groeikluis restore` puts a backup in place"
+    )]
     Rollback {
         /// Entries now.
         size: u64,

@@ -58,7 +58,9 @@ pub enum YearFault {
         directory: PathBuf,
     },
     /// The older checkpoint was signed by another key.
-    #[error("the older checkpoint does not verify")]
+    #[error(
+        "the older checkpoint does not verify; one of before the log's key was replaced needs the key of then, too"
+    )]
     Since(#[source] NoteFault),
     /// The log that a later one goes on from is not there.
     #[error("{later} goes on from {origin} with its {size} entries, which is not in {archive}")]

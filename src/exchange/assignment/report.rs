@@ -13,7 +13,7 @@ use crate::{
     domain::{Amount, AssignmentId, Count, Ground, Kind, Statistics, TenantId, assignment::Product, brussels_date},
     dropbox::Area,
     exchange::{Exchange, ExchangeError, Orderer, delivery::Prepared},
-    ledger::RunRow,
+    ledger::{DeliveryEnd, RunRow},
 };
 
 /// A file of a run, with what it owns.
@@ -23,6 +23,7 @@ struct Told {
     amount: Option<Amount>,
     delivered: Date,
     fetched: Option<Date>,
+    withdrawn: bool,
 }
 
 /// What an overview tells of a run.
@@ -45,12 +46,13 @@ impl Commission {
         let deliveries: Vec<Delivered<'_>> = facts
             .files
             .iter()
-            .map(|Told { file, rows, amount, delivered, fetched }| Delivered {
+            .map(|Told { file, rows, amount, delivered, fetched, withdrawn }| Delivered {
                 file,
                 rows: *rows,
                 amount: *amount,
                 delivered: *delivered,
                 fetched: *fetched,
+                withdrawn: *withdrawn,
             })
             .collect();
         let overview = Overview {
@@ -80,6 +82,7 @@ impl Commission {
             amount: manifest.amount_total.as_deref().and_then(Amount::of_sum),
             delivered: self.today,
             fetched: None,
+            withdrawn: false,
         })
     }
 }
@@ -166,6 +169,7 @@ impl Exchange {
                 amount: delivery.amount_total,
                 delivered: brussels_date(delivery.created_at),
                 fetched: delivery.fetched_at.map(brussels_date),
+                withdrawn: delivery.gone == Some(DeliveryEnd::Withdrawn),
                 file: delivery.file,
             })
             .collect())
