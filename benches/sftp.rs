@@ -1,6 +1,6 @@
 //! The SFTP server beside its peers in the same run: OpenSSH's sshd with internal-sftp, and `rclone serve sftp`.
 //!
-//! `cargo bench --bench sftp -- [--mebibytes 1024] [--only bulk|many|logins|idle|far]`. Needs OpenSSH's `sftp` and
+//! `cargo bench --bench sftp -- [--mebibytes 1024] [--only bulk|many|crowd|logins|idle|far]`. Needs OpenSSH's `sftp` and
 //! `sshd`, the latter by its full path in `GROEIKLUIS_SSHD` where it is not `/usr/sbin/sshd`; `rclone` is left out by
 //! name where it is not on the path. Every peer is spoken to by the same client. Files to send lie in the page cache,
 //! what is fetched is thrown away, and uploads end with `fsync` everywhere: what the exchange confirms is on the disk.
@@ -46,8 +46,11 @@ fn main() -> Outcome<()> {
     if wanted("logins") {
         sessions::logins(&site, &servers)?;
     }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    if wanted("crowd") {
+        runtime.block_on(sessions::crowd(&site, &servers))?;
+    }
     if wanted("idle") {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         runtime.block_on(sessions::idle(&site, &servers))?;
     }
     Ok(())

@@ -4,22 +4,21 @@ use super::{
     Goal, Outcome,
     bulk::{all, figures},
     print,
-    servers::{AES, SMALL_FILES, Server, Site, small},
+    servers::{AES, SMALL_FILES, Server, Site, small, small_name},
 };
 
 const CIPHER: &str = AES;
 
 #[expect(clippy::cast_precision_loss, reason = "some thousands")]
 pub fn measure(site: &Site, servers: &[&Server]) -> Outcome<()> {
-    let name = |number| small(number).trim_start_matches("small/").to_owned();
     let batch = |line: &dyn Fn(usize) -> String| (0..SMALL_FILES).map(line).collect::<String>();
     let down = all(servers, |server| {
-        let get = |number| format!("get {}/{} /dev/null\n", server.outbox, name(number));
+        let get = |number| format!("get {}/{} /dev/null\n", server.outbox, small_name(number));
         server.sftp(site, server.address, CIPHER, &batch(&get))
     })?;
     // Each is removed again, since an inbox has room for no more than a thousand.
     let up = all(servers, |server| {
-        let target = |number| format!("{}/{}", server.inbox, name(number));
+        let target = |number| format!("{}/{}", server.inbox, small_name(number));
         let put = |number| format!("put {} {}\nrm {}\n", small(number), target(number), target(number));
         server.sftp(site, server.address, CIPHER, &batch(&put))
     })?;

@@ -50,7 +50,7 @@ pub fn cost(root: u32, action: impl FnOnce() -> Outcome<()>) -> Outcome<Cost> {
 }
 
 /// Waits until a server's time no longer grows: its sessions have ended and are accounted for.
-fn settle(root: u32) {
+pub fn settle(root: u32) {
     let mut last = -1.0;
     for _ in 0..100 {
         let now = cpu(root).unwrap_or_default();
@@ -63,7 +63,7 @@ fn settle(root: u32) {
 }
 
 /// Seconds of processor time of a process, of those that it waited for, and of its living descendants.
-fn cpu(root: u32) -> Outcome<f64> {
+pub fn cpu(root: u32) -> Outcome<f64> {
     let mut ticks = 0;
     for process in tree(root) {
         if let Ok(stat) = fs::read_to_string(format!("/proc/{process}/stat")) {

@@ -91,7 +91,12 @@ impl Drop for Site {
 
 /// The name of a small file, under the site: one that is not finished, so that the exchange only stores it.
 pub fn small(number: usize) -> String {
-    format!("small/lijst{number:04}.csv.part")
+    format!("small/{}", small_name(number))
+}
+
+/// The same without its directory, as servers have it.
+pub fn small_name(number: usize) -> String {
+    format!("lijst{number:04}.csv.part")
 }
 
 fn secret_file(path: &Path, secret: &str) -> Outcome<()> {
@@ -231,9 +236,7 @@ fn give(site: &Site, outbox: &Path) -> Outcome<()> {
     fs::hard_link(site.big(), outbox.join("big.csv.age"))?;
     fs::hard_link(site.directory.join(FETCHED), outbox.join(FETCHED))?;
     for number in 0..SMALL_FILES {
-        let name = small(number);
-        let file = Path::new(&name).file_name().ok_or("no name")?;
-        fs::hard_link(site.directory.join(&name), outbox.join(file))?;
+        fs::hard_link(site.directory.join(small(number)), outbox.join(small_name(number)))?;
     }
     Ok(())
 }

@@ -6,12 +6,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-use groeikluis::{domain::SshPublicKey, sftp::client::Client};
+use groeikluis::{
+    domain::SshPublicKey,
+    sftp::client::{Client, ClientError},
+};
+use tokio::task::JoinSet;
 
 use super::{
     Goal, Outcome, print,
-    processes::{cost, resident},
-    servers::{FETCHED, Server, Site},
+    processes::{cost, cpu, resident, settle},
+    servers::{FETCHED, SMALL_FILES, Server, Site, small_name},
 };
 
 const CLIENTS: usize = 8;
@@ -20,6 +24,12 @@ const IDLE_SESSIONS: usize = 300;
 
 /// Sessions that each fetch a file and then do nothing.
 const AFTER_BULK: usize = 8;
+
+/// Sessions that fetch small files at the same time: as when many authorities fetch their answers of a morning.
+const FETCHING: usize = 64;
+
+/// Small files that each of them fetches.
+const FETCHES: usize = 400;
 
 async fn connect(site: &Site, server: &Server) -> Outcome<Client> {
     let host_key = SshPublicKey::parse(&site.host.public_line)?;
@@ -84,5 +94,46 @@ pub async fn idle(site: &Site, servers: &[&Server]) -> Outcome<()> {
     }
     print(&format!("memory of an idle session, of {IDLE_SESSIONS}"), "KiB", &fresh, Goal::Figure(80.0));
     print("more after it fetched a large file", "KiB", &used, Goal::Figure(400.0));
+    Ok(())
+}
+
+/// Small files that many sessions fetch at once; what their logins take is not counted.
+#[expect(clippy::cast_precision_loss, reason = "some thousands")]
+pub async fn crowd(site: &Site, servers: &[&Server]) -> Outcome<()> {
+    let (mut costs, mut rates) = (Vec::new(), Vec::new());
+    for server in servers {
+        let mut sessions = Vec::new();
+        for _ in 0..FETCHING {
+            sessions.push(connect(site, server).await?);
+        }
+        settle(server.id());
+        let (before, began) = (cpu(server.id())?, Instant::now());
+        let mut fetching = JoinSet::new();
+        for (nth, session) in sessions.into_iter().enumerate() {
+            let paths: Vec<_> = (0..FETCHES)
+                .map(|fetch| format!("{}/{}", server.outbox, small_name((nth * FETCHES + fetch) % SMALL_FILES)))
+                .collect();
+            fetching.spawn(async move {
+                for path in paths {
+                    session.download(&path).await?;
+                }
+                Ok::<_, ClientError>(session)
+            });
+        }
+        let mut sessions = Vec::new();
+        while let Some(session) = fetching.join_next().await {
+            sessions.push(session??);
+        }
+        let lasted = began.elapsed();
+        settle(server.id());
+        let files = (FETCHING * FETCHES) as f64;
+        costs.push((server.name, (cpu(server.id())? - before) * 1e3 / files));
+        rates.push((server.name, files / lasted.as_secs_f64()));
+        for session in sessions {
+            session.close().await?;
+        }
+    }
+    print(&format!("4 KiB files down, {FETCHING} sessions at once: CPU each"), "ms", &costs, Goal::AtMost(0.2));
+    print(&format!("4 KiB files down, {FETCHING} sessions at once"), "/s", &rates, Goal::None);
     Ok(())
 }
