@@ -40,6 +40,8 @@ mod handed_over;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod locks;
+#[cfg(test)]
 mod logins;
 #[cfg(test)]
 mod mail;
