@@ -36,8 +36,20 @@ pub struct Difference {
 pub struct SettingChange {
     /// Its key in the main file, with a point between levels.
     pub key: &'static str,
-    /// Whether it is read at the start only; else a reload puts it in force.
-    pub after_restart: bool,
+    /// When the new one holds.
+    pub holds: Holds,
+}
+
+/// When a changed setting holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// A reload puts it in force.
+    AtOnce,
+    /// It is read at the start only.
+    AfterRestart,
+    /// It is read at the start only, and other files mean something else beside the old one than beside the new one:
+    /// nothing is put in force before the next start.
+    NotBeforeRestart,
 }
 
 /// What changes for one tenant.
@@ -84,7 +96,13 @@ pub struct TenantDifference {
 impl Difference {
     /// The settings that hold after a restart only.
     pub fn after_restart(&self) -> Vec<&'static str> {
-        self.settings.iter().filter(|setting| setting.after_restart).map(|setting| setting.key).collect()
+        self.settings.iter().filter(|setting| setting.holds != Holds::AtOnce).map(|setting| setting.key).collect()
+    }
+
+    /// Those of them for which a reload is refused: [`Holds::NotBeforeRestart`].
+    pub fn not_before_restart(&self) -> Vec<&'static str> {
+        let refused = self.settings.iter().filter(|setting| setting.holds == Holds::NotBeforeRestart);
+        refused.map(|setting| setting.key).collect()
     }
 }
 
@@ -248,15 +266,17 @@ fn settings_difference(old: &Settings, new: &Settings) -> Vec<SettingChange> {
         ("limits", one != other),
         ("penalties", old.penalties != new.penalties),
         ("metrics", old.metrics != new.metrics),
+    ];
+    // What the register is read with: criteria name its sources, and a tenant's code is one of its municipalities.
+    let not_before_restart = [
         ("sources", old.sources != new.sources),
         ("municipalities.csv", !old.municipalities.same_rows(&new.municipalities)),
-        // What the register is read with.
         ("former_nis_codes", old.municipalities.former() != new.municipalities.former()),
     ];
-    let named = |after_restart| {
-        move |(key, changed): (&'static str, bool)| changed.then_some(SettingChange { key, after_restart })
-    };
-    at_once.into_iter().filter_map(named(false)).chain(after_restart.into_iter().filter_map(named(true))).collect()
+    let named = |holds| move |(key, changed): (&'static str, bool)| changed.then_some(SettingChange { key, holds });
+    let later = after_restart.into_iter().filter_map(named(Holds::AfterRestart));
+    let refused = not_before_restart.into_iter().filter_map(named(Holds::NotBeforeRestart));
+    at_once.into_iter().filter_map(named(Holds::AtOnce)).chain(later).chain(refused).collect()
 }
 
 /// The limits, those apart that are asked for with each list.

@@ -33,7 +33,7 @@ mod terms_section;
 mod tree;
 mod words;
 
-pub use difference::{Difference, SettingChange, TenantDifference, difference, tenant_difference};
+pub use difference::{Difference, Holds, SettingChange, TenantDifference, difference, tenant_difference};
 pub use fault::Fault;
 pub use files::{LARGEST_FILE_BYTES, MOST_ASSIGNMENTS, MOST_TENANTS};
 pub use kept::{Kept, KeptFault, LARGEST_KEPT_BYTES, named_state_dir};

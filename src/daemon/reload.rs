@@ -33,7 +33,8 @@ pub(super) struct Reloader {
 }
 
 impl Reloader {
-    /// Reads the configuration and puts it in force. A fault in any file leaves everything as it is.
+    /// Reads the configuration and puts it in force. A fault in any file leaves everything as it is, and so does a change
+    /// of what the register in use was read with.
     pub fn reload(&self) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let reload = self.put_in_force();
@@ -65,11 +66,21 @@ impl Reloader {
             tracing::info!("configuration read again: the same as in force");
             return Reload::Unchanged;
         }
+        let since_start = config::difference(&self.at_start, &new);
+        let refused = since_start.not_before_restart();
+        if !refused.is_empty() {
+            let settings = refused.join(", ");
+            tracing::error!(
+                settings,
+                "configuration not changed: the register was read with other ones; restart the daemon, and all of the files hold"
+            );
+            return Reload::Failed;
+        }
         if let Err(error) = in_force::account(&self.log, &self.state, &new) {
             tracing::error!(error = &error as &dyn std::error::Error, "configuration not changed");
             return Reload::Failed;
         }
-        let waiting = config::difference(&self.at_start, &new).after_restart();
+        let waiting = since_start.after_restart();
         if !waiting.is_empty() {
             let waiting = waiting.join(", ");
             tracing::warn!(settings = waiting, "these differ from the start and hold after a restart");

@@ -14,7 +14,10 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::support::{Plan, Protocol, Session, Tenant, TestDaemon, replace, run, wait_for, wait_until};
+use crate::{
+    assignments,
+    support::{Plan, Protocol, Session, Tenant, TestDaemon, replace, run, wait_for, wait_until},
+};
 
 /// What the daemon says when a reload was put in force.
 const CHANGED: &str = "configuration changed";
@@ -65,6 +68,42 @@ fn a_reload_with_faults_changes_nothing_and_names_them_all() {
     wait_until("the change once the faults are gone", || lokeren.list("/").is_err());
     bree.list("/").unwrap();
     assert_eq!(daemon.events("config.changed").len(), 2, "the start and this are accounted for, and nothing between");
+}
+
+/// The register in use was read with the sources of the start: criteria of another catalogue would select other children.
+#[test]
+fn nothing_is_put_in_force_beside_sources_that_the_register_was_not_read_with() {
+    let file = "assignments/premie.yaml";
+    let text = assignments::assignment("premie-2026", "{any_of: [sociale_toeslag]}", assignments::DATA_ONLY);
+    let mut daemon = assignments::plan().file(file, &text).start();
+    daemon.wait_for_register();
+    let planned = |daemon: &TestDaemon| {
+        assignments::json(&assignments::run(daemon, "premie-2026", &["--dry-run"]).well())["planned"].clone()
+    };
+    let before = planned(&daemon);
+    let sources = fs::read_to_string(daemon.path("sources.yaml")).unwrap();
+    let first = "  - {code: basisbedrag";
+    let more = sources.replace(first, &format!("  - {{code: aanmoediging, name: Aanmoediging}}\n{first}"));
+    assert_ne!(sources, more);
+    fs::write(daemon.path("sources.yaml"), &more).unwrap();
+    let process = daemon.process();
+    wait_until("the refusal", || process.said().contains("the register was read with other ones"));
+    // Another change of the files waits with it, and nobody is paid by the older ones.
+    fs::write(daemon.path(file), text.replace("sociale_toeslag", "aanmoediging")).unwrap();
+    assert_eq!(planned(&daemon), before);
+    let refused = assignments::run(&daemon, "premie-2026", &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("the daemon has not put these files in force"), "{refused:?}");
+    assert!(daemon.events("assignment.run").is_empty());
+    let plan = assignments::json(&daemon.groeikluis(&["plan", "--json"]).well());
+    assert_eq!(plan["reload_refused_for"], serde_json::json!(["sources"]), "{plan}");
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("before the daemon is restarted, since these changed: sources"), "{status}");
+    daemon.terminate();
+    daemon.start();
+    daemon.wait_for_register();
+    let nobody = assignments::run(&daemon, "premie-2026", &["--dry-run"]);
+    assert!(nobody.stderr.contains("no child of the register"), "it is the new allowance: {nobody:?}");
 }
 
 /// Whatever a list was accepted under, no later try would find it smaller: it is refused, and holds nobody up.

@@ -3,7 +3,12 @@
 pub(super) mod bill;
 pub(super) mod simulate;
 
-use anyhow::Context;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, bail};
 
 use super::{
     ConfigArgument, load, load_files,
@@ -15,6 +20,12 @@ use crate::{
     domain::AssignmentId,
     exchange::assignment::{MadeFile, PlannedFile, RunOrder, RunOutcome, TestFile},
 };
+
+/// How soon the daemon has files in force that were saved: it waits until a third of a second has passed without another.
+const IN_FORCE_WITHIN: Duration = Duration::from_secs(3);
+
+/// Between two looks at what is in force.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -160,7 +171,8 @@ fn test(arguments: &Test) -> anyhow::Result<()> {
 fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     if !arguments.only_show {
         // What it pays cannot be taken back: not by an older file than the one that somebody has just changed.
-        load_files(&arguments.config).inspect_err(|_| progress("nothing is run while these files are at fault:"))?;
+        let files = load_files(&arguments.config);
+        require_in_force(&files.inspect_err(|_| progress("nothing is run while these files are at fault:"))?)?;
     }
     let settings = load_with(&arguments.config, &arguments.id)?;
     let order = RunOrder { again: arguments.reason.clone(), dry_run: arguments.only_show };
@@ -186,6 +198,25 @@ fn run_assignment(arguments: &Run) -> anyhow::Result<()> {
     }
     if *unprintable > 0 {
         say(&format!("{unprintable} families got no letter: a name has a character that no font here has"));
+    }
+    Ok(())
+}
+
+/// Waits a moment until the daemon has put the files in force, which it does when one is saved.
+fn require_in_force(files: &Settings) -> anyhow::Result<()> {
+    let began = Instant::now();
+    // One that never ran, or that keeps nothing to compare with, cannot be asked; what it lacks, it says itself.
+    while let Some(last) = daemon::last_configuration(&files.state_dir)? {
+        if last.in_force.fingerprint() == files.fingerprint() {
+            break;
+        }
+        if began.elapsed() > IN_FORCE_WITHIN {
+            bail!(
+                "nothing was run: the daemon has not put these files in force; `groeikluis plan` shows what differs, and whether \
+                 it needs a reload or a restart"
+            );
+        }
+        thread::sleep(LOOK_AGAIN);
     }
     Ok(())
 }

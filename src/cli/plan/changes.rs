@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 
 use crate::{
-    config::{self, Settings, TenantDifference},
+    config::{self, Holds, Settings, TenantDifference},
     domain::{
         AssignmentId, ProtocolId, Tenant, TenantId,
         protocol::{Status, Validity},
@@ -97,7 +97,11 @@ pub(super) fn changes(old: Option<&Settings>, new: &Settings, today: Date) -> Ve
     if let Some(old) = old {
         let mut lines = Lines { tenant: None, changes: &mut changes };
         for setting in config::difference(old, new).settings {
-            let when = if setting.after_restart { "after a restart" } else { "at once" };
+            let when = match setting.holds {
+                Holds::AtOnce => "at once",
+                Holds::AfterRestart => "after a restart",
+                Holds::NotBeforeRestart => "after a restart, and nothing else before it",
+            };
             lines.add(About::Settings, Effect::Changed, format!("{}, {when}", setting.key));
         }
     }

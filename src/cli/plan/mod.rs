@@ -38,6 +38,8 @@ struct Compared {
     with: String,
     /// Settings that wait for a restart, with those that earlier reloads left waiting.
     after_restart: Vec<&'static str>,
+    /// Those of them for which a running daemon refuses a reload.
+    reload_refused: Vec<&'static str>,
 }
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
@@ -55,12 +57,19 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             "changes": changes,
             "drop_boxes_without_tenant": without_tenant,
             "after_restart": compared.after_restart,
+            "reload_refused_for": compared.reload_refused,
             "ending": ending,
         }))?);
     }
     say(&compared.with);
     if changes.is_empty() {
         say("a reload changes nothing");
+    }
+    if !compared.reload_refused.is_empty() {
+        let settings = compared.reload_refused.join(", ");
+        say(&format!(
+            "a running daemon puts none of this in force before it is restarted, since these changed: {settings}"
+        ));
     }
     for (about, title) in SECTIONS {
         print(title, changes.iter().filter(|change| change.about == about))?;
@@ -79,6 +88,7 @@ fn compare(new: &Settings) -> Result<Compared, DaemonError> {
         in_force: None,
         with: format!("{why}: everything is shown as new"),
         after_restart: Vec::new(),
+        reload_refused: Vec::new(),
     };
     let last = match last_configuration(&new.state_dir) {
         Ok(Some(last)) => last,
@@ -94,8 +104,10 @@ fn compare(new: &Settings) -> Result<Compared, DaemonError> {
             return Ok(everything(format!("what is in force cannot be compared with ({fault})")));
         }
     };
+    let since_start = config::difference(&at_start, new);
     Ok(Compared {
-        after_restart: config::difference(&at_start, new).after_restart(),
+        after_restart: since_start.after_restart(),
+        reload_refused: since_start.not_before_restart(),
         in_force: Some(in_force),
         with: format!(
             "compared with what is in force since {}",

@@ -11,10 +11,10 @@ use super::{
     warnings,
 };
 use crate::{
-    config::{self, Settings},
+    config::{self, Fault, Settings},
     daemon::{
-        InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, needs,
-        retention_late_since, spooled_files, waiting_mails,
+        InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, last_configuration,
+        needs, retention_late_since, spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
@@ -24,8 +24,8 @@ use crate::{
 /// What is looked at again and again.
 pub(super) struct Watcher {
     settings: Settings,
-    /// How many faults the configuration's files have.
-    faults: usize,
+    /// Why nothing of the configuration's files is in force.
+    not_in_force: Option<String>,
     clock: Clock,
     all: bool,
     tail: Tail,
@@ -62,18 +62,33 @@ pub(super) struct TenantLine {
     pub summary: TenantSummary,
 }
 
+fn at_fault(faults: &[Fault]) -> String {
+    format!("while its files are at fault: {}, as `check` tells", faults.len())
+}
+
+/// Why a running daemon does not put these files in force.
+fn waits_for_restart(files: &Settings) -> Option<String> {
+    let last = is_running(&files.state_dir).then(|| last_configuration(&files.state_dir)).and_then(Result::ok)??;
+    let changed = config::difference(&last.at_start.settings().ok()?, files).not_before_restart();
+    (!changed.is_empty())
+        .then(|| format!("before the daemon is restarted, since these changed: {}", changed.join(", ")))
+}
+
 impl Watcher {
     /// Of that configuration; with `all` also tenants that never did anything.
     pub fn new(settings: Settings, clock: Clock, all: bool) -> Self {
-        let faults = config::load(settings.main_file()).err().map_or(0, |faults| faults.len());
-        Self { settings, faults, clock, all, tail: Tail::default(), inboxes: KnownInboxes::default() }
+        let not_in_force = match config::load(settings.main_file()) {
+            Ok(files) => waits_for_restart(&files),
+            Err(faults) => Some(at_fault(&faults)),
+        };
+        Self { settings, not_in_force, clock, all, tail: Tail::default(), inboxes: KnownInboxes::default() }
     }
 
     /// Reads the configuration's files again. Where they are at fault it goes on with the last that were not.
     pub fn read_again(&mut self) {
         match config::load(self.settings.main_file()) {
-            Ok(settings) => (self.settings, self.faults) = (settings, 0),
-            Err(faults) => self.faults = faults.len(),
+            Ok(settings) => (self.not_in_force, self.settings) = (waits_for_restart(&settings), settings),
+            Err(faults) => self.not_in_force = Some(at_fault(&faults)),
         }
     }
 
@@ -99,14 +114,8 @@ impl Watcher {
         if running && is_log_written(&self.settings) == Some(false) {
             need(true, "the transfer log cannot be written: nothing is transferred until it can".to_owned());
         }
-        if self.faults > 0 {
-            let count = self.faults;
-            need(
-                true,
-                format!(
-                    "no change of the configuration is in force while its files are at fault: {count}, as `check` tells"
-                ),
-            );
+        if let Some(why) = &self.not_in_force {
+            need(true, format!("no change of the configuration is in force {why}"));
         }
         match self.tail.register.need(running) {
             Some(RegisterNeed::Refused { at, others }) => {
