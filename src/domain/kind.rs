@@ -156,7 +156,19 @@ impl Kind {
     }
 }
 
+/// Whether rows of these columns tell of a child's beneficiaries, so that each is on a row of its own. Else two rows of a
+/// child of two households would say the same, and still that there are two.
+pub fn tells_beneficiaries(columns: &[Column]) -> bool {
+    columns.iter().any(|column| column.is_of_beneficiary())
+}
+
 impl Column {
+    /// Whether what it says of a child may differ from one beneficiary to the next.
+    fn is_of_beneficiary(self) -> bool {
+        const OF_ADDRESS: [&str; 6] = ["straat", "huisnummer", "bus", "postcode", "gemeente", "land"];
+        self.0.starts_with("begunstigde_") || self.0 == "aandeel" || OF_ADDRESS.contains(&self.0)
+    }
+
     /// The name in the header row.
     pub fn name(self) -> &'static str {
         self.0

@@ -35,7 +35,7 @@ pub use date::{brussels, brussels_date, in_brussels};
 pub use delivery_name::DeliveryName;
 pub use enterprise::{EnterpriseNumber, EnterpriseNumberFault};
 pub use iban::{Iban, IbanFault};
-pub use kind::{Column, Kind};
+pub use kind::{Column, Kind, tells_beneficiaries};
 pub use merger::{Merger, merger_of, mergers};
 pub use municipality::{Municipalities, Municipality, NisCode};
 pub use niss::{AgeCheck, Birth, Niss, NissFault};

@@ -21,6 +21,7 @@ use crate::{
     domain::{
         AgeCheck, Birth, Column, NisCode, Niss, SourceId,
         protocol::{Outside, Reply},
+        tells_beneficiaries,
     },
     lists::{AGE_LIMIT_YEARS, Line, List, Problem, Remark},
     register::{Child, Entitlement, Found, Household, Register, SharesOf},
@@ -115,7 +116,7 @@ pub fn write_answer(
     matched: &Matched<'_>,
     terms: Terms,
 ) -> io::Result<Answered> {
-    let layout = &Layout::of(columns)?;
+    let (layout, each_beneficiary) = (&Layout::of(columns)?, tells_beneficiaries(columns));
     out.write_all(layout.header().as_bytes())?;
     let parts = matched.list.children.len().div_ceil(PART_CHILDREN);
     let claimed = AtomicUsize::new(0);
@@ -126,7 +127,7 @@ pub fn write_answer(
         (number < parts).then(|| {
             let room = spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let room = room.unwrap_or_else(|| Zeroizing::new(Vec::with_capacity(PART_CHILDREN * ROW_BYTES)));
-            (number, Part::of(layout, room, Matching::new(matched, number, terms)))
+            (number, Part::of(layout, room, Matching::new(matched, number, terms, each_beneficiary)))
         })
     };
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS).min(parts);
@@ -195,19 +196,22 @@ struct Matching<'matched, 'register> {
     left: Range<usize>,
     terms: Terms,
     shares: SharesOf,
+    /// Whether each beneficiary of a child is on a row.
+    each_beneficiary: bool,
     entitlements: Vec<(Niss, Option<Entitlement<'register>>)>,
     answered: Answered,
 }
 
 impl<'matched, 'register> Matching<'matched, 'register> {
     /// A part of the list, by its number.
-    fn new(matched: &'matched Matched<'register>, part: usize, terms: Terms) -> Self {
+    fn new(matched: &'matched Matched<'register>, part: usize, terms: Terms, each_beneficiary: bool) -> Self {
         let first = part * PART_CHILDREN;
         Self {
             matched,
             left: first..(first + PART_CHILDREN).min(matched.list.children.len()),
             terms,
             shares: matched.register.shares_of(terms.source),
+            each_beneficiary,
             entitlements: Vec::with_capacity(2 * BLOCK),
             answered: Answered::default(),
         }
@@ -243,7 +247,11 @@ impl<'matched, 'register> Matching<'matched, 'register> {
         }
         if let Some(child) = child {
             let entitlements = &mut self.entitlements;
+            let before = entitlements.len();
             entitled = child.each_entitlement(&self.shares, |found| entitlements.push((line.niss, Some(found))));
+            if !self.each_beneficiary {
+                entitlements.truncate(before + 1);
+            }
         }
         if entitled {
             self.answered.entitled += 1;
@@ -299,13 +307,25 @@ mod tests {
     }
 
     fn answer_to(list: &[u8], birth: &str, today: Date, reply: Reply, trial: bool) -> (String, Answered) {
+        let row = format!(
+            "2026-11;D1;00000100195;Peeters;Jan;{birth};72004;3960;1;1;0;85073003328;Peeters;An;Kerkstraat;1;;3960;\
+             Bree;BE;;;sociale_toeslag=1\n"
+        );
+        answer_from(&row, list, Kind::SocialeToeslag.columns(), today, reply, trial)
+    }
+
+    fn answer_from(
+        rows: &str,
+        list: &[u8],
+        columns: &[Column],
+        today: Date,
+        reply: Reply,
+        trial: bool,
+    ) -> (String, Answered) {
         let source = Source { code: "sociale_toeslag".to_owned(), name: String::new() };
         let catalogue = SourceCatalogue::new(vec![source]).unwrap();
         let municipalities = Municipalities::parse(include_str!("../../config/municipalities.csv")).unwrap();
-        let extract = format!(
-            "{HEADER}\n2026-11;D1;00000100195;Peeters;Jan;{birth};72004;3960;1;1;0;85073003328;Peeters;An;Kerkstraat;1;;3960;\
-             Bree;BE;;;sociale_toeslag=1\n"
-        );
+        let extract = format!("{HEADER}\n{rows}");
         let register = Register::read(extract.as_bytes(), &catalogue, &municipalities).unwrap();
         let list = lists::read(list, "lijst.csv", &Limits::default(), today).unwrap();
         let terms = Terms {
@@ -318,8 +338,31 @@ mod tests {
         };
         let (matched, ()) = Matched::of(list, &register, |_| ());
         let mut out = Vec::new();
-        let answered = write_answer(&mut out, Kind::SocialeToeslag.columns(), &matched, terms).unwrap();
+        let answered = write_answer(&mut out, columns, &matched, terms).unwrap();
         (String::from_utf8(out).unwrap(), answered)
+    }
+
+    #[test]
+    fn a_child_of_two_households_has_one_row_where_no_column_tells_of_them() {
+        let row = |number: &str| {
+            format!(
+                "2026-11;D1;00000100195;Peeters;Jan;2017-01-01;72004;3960;1;1;0;{number};Peeters;An;Kerkstraat;1;;3960;Bree;\
+                 BE;;;sociale_toeslag=0.5\n"
+            )
+        };
+        let rows = row("85073003328") + &row("75060898009");
+        let answer = |columns: &[&str]| {
+            let columns: Vec<_> = columns.iter().map(|name| Kind::SocialeToeslag.column(name).unwrap()).collect();
+            let today = date(2026, 11, 21);
+            let (text, answered) =
+                answer_from(&rows, b"niss\n00000100195\n", &columns, today, Reply::EntitledOnly, false);
+            assert_eq!(answered.entitled, 1);
+            (text, answered.rows)
+        };
+        assert_eq!(answer(&["niss", "sociale_toeslag"]), ("niss;sociale_toeslag\n00000100195;ja\n".to_owned(), 1));
+        let (shares, count) = answer(&["niss", "sociale_toeslag", "aandeel"]);
+        assert_eq!((shares.matches("00000100195;ja;0.5\n").count(), count), (2, 2));
+        assert_eq!(answer(&["niss", "sociale_toeslag", "begunstigde_naam"]).1, 2);
     }
 
     /// FORMATS.md, section 2.1: who is 25 on the day of the answer is not answered.

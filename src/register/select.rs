@@ -284,6 +284,20 @@ impl<'a> Selection<'a> {
             grounds.filter_map(move |source| household.share(source).map(|share| Right { household, source, share }))
         })
     }
+
+    /// What all children were selected for, one after the other; where it is not to be told who receives, each source of a
+    /// child once.
+    pub fn all_rights(&self, each_beneficiary: bool) -> impl Iterator<Item = Right<'a>> {
+        self.children.iter().flat_map(move |child| {
+            let mut seen = 0_u64;
+            self.rights(*child).filter(move |right| {
+                let source = 1 << right.source.index();
+                let is_first = seen & source == 0;
+                seen |= source;
+                each_beneficiary || is_first
+            })
+        })
+    }
 }
 
 impl<'a> Selected<'a> {

@@ -20,8 +20,9 @@ use crate::{
         payment::{Payment, RemittanceLine, WithoutAccount, betaling, betaling_zonder_rekening},
     },
     domain::{
-        Amount, Clearance, Column, Iban, Kind, StructuredCommunication, Tenant,
+        Amount, Clearance, Column, Iban, Kind, StructuredCommunication, Tenant, TenantKind,
         assignment::{PaymentFormat, PaymentTerms, Product, Remittance},
+        tells_beneficiaries,
     },
     dropbox::Area,
     exchange::{
@@ -125,7 +126,7 @@ impl<'a> Making<'a> {
         let Some(clearance) = &self.plan.cleared.data else { return Ok(()) };
         (self.tell)("making the data file".to_owned());
         let (selection, register) = (&self.plan.selection, &*self.commission.register);
-        let rows = selection.children().iter().flat_map(|child| selection.rights(*child));
+        let rows = selection.all_rights(tells_beneficiaries(clearance.columns()));
         let outgoing = self.next(clearance, "csv", None);
         let made = self
             .exchange
@@ -142,8 +143,12 @@ impl<'a> Making<'a> {
         };
         (self.tell)("making the payment files".to_owned());
         if !payouts.to_accounts.is_empty() {
-            let numbers =
-                Numbers { day: self.commission.today, sequence: self.sequence, lines_before: self.lines_before()? };
+            let numbers = Numbers {
+                day: self.commission.today,
+                mark: mark(self.commission),
+                sequence: self.sequence,
+                lines_before: self.lines_before()?,
+            };
             let lines = lines(terms, &payouts.to_accounts, &numbers)?;
             let sum = total(&payouts.to_accounts);
             for format in &terms.formats {
@@ -212,7 +217,13 @@ impl PaymentFile<'_> {
 
 pub(super) fn message_id(commission: &Commission, sequence: u32) -> String {
     let (nis_code, day) = (commission.municipality.nis_code, commission.today.strftime("%Y%m%d"));
-    format!("{nis_code}-{day}-{sequence:04}")
+    format!("{nis_code}{}-{day}-{sequence:04}", mark(commission))
+}
+
+/// What tells the identifiers of a centre for social welfare from those of its municipality: both have the same code and
+/// count their files alike, and often one bank.
+pub(super) fn mark(commission: &Commission) -> &'static str {
+    if commission.tenant.kind == TenantKind::Ocmw { "O" } else { "" }
 }
 
 pub(super) fn data_row<'a>(register: &'a Register, right: Right<'a>) -> DataRow<'a> {
@@ -242,6 +253,8 @@ fn without_account<'a>(payout: &Payout<'a>) -> WithoutAccount<'a> {
 /// What payment lines are numbered with.
 pub(super) struct Numbers {
     pub day: Date,
+    /// As in [`mark`].
+    pub mark: &'static str,
     /// Of the first payment file, among the tenant's files of that day.
     pub sequence: u32,
     /// Lines that this year had before.
@@ -281,7 +294,7 @@ pub(super) fn lines<'a>(
     payouts: &[Payout<'a>],
     numbers: &Numbers,
 ) -> Result<Vec<Line<'a>>, AssignmentFault> {
-    let (day, sequence) = (numbers.day.strftime("%Y%m%d"), numbers.sequence);
+    let (day, mark, sequence) = (numbers.day.strftime("%Y%m%d"), numbers.mark, numbers.sequence);
     let line = |(at, payout): (u64, &Payout<'a>)| {
         let iban = payout.household.iban()?;
         let remittance = match &terms.remittance {
@@ -295,7 +308,7 @@ pub(super) fn lines<'a>(
             holder: holder(payout.household),
             iban,
             amount: payout.amount,
-            end_to_end_id: format!("{day}-{sequence:04}-{at:06}"),
+            end_to_end_id: format!("{mark}{day}-{sequence:04}-{at:06}"),
             remittance: remittance?,
         })
     };

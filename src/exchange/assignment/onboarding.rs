@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     AssignmentFault,
     commission::Commission,
-    making::{Numbers, PaymentFile, data_row, lines, message_id},
+    making::{Numbers, PaymentFile, data_row, lines, mark, message_id},
     payout::{Payouts, total},
     run::MadeFile,
 };
@@ -14,6 +14,7 @@ use crate::{
     domain::{
         AssignmentId, Criteria, Ground, Kind,
         assignment::{PaymentTerms, Remittance},
+        tells_beneficiaries,
     },
     dropbox::Area,
     exchange::{Exchange, ExchangeError, Orderer},
@@ -81,7 +82,7 @@ impl Exchange {
         )?;
         let columns = commission.columns(Kind::Gegevens);
         let selection = synthetic.select(municipality.nis_code, &Criteria::default());
-        let rows = selection.children().iter().flat_map(|child| selection.rights(*child));
+        let rows = selection.all_rights(tells_beneficiaries(&columns));
         let sequence = self.next_sequence(&commission.tenant.id)?;
         let made = self.stage(commission.outgoing(Area::Test, clearance, "csv", (sequence, None)), |out| {
             gegevens(out, &columns, rows.map(|right| data_row(&synthetic, right)))
@@ -99,7 +100,11 @@ impl Exchange {
         let ground = Ground::NoPersonalData(commission.reference());
         let clearance = commission.clear(self, &commission.tenant, ground, Kind::FunctioneleTest)?;
         let sequence = self.next_sequence(&commission.tenant.id)?;
-        let lines = lines(&terms, &payouts.to_accounts, &Numbers { day: *today, sequence, lines_before: 0 })?;
+        let lines = lines(
+            &terms,
+            &payouts.to_accounts,
+            &Numbers { day: *today, mark: mark(commission), sequence, lines_before: 0 },
+        )?;
         let columns = commission.columns(Kind::Betaling);
         let mut prepared = Vec::new();
         for (sequence, format) in (sequence..).zip(&terms.formats) {

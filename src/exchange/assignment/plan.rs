@@ -16,6 +16,7 @@ use crate::{
     domain::{
         Amount, Clearance, Ground, Kind, Tenant,
         assignment::{PaymentFormat, Product},
+        tells_beneficiaries,
     },
     exchange::{Exchange, ExchangeError},
     ledger::RunRow,
@@ -115,8 +116,8 @@ impl<'a> Plan<'a> {
         };
         let mut files = Vec::new();
         if let Some(clearance) = data {
-            let rights = self.selection.children().iter().map(|child| self.selection.rights(*child).count() as u64);
-            files.push(file(clearance, "csv", Some(rights.sum()), None));
+            let rights = self.selection.all_rights(tells_beneficiaries(clearance.columns())).count() as u64;
+            files.push(file(clearance, "csv", Some(rights), None));
         }
         let formats = commission.assignment.payment.iter().flat_map(|terms| &terms.formats);
         if let (Some(clearance), Some(payouts)) = (payment, &self.payouts) {
