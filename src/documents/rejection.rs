@@ -55,6 +55,11 @@ pub enum Reason {
         /// Where the answer is.
         place: Earlier,
     },
+    /// All children of the list live in other municipalities, as far as the register knows them.
+    OtherMunicipality {
+        /// So many.
+        children: usize,
+    },
     /// It could not be processed, for a fault that is not in its content as far as anybody knows.
     NotProcessed,
     /// Above the limit of the tenant.
@@ -105,6 +110,7 @@ impl Reason {
             Self::UnknownProtocol { .. } => "unknown-protocol",
             Self::UsedUp { .. } => "used-up",
             Self::Duplicate { .. } => "duplicate",
+            Self::OtherMunicipality { .. } => "list-other-municipality",
             Self::NotProcessed => "not-processed",
             Self::TooLarge { .. } => "too-large",
             Self::SealedOnly => "sealed-only",
@@ -143,6 +149,18 @@ impl Reason {
                     date_nl(*day),
                     repeatable(file),
                     place_nl(*place)
+                );
+            }
+            Self::OtherMunicipality { children } => {
+                let whole = if *children == 1 {
+                    "Het kind van de lijst woont volgens het Groeipakket".to_owned()
+                } else {
+                    format!("De {children} kinderen van de lijst wonen volgens het Groeipakket alle")
+                };
+                return format!(
+                    "{whole} in een andere gemeente. Vermoedelijk is dit niet de lijst van uw bestuur, of niet de kolom van \
+                     de kinderen.\nKijk het bestand na en stuur de juiste lijst. Klopt de lijst volgens u, neem dan contact \
+                     met ons op."
                 );
             }
             Self::TooLarge { limit } => {
@@ -338,6 +356,9 @@ mod tests {
             Reason::List(ListFault::Workbook { part: "worksheet", what: "not well-formed XML" }),
             Reason::List(ListFault::WorkbookTooLarge { what: "cells", limit: 5_000_000 }),
             Reason::List(ListFault::HiddenRows { rows: 12, first: (3..13).collect() }),
+            Reason::List(ListFault::HiddenColumn { column: 2 }),
+            Reason::List(ListFault::OutsideAge { outside: 117, numbers: 120, column: 2, places: Places::Cells }),
+            Reason::OtherMunicipality { children: 412 },
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
             Reason::List(ListFault::TooManyInvalid {
                 invalid: 7,

@@ -128,7 +128,7 @@ impl Exchange {
         let opened = Opened::open(case.received, &self.parts.keyring, case.tenant.limits.upload_bytes)?;
         let checked = self.check(case, &opened, &register)?;
         drop(opened);
-        self.deliver_answer(case, checked).map_err(Stop::Failed)
+        self.deliver_answer(case, checked)
     }
 
     /// Asks the gate, reads the list, and looks it up.
@@ -244,8 +244,9 @@ impl Exchange {
         }
     }
 
-    /// Seals answer and report, enters both in the log with the use of the protocol, and shows them.
-    fn deliver_answer(&self, case: &Case<'_>, checked: Checked<'_>) -> Result<(), ExchangeError> {
+    /// Seals answer and report, enters both in the log with the use of the protocol, and shows them. A list of which every
+    /// child lives elsewhere is another authority's: it would use the protocol up for nothing.
+    fn deliver_answer(&self, case: &Case<'_>, checked: Checked<'_>) -> Result<(), Stop> {
         let Checked { matched, size, clearance, terms, fingerprint } = checked;
         let list = matched.list();
         let register_month = matched.register().month().to_string();
@@ -268,10 +269,15 @@ impl Exchange {
             answered = write_answer(output, &columns, &matched, terms)?;
             Ok(answered.rows)
         })?;
+        let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
+        let elsewhere = answered.unanswered_for(Problem::OtherMunicipality);
+        if elsewhere > 0 && elsewhere + outside_age == list.counts.distinct {
+            let protocol = (area == Area::Live).then_some(reference);
+            return Err(Stop::Refused(Reason::OtherMunicipality { children: elsewhere }, protocol));
+        }
         let mut remarks = list.remarks.clone();
         remarks.extend_from_slice(&answered.unanswered);
         remarks.sort_by_key(|remark| remark.line);
-        let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
         let counts = Counts { outside_age, ..list.counts };
         let row = self.parts.ledger.submission(submission).map_err(ExchangeError::Ledger)?;
         let receipt = row.as_ref().map(receipt_of);
@@ -303,7 +309,7 @@ impl Exchange {
                     invalid: counts.invalid as u64,
                     duplicate: counts.duplicate as u64,
                     outside_age: counts.outside_age as u64,
-                    outside_municipality: answered.unanswered_for(Problem::OtherMunicipality) as u64,
+                    outside_municipality: elsewhere as u64,
                     unknown_date: counts.unknown_date as u64,
                     matched: answered.matched,
                     entitled: answered.entitled,
@@ -319,7 +325,7 @@ impl Exchange {
             let used = ProtocolUsed { submission: submission.clone(), day: case.today };
             records.push(Record::success(Event::ProtocolUsed(used), context));
         }
-        self.commit(records, vec![answer, report])
+        Ok(self.commit(records, vec![answer, report])?)
     }
 }
 

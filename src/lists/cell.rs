@@ -8,6 +8,11 @@ use super::problem::Problem;
 /// it may have a megabyte.
 const LONGEST_BYTES: usize = 256;
 
+/// As much of a cell as anybody looks at.
+pub fn beginning(cell: &str) -> &str {
+    cell.get(..cell.floor_char_boundary(LONGEST_BYTES + 1)).unwrap_or_default()
+}
+
 /// What a workbook's cell reads as when it has a formula and no stored outcome.
 pub const NO_OUTCOME: &str = "=";
 

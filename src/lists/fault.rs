@@ -70,6 +70,12 @@ pub enum ListFault {
         /// The first of these, from 1.
         first: Vec<u32>,
     },
+    /// The column of the numbers is one that its sender does not see.
+    #[error("column {column} with the identification numbers is hidden")]
+    HiddenColumn {
+        /// Its place, from 1.
+        column: u32,
+    },
     /// More rows than are allowed.
     #[error("{rows} rows, above the limit of {limit}")]
     TooManyRows {
@@ -90,6 +96,18 @@ pub enum ListFault {
         /// The rows at fault and the other remarks, in the order of the list.
         remarks: Vec<Remark>,
         /// How their places are named.
+        places: Places,
+    },
+    /// Nearly all numbers are of people who are too old: they are those of others than the children.
+    #[error("{outside} of {numbers} numbers in column {column} are of people above the age limit")]
+    OutsideAge {
+        /// Numbers of people above it.
+        outside: usize,
+        /// Numbers, each counted once.
+        numbers: usize,
+        /// The column's place, from 1.
+        column: u32,
+        /// How places are named.
         places: Places,
     },
     /// The list ends within or before a number: it was probably broken off on its way.
@@ -122,8 +140,10 @@ impl ListFault {
             Self::Workbook { .. } => "list-workbook",
             Self::WorkbookTooLarge { .. } => "list-workbook-too-large",
             Self::HiddenRows { .. } => "list-hidden-rows",
+            Self::HiddenColumn { .. } => "list-hidden-column",
             Self::TooManyRows { .. } => "list-too-many-rows",
             Self::TooManyInvalid { .. } => "list-too-many-invalid",
+            Self::OutsideAge { .. } => "list-outside-age",
             Self::CutOff { .. } => "list-cut-off",
         }
     }
@@ -176,6 +196,13 @@ impl ListFault {
                 if *rows == 1 { "is 1 rij".to_owned() } else { format!("zijn {rows} rijen") },
                 rows_nl(first, *rows)
             ),
+            Self::HiddenColumn { column } => format!(
+                "De nummers staan in kolom {} van het rekenblad, en die kolom is verborgen. Niet te zien is of dat de \
+                bedoeling is.\n\
+                Toon de kolom en kijk na of het de nummers van de kinderen zijn, of kopieer de juiste kolom naar een nieuw \
+                rekenblad, en stuur de lijst opnieuw.",
+                Places::Cells.column(*column)
+            ),
             Self::TooManyRows { rows, limit } => format!(
                 "De lijst telt {rows} regels, meer dan de {limit} die per lijst toegelaten zijn.\n\
                 Controleer of de lijst alleen kinderen en jongeren tot 25 jaar van uw gemeente bevat. Hebt u meer \
@@ -188,6 +215,13 @@ impl ListFault {
                 voordat u er nummers in plakt: anders verdwijnen voorloopnullen en worden lange nummers afgerond.",
                 if *invalid == 1 { "bevat" } else { "bevatten" },
                 if *invalid == 1 { "regel" } else { "regels" },
+            ),
+            Self::OutsideAge { outside, numbers, column, places } => format!(
+                "{outside} van de {numbers} nummers in kolom {} {} van iemand van 25 jaar of ouder. Vermoedelijk zijn het \
+                niet de nummers van de kinderen maar die van hun ouders, of is het een andere lijst.\n\
+                Geef alleen de kolom van de kinderen de titel \"niss\", of stuur een lijst met alleen die kolom.",
+                places.column(*column),
+                if *outside == 1 { "is" } else { "zijn" },
             ),
             Self::CutOff { line } => format!(
                 "De lijst stopt midden in regel {line}: de verzending is wellicht onderbroken.\n\

@@ -56,7 +56,8 @@ const CHILD: &str = "kind kinderen kinds leerling jongere jongeren rechtgevend e
 /// Words that say that it is another person's.
 const OTHER: &str = "ouder ouders ouder1 ouder2 moeder vader mama papa partner begunstigde begunstigden aanvrager \
     referentiepersoon refpersoon gezinshoofd voogd grootouder echtgenoot echtgenote rechthebbende \
-    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder";
+    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder contactpersoon contact verantwoordelijke \
+    opvoeder opvoedingsverantwoordelijke vertegenwoordiger hoofd betaler leerkracht stiefouder";
 
 /// Words without a meaning of their own beside a name.
 const FILLERS: &str =
@@ -241,7 +242,7 @@ impl<'a> Header<'a> {
 }
 
 /// A place as people count: from 1.
-fn place(column: usize) -> u32 {
+pub fn place(column: usize) -> u32 {
     u32::try_from(column + 1).unwrap_or(u32::MAX)
 }
 

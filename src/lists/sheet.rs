@@ -4,9 +4,9 @@
 //! anything. A sheet is never laid out as a grid: a cell costs what its own bytes cost, wherever it stands. What is read
 //! and the bounds on it stand in one file, to be read beside each other.
 
-use std::fmt::Write;
+use std::{fmt::Write, ops::RangeInclusive};
 
-use quick_xml::events::Event;
+use quick_xml::events::{BytesStart, Event};
 use zeroize::Zeroizing;
 
 use super::{
@@ -143,7 +143,6 @@ impl Strings {
 }
 
 /// A row of a sheet; reused from row to row.
-#[derive(Default)]
 pub struct Row {
     /// Its number, from 1.
     pub line: u32,
@@ -153,7 +152,15 @@ pub struct Row {
     cells: Vec<(usize, std::ops::Range<usize>)>,
 }
 
+/// Room for the text of a row, so that it seldom moves and leaves a copy behind.
+const ROW_BYTES: usize = 64 * 1024;
+
 impl Row {
+    /// An empty one.
+    pub fn new() -> Self {
+        Self { line: 0, hidden: false, text: Zeroizing::new(String::with_capacity(ROW_BYTES)), cells: Vec::new() }
+    }
+
     /// The cell in that column, from 0; empty when there is none.
     pub fn cell(&self, column: usize) -> &str {
         let cell = self.cells.iter().find(|(at, _)| *at == column);
@@ -184,14 +191,46 @@ pub struct Rows<'a> {
     line: u32,
     cells: usize,
     text_bytes: usize,
+    /// Columns that people do not see, from 0.
+    hidden: Vec<RangeInclusive<usize>>,
 }
+
+/// Groups of hidden columns at most: those of the widest sheet, each on its own.
+const MOST_HIDDEN: usize = 16_384;
 
 const SHEET: &str = "worksheet";
 
 impl<'a> Rows<'a> {
     /// The rows of that sheet.
     pub fn new(bytes: &'a [u8], strings: &'a Strings) -> Result<Self, ListFault> {
-        Ok(Self { xml: Xml::new(bytes, SHEET)?, strings, line: 0, cells: 0, text_bytes: 0 })
+        Ok(Self { xml: Xml::new(bytes, SHEET)?, strings, line: 0, cells: 0, text_bytes: 0, hidden: Vec::new() })
+    }
+
+    /// Whether people do not see that column, from 0. What a sheet says of its columns stands before its rows.
+    pub fn hides(&self, column: usize) -> bool {
+        self.hidden.iter().any(|columns| columns.contains(&column))
+    }
+
+    /// Takes note of what is said of some columns.
+    fn columns(&mut self, element: &BytesStart<'_>) -> Result<(), ListFault> {
+        let (mut first, mut last, mut is_hidden) = (None, None, false);
+        for attribute in element.attributes().with_checks(false) {
+            let attribute = attribute.map_err(|_| damaged(SHEET, "not well-formed XML"))?;
+            let value = &attribute.value;
+            match attribute.key.as_ref() {
+                "min" => first = value.parse::<usize>().ok().and_then(|first| first.checked_sub(1)),
+                "max" => last = value.parse::<usize>().ok().and_then(|last| last.checked_sub(1)),
+                "hidden" => is_hidden = matches!(&**value, "1" | "true"),
+                _ => {}
+            }
+        }
+        if is_hidden
+            && self.hidden.len() < MOST_HIDDEN
+            && let (Some(first), Some(last)) = (first, last)
+        {
+            self.hidden.push(first..=last);
+        }
+        Ok(())
     }
 
     /// Reads the next row that has cells; false after the last.
@@ -215,6 +254,7 @@ impl<'a> Rows<'a> {
                         }
                         column = 0;
                     }
+                    "col" => self.columns(&element)?,
                     "c" => {
                         self.cells += 1;
                         if self.cells > MOST_CELLS {
@@ -404,7 +444,7 @@ mod tests {
     fn rows(sheet: &str, strings: &str) -> Result<Vec<(u32, Vec<String>)>, ListFault> {
         let strings = Strings::read(strings.as_bytes())?;
         let mut rows = Rows::new(sheet.as_bytes(), &strings)?;
-        let (mut row, mut read) = (Row::default(), Vec::new());
+        let (mut row, mut read) = (Row::new(), Vec::new());
         while rows.read(&mut row)? {
             read.push((row.line, (0..row.width()).map(|at| row.cell(at).to_owned()).collect()));
         }

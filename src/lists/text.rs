@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{
     Limits, List, ListFault, Places, Seems,
-    cell::{Cell, is_rounded},
+    cell::{Cell, beginning, is_rounded},
     encoding::{DOS_END, Text},
     header::{Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow, names_number},
     tally::Tally,
@@ -153,7 +153,8 @@ impl Shape {
         shape
     }
 
-    /// The delimiter that cuts out a name of the number near the top, or else one that most rows hold.
+    /// The delimiter that cuts out a name of the number near the top, or else one that most rows hold. A comma has to stand
+    /// in most rows: it is in titles too.
     fn find_delimiter(self, bytes: &[u8]) -> Option<u8> {
         let rows = || self.lines(bytes).map(|record| record.bytes).filter(|row| !row.is_empty()).take(DELIMITER_ROWS);
         let cuts_out_name = |delimiter: u8| {
@@ -175,7 +176,7 @@ impl Shape {
         strong(&cuts_out_name)
             .or_else(|| comma(cuts_out_name(COMMA) && stands_in_most(COMMA)))
             .or_else(|| strong(&stands_in_most))
-            .or_else(|| comma(cuts_out_name(COMMA) || stands_in_most(COMMA)))
+            .or_else(|| comma(stands_in_most(COMMA)))
     }
 
     /// The lines as they are, quotes or not.
@@ -209,7 +210,8 @@ impl Shape {
     fn sample(self, text: &str) -> Sample {
         let rows = self.records(text).filter(|record| !self.is_blank(record.bytes)).take(SAMPLE_ROWS).map(|record| {
             let cells = self.cells(record.bytes).take(MOST_COLUMNS);
-            let cells = cells.map(|cell| Zeroizing::new(String::from_utf8_lossy(cell).into_owned())).collect();
+            let cells =
+                cells.map(|cell| Zeroizing::new(beginning(&String::from_utf8_lossy(cell)).to_owned())).collect();
             SampleRow { line: record.line, cells }
         });
         Sample { rows: rows.collect(), places: Places::Lines }
@@ -217,7 +219,14 @@ impl Shape {
 
     /// Whether a row holds nothing but delimiters, white space and quotes.
     fn is_blank(self, row: &[u8]) -> bool {
-        row.iter().all(|byte| byte.is_ascii_whitespace() || *byte == b'"' || Some(*byte) == self.delimiter)
+        let is_blank = |byte: &u8| byte.is_ascii_whitespace() || *byte == b'"' || Some(*byte) == self.delimiter;
+        let Some(rest) = row.iter().position(|byte| !is_blank(byte)).and_then(|at| row.get(at..)) else { return true };
+        // Applications on the web write spaces that do not break.
+        rest.first().is_some_and(|byte| !byte.is_ascii())
+            && str::from_utf8(rest).is_ok_and(|rest| {
+                let is_blank = |letter: char| u8::try_from(letter).is_ok_and(|byte| byte.is_ascii() && is_blank(&byte));
+                rest.chars().all(|letter| letter.is_whitespace() || is_blank(letter))
+            })
     }
 
     fn cells(self, row: &[u8]) -> impl Iterator<Item = &[u8]> {

@@ -17,7 +17,7 @@ use zip::{ZipArchive, read::ZipFile};
 
 use super::{
     Limits, List, ListFault, Places, Seems,
-    cell::Cell,
+    cell::{self, Cell},
     header::{self, Layout, MOST_COLUMNS, SAMPLE_ROWS, Sample, SampleRow},
     sheet::{self, Row, Rows, Strings},
     tally::Tally,
@@ -95,24 +95,28 @@ fn numbered(layout: &Result<Layout, ListFault>) -> impl Iterator<Item = usize> {
 
 fn sample(bytes: &[u8], strings: &Strings) -> Result<Sample, ListFault> {
     let mut rows = Rows::new(bytes, strings)?;
-    let (mut row, mut sample) = (Row::default(), Vec::new());
+    let (mut row, mut sample) = (Row::new(), Vec::new());
     while sample.len() < SAMPLE_ROWS && rows.read(&mut row)? {
         if !row.is_blank() {
             let columns = 0..row.width().min(MOST_COLUMNS);
-            let cells = columns.map(|column| Zeroizing::new(row.cell(column).to_owned())).collect();
+            let cells = columns.map(|column| Zeroizing::new(cell::beginning(row.cell(column)).to_owned())).collect();
             sample.push(SampleRow { line: row.line, cells });
         }
     }
     Ok(Sample { rows: sample, places: Places::Cells })
 }
 
+/// A row with one cell at least: `<row><c><v>1</v></c></row>`.
+const SHORTEST_ROW_BYTES: usize = 26;
+
 /// Hidden rows that are named.
 const HIDDEN_NAMED: usize = 10;
 
 fn tally(bytes: &[u8], strings: &Strings, layout: Layout, limits: &Limits, today: Date) -> Result<Tally, ListFault> {
     let mut rows = Rows::new(bytes, strings)?;
-    let mut row = Row::default();
-    let mut tally = Tally::new(layout, 0, limits, today).in_cells();
+    let mut row = Row::new();
+    // As many as there can be: a list that grows leaves copies of its numbers behind.
+    let mut tally = Tally::new(layout, bytes.len() / SHORTEST_ROW_BYTES, limits, today).in_cells();
     let (mut hidden, mut first) = (0, Vec::new());
     while rows.read(&mut row)? {
         if row.line > layout.header_line && !row.is_blank() {
@@ -122,6 +126,9 @@ fn tally(bytes: &[u8], strings: &Strings, layout: Layout, limits: &Limits, today
             }
             tally.row(row.line, Cell::read(row.cell(layout.column).as_bytes()));
         }
+    }
+    if rows.hides(layout.column) {
+        return Err(ListFault::HiddenColumn { column: header::place(layout.column) });
     }
     if hidden == 0 { Ok(tally) } else { Err(ListFault::HiddenRows { rows: hidden, first }) }
 }

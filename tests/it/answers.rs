@@ -3,7 +3,12 @@
 //! `make_lists.py` writes the lists and works out, by itself, what their answers must be; OpenSSH's `sftp` carries
 //! them and `age` opens what comes back.
 
-use std::{collections::BTreeMap, fs, path::Path, process::Command};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    process::Command,
+};
 
 use groeikluis::{documents::manifest::Manifest, domain::Kind, durable::Clock};
 use serde::Deserialize;
@@ -45,14 +50,16 @@ fn children_of_elsewhere_are_answered_where_the_protocol_says_so() {
         .tenant(tenant("bree", "72004", protocol().answer_outside()))
         .tenant(tenant("lokeren", "46029", protocol()))
         .start();
-    let children = daemon.extract().children_of("44021");
-    let children = &children[..20];
-    for (tenant, rows) in [("bree", children.len()), ("lokeren", 0)] {
+    let extract = daemon.extract();
+    let elsewhere = extract.children_of("44021");
+    // One lives here: a list of others alone is refused.
+    let children = [&elsewhere[..20], &extract.children_of("46029")[..1]].concat();
+    for (tenant, answered) in [("bree", &children[..]), ("lokeren", &children[20..])] {
         daemon.put(tenant, "lijst.csv", format!("niss\n{}\n", children.join("\n")).as_bytes());
-        let answer = daemon.answer(tenant, "lijst.csv").text;
-        let answered: std::collections::BTreeSet<&str> = answer.lines().skip(1).map(|line| &line[..11]).collect();
+        let text = daemon.answer(tenant, "lijst.csv").text;
+        let rows: BTreeSet<&str> = text.lines().skip(1).map(|line| &line[..11]).collect();
         // Who turned 25 is not answered by anybody.
-        assert!(answered.len() <= rows && (rows == 0 || !answered.is_empty()), "{tenant}: {} rows", answered.len());
+        assert!(!rows.is_empty() && rows.iter().all(|child| answered.contains(child)), "{tenant}: {} rows", rows.len());
     }
 }
 
@@ -129,7 +136,10 @@ fn open(daemon: &TestDaemon, age: &Program, tenant: &str, manifest: &Manifest) -
     let mut command = Command::new(age.path());
     command.arg("-d").arg("-i").arg(daemon.age_key(tenant)).arg(&path);
     let opened = run(&mut command, b"").well().stdout;
-    assert_eq!(<[u8; 32]>::from(Sha256::digest(&opened)), manifest.plaintext_sha256, "{}", manifest.file);
+    let digest = <[u8; 32]>::from(Sha256::digest(&opened));
+    // It is not told where it would give the rows away.
+    let told = (!manifest.kind.has_personal_data() || manifest.rows >= 20).then_some(digest);
+    assert_eq!(manifest.plaintext_sha256, told, "{}", manifest.file);
     opened
 }
 

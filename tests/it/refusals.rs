@@ -1,6 +1,6 @@
 //! What is refused, how it is told, and that nothing is used up by it.
 
-use std::{fs::File, io::Write};
+use std::{collections::BTreeSet, fs::File, io::Write};
 
 use groeikluis::{
     domain::Kind,
@@ -119,8 +119,8 @@ fn each_ground_that_does_not_hold_is_named() {
     assert_eq!(session.names("/inbox").unwrap(), Vec::<String>::new());
     session.close();
     // The name may say which protocol; and a protocol holds on its last day.
-    for (tenant, name) in [("twee", "OPG-2026-018_kinderen.csv"), ("laatste", "kinderen.csv")] {
-        daemon.put(tenant, name, list(&daemon.extract().children_of("11001")).as_bytes());
+    for (tenant, code, name) in [("twee", "11008", "OPG-2026-018_kinderen.csv"), ("laatste", "11009", "kinderen.csv")] {
+        daemon.put(tenant, name, list(&daemon.extract().children_of(code)).as_bytes());
         daemon.answer(tenant, name);
     }
 }
@@ -240,7 +240,33 @@ fn faulty_lists(daemon: &TestDaemon, good: &str) -> Vec<Case> {
     let mut cases = faults_of_the_file(good.as_bytes().to_vec());
     cases.extend(faults_of_the_seal(daemon, good));
     cases.extend(faults_of_the_content(good));
+    cases.extend(lists_of_others(daemon));
     cases
+}
+
+/// Lists of which nobody may be answered: the parents' column, and another municipality's children.
+fn lists_of_others(daemon: &TestDaemon) -> Vec<Case> {
+    let extract = daemon.extract();
+    let parents: BTreeSet<&str> =
+        extract.rows().iter().filter(|row| row.nis_code == BREE).map(|row| row.beneficiary.as_str()).collect();
+    vec![
+        case(
+            "ouders.csv",
+            list(&Vec::from_iter(parents)).into_bytes(),
+            None,
+            "list-outside-age",
+            "van iemand van 25 jaar of ouder",
+            "Geef alleen de kolom van de kinderen",
+        ),
+        case(
+            "buren.csv",
+            list(&extract.children_of("72043")).into_bytes(),
+            None,
+            "list-other-municipality",
+            "alle in een andere gemeente",
+            "stuur de juiste lijst",
+        ),
+    ]
 }
 
 fn case(

@@ -1,4 +1,4 @@
-//! Workbooks, among them some made to do harm.
+//! Workbooks, among them some made to do harm: what is made of each stands in one file, beside what it is made with.
 
 use std::io::{Cursor, Write};
 
@@ -192,6 +192,26 @@ fn rows_that_a_filter_hides_are_neither_answered_nor_passed_over() {
     let fault = read_bytes(&bytes).unwrap_err();
     assert_eq!(fault, ListFault::HiddenRows { rows: 1, first: vec![3] });
     assert!(fault.explanation_nl().contains("is 1 rij verborgen (rij 3)"), "{}", fault.explanation_nl());
+}
+
+/// Two columns that could be the children's: the sender sees only one of them.
+#[test]
+fn numbers_of_a_hidden_column_are_not_answered() {
+    let list = |hidden: u16| {
+        workbook(|workbook| {
+            let sheet = workbook.add_worksheet();
+            sheet.write(0, 0, "INSZ")?.write(0, 2, "INSZ verbeterd")?;
+            for (row, number) in (1..).zip(["17073003384", "19081300193"]) {
+                sheet.write(row, 0, number)?.write(row, 2, "23012300221")?;
+            }
+            sheet.set_column_hidden(hidden)?;
+            Ok(())
+        })
+    };
+    let fault = read_bytes(&list(0)).unwrap_err();
+    assert_eq!(fault, ListFault::HiddenColumn { column: 1 });
+    assert!(fault.explanation_nl().contains("in kolom A"), "{}", fault.explanation_nl());
+    assert_eq!(numbers(&read_bytes(&list(2)).unwrap()), ["17073003384", "19081300193"]);
 }
 
 #[test]
