@@ -36,7 +36,8 @@ pub(super) enum Command {
         config: ConfigArgument,
         /// The sealed extract.
         file: PathBuf,
-        /// Also when it is of an earlier month than the one there, or has fewer than 90 % of its children.
+        /// Also when it is of an earlier month than the one there, has fewer than 90 % of its children, or
+        /// less than half of its rows of a source, of a municipality or with an account.
         #[arg(long)]
         accept_change: bool,
         /// As JSON.
@@ -159,7 +160,7 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: 
     let mut checked = Digesting::of(&extract, None)?;
     let register = read(settings, file, &mut checked)?;
     let digest = checked.whole()?;
-    let change = used.map_or(Ok(()), |used| Extent::of(&register).follows(used));
+    let change = used.as_ref().map_or(Ok(()), |used| Extent::of(&register).follows(used));
     let sha256 = hex::encode(digest);
     if !accept_change && !is_register_change_accepted(target, &sha256) {
         change.context("not put in place; give --accept-change if this extract is meant")?;
@@ -179,7 +180,7 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: 
             "month": register.month().to_string(),
             "rows": register.rows(),
             "children": register.children(),
-            "was": used.map(|used| used.to_string()),
+            "was": used.as_ref().map(ToString::to_string),
         }))?;
     } else {
         say(&format!(

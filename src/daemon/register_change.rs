@@ -6,6 +6,7 @@
 //! directory, for the next start.
 
 use std::{
+    collections::BTreeMap,
     ffi::OsString,
     io::{self, Read},
     path::{Path, PathBuf},
@@ -21,8 +22,11 @@ use crate::{
 /// What the name of the extract goes on with.
 const SUFFIX: &str = ".accepted";
 
-/// A bound of either file: a digest in hexadecimal, a month and a number.
-const LONGEST_BYTES: u64 = 256;
+/// A bound of the word: a digest in hexadecimal.
+const LONGEST_WORD_BYTES: u64 = 256;
+
+/// A bound of what is kept of the register in use: a number for each of 64 sources and 300 municipalities.
+const LONGEST_KEPT_BYTES: u64 = 64 * 1024;
 
 /// The file in the state directory.
 const IN_USE: &str = "register-in-use.json";
@@ -41,16 +45,20 @@ pub struct UsedRegister {
 struct Kept {
     month: String,
     children: usize,
+    /// Earlier versions kept none.
+    #[serde(default)]
+    parts: BTreeMap<String, usize>,
     sha256: String,
 }
 
 impl UsedRegister {
     /// What a daemon with this state directory kept last. What cannot be read is nothing to compare with.
     pub fn last(state_dir: &Path) -> Option<Self> {
-        let bytes =
-            state_dir.exists().then(|| Directory::create(state_dir).ok()?.read(IN_USE, LONGEST_BYTES).ok()?)??;
-        let Kept { month, children, sha256 } = serde_json::from_slice(&bytes).ok()?;
-        Some(Self { extent: Extent { month: month.parse().ok()?, children }, sha256 })
+        let bytes = state_dir
+            .exists()
+            .then(|| Directory::create(state_dir).ok()?.read(IN_USE, LONGEST_KEPT_BYTES).ok()?)??;
+        let Kept { month, children, parts, sha256 } = serde_json::from_slice(&bytes).ok()?;
+        Some(Self { extent: Extent { month: month.parse().ok()?, children, parts }, sha256 })
     }
 
     /// Keeps it.
@@ -58,8 +66,9 @@ impl UsedRegister {
     /// # Errors
     /// [`DurableError`]: the disk's.
     pub(super) fn keep(&self, state_dir: &Path) -> Result<(), DurableError> {
-        let Self { extent: Extent { month, children }, sha256 } = self;
-        let kept = Kept { month: month.to_string(), children: *children, sha256: sha256.clone() };
+        let Self { extent: Extent { month, children, parts }, sha256 } = self;
+        let (parts, sha256) = (parts.clone(), sha256.clone());
+        let kept = Kept { month: month.to_string(), children: *children, parts, sha256 };
         Directory::create(state_dir)?.write(IN_USE, &serde_json::to_vec(&kept).unwrap_or_default())
     }
 }
@@ -79,7 +88,7 @@ pub fn accept_register_change(register: &Path, sha256: &str) -> Result<(), Durab
 pub fn is_register_change_accepted(register: &Path, sha256: &str) -> bool {
     let read = || -> io::Result<String> {
         let mut text = String::new();
-        std::fs::File::open(word_of(register))?.take(LONGEST_BYTES).read_to_string(&mut text)?;
+        std::fs::File::open(word_of(register))?.take(LONGEST_WORD_BYTES).read_to_string(&mut text)?;
         Ok(text)
     };
     read().is_ok_and(|text| text.trim() == sha256)

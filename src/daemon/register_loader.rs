@@ -118,10 +118,10 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
     let last = UsedRegister::last(&settings.state_dir);
     let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, last, &settings.register));
     match loaded {
-        Ok(Loaded { register, source_sha256 }) => {
+        Ok((Loaded { register, source_sha256 }, extent)) => {
             let month = register.month().to_string();
             let (rows, children) = (register.rows(), register.children());
-            let used = UsedRegister { extent: Extent::of(&register), sha256: source_sha256.clone() };
+            let used = UsedRegister { extent, sha256: source_sha256.clone() };
             let event = RegisterLoaded { month: month.clone(), rows: rows as u64, source_sha256 };
             log.append(vec![Record::success(Event::RegisterLoaded(event), Context::daemon())])?;
             let bytes = register.heap_bytes();
@@ -158,13 +158,12 @@ fn follows(
     loaded: Loaded,
     last: Option<UsedRegister>,
     settings: &RegisterSettings,
-) -> Result<Loaded, RegisterLoadError> {
+) -> Result<(Loaded, Extent), RegisterLoadError> {
+    let extent = Extent::of(&loaded.register);
     let others = last.filter(|last| last.sha256 != loaded.source_sha256);
-    let Some(Err(source)) = others.map(|last| Extent::of(&loaded.register).follows(last.extent)) else {
-        return Ok(loaded);
-    };
+    let Some(Err(source)) = others.map(|last| extent.follows(&last.extent)) else { return Ok((loaded, extent)) };
     if is_register_change_accepted(&settings.path, &loaded.source_sha256) {
-        return Ok(loaded);
+        return Ok((loaded, extent));
     }
     Err(RegisterLoadError::Unlikely { source, source_sha256: loaded.source_sha256 })
 }
@@ -187,6 +186,7 @@ fn refuse(log: &TransferLog, error: &RegisterLoadError) {
         RegisterLoadError::Fault { .. } => "content",
         RegisterLoadError::Unlikely { source: UnlikelyChange::EarlierMonth { .. }, .. } => "earlier-month",
         RegisterLoadError::Unlikely { source: UnlikelyChange::FewerChildren { .. }, .. } => "fewer-children",
+        RegisterLoadError::Unlikely { source: UnlikelyChange::LessOfPart { .. }, .. } => "less-of-part",
     };
     let event = Event::RegisterRefused(RegisterRefused { line, column, source_sha256 });
     if let Err(error) = log.append(vec![Record::failure(event, reason, Context::daemon())]) {

@@ -3,7 +3,7 @@
 //! An extract of an earlier month, or of which a part is missing, reads as well as a good one does: every line of it is
 //! right. What it lacks would be answered as if those children had no right.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::{ReferenceMonth, Register};
 
@@ -11,17 +11,26 @@ use super::{ReferenceMonth, Register};
 /// children come as go; a tenth fewer is an export that broke off, or another population.
 const LEAST_PERCENT: usize = 90;
 
+/// It has at least this much of the rows of each part of the one before it: an allowance that is worked out anew for all,
+/// or is paid once a year, falls by less; a source, a municipality or the accounts that were left out do not.
+const LEAST_OF_PART_PERCENT: usize = 50;
+
+/// Parts with fewer rows than this may fall as they like: a change among few says nothing.
+const LEAST_ROWS_OF_PART: usize = 1_000;
+
 /// How far an extract reaches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
     /// Its month.
     pub month: ReferenceMonth,
     /// How many children it has.
     pub children: usize,
+    /// How many rows each part has, by its name: a source's code, a municipality's NIS code, or `account` for rows with one.
+    pub parts: BTreeMap<String, usize>,
 }
 
 /// Why an extract does not follow the one in use as a matter of course.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum UnlikelyChange {
     /// It is of an earlier month.
     #[error("its month is earlier: {new}, and the one in use {used}")]
@@ -39,24 +48,58 @@ pub enum UnlikelyChange {
         /// What the one in use has.
         used: Extent,
     },
+    /// It has far less of a part.
+    #[error("it has less than half of the rows with `{part}`: {new}, and the one in use {used}")]
+    LessOfPart {
+        /// The name of the part, as in [`Extent::parts`].
+        part: String,
+        /// Rows that it has.
+        new: usize,
+        /// Rows that the one in use has.
+        used: usize,
+    },
 }
+
+/// Rows with an account.
+const ACCOUNT: &str = "account";
 
 impl Extent {
     /// Of an extract.
     pub fn of(register: &Register) -> Self {
-        Self { month: register.month(), children: register.children() }
+        let mut sources = vec![0; register.catalogue().iter().count()];
+        let (mut municipalities, mut accounts) = (BTreeMap::new(), 0);
+        for household in register.households() {
+            let bits = household.source_bits();
+            for (at, count) in sources.iter_mut().enumerate() {
+                *count += usize::from(bits >> at & 1 == 1);
+            }
+            if let Some(code) = household.child_nis_code() {
+                *municipalities.entry(code).or_default() += 1;
+            }
+            accounts += usize::from(household.has_account());
+        }
+        let sources = register.catalogue().iter().map(|(_, source)| source.code.clone()).zip(sources);
+        let municipalities = municipalities.into_iter().map(|(code, count)| (code.to_string(), count));
+        let parts = sources.chain(municipalities).chain([(ACCOUNT.to_owned(), accounts)]);
+        Self { month: register.month(), children: register.children(), parts: parts.collect() }
     }
 
     /// Whether an extract that reaches so far follows one that reached as far as `used`.
     ///
     /// # Errors
     /// [`UnlikelyChange`]: somebody has to say that it is meant.
-    pub fn follows(self, used: Self) -> Result<(), UnlikelyChange> {
+    pub fn follows(&self, used: &Self) -> Result<(), UnlikelyChange> {
         if self.month < used.month {
-            return Err(UnlikelyChange::EarlierMonth { new: self, used });
+            return Err(UnlikelyChange::EarlierMonth { new: self.clone(), used: used.clone() });
         }
         if self.children * 100 < used.children * LEAST_PERCENT {
-            return Err(UnlikelyChange::FewerChildren { new: self, used });
+            return Err(UnlikelyChange::FewerChildren { new: self.clone(), used: used.clone() });
+        }
+        for (part, &used) in used.parts.iter().filter(|(_, used)| **used >= LEAST_ROWS_OF_PART) {
+            let new = self.parts.get(part).copied().unwrap_or_default();
+            if new * 100 < used * LEAST_OF_PART_PERCENT {
+                return Err(UnlikelyChange::LessOfPart { part: part.clone(), new, used });
+            }
         }
         Ok(())
     }
@@ -74,12 +117,16 @@ mod tests {
 
     #[test]
     fn an_earlier_month_and_a_tenth_fewer_children_are_asked_about() {
-        let extent = |month: &str, children| Extent { month: month.parse().unwrap(), children };
+        let extent = |month: &str, children| {
+            let parts = [("72004", 999), ("sociale_toeslag", children * 2)];
+            let parts = parts.map(|(name, rows)| (name.to_owned(), rows)).into();
+            Extent { month: month.parse().unwrap(), children, parts }
+        };
         let used = extent("2026-11", 1_000);
-        for good in [used, extent("2026-12", 900), extent("2027-01", 5_000)] {
-            assert_eq!(good.follows(used), Ok(()));
+        for good in [used.clone(), extent("2026-12", 900), extent("2027-01", 5_000)] {
+            assert_eq!(good.follows(&used), Ok(()));
         }
-        let told = |new: Extent| new.follows(used).unwrap_err().to_string();
+        let told = |new: Extent| new.follows(&used).unwrap_err().to_string();
         assert_eq!(
             told(extent("2026-10", 1_000)),
             "its month is earlier: 1000 children of 2026-10, and the one in use 1000 children of 2026-11"
@@ -87,6 +134,16 @@ mod tests {
         assert_eq!(
             told(extent("2026-12", 899)),
             "it has fewer than 90 % of the children: 899 children of 2026-12, and the one in use 1000 children of 2026-11"
+        );
+        let without = |part: &str| {
+            let mut extent = extent("2026-12", 1_000);
+            extent.parts.remove(part);
+            extent
+        };
+        assert_eq!(without("72004").follows(&used), Ok(()), "few rows may be gone");
+        assert_eq!(
+            told(without("sociale_toeslag")),
+            "it has less than half of the rows with `sociale_toeslag`: 0, and the one in use 2000"
         );
     }
 }

@@ -232,6 +232,12 @@ impl<'a> Household<'a> {
         Iban::parse(iban).ok()
     }
 
+    /// Whether there is an account.
+    pub fn has_account(self) -> bool {
+        let [.., iban] = self.text_values::<10>();
+        !iban.is_empty()
+    }
+
     /// The part of a source that this beneficiary gets for this child.
     pub fn share(self, source: SourceId) -> Option<Share> {
         self.set().and_then(|set| set.share(source))
