@@ -31,9 +31,9 @@ pub struct Manifest {
     /// The sum of the payments in euros, with two decimals; payments only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub amount_total: Option<String>,
-    /// The digest of the opened file.
-    #[serde(with = "as_hex")]
-    pub plaintext_sha256: [u8; 32],
+    /// The digest of the opened file, where it may be told: [`may_tell_digest`].
+    #[serde(default, with = "as_hex_if_told", skip_serializing_if = "Option::is_none")]
+    pub plaintext_sha256: Option<[u8; 32]>,
     /// The digest of the sealed file.
     #[serde(with = "as_hex")]
     pub ciphertext_sha256: [u8; 32],
@@ -76,6 +76,18 @@ impl Manifest {
     }
 }
 
+/// Rows of personal data below which no digest of the opened file is told.
+///
+/// A manifest is not sealed, and there are some 2 million numbers of children in Flanders, fewer in a municipality: of a file
+/// with few rows, all that it could say can be tried until the digest fits. Twenty rows of a town of a thousand children are
+/// 200 bits.
+const FEWEST_ROWS_WITH_DIGEST: u64 = 20;
+
+/// Whether the digest of an opened file of that kind and so many rows gives nothing of it away.
+pub fn may_tell_digest(kind: Kind, rows: u64) -> bool {
+    !kind.has_personal_data() || rows >= FEWEST_ROWS_WITH_DIGEST
+}
+
 /// A value as its text.
 mod as_text {
     use super::{Deserialize, Deserializer, Display, FromStr, Serializer};
@@ -110,6 +122,23 @@ mod as_hex {
     }
 }
 
+/// The same, where there is one.
+mod as_hex_if_told {
+    use super::{Deserializer, Serializer, as_hex};
+
+    #[expect(clippy::ref_option, reason = "what serde calls")]
+    pub fn serialize<S: Serializer>(digest: &Option<[u8; 32]>, serializer: S) -> Result<S::Ok, S::Error> {
+        match digest {
+            Some(digest) => as_hex::serialize(digest, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<[u8; 32]>, D::Error> {
+        as_hex::deserialize(deserializer).map(Some)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,7 +153,7 @@ mod tests {
             purpose: "automatische toekenning".to_owned(),
             rows: 1234,
             amount_total: None,
-            plaintext_sha256: [0x0a; 32],
+            plaintext_sha256: Some([0x0a; 32]),
             ciphertext_sha256: [0xff; 32],
             ciphertext_size: 65_536,
             recipients: vec!["age1xyz".to_owned()],
@@ -149,12 +178,28 @@ mod tests {
     }
 
     #[test]
+    fn of_few_rows_about_people_no_digest_is_told() {
+        for (kind, rows, is_told) in [
+            (Kind::SocialeToeslag, 19, false),
+            (Kind::SocialeToeslag, 20, true),
+            (Kind::Brieven, 1, false),
+            (Kind::Verslag, 1, true),
+        ] {
+            assert_eq!(may_tell_digest(kind, rows), is_told, "{kind} {rows}");
+        }
+    }
+
+    #[test]
     fn a_manifest_comes_back() {
         let manifest = manifest();
         let text = manifest.to_json().unwrap();
         assert!(!text.contains("amount_total"));
         assert_eq!(Manifest::from_json(&text).unwrap(), manifest);
         assert!(Manifest::from_json(&text.replace("sociale-toeslag\"", "x\"")).is_err());
+        let few = Manifest { plaintext_sha256: None, ..manifest };
+        let text = few.to_json().unwrap();
+        assert!(!text.contains("plaintext"), "{text}");
+        assert_eq!(Manifest::from_json(&text).unwrap(), few);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::{
     queue::{Job, RETRY_AFTER, Unshown},
 };
 use crate::{
-    documents::manifest::Manifest,
+    documents::manifest::{Manifest, may_tell_digest},
     domain::{
         Amount, AssignmentId, Clearance, NisCode, Tenant, TenantId,
         delivery_name::{DeliveryName, LAST_SEQUENCE},
@@ -169,7 +169,7 @@ impl Exchange {
             purpose: clearance.purpose().to_owned(),
             rows,
             amount_total: origin.amount_total(),
-            plaintext_sha256: digests.plaintext_sha256,
+            plaintext_sha256: may_tell_digest(clearance.kind(), rows).then_some(digests.plaintext_sha256),
             ciphertext_sha256: digests.ciphertext_sha256,
             ciphertext_size: digests.ciphertext_size,
             recipients: sealed.recipients().to_vec(),
@@ -180,7 +180,7 @@ impl Exchange {
             log_index: 0,
         };
         let fingerprint = matches!(origin, Origin::HandedOver { .. }).then(|| {
-            self.parts.fingerprints.of_file(&manifest.plaintext_sha256, clearance.kind(), clearance.reference())
+            self.parts.fingerprints.of_file(&digests.plaintext_sha256, clearance.kind(), clearance.reference())
         });
         let created = created_record(&id, tenant, area, &manifest, (clearance, fingerprint.clone()), origin);
         let staged = staging.commit(sealed, area, manifest).map_err(ExchangeError::DropBox)?;
@@ -358,8 +358,8 @@ fn created_record(
         correlation: Some(origin.submission().or(origin.run()).unwrap_or(id.as_str()).to_owned()),
         ..Context::of(actor)
     };
-    let plaintext_sha256 = hex::encode(manifest.plaintext_sha256);
-    let disclosed = [Disclosed { name: "plaintext_sha256", value: plaintext_sha256 }];
+    let digest = manifest.plaintext_sha256.map(hex::encode);
+    let disclosed = digest.map(|value| Disclosed { name: "plaintext_sha256", value });
     Record::success(event, context).disclosing(disclosed.into_iter().chain(user))
 }
 

@@ -95,7 +95,7 @@ fn a_transfer_is_accounted_for_from_its_upload_to_the_last_byte_fetched() {
     assert_eq!(texts(&created["recipients"]), [key_id(&answer.manifest.recipients[0])]);
     assert_eq!(created["columns"].as_array().unwrap().len(), 5);
     assert_eq!(created["_sd"].as_array().unwrap().len(), 2, "the digest of the plaintext and a decoy");
-    assert!(!created.to_string().contains(&hex::encode(answer.manifest.plaintext_sha256)));
+    assert!(!created.to_string().contains(&hex::encode(answer.manifest.plaintext_sha256.unwrap())));
 
     // A download that goes on in the middle says where.
     let there = daemon.path("received/part");

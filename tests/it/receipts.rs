@@ -56,7 +56,7 @@ fn each_delivery_and_each_upload_has_a_receipt() {
     let proved = json(&delivery);
     assert_eq!(proved["entry"]["file"], answer.manifest.file);
     assert_eq!(proved["entry"]["seq"], answer.manifest.log_index);
-    assert_eq!(proved["disclosed"]["plaintext_sha256"], hex::encode(answer.manifest.plaintext_sha256));
+    assert_eq!(proved["disclosed"]["plaintext_sha256"], hex::encode(answer.manifest.plaintext_sha256.unwrap()));
     assert_eq!(proved["entry"]["ciphertext_sha256"], hex::encode(answer.manifest.ciphertext_sha256));
     let text = audit(&["receipt", &delivery, "--key", &key]).well().stdout;
     assert!(text.contains("delivery.created") && text.contains("(disclosed)"), "{text}");
@@ -118,7 +118,7 @@ fn receipts_that_a_stop_left_to_be_made_are_made_of_the_log_that_was_put_by() {
     let proved = audit(&["receipt", &received, "--key", old.trim(), "--json"]).well().stdout;
     let proved: Value = serde_json::from_str(&proved).unwrap();
     assert_eq!(proved["entry"]["file"], answer.manifest.file);
-    assert_eq!(proved["disclosed"]["plaintext_sha256"], hex::encode(answer.manifest.plaintext_sha256));
+    assert_eq!(proved["disclosed"]["plaintext_sha256"], hex::encode(answer.manifest.plaintext_sha256.unwrap()));
     // Those of the new log come after them, and it goes on there.
     daemon.put("bree", "fout.csv", b"naam\nJan\n");
     let (_, received) = fetch(&daemon, "bree", |name| name.starts_with("weigering"));

@@ -40,7 +40,8 @@ pub(super) fn check(out: &mut String) {
     let digests = "Het manifest vermeldt onder meer het aantal rijen, of van een tekst het aantal regels \
         (rows), de naam van de lijst die beantwoord is \
         (answers) en twee controlesommen: van het verzegelde bestand (ciphertext_sha256) en van het geopende bestand \
-        (plaintext_sha256). Vergelijk ze met:";
+        (plaintext_sha256). Die laatste ontbreekt bij bestanden met minder dan 20 rijen over personen: daaruit zou \
+        de inhoud te raden zijn. Vergelijk ze met:";
     paragraph(out, "", 0, digests);
     line(out, "");
     line(out, "  Windows:  certutil -hashfile antwoord.csv.age SHA256");
