@@ -1,6 +1,8 @@
 //! Account numbers: IBAN by ISO 13616, with the check of the Belgian account number inside.
 
-use std::fmt;
+use std::{fmt, ops::Range};
+
+use super::niss::may_join;
 
 /// A checked account number. Personal data: `Debug` is masked and there is no `Display`.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -81,6 +83,26 @@ const LENGTHS: [(&str, usize); 42] = [
 
 /// The longest IBAN of ISO 13616.
 const LONGEST: usize = 34;
+
+/// Where `text` holds an account number, with or without spaces or points between its groups.
+///
+/// For the transfer log's guard of texts that somebody typed.
+pub fn find_in(text: &str) -> Option<Range<usize>> {
+    let mut before = None;
+    text.char_indices().find_map(|(start, letter)| {
+        let begins = letter.is_ascii_alphabetic() && !before.is_some_and(char::is_alphanumeric);
+        before = Some(letter);
+        let rest = text.get(start..).filter(|_| begins)?;
+        let country = rest.get(..2).filter(|_| rest.bytes().skip(2).take(2).all(|byte| byte.is_ascii_digit()))?;
+        let (_, length) = LENGTHS.iter().find(|(code, _)| code.eq_ignore_ascii_case(country))?;
+        let joined = rest.char_indices().take_while(|(_, letter)| letter.is_ascii_alphanumeric() || may_join(*letter));
+        let number: Vec<(usize, char)> =
+            joined.filter(|(_, letter)| letter.is_ascii_alphanumeric()).take(*length).collect();
+        let compact: String = number.iter().map(|(_, letter)| letter).collect();
+        Iban::parse(&compact).ok()?;
+        Some(start..start + number.last()?.0 + 1)
+    })
+}
 
 impl Iban {
     /// Reads an account number, with or without spaces, in any case.

@@ -315,13 +315,19 @@ pub fn find_in(text: &str) -> Option<std::ops::Range<usize>> {
     digits.windows(DIGITS).find_map(|window| {
         let (first, last) = (window.first()?.0, window.last()?.0);
         let between = text.get(first..=last)?;
-        let joined =
-            between.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b' ' | b'/' | b'_'));
+        let joined = between.chars().all(|letter| letter.is_ascii_digit() || may_join(letter));
         let number = window.iter().fold(0_u64, |number, (_, digit)| number * 10 + u64::from(*digit));
         let (nine, check) = (number / 100, number % 100);
         let fits = check == 97 - nine % 97 || check == 97 - (nine + u64::from(PREFIX_2000)) % 97;
         (joined && fits).then_some(first..last + 1)
     })
+}
+
+/// Whether people and programs write this between the parts of a number: points, strokes, and what word processors make of
+/// hyphens and spaces.
+pub(super) fn may_join(letter: char) -> bool {
+    matches!(letter, '.' | '-' | '/' | '_' | '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2010}'..='\u{2015}' | '\u{2060}' | '\u{2212}')
+        || letter.is_whitespace()
 }
 
 #[cfg(test)]
