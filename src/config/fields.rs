@@ -16,6 +16,10 @@ use super::{
 };
 use crate::domain::ByteSize;
 
+/// Characters of a text at most: several times the longest recipient, or a purpose with its whole ground. What stands in the
+/// configuration stands in entries of the transfer log, which have a limit of their own.
+const LONGEST_TEXT: usize = 4_000;
+
 /// A scalar that `serde_yaml` reads.
 pub(super) trait Leaf: DeserializeOwned {
     /// What is expected, for messages.
@@ -170,6 +174,11 @@ impl<'a> Item<'a> {
         let text: String = self.leaf()?;
         if text.trim().is_empty() {
             self.fault(format!("`{}` is empty", self.key), None);
+            return None;
+        }
+        let length = text.chars().count();
+        if length > LONGEST_TEXT {
+            self.fault(format!("`{}` has {length} characters; {LONGEST_TEXT} at most", self.key), None);
             return None;
         }
         Some(text)

@@ -234,8 +234,11 @@ fn penalties(fields: Option<&Fields<'_>>) -> Penalties {
         after: number("after", 1..=1000, usual.after),
         first: seconds(fields, "first_seconds", 1..=86_400, usual.first),
         longest: seconds(fields, "longest_seconds", 1..=86_400, usual.longest),
-        exempt: exempt.map_or(usual.exempt, |item| access::networks(&item.list().unwrap_or_default())),
+        exempt: exempt.as_ref().map_or(usual.exempt, |item| access::networks(&item.list().unwrap_or_default())),
     };
+    if let Some(item) = exempt.filter(|_| penalties.exempt.iter().any(|network| network.prefix_len() == 0)) {
+        item.fault("`exempt` has a network of all addresses: nobody would be slowed down", None);
+    }
     if penalties.longest < penalties.first
         && let Some(item) = fields.and_then(|fields| fields.item("longest_seconds").or(fields.item("first_seconds")))
     {
