@@ -13,9 +13,10 @@ use super::{
     Checkpoint, Event, LogError, NoteFault, StoredEntry, Verified, VerifierKey, VerifyFault,
     archive::{KEYS, head},
     entries, files,
+    note::signer_ids,
     recovery::plain_name,
     snapshot::MAX_KEYS_BYTES,
-    under::goes_on_from,
+    under::{entries_under, goes_on_from},
     verify::{signed, signer, verify, verify_since},
 };
 
@@ -59,9 +60,16 @@ pub enum YearFault {
     },
     /// The older checkpoint was signed by another key.
     #[error(
-        "the older checkpoint does not verify; one of before the log's key was replaced needs the key of then, too"
+        "the older checkpoint does not verify: it is signed by {signers}, and neither the keys that were given nor those that \
+         this log tells of (`log.key_rotated`) verify it; give the public key of then, too"
     )]
-    Since(#[source] NoteFault),
+    Since {
+        /// The ids of the keys that signed it, as it says.
+        signers: String,
+        /// Why the first key does not verify it.
+        #[source]
+        source: NoteFault,
+    },
     /// The log that a later one goes on from is not there.
     #[error("{later} goes on from {origin} with its {size} entries, which is not in {archive}")]
     Missing {
@@ -199,23 +207,26 @@ impl Years<'_> {
         let no_key = || YearFault::NoKey { directory: directory.to_owned() };
         let signer = signer(directory, keys);
         let key = signer.or(keys.first()).ok_or_else(no_key)?;
+        let fault = |since: Option<&Checkpoint>, faults| {
+            let (directory, key, since) = (directory.to_owned(), signer.cloned(), since.cloned());
+            YearFault::Log(Box::new(LogFault { directory, key, since, faults }))
+        };
         let since = self.since.filter(|note| head(note).is_some_and(|(origin, _)| origin == key.name()));
-        // A checkpoint of that origin may be by a key that was replaced since.
-        let since = since.map(|note| {
-            let mut read = keys.iter().map(|key| Checkpoint::parse(note, key));
-            let first = read.next().unwrap_or(Err(NoteFault::NoSignature));
-            first.or_else(|fault| read.find_map(Result::ok).ok_or(fault)).map_err(YearFault::Since)
-        });
+        // A checkpoint of that origin may be by a key that was replaced since, of which the log tells who has the new one.
+        let since = match since.map(|note| since_by(note, keys)) {
+            Some(Err(_)) => {
+                let verified = verify(directory, key).map_err(|faults| fault(None, faults))?;
+                let told = told_keys(directory, &verified.checkpoint).map_err(YearFault::Unreadable)?;
+                since.map(|note| since_by(note, &[keys, told.as_slice()].concat()))
+            }
+            known => known,
+        };
         let since = since.transpose()?;
         let outcome = match &since {
             Some(since) => verify_since(directory, key, since),
             None => verify(directory, key),
         };
-        let fault = |faults| {
-            let (directory, key, since) = (directory.to_owned(), signer.cloned(), since.clone());
-            YearFault::Log(Box::new(LogFault { directory, key, since, faults }))
-        };
-        let verified = outcome.map_err(fault)?;
+        let verified = outcome.map_err(|faults| fault(since.as_ref(), faults))?;
         let first = entries(directory).and_then(|mut entries| entries.next().transpose());
         Ok(VerifiedYear {
             directory: directory.to_owned(),
@@ -225,6 +236,29 @@ impl Years<'_> {
             since: since.map(|since| since.size),
         })
     }
+}
+
+/// Reads an older checkpoint with any of the keys.
+fn since_by(note: &[u8], keys: &[VerifierKey]) -> Result<Checkpoint, YearFault> {
+    let mut read = keys.iter().map(|key| Checkpoint::parse(note, key));
+    let first = read.next().unwrap_or(Err(NoteFault::NoSignature));
+    first.or_else(|fault| read.find_map(Result::ok).ok_or(fault)).map_err(|source| {
+        let signers = signer_ids(&String::from_utf8_lossy(note));
+        let signers = if signers.is_empty() { "nobody".to_owned() } else { signers.join(", ") };
+        YearFault::Since { signers, source }
+    })
+}
+
+/// The keys that signed a log at some time, as the entries under its checkpoint tell.
+fn told_keys(directory: &Path, checkpoint: &Checkpoint) -> Result<Vec<VerifierKey>, LogError> {
+    let mut told = Vec::new();
+    entries_under(directory, checkpoint, |entry| {
+        if let Event::LogKeyRotated(rotated) = &entry.event {
+            let keys = rotated.keys_after.iter().filter_map(|key| VerifierKey::parse(key).ok());
+            told.extend(keys.filter(|key| checkpoint.note.lines().next() == Some(key.name())));
+        }
+    })?;
+    Ok(told)
 }
 
 /// The public keys that lie beside a log. Whether they are to be trusted is for the caller to know.
@@ -242,7 +276,7 @@ fn unreadable(action: &'static str, path: &Path, source: std::io::Error) -> Year
 mod tests {
     use super::*;
     use crate::transfer_log::{
-        LogSettings, NoteKey, TransferLog,
+        LogSettings, NoteKey, SigningKeys, TransferLog,
         support::{Nothing, Place, any_record, clock, copy},
     };
 
@@ -313,7 +347,32 @@ mod tests {
         assert_eq!(since, [None, Some(302), None]);
         let forged = NoteKey::generate("groeikluis.example/2025").unwrap();
         let text = format!("groeikluis.example/2025\n302\n{}\n", "A".repeat(43) + "=");
-        assert!(matches!(kept.verify(Some(forged.sign(&text).as_bytes())), Err(YearFault::Since(_))));
+        assert!(matches!(kept.verify(Some(forged.sign(&text).as_bytes())), Err(YearFault::Since { .. })));
+    }
+
+    #[test]
+    fn a_checkpoint_by_a_key_that_was_replaced_is_read_by_what_the_log_tells() {
+        let (place, new) = (Place::new(), NoteKey::generate("groeikluis.example/2026").unwrap());
+        let old = place.key.clone();
+        let write = |keys: SigningKeys| {
+            let settings = LogSettings { keys, ..place.settings() };
+            let log = TransferLog::open(settings, clock(), Box::new(Nothing)).unwrap();
+            log.append(vec![any_record(); 300]).unwrap();
+            log.close().unwrap();
+            fs::read(place.dir().join("checkpoint")).unwrap()
+        };
+        let by_old = write(old.clone().into());
+        write(SigningKeys { first: new.clone(), others: vec![old] });
+        write(new.clone().into());
+        let (keys, archive) = ([new.verifier().clone()], place.path("archive"));
+        let since = |note: &[u8]| {
+            Years { archive: &archive, keys: &keys, since: Some(note) }.newest(&place.dir()).map(|year| year.since)
+        };
+        assert_eq!(since(&by_old).unwrap(), Some(302));
+        let other = NoteKey::generate("groeikluis.example/2026").unwrap();
+        let text = format!("groeikluis.example/2026\n302\n{}\n", "A".repeat(43) + "=");
+        let fault = since(other.sign(&text).as_bytes()).unwrap_err().to_string();
+        assert!(fault.contains(&other.verifier().id()) && fault.contains("log.key_rotated"), "{fault}");
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     daemon,
-    transfer_log::{self, StoredEntry, VerifiedYear, YearFault, Years},
+    transfer_log::{self, Event, StoredEntry, VerifiedYear, VerifyFault, YearFault, Years},
 };
 
 /// What a check without an older checkpoint cannot tell.
@@ -59,7 +59,8 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if arguments.json {
                 print_json_first(&found.as_json())?;
             }
-            bail!(lines(&found, &fault, arguments, &directory).join("\n"))
+            let told = lines(&found, &fault, arguments, &directory);
+            bail!(told.into_iter().chain(restored(&fault, &directory, &archive)).collect::<Vec<_>>().join("\n"))
         }
     };
     if let Some(path) = arguments.since.as_ref().filter(|_| verified.iter().all(|year| year.since.is_none())) {
@@ -74,6 +75,26 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         say(WITHOUT_SINCE);
     }
     Ok(())
+}
+
+/// The entry that tells of a log which lacks entries of the older checkpoint: a backup was restored, and a later log says
+/// so. That one, from which this one was found, is verified.
+fn restored(fault: &YearFault, newest: &Path, archive: &Path) -> Option<String> {
+    let YearFault::Log(log) = fault else { return None };
+    let origin = log.key.as_ref()?.name();
+    if log.directory == newest || !log.faults.iter().any(|fault| matches!(fault, VerifyFault::Shortened { .. })) {
+        return None;
+    }
+    let later = transfer_log::archived(archive).unwrap_or_default().into_iter().chain([newest.to_owned()]);
+    let entries = later.filter(|later| *later != log.directory).filter_map(|later| transfer_log::entries(&later).ok());
+    entries.flatten().map_while(Result::ok).find_map(|entry| match &entry.event {
+        Event::BackupRestored(restored) if restored.origin == origin => Some(format!(
+            "a later log tells that a backup of {origin} with {} entries was restored (`backup.restored`, entry {} of {}): \
+             what came after it was lost",
+            restored.size, entry.seq, time(entry.at),
+        )),
+        _ => None,
+    })
 }
 
 /// What is told of a fault. That the log in use was compared with no older checkpoint is said here too: those of earlier
