@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use groeikluis::seal::Keyring;
+use groeikluis::{domain::SshPublicKey, seal::Keyring};
 use serde_json::Value;
 
 use crate::{
@@ -49,6 +49,30 @@ fn put_in_force(daemon: &TestDaemon) {
 fn files(daemon: &TestDaemon, directory: &str) -> BTreeSet<String> {
     let listing = fs::read_dir(daemon.path(directory)).into_iter().flatten();
     listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn former_name_is_explained(daemon: &TestDaemon) {
+    // Its people will try the old name for a while.
+    for asked in [&["tenant", "why", "bree"][..], &["tenant", "retry", "bree"], &["tenant", "guide", "bree"]] {
+        let told = daemon.groeikluis(asked);
+        assert!(told.code == Some(1) && told.stderr.contains("bree was merged into nieuwstad on "), "{told:?}");
+    }
+    let nobody = daemon.groeikluis(&["tenant", "why", "lokeren"]);
+    assert!(nobody.stderr.contains("lokeren is no tenant of this configuration: its file in "), "{nobody:?}");
+}
+
+/// By the key that Bree had and Nieuwstad has.
+fn entries_are_found_by_the_key(daemon: &TestDaemon) {
+    let key = fs::read_to_string(daemon.path("keys/bree_ed25519.pub")).unwrap();
+    let fingerprint = SshPublicKey::parse(&key).unwrap().fingerprint();
+    let asked = ["audit", "show", "--event", "auth.login", "--about", &fingerprint];
+    let shown = daemon.groeikluis(&asked).well().stdout;
+    for (name, is_shown) in [("  bree  ", true), ("  nieuwstad  ", true), ("  pelt  ", false)] {
+        assert_eq!(shown.contains(name), is_shown, "{name}:\n{shown}");
+    }
+    let log = daemon.path("state/log");
+    let copy = audit(&["show", "--log", log.to_str().unwrap(), "--about", &fingerprint]);
+    assert!(copy.code == Some(64) && copy.stderr.contains("`audit disclose`"), "{copy:?}");
 }
 
 #[test]
@@ -100,6 +124,8 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
     let again = daemon.groeikluis(&MERGE);
     assert!(again.stderr.contains("bree was merged into nieuwstad on "), "{}", again.stderr);
 
+    former_name_is_explained(&daemon);
+
     // By the client that every municipality has, with a key of the former tenant and under the new name.
     let file = &of_bree.manifest.file;
     let fetched = daemon.path("received/antwoord.age");
@@ -109,6 +135,7 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
         daemon.events("delivery.fetched").into_iter().find(|fetched| fetched["tenant"] == "nieuwstad")
     });
     assert_eq!(last["key"], "ict-bree", "{last}");
+    entries_are_found_by_the_key(&daemon);
 
     // What waited is answered to the new tenant, and what was used up stays used up.
     fs::write(daemon.path("register/new"), &register).unwrap();

@@ -11,13 +11,13 @@ use std::{
     str::FromStr,
 };
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
 use jiff::{civil::Date, tz::TimeZone};
 use serde_json::{Map, Value};
 
 use super::{
     super::{
-        UsageFault,
+        ConfigArgument, UsageFault, load,
         output::{LongTable, progress},
     },
     ENVELOPE, Which, day,
@@ -48,10 +48,10 @@ pub(in super::super) struct Arguments {
     /// Only entries with this outcome: success, failure or unknown.
     #[arg(long)]
     outcome: Option<Outcome>,
-    /// Only entries with this id in them, of a submission, delivery, run or key; its beginning, as tables have it, is
-    /// enough.
-    #[arg(long, value_name = "ID")]
-    about: Option<Id>,
+    /// Only entries with this id in them, of a submission, delivery, run or recipient; its beginning, as tables have it, is
+    /// enough. Or those of the login key with this fingerprint (`SHA256:…`), by the label that the configuration gives it.
+    #[arg(long, value_name = "ID|FINGERPRINT")]
+    about: Option<About>,
     /// Only entries from this day on (UTC).
     #[arg(long, value_name = "DAY", value_parser = day)]
     from: Option<Date>,
@@ -64,6 +64,54 @@ pub(in super::super) struct Arguments {
     /// The entries themselves, a JSON object a line, as they are in the log.
     #[arg(long)]
     json: bool,
+}
+
+/// What entries are to be about.
+#[derive(Debug, Clone)]
+enum About {
+    Id(Id),
+    Fingerprint(String),
+}
+
+impl FromStr for About {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text.starts_with("SHA256:") { Ok(Self::Fingerprint(text.to_owned())) } else { text.parse().map(Self::Id) }
+    }
+}
+
+/// A login key as entries name it: by its label, under the names of its tenant.
+struct Login {
+    names: Names,
+    label: String,
+}
+
+impl Login {
+    /// Every key of the configuration with a fingerprint. Entries have none: it names a person.
+    fn all_of(fingerprint: &str, which: &Which, directory: &Path) -> anyhow::Result<Vec<Self>> {
+        let sealed = "entries have no fingerprint in clear, since it names a person (`audit disclose` opens them)";
+        let Some(config) = &which.config else {
+            bail!(UsageFault(format!("{sealed}: give --config FILE, of the exchange that knows the key's label")));
+        };
+        let settings = load(&ConfigArgument { config: config.clone() })?;
+        let mut found = Vec::new();
+        for tenant in settings.tenants.values() {
+            let keys = tenant.keys.iter().map(|key| (&key.key, &key.label));
+            let authorities = tenant.certificate_authorities.iter().map(|authority| (&authority.key, &authority.label));
+            for (_, label) in keys.chain(authorities).filter(|(key, _)| key.fingerprint() == fingerprint) {
+                found.push(Self { names: names_about(directory, &tenant.id)?, label: label.clone() });
+            }
+        }
+        ensure!(!found.is_empty(), "no key of this configuration is {fingerprint}, and {sealed}");
+        Ok(found)
+    }
+
+    fn is_of(&self, entry: &StoredEntry) -> bool {
+        let context = &entry.context;
+        context.key.as_ref() == Some(&self.label)
+            && context.tenant.as_ref().is_some_and(|tenant| self.names.holds(tenant, entry.at))
+    }
 }
 
 /// The beginning of an id, or all of it: hexadecimal digits.
@@ -86,7 +134,9 @@ impl FromStr for Id {
         if fits && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Ok(Self(digits));
         }
-        Err(format!("an id has {ID_DIGITS} hexadecimal digits; give {FEWEST_DIGITS} of them or more"))
+        Err(format!(
+            "an id has {ID_DIGITS} hexadecimal digits; give {FEWEST_DIGITS} of them or more, or a fingerprint as SHA256:…"
+        ))
     }
 }
 
@@ -110,6 +160,10 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     arguments.check()?;
     let directory = arguments.which.directory()?;
     let names = arguments.tenant.as_ref().map(|tenant| names_about(&directory, tenant)).transpose()?;
+    let logins = match &arguments.about {
+        Some(About::Fingerprint(fingerprint)) => Login::all_of(fingerprint, &arguments.which, &directory)?,
+        _ => Vec::new(),
+    };
     let mut asked = Asked::new(names.as_ref(), arguments.protocol.as_ref());
     let mut behalf = Behalf::default();
     let mut shown = Shown::new(arguments.json);
@@ -120,7 +174,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         behalf.take(&entry);
         asked.take(&entry);
         all += 1;
-        if !arguments.wants(&entry, names.as_ref(), &behalf) {
+        if !arguments.wants(&entry, names.as_ref(), &logins, &behalf) {
             continue;
         }
         fitting += 1;
@@ -157,14 +211,17 @@ impl Arguments {
         Ok(())
     }
 
-    fn wants(&self, entry: &StoredEntry, names: Option<&Names>, behalf: &Behalf) -> bool {
+    fn wants(&self, entry: &StoredEntry, names: Option<&Names>, logins: &[Login], behalf: &Behalf) -> bool {
         let day = entry.at.to_zoned(TimeZone::UTC).date();
         behalf.concerns(entry, names, self.protocol.as_ref())
             && self.outcome.is_none_or(|outcome| entry.outcome == outcome)
             && self.event.as_ref().is_none_or(|part| entry.event.name().contains(part.as_str()))
             && self.from.is_none_or(|from| day >= from)
             && self.until.is_none_or(|until| day <= until)
-            && self.about.as_ref().is_none_or(|about| about.is_in(entry))
+            && self.about.as_ref().is_none_or(|about| match about {
+                About::Id(id) => id.is_in(entry),
+                About::Fingerprint(_) => logins.iter().any(|login| login.is_of(entry)),
+            })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
-use anyhow::{anyhow, bail};
+use anyhow::bail;
 use serde_json::json;
 
+use super::no_tenant;
 use crate::{
     cli::{ConfigArgument, load, output::print_json},
     daemon,
@@ -25,7 +26,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     let id = &arguments.id;
     let named = id.parse().ok().and_then(|id| settings.tenants.get(&id));
-    let tenant = named.ok_or_else(|| anyhow!("{id} is no tenant of this configuration"))?;
+    let tenant = named.ok_or_else(|| no_tenant(&settings, id))?;
     if settings.public_address.is_none() {
         bail!(
             "`public_address` is not set in {}: without it nobody can tell the tenant where the server is",

@@ -9,7 +9,15 @@ mod refuse;
 mod retry;
 mod why;
 
+use anyhow::{anyhow, bail};
 use clap::Subcommand;
+
+use crate::{
+    config::Settings,
+    daemon,
+    domain::{TenantId, brussels_date},
+    transfer_log::{self, Event, LogError},
+};
 
 #[derive(Subcommand)]
 pub(super) enum Command {
@@ -62,4 +70,44 @@ pub(super) fn run(command: &Command) -> anyhow::Result<()> {
         Command::Retry(arguments) => retry::run(arguments),
         Command::Why(arguments) => why::run(arguments),
     }
+}
+
+/// Sees that a tenant has not become another: what was its own is that one's.
+fn require_unmerged(settings: &Settings, id: &TenantId) -> anyhow::Result<()> {
+    if settings.tenants.contains_key(id) {
+        return Ok(());
+    }
+    merged_into(settings, id)?.map_or(Ok(()), |told| bail!(told))
+}
+
+/// Why a name is no tenant's: the tenant was merged into another, as the log tells, or its file is missing.
+fn no_tenant(settings: &Settings, name: &str) -> anyhow::Error {
+    let merged = name.parse().ok().and_then(|id| merged_into(settings, &id).ok()?);
+    let missing = || {
+        format!("{name} is no tenant of this configuration: its file in {} is missing", settings.tenants_dir.display())
+    };
+    anyhow!(merged.unwrap_or_else(missing))
+}
+
+/// What became of a tenant that was merged into another, also where that one was merged in turn.
+fn merged_into(settings: &Settings, id: &TenantId) -> Result<Option<String>, LogError> {
+    let mut logs = transfer_log::archived(&daemon::archive_dir(settings))?;
+    logs.extend(Some(daemon::log_dir(settings)).filter(|log| log.is_dir()));
+    let mut found = None;
+    for log in logs {
+        for entry in transfer_log::entries(&log)? {
+            let entry = entry?;
+            let Event::TenantMerged(merged) = &entry.event else { continue };
+            let current = found.as_ref().map_or(id, |(into, _)| into);
+            if merged.former == *current {
+                found = entry.context.tenant.map(|into| (into, brussels_date(entry.at)));
+            }
+        }
+    }
+    Ok(found.map(|(into, day)| {
+        format!(
+            "{id} was merged into {into} on {day}: its files, lists and keys are {into}'s, which is the user name that logs \
+             in; see `groeikluis tenant why {into}`"
+        )
+    }))
 }

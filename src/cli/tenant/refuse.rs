@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use super::super::{
-    ConfigArgument, load,
-    output::{print_json, say},
+use super::{
+    super::{
+        ConfigArgument, load,
+        output::{print_json, say},
+    },
+    require_unmerged,
 };
 use crate::{daemon, domain::TenantId};
 
@@ -23,7 +26,9 @@ pub(in super::super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let Arguments { tenant, list, config, json } = arguments;
-    let refused = daemon::refuse_list(&load(config)?, tenant, list)?;
+    let settings = load(config)?;
+    require_unmerged(&settings, tenant)?;
+    let refused = daemon::refuse_list(&settings, tenant, list)?;
     if *json {
         return Ok(print_json(&json!({ "refused": list, "file": refused.file }))?);
     }

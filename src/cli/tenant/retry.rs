@@ -2,9 +2,12 @@
 
 use serde_json::json;
 
-use super::super::{
-    ConfigArgument, load,
-    output::{print_json, say},
+use super::{
+    super::{
+        ConfigArgument, load,
+        output::{print_json, say},
+    },
+    require_unmerged,
 };
 use crate::{daemon, domain::TenantId};
 
@@ -21,6 +24,7 @@ pub(in super::super) struct Arguments {
 
 pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
+    require_unmerged(&settings, &arguments.tenant)?;
     let lists = daemon::retry_set_aside(&settings, &arguments.tenant)?;
     if arguments.json {
         return Ok(print_json(&json!({ "tried_again": lists }))?);

@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use anyhow::anyhow;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::{
     address::{self, penalty_json, print_strangers, say_penalties, strangers_json},
-    advice,
+    advice, no_tenant,
 };
 use crate::{
     cli::{
@@ -41,10 +40,7 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Ok(source) = arguments.who.parse::<IpAddr>() {
         return address::explain(source, arguments.last, arguments.json, &settings);
     }
-    let unknown = || {
-        let who = &arguments.who;
-        anyhow!("{who} is no tenant of this configuration: its file in tenants/ is missing; nor is it an address")
-    };
+    let unknown = || no_tenant(&settings, &arguments.who);
     let id: TenantId = arguments.who.parse().map_err(|_| unknown())?;
     let tenant = settings.tenants.get(&id).ok_or_else(unknown)?;
     let memory = LoginMemory::open(&settings)?;
