@@ -14,7 +14,7 @@ use super::{
     keys::{Keys, Word, nearest},
     tree::{Content, Entry, Node},
 };
-use crate::domain::ByteSize;
+use crate::domain::{ByteSize, path::is_control};
 
 /// Characters of a text at most: several times the longest recipient, or a purpose with its whole ground. What stands in the
 /// configuration stands in entries of the transfer log, which have a limit of their own.
@@ -179,6 +179,12 @@ impl<'a> Item<'a> {
         let length = text.chars().count();
         if length > LONGEST_TEXT {
             self.fault(format!("`{}` has {length} characters; {LONGEST_TEXT} at most", self.key), None);
+            return None;
+        }
+        // They would go into mail, guides and what terminals show.
+        if text.chars().any(|character| is_control(character) && character != '\n') {
+            let problem = format!("`{}` has control characters, or such as turn the direction of text", self.key);
+            self.fault(problem, Some("write it anew, without what was pasted along"));
             return None;
         }
         Some(text)
