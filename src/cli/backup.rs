@@ -8,7 +8,7 @@ use tokio::signal::unix::SignalKind;
 
 use super::{
     ConfigArgument, UsageFault, load,
-    output::{print_json, say},
+    output::{print_json, print_json_first, say},
     signals,
 };
 use crate::{
@@ -61,21 +61,29 @@ pub(super) fn back_up(arguments: &BackupArguments) -> anyhow::Result<()> {
     let progress = |text: &str| eprintln!("groeikluis: {text}");
     // Not a terminal that goes: who uses `nohup` wants the backup all the same.
     let ended = signals::watch(&[SignalKind::terminate(), SignalKind::interrupt()], move || progress("breaking off"))?;
-    let Backup { path, made_at, size, files, bytes, sha256 } =
+    let Backup { path, made_at, size, files, bytes, sha256, log_fault } =
         daemon::back_up(&settings, &arguments.to, &arguments.recipients, &ended, progress)?;
     if arguments.json {
-        return Ok(print_json(&json!({
+        print_json_first(&json!({
             "path": path.display().to_string(),
             "made_at": made_at.to_string(),
             "log_entries": size,
             "files": files,
             "bytes": bytes,
             "sha256": sha256,
-        }))?);
+            "log_fault": log_fault,
+        }))?;
+    } else {
+        say(&format!("{}: {files} files, {bytes} bytes, the log up to entry {size}", path.display()));
+        say(&format!("SHA-256 {sha256}"));
     }
-    say(&format!("{}: {files} files, {bytes} bytes, the log up to entry {size}", path.display()));
-    say(&format!("SHA-256 {sha256}"));
-    Ok(())
+    let Some(fault) = log_fault else { return Ok(()) };
+    bail!(
+        "the backup is there, but the transfer log in it does not verify, so that it cannot be restored as it is: {fault}. \
+         Keep the backups of before it. `groeikluis audit verify` tells what is at fault; full files below log/tile/ are \
+         never written again, so that one from a backup whose log verified takes the place of one at fault: put it there, \
+         and make a backup again"
+    );
 }
 
 pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
@@ -98,7 +106,7 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     let identity = identity(&arguments.identity, settings.environment)?;
     let restored = daemon::restore(&settings, &arguments.from, &identity, arguments.without_mark)?;
-    let Restored { made_at, origin, size, high_water, unknown_files, seq } = restored;
+    let Restored { made_at, origin, size, high_water, unknown_files, numbers_from, seq } = restored;
     if arguments.json {
         return Ok(print_json(&json!({
             "made_at": made_at.to_string(),
@@ -106,6 +114,7 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
             "log_entries": size,
             "high_water": high_water,
             "unknown_files": unknown_files,
+            "numbers_from": numbers_from,
             "logged": seq,
         }))?);
     }
@@ -116,6 +125,9 @@ pub(super) fn restore(arguments: &RestoreArguments) -> anyhow::Result<()> {
         }
         Some(_) => say("the log had come no further by its high-water mark: nothing of it is lost"),
         None => say("how far the log had come is not known: its mark is that of the backup from now on"),
+    }
+    if let Some(number) = numbers_from {
+        say(&format!("files of today are numbered from {number} on: those that are lost had lower numbers"));
     }
     say(&format!("this is entry {seq} of the log; start the daemon with `groeikluis serve`"));
     Ok(())

@@ -225,11 +225,14 @@ fn log(settings: &Settings, old: &SecretFile, named: &str) -> anyhow::Result<Rot
         secret,
         public: key.verifier().to_string(),
         steps: vec![
-            format!("Let both sign: `log: {{origin: {origin}, key: {named}, co_sign: [{old_name}]}}`, and restart."),
+            format!(
+                "Let both sign: `log: {{origin: {origin}, key: {named}, co_sign: [{old_name}]}}`, and restart. Make a backup \
+                 then (`groeikluis backup`): the log in one of before is signed by the old key alone."
+            ),
             "Give the new public key to auditors; tenants find it in /log/log.vkey. The log says that it was replaced."
                 .to_owned(),
-            "When everybody has it, take `co_sign` out and restart. Keep the old public key: receipts of before are \
-             checked with it."
+            "When everybody has it, take `co_sign` out, restart, and make another backup. Keep the old public key: \
+             receipts of before are checked with it."
                 .to_owned(),
             destroy(old, ""),
         ],

@@ -21,12 +21,16 @@ use std::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{DaemonError, control, form, opening::log_dir};
+use super::{
+    DaemonError, control, form,
+    opening::{LOG_ARCHIVE, log_dir},
+    orders,
+};
 use crate::{
     config::{SecretFile, Settings},
     durable::{Clock, DirectoryLock, refuse_root_in},
     seal::{Digests, Recipient, SealError, StorageSealer},
-    transfer_log::{self, BackupMade, Event, LogError, key_id},
+    transfer_log::{self, BackupMade, Event, LogError, VerifierKey, YearFault, Years, key_id},
 };
 
 /// The name of the first file of a backup.
@@ -87,6 +91,9 @@ pub struct Backup {
     pub bytes: u64,
     /// SHA-256 of the sealed file, hexadecimal.
     pub sha256: String,
+    /// What is wrong with the transfer log in it, where it does not verify. It was made all the same: the drop-boxes in it
+    /// may be all that is left one day.
+    pub log_fault: Option<String>,
 }
 
 /// Why there is no backup.
@@ -129,8 +136,8 @@ pub enum BackupError {
     Noted(#[source] Box<DaemonError>),
 }
 
-/// Makes a backup, sealed to `recipients`, as `to`, or in it when it is a directory. `progress` is told how far it is. It
-/// is broken off when `ended` turns true.
+/// Makes a backup, sealed to `recipients`, as `to`, or in it when it is a directory, and verifies the log in it.
+/// `progress` is told how far it is. It is broken off when `ended` turns true.
 ///
 /// # Errors
 /// [`BackupError`]; no file of the name it would have had is left then.
@@ -151,7 +158,7 @@ fn make(
     to: &Path,
     recipients: &[Recipient],
     ended: &AtomicBool,
-    progress: impl FnMut(&str),
+    mut progress: impl FnMut(&str),
 ) -> Result<Backup, BackupError> {
     let state = &settings.state_dir;
     refuse_root_in(state).map_err(fault("make links in", state))?;
@@ -185,14 +192,14 @@ fn make(
     control::publish(settings).map_err(|error| BackupError::Noted(Box::new(error)))?;
     let log = links.path.join("log");
     let size = transfer_log::snapshot(&log_dir(settings), &log).map_err(BackupError::Log)?;
-    let origin = transfer_log::own_key(&log).map_err(BackupError::Log)?.name().to_owned();
+    let key = transfer_log::own_key(&log).map_err(BackupError::Log)?;
     links.link_late(state)?;
     let made_at = Clock::system().now();
     let head = Head {
         form: FORM,
         state_form: form::CURRENT,
         made_at,
-        origin,
+        origin: key.name().to_owned(),
         size,
         main_file: below_main(settings, settings.main_file()).to_string_lossy().into_owned(),
     };
@@ -203,7 +210,33 @@ fn make(
     };
     // Another may have been made in the same second.
     is_free(&path)?;
-    Archive::write(&path, recipients, &head, settings, &links.path, ended, progress)
+    let made = Archive::write(&path, recipients, &head, settings, &links.path, ended, &mut progress)?;
+    progress("verifying the log in it");
+    let log_fault = log_fault(&links.path, key);
+    // It was read from the links to them.
+    let log_fault = log_fault.map(|fault| fault.replace(&*links.path.to_string_lossy(), &state.to_string_lossy()));
+    Ok(Backup { log_fault, ..made })
+}
+
+/// The first thing that is wrong with the logs below the links, of this year and of those before it.
+fn log_fault(links: &Path, key: VerifierKey) -> Option<String> {
+    let (archive, keys) = (links.join(LOG_ARCHIVE), [key]);
+    let years = Years { archive: &archive, keys: &keys, since: None };
+    let all = || {
+        let mut year = years.newest(&links.join("log"))?;
+        while let Some(before) = years.before(&year)? {
+            year = before;
+        }
+        Ok(())
+    };
+    match all() {
+        Ok(()) => None,
+        Err(YearFault::Log(log)) => {
+            let first = log.faults.first().map_or_else(String::new, |fault| format!(": {}", orders::whole(fault)));
+            Some(format!("{}{first}", YearFault::Log(log)))
+        }
+        Err(fault) => Some(orders::whole(&fault)),
+    }
 }
 
 /// Removes the links of a backup that was broken off: what is removed elsewhere would live on in them. Those of one that
@@ -377,10 +410,10 @@ impl Archive<'_> {
         settings: &Settings,
         links: &Path,
         ended: &AtomicBool,
-        mut progress: impl FnMut(&str),
+        progress: &mut dyn FnMut(&str),
     ) -> Result<Backup, BackupError> {
         let part = path.with_extension("age.part");
-        let written = Self::write_part(&part, recipients, head, settings, links, ended, &mut progress);
+        let written = Self::write_part(&part, recipients, head, settings, links, ended, progress);
         if written.is_err() {
             // Half a backup is none.
             let _ = fs::remove_file(&part);
@@ -396,6 +429,7 @@ impl Archive<'_> {
             files,
             bytes: digests.ciphertext_size,
             sha256: hex::encode(digests.ciphertext_sha256),
+            log_fault: None,
         })
     }
 

@@ -96,9 +96,12 @@ fn read_log_key(secret: &SecretFile, origin: &str) -> Result<NoteKey, DaemonErro
     if key.name() == origin { Ok(key) } else { Err(fault(NoteFault::Origin)) }
 }
 
-/// Where transfer logs of earlier years are put by.
+/// Where transfer logs of earlier years are put by, in the state directory.
+pub(super) const LOG_ARCHIVE: &str = "log-archive";
+
+/// The same, as a path.
 pub(crate) fn archive_dir(settings: &Settings) -> PathBuf {
-    settings.state_dir.join("log-archive")
+    settings.state_dir.join(LOG_ARCHIVE)
 }
 
 /// The directory of the transfer log.

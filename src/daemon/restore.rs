@@ -4,6 +4,8 @@
 //! no log, which the high-water mark does not let pass. A backup that is older than the log had come is refused, since a
 //! log that goes on from there would be another history than the one that tenants have receipts of. Where nothing newer
 //! is left, a log of a new name goes on from it, and says what is missing.
+//!
+//! It is in one file because each step decides what those after it may count on.
 
 use std::{
     collections::BTreeSet,
@@ -23,9 +25,12 @@ use super::{
 use crate::{
     config::Settings,
     dropbox,
-    durable::{Directory, DirectoryLock, refuse_root_in},
+    durable::{Clock, Directory, DirectoryLock, refuse_root_in},
+    exchange::{FingerprintKey, FingerprintKeyError, note_restored},
     seal::{Keyring, SealError},
-    transfer_log::{self, BackupRestored, Checkpoint, DeliveryCreated, Event, LogError, VerifierKey, VerifyFault},
+    transfer_log::{
+        self, BackupRestored, Checkpoint, DeliveryCreated, Event, LogError, SigningKeys, VerifierKey, VerifyFault,
+    },
 };
 
 /// Where a backup is unpacked, in the state directory.
@@ -44,6 +49,8 @@ pub struct Restored {
     pub high_water: Option<u64>,
     /// Files in outboxes that the log did not have yet, and that were taken away.
     pub unknown_files: usize,
+    /// The number from which files go on today, where files may be lost that had lower ones.
+    pub numbers_from: Option<u32>,
     /// The place of the entry that tells of it.
     pub seq: u64,
 }
@@ -85,8 +92,31 @@ pub enum RestoreError {
     #[error("another process uses {0}")]
     InUse(PathBuf),
     /// The log in it is damaged.
-    #[error("the transfer log in the backup does not verify")]
+    #[error(
+        "nothing was put in place: the transfer log in the backup does not verify. Use an older one, for which \
+         `groeikluis backup` ended with 0. Or mend this one: unpack it (`age -d -i KEY FILE | tar x`), put what is at fault \
+         back from an older backup (full files below state/log/tile/ are never written again), and use its `state` as the \
+         state directory once `groeikluis audit verify` finds it whole. At fault is first"
+    )]
     Damaged(#[source] VerifyFault),
+    /// The exchange's identity is another than that of the backup.
+    #[error(
+        "nothing was put in place: `exchange_identity` is not the key that the exchange of the backup had. Give it the key \
+         file of then, or one with the old key's lines after those of the new one"
+    )]
+    Identity(#[source] FingerprintKeyError),
+    /// The log would be gone on with, by keys that did not sign it.
+    #[error(
+        "nothing was put in place: the log {origin} in the backup is of before its key was replaced: {signer} signed it. Let \
+         both sign, with the old key in `co_sign`, and restore again; where that is gone, give `log` in the configuration \
+         a new origin with a new key (`groeikluis keys new log`): a new log then goes on from this backup"
+    )]
+    OtherKey {
+        /// The log's name.
+        origin: String,
+        /// The id of the key.
+        signer: String,
+    },
     /// The log in it, or the mark.
     #[error("the transfer log in the backup cannot be used")]
     Log(#[source] LogError),
@@ -125,7 +155,10 @@ pub enum RestoreError {
     )]
     Secrets(#[source] Box<DaemonError>),
     /// Everything is in place, but the log could not be opened.
-    #[error("the backup is in place, but the log cannot be gone on with")]
+    #[error(
+        "the backup is in place, but the log cannot be gone on with: mend what is told here, take away what is in the state \
+         directory, and restore again"
+    )]
     NotOpened(#[source] Box<DaemonError>),
 }
 
@@ -163,17 +196,21 @@ pub fn restore(
         Ok(below) => write_below(&beside, below, content),
         Err(_) => Ok(()),
     });
+    let (exchange, signing_keys) = &secrets;
     let placed = unpacked.and_then(|head| {
-        let high_water = judge(settings, &beside.join("log"), &head, without_mark)?;
+        FingerprintKey::check(&beside, exchange).map_err(RestoreError::Identity)?;
+        let high_water = judge(settings, signing_keys, &beside.join("log"), &head, without_mark)?;
         let unknown_files = take_away_unknown(&beside)?;
+        let lacks_entries = high_water != Some(head.size);
+        let numbers_from = lacks_entries.then(|| numbers_from(&beside)).transpose()?;
         put_in_place(&beside, state)?;
-        Ok((head, high_water, unknown_files))
+        Ok((head, high_water, unknown_files, numbers_from))
     });
     if placed.is_err() {
         // What was unpacked stands in no place where anything would look for it.
         let _ = fs::remove_dir_all(&beside);
     }
-    let (head, high_water, unknown_files) = placed?;
+    let (head, high_water, unknown_files, numbers_from) = placed?;
     drop(lock);
     let event = Event::BackupRestored(BackupRestored {
         origin: head.origin.clone(),
@@ -184,7 +221,13 @@ pub fn restore(
     let seq = control::note_alone(settings, secrets, None, event)
         .map_err(|error| RestoreError::NotOpened(Box::new(error)))?;
     let Head { made_at, origin, size, .. } = head;
-    Ok(Restored { made_at, origin, size, high_water, unknown_files, seq })
+    Ok(Restored { made_at, origin, size, high_water, unknown_files, numbers_from, seq })
+}
+
+/// Has the numbers of today's files go on from one that no lost file can have had.
+fn numbers_from(state: &Path) -> Result<u32, RestoreError> {
+    let noted = Directory::create(state).and_then(|state| note_restored(&state, Clock::system().today()));
+    noted.map_err(|error| fault(error.action, state)(error.source))
 }
 
 /// Holds the state directory, which must be empty.
@@ -264,12 +307,24 @@ fn write_below(directory: &Path, name: &Path, content: &mut dyn Read) -> Result<
 }
 
 /// Verifies the log, and compares it with its high-water mark. Gives how far that had come.
-fn judge(settings: &Settings, log: &Path, head: &Head, without_mark: bool) -> Result<Option<u64>, RestoreError> {
+///
+/// The mark may be by a key that took the place of the one of the backup. A log that is gone on with has its keys in the
+/// configuration; of one that ends here the mark only tells what is lost, and its key may be nowhere any more.
+fn judge(
+    settings: &Settings,
+    signing_keys: &SigningKeys,
+    log: &Path,
+    head: &Head,
+    without_mark: bool,
+) -> Result<Option<u64>, RestoreError> {
     let key = transfer_log::own_key(log).map_err(RestoreError::Log)?;
     if key.name() != head.origin {
         return Err(RestoreError::NoBackup("its log is not the one that it says"));
     }
-    let (mark, path) = transfer_log::high_water(&settings.high_water_dir, &key).map_err(RestoreError::Log)?;
+    let goes_on = settings.log.origin == head.origin;
+    let known = std::iter::once(&key).chain(signing_keys.verifiers()).filter(|_| goes_on).collect::<Vec<_>>();
+    let (mark, path) =
+        transfer_log::high_water(&settings.high_water_dir, key.name(), &known).map_err(RestoreError::Log)?;
     let verified = match &mark {
         Some(mark) if mark.size <= head.size => transfer_log::verify_since(log, &key, mark),
         _ => transfer_log::verify(log, &key),
@@ -283,11 +338,12 @@ fn judge(settings: &Settings, log: &Path, head: &Head, without_mark: bool) -> Re
         }
     })?;
     let size = verified.checkpoint.size;
-    let goes_on = settings.log.origin == head.origin;
+    let is_ours = !goes_on || signing_keys.verifiers().any(|ours| *ours == key);
     match mark {
         Some(mark) if mark.size > size && goes_on => {
             Err(RestoreError::Older { origin: head.origin.clone(), size, high_water: mark.size })
         }
+        _ if !is_ours => Err(RestoreError::OtherKey { origin: head.origin.clone(), signer: key.id() }),
         Some(mark) => Ok(Some(mark.size)),
         None if without_mark => mark_as_newest(settings, &key, &verified.checkpoint).map(|()| None),
         None => Err(RestoreError::NoMark(path)),

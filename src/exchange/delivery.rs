@@ -10,6 +10,7 @@ use jiff::ToSpan;
 use super::{
     Exchange, ExchangeError,
     queue::{Job, RETRY_AFTER, Unshown},
+    restored_day::counted_as_given,
 };
 use crate::{
     documents::manifest::{Manifest, may_tell_digest},
@@ -117,7 +118,8 @@ impl Exchange {
     pub(super) fn next_sequence(&self, tenant: &TenantId) -> Result<u32, ExchangeError> {
         let today = self.parts.clock.today();
         let last = self.parts.ledger.last_sequence(tenant, today).map_err(ExchangeError::Ledger)?;
-        Ok(last + 1)
+        let given = counted_as_given(&self.parts.state, today).map_err(ExchangeError::RestoredDay)?;
+        Ok(last.max(given) + 1)
     }
 
     /// Seals a file for its tenant and brings it to disk, where nobody sees it yet.

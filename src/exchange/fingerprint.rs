@@ -1,6 +1,8 @@
 //! Recognising a list that was answered before, or a file that left before, without keeping any of it; and what counts of
 //! the same children are rounded by, whenever and however they are asked for.
 
+use std::path::Path;
+
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 use zeroize::Zeroizing;
@@ -65,6 +67,20 @@ impl FingerprintKey {
         let (sealed, _) = sealed.map_err(FingerprintKeyError::Sealed)?;
         state.write(KEY_FILE, &sealed).map_err(FingerprintKeyError::Storage)?;
         Ok(Self(key))
+    }
+
+    /// Sees that the key in a state directory opens, where there is one.
+    ///
+    /// # Errors
+    /// [`FingerprintKeyError`].
+    pub fn check(state_dir: &Path, keyring: &Keyring) -> Result<(), FingerprintKeyError> {
+        if !state_dir.join(KEY_FILE).exists() {
+            return Ok(());
+        }
+        let state = Directory::create(state_dir).map_err(FingerprintKeyError::Storage)?;
+        let sealed = state.read(KEY_FILE, LONGEST_KEY_FILE_BYTES).map_err(FingerprintKeyError::Storage)?;
+        let opened = sealed.map(|sealed| keyring.open_whole(&sealed[..], 32)).transpose();
+        opened.map(drop).map_err(FingerprintKeyError::Sealed)
     }
 
     /// The fingerprint of a list under a protocol: HMAC-SHA-256 over its different numbers in ascending order, so
@@ -158,6 +174,9 @@ mod tests {
         assert_ne!(drawn(&key, ["2026-11", "31033", "families"]), number);
         assert_ne!(drawn(&key, ["2026-12", "31033", "children"]), number);
         assert!(FingerprintKey::open_or_draw(&state, &Keyring::generate()).is_err());
+        assert!(FingerprintKey::check(root.path(), &Keyring::generate()).is_err());
+        FingerprintKey::check(root.path(), &keyring).unwrap();
+        FingerprintKey::check(&root.path().join("absent"), &keyring).unwrap();
         // The identity is replaced, and then the old one goes.
         let new = Keyring::generate();
         let both = FingerprintKey::open_or_draw(&state, &new.clone().replacing(&keyring)).unwrap();

@@ -23,6 +23,7 @@ mod orderer;
 mod queue;
 mod refuse;
 mod registers;
+mod restored_day;
 mod retention;
 mod retry;
 mod returned;
@@ -46,6 +47,7 @@ pub use merger::{CarriedTenant, MergerFault, MergerOutcome};
 pub use onboarded::onboarded;
 pub use orderer::Orderer;
 pub use registers::{Loading, Registers, TRIAL_CHILDREN};
+pub use restored_day::note_restored;
 pub use retention::{ExpiredFile, RemovedUpload, RetentionOutcome, WithdrawalFault, WithdrawnFile};
 pub use retry::RetryFault;
 pub use selection::{SelectionFault, fault_of_ground, select};
@@ -101,6 +103,9 @@ pub enum ExchangeError {
     /// The ledger.
     #[error("the ledger did not answer")]
     Ledger(#[source] LedgerError),
+    /// The day of a restored backup.
+    #[error("whether a backup was restored today could not be read")]
+    RestoredDay(#[source] DurableError),
     /// What a list that kills the process is known by could not be kept.
     #[error("that a list is being worked on could not be marked")]
     Mark(#[source] DurableError),

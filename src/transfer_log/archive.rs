@@ -98,7 +98,7 @@ pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str, marks: Opti
     }
     if let Some(marks) = marks {
         let key = own_key(directory)?;
-        let (mark, path) = high_water(marks, &key)?;
+        let (mark, path) = high_water(marks, key.name(), &[&key])?;
         let checkpoint = Checkpoint::parse(&note, &key);
         let checkpoint = checkpoint.map_err(|source| LogError::Note { path: directory.join(CHECKPOINT), source })?;
         check_mark(directory, &checkpoint, &mark.ok_or(LogError::HighWaterMissing { path })?)?;

@@ -37,10 +37,24 @@ impl Checkpoint {
     /// [`NoteFault`]: not a checkpoint of this key's log.
     pub fn parse(note: &[u8], key: &VerifierKey) -> Result<Self, NoteFault> {
         let note = std::str::from_utf8(note).map_err(|_| NoteFault::NoteFormat)?;
-        let mut lines = key.open(note)?.split('\n');
+        Self::of_text(key.open(note)?, note, key.name())
+    }
+
+    /// Reads a checkpoint of the log of that name, whoever signed it.
+    ///
+    /// # Errors
+    /// [`NoteFault`]: not a checkpoint of that log.
+    pub(super) fn parse_unverified(note: &[u8], origin: &str) -> Result<Self, NoteFault> {
+        let note = std::str::from_utf8(note).map_err(|_| NoteFault::NoteFormat)?;
+        let (text, _) = note.rsplit_once("\n\n").ok_or(NoteFault::NoteFormat)?;
+        Self::of_text(text, note, origin)
+    }
+
+    fn of_text(text: &str, note: &str, log: &str) -> Result<Self, NoteFault> {
+        let mut lines = text.split('\n');
         let mut next = || lines.next().ok_or(NoteFault::CheckpointFormat);
         let (origin, size, root) = (next()?, next()?, next()?);
-        if origin != key.name() {
+        if origin != log {
             return Err(NoteFault::Origin);
         }
         let number: u64 = size.parse().map_err(|_| NoteFault::CheckpointFormat)?;
@@ -63,6 +77,7 @@ mod tests {
         let key = NoteKey::generate("groeikluis.example/2026").unwrap();
         let checkpoint = Checkpoint::sign(&key.clone().into(), 70_000, [7; 32]);
         assert_eq!(Checkpoint::parse(checkpoint.note.as_bytes(), key.verifier()).unwrap(), checkpoint);
+        assert_eq!(Checkpoint::parse_unverified(checkpoint.note.as_bytes(), key.name()).unwrap(), checkpoint);
         let theirs = tlog_tiles::Checkpoint::from_bytes(
             checkpoint.note.split("\n\n").next().map(|text| format!("{text}\n")).unwrap().as_bytes(),
         )
@@ -83,6 +98,7 @@ mod tests {
         ] {
             let note = key.sign(&text);
             assert_eq!(Checkpoint::parse(note.as_bytes(), key.verifier()).unwrap_err(), fault, "{text}");
+            assert_eq!(Checkpoint::parse_unverified(note.as_bytes(), key.name()).unwrap_err(), fault, "{text}");
         }
     }
 }

@@ -25,7 +25,7 @@ use super::{
 pub(super) const MAX_KEYS_BYTES: u64 = 64 * 1024;
 
 /// Copies the log in `directory`, up to its published checkpoint, into `target`, which must be empty and on the same file
-/// system. Gives the number of entries.
+/// system. Gives the number of entries. What is missing or too short is so in the copy, as verifying it tells.
 ///
 /// # Errors
 /// [`LogError`]: there is no checkpoint, or the disk's fault.
@@ -67,10 +67,11 @@ fn take(
     match fs::hard_link(&from, &to) {
         Err(error) if error.kind() == ErrorKind::NotFound && width < TILE_WIDTH => {
             let from = whole.map_or(from, |(relative, _)| directory.join(relative));
-            let bytes = files::read(&from, tile::MAX_BUNDLE_BYTES)?;
-            let bytes = beginning(&bytes, width).ok_or(LogError::Damaged { path: from, problem: "it is too short" })?;
+            let bytes = files::read_if_there(&from, tile::MAX_BUNDLE_BYTES)?;
+            let Some(bytes) = bytes.and_then(|bytes| beginning(&bytes, width)) else { return Ok(()) };
             fs::write(&to, bytes).map_err(|source| LogError::file("write", &to, source))
         }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         linked => linked.map_err(|source| LogError::file("link", &from, source)),
     }
 }
@@ -88,14 +89,24 @@ pub fn own_key(directory: &Path) -> Result<VerifierKey, LogError> {
     key.ok_or(LogError::Note { path, source: NoteFault::NoSignature })
 }
 
-/// How far a log had come by its high-water mark, where there is one, and where that is.
+/// How far the log of that origin had come by its high-water mark, where there is one, and where that is. One of `keys`
+/// must have signed it; with none given, whoever did: for who only tells of a log that is not gone on with.
 ///
 /// # Errors
-/// [`LogError`]: the mark is not one of this key's log.
-pub fn high_water(directory: &Path, key: &VerifierKey) -> Result<(Option<Checkpoint>, PathBuf), LogError> {
-    let path = HighWater::new(directory, key.name()).path();
+/// [`LogError`]: the mark is not one of that log, or of these keys.
+pub fn high_water(
+    directory: &Path,
+    origin: &str,
+    keys: &[&VerifierKey],
+) -> Result<(Option<Checkpoint>, PathBuf), LogError> {
+    let path = HighWater::new(directory, origin).path();
     let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else { return Ok((None, path)) };
-    match Checkpoint::parse(&note, key) {
+    let read = match keys {
+        [] => Checkpoint::parse_unverified(&note, origin),
+        [first, others @ ..] => Checkpoint::parse(&note, first)
+            .or_else(|fault| others.iter().find_map(|key| Checkpoint::parse(&note, key).ok()).ok_or(fault)),
+    };
+    match read {
         Ok(checkpoint) => Ok((Some(checkpoint), path)),
         Err(source) => Err(LogError::Note { path, source }),
     }
@@ -140,13 +151,39 @@ mod tests {
         assert!(matches!(place.try_open(), Err(LogError::Rollback { .. })));
         let key = own_key(&place.dir()).unwrap();
         let settings = place.settings();
-        let (mark, path) = high_water(&settings.high_water_dir, &key).unwrap();
+        let (mark, path) = high_water(&settings.high_water_dir, key.name(), &[&key]).unwrap();
         assert!(mark.unwrap().size > verify(&place.dir(), &key).unwrap().checkpoint.size);
         fs::remove_file(path).unwrap();
         let own = verify(&place.dir(), &key).unwrap().checkpoint;
         raise_high_water(&settings.high_water_dir, &key, &own).unwrap();
         place.open().close().unwrap();
         place.verify().unwrap();
+    }
+
+    #[test]
+    fn a_log_that_lacks_a_file_is_copied_without_it() {
+        let place = Place::new();
+        let log = place.open();
+        log.append(vec![any_record(); 300]).unwrap();
+        log.close().unwrap();
+        for (round, file) in ["tile/0/000", "tile/entries/001.p/46"].into_iter().enumerate() {
+            fs::remove_file(place.dir().join(file)).unwrap();
+            let target = place.path(&format!("copy{round}"));
+            assert_eq!(snapshot(&place.dir(), &target).unwrap(), 302);
+            assert!(verify(&target, place.key.verifier()).is_err(), "{file}");
+        }
+    }
+
+    #[test]
+    fn a_mark_by_another_key_is_read_by_who_does_not_go_on_with_its_log() {
+        let place = Place::new();
+        place.open().close().unwrap();
+        let (directory, origin) = (place.settings().high_water_dir, place.key.name());
+        let other = crate::transfer_log::NoteKey::generate(origin).unwrap();
+        let size = |keys: &[&VerifierKey]| Some(high_water(&directory, origin, keys).ok()?.0?.size);
+        assert_eq!(size(&[other.verifier()]), None);
+        assert_eq!(size(&[other.verifier(), place.key.verifier()]), Some(2));
+        assert_eq!(size(&[]), Some(2));
     }
 
     #[test]

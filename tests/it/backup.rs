@@ -12,14 +12,17 @@ use std::{
     },
 };
 
-use groeikluis::{seal::Keyring, transfer_log::NoteKey};
+use groeikluis::seal::Keyring;
 use rustix::{
     fs::{CWD, FileType, Mode},
     process::{Pid, Signal, kill_process},
 };
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, copy_directory, wait_until};
+use crate::{
+    support::{Plan, Protocol, Ran, Tenant, TestDaemon, copy_directory, wait_until},
+    years::{set_log, write_key},
+};
 
 fn plan() -> Plan {
     let protocol = || Protocol::new("OPG-2026-017").every_child();
@@ -58,12 +61,6 @@ fn restore(daemon: &TestDaemon, name: &str, more: &[&str]) -> Ran {
 /// The state directory is lost with its machine.
 fn lose(daemon: &TestDaemon, what: &str) {
     fs::rename(daemon.path(what), daemon.path(format!("lost-{what}"))).unwrap();
-}
-
-fn set_log(daemon: &TestDaemon, line: &str) {
-    let text = fs::read_to_string(daemon.config()).unwrap();
-    let lines = text.lines().map(|old| if old.starts_with("log:") { line } else { old });
-    fs::write(daemon.config(), lines.collect::<Vec<_>>().join("\n") + "\n").unwrap();
 }
 
 /// Every delivery that the log speaks of is in its outbox with its manifest, and nothing else is.
@@ -177,14 +174,15 @@ fn the_newest_backup_loses_nothing_and_an_older_one_needs_a_log_of_another_name(
     lose(&daemon, "state");
     let restored: Value = serde_json::from_str(&restore(&daemon, "newest.age", &[]).well().stdout).unwrap();
     assert_eq!((restored["high_water"].as_u64(), restored["unknown_files"].as_u64()), (Some(size), Some(0)));
+    assert_eq!(restored["numbers_from"], Value::Null);
     daemon.start();
     check_outboxes(&daemon);
     daemon.terminate();
+    let kept = daemon.path("kept-checkpoint");
+    fs::copy(daemon.path("state/log/checkpoint"), &kept).unwrap();
 
     fs::remove_dir_all(daemon.path("state")).unwrap();
-    let key = NoteKey::generate("groeikluis.test/2026-b").unwrap();
-    fs::write(daemon.path("keys/log-b.key"), key.to_text().as_str()).unwrap();
-    fs::set_permissions(daemon.path("keys/log-b.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let key = write_key(&daemon.path(""), "log-b.key", "groeikluis.test/2026-b");
     set_log(&daemon, "log: {origin: groeikluis.test/2026-b, key: keys/log-b.key}");
     let restored: Value = serde_json::from_str(&restore(&daemon, "older.age", &[]).well().stdout).unwrap();
     let lost = (restored["log_entries"].as_u64().unwrap(), restored["high_water"].as_u64().unwrap());
@@ -196,9 +194,15 @@ fn the_newest_backup_loses_nothing_and_an_older_one_needs_a_log_of_another_name(
     let told = &daemon.events("backup.restored")[0];
     assert_eq!((told["size"].as_u64(), told["high_water"].as_u64()), (Some(lost.0), Some(lost.1)));
     assert_eq!(told["origin"], "groeikluis.test/2026");
-    // The ledger knows the list of the old log.
+    // The ledger knows the list of the old log, and no number of a lost file is given again.
     daemon.put("bree", "nog-eens.csv", &list(&daemon, "72004", 0));
-    assert!(daemon.rejection("bree", "nog-eens.csv").text.contains("duplicate"));
+    let rejection = daemon.rejection("bree", "nog-eens.csv");
+    assert!(rejection.text.contains("duplicate"), "{}", rejection.text);
+    assert_eq!(restored["numbers_from"], 5_001);
+    assert!(rejection.manifest.file.contains("_5001."), "{}", rejection.manifest.file);
+    // Who kept a checkpoint of what is lost is told of the restoring.
+    let since = daemon.groeikluis(&["audit", "verify", "--since", kept.to_str().unwrap()]);
+    assert!(since.code == Some(1) && since.stderr.contains("was restored (`backup.restored`, entry"), "{since:?}");
 }
 
 #[test]
@@ -276,6 +280,94 @@ fn a_backup_at_fault_leaves_nothing_behind() {
     daemon.start();
     assert_eq!(fs::read_to_string(daemon.path("state/form")).unwrap(), "1\n");
     daemon.groeikluis(&["status"]).well();
+}
+
+/// Everything that lies in the state directory.
+fn left_in_state(daemon: &TestDaemon) -> Vec<String> {
+    let listing = fs::read_dir(daemon.path("state")).into_iter().flatten();
+    listing.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_log_at_fault_is_told_when_it_is_packed_and_is_not_put_in_place() {
+    let mut daemon = plan().start();
+    let recipient = backup_key(&daemon);
+    let session = daemon.session("bree");
+    for count in 0..90 {
+        session.upload(&format!("/inbox/leeg{count}.csv"), b"niss\n").unwrap();
+    }
+    session.close();
+    // Full: it is never written again.
+    let bundle = daemon.path("state/log/tile/entries/000");
+    wait_until("a full file of entries", || bundle.exists());
+    let whole = fs::read(&bundle).unwrap();
+    let mut flipped = whole.clone();
+    flipped[whole.len() / 2] ^= 1;
+    fs::write(&bundle, &flipped).unwrap();
+    let to = daemon.path("fault.age");
+    let arguments = ["backup", "--json", "--to", to.to_str().unwrap(), "--recipient", &recipient];
+    let ran = daemon.groeikluis(&arguments);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    for part in ["the backup is there", "state/log does not verify", "Keep the backups of before it"] {
+        assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+    }
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert!(told["log_fault"].is_string() && to.exists(), "{told}");
+    // The file from a backup of before takes its place.
+    fs::write(&bundle, &whole).unwrap();
+    assert_eq!(back_up(&daemon, "mended.age", &recipient)["log_fault"], Value::Null);
+    daemon.terminate();
+    lose(&daemon, "state");
+    let refused = restore(&daemon, "fault.age", &[]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    for part in ["nothing was put in place", "Use an older one", "is at fault"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:?}");
+    }
+    assert_eq!(left_in_state(&daemon), [".lock"]);
+}
+
+#[test]
+fn a_backup_of_before_the_logs_key_was_replaced_says_what_to_do() {
+    const ORIGIN: &str = "groeikluis.test/2026";
+    let mut daemon = plan().start();
+    let recipient = backup_key(&daemon);
+    back_up(&daemon, "older.age", &recipient);
+    daemon.terminate();
+    let new = write_key(&daemon.path(""), "log2.key", ORIGIN);
+    for more in [", co_sign: [keys/log.key]", ""] {
+        set_log(&daemon, &format!("log: {{origin: {ORIGIN}, key: keys/log2.key{more}}}"));
+        daemon.start();
+        daemon.terminate();
+    }
+    fs::write(daemon.path("keys/log.vkey"), new.verifier().to_string()).unwrap();
+    lose(&daemon, "state");
+    let refused = |more: &[&str], said: [&str; 2]| {
+        let ran = restore(&daemon, "older.age", more);
+        assert!(ran.code == Some(1) && said.iter().all(|part| ran.stderr.contains(part)), "{said:?}: {ran:?}");
+        assert_eq!(left_in_state(&daemon), [".lock"]);
+    };
+    refused(&[], ["entries would be lost", "new origin"]);
+    let mark = daemon.path("high-water");
+    fs::rename(&mark, daemon.path("aside")).unwrap();
+    refused(&["--without-mark"], ["is of before its key was replaced", "`co_sign`"]);
+    assert!(fs::read_dir(&mark).into_iter().flatten().next().is_none(), "nothing is marked before it is in place");
+    let _ = fs::remove_dir(&mark);
+    fs::rename(daemon.path("aside"), &mark).unwrap();
+    // Nor with another identity of the exchange.
+    let identity = daemon.path("keys/exchange.agekey");
+    let own = fs::read(&identity).unwrap();
+    fs::write(&identity, Keyring::generate().to_file().as_str()).unwrap();
+    refused(&[], ["nothing was put in place: `exchange_identity`", "another key"]);
+    fs::write(&identity, own).unwrap();
+
+    // The key that signed the mark is not in a configuration with a new origin.
+    let next = write_key(&daemon.path(""), "log-b.key", "groeikluis.test/2026-b");
+    set_log(&daemon, "log: {origin: groeikluis.test/2026-b, key: keys/log-b.key}");
+    let restored: Value = serde_json::from_str(&restore(&daemon, "older.age", &[]).well().stdout).unwrap();
+    assert!(restored["high_water"].as_u64() > restored["log_entries"].as_u64(), "{restored}");
+    fs::write(daemon.path("keys/log.vkey"), next.verifier().to_string()).unwrap();
+    daemon.start();
+    daemon.groeikluis(&["audit", "verify"]).well();
 }
 
 /// What is removed must not live on in the links of a backup that was broken off, nor backups in one another.

@@ -143,6 +143,10 @@ fn the_logs_key_and_the_registers_are_replaced_by_the_steps_that_are_told() {
     let (log, public, said) = rotate(&daemon, "log", "keys/log.key");
     let line = said.split('`').find(|part| part.starts_with("log:")).unwrap().to_owned();
     assert!(line.contains(&log) && line.contains("co_sign: [keys/log.key]"), "{line}");
+    assert!(
+        said.contains("Make a backup then (`groeikluis backup`)") && said.contains("make another backup"),
+        "{said}"
+    );
     let (register, recipient, _) = rotate(&daemon, "register", "keys/register.agekey");
     daemon.terminate();
     set(&daemon, "log:", &line);
