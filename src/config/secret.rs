@@ -117,7 +117,10 @@ impl SecretError {
             Self::Credential { .. } => {
                 "run this as root or as the service's user; the service has those of its `LoadCredential=`"
             }
-            Self::Read { .. } => "make it with `groeikluis keys new`, owned by the user that runs the exchange",
+            Self::Read { .. } => {
+                "make it with `groeikluis keys new`, or put it back from the copy of the keys where it was in use, owned by \
+                 the user that runs the exchange"
+            }
             Self::NotAFile { .. } => "name a file",
             Self::Mode { .. } => "run `chmod 600` on it, and make a new key if others may have read it",
             Self::TooLarge { .. } => "name a key file",
@@ -233,8 +236,13 @@ pub fn check_secrets(settings: &Settings) -> Vec<Fault> {
             let cause = std::error::Error::source(&error).map(|source| format!(": {source}")).unwrap_or_default();
             let is_password = settings.mail_password().is_some_and(|password| std::ptr::eq(password, secret));
             let hint = match error {
-                SecretError::Read { .. } | SecretError::Credential { .. } if is_password => PASSWORD_HINT,
-                _ => error.hint(),
+                SecretError::Read { .. } | SecretError::Credential { .. } if is_password => PASSWORD_HINT.to_owned(),
+                SecretError::Read { .. } if settings.state_dir.join("log").exists() => format!(
+                    "if the exchange in {} ran with it, put it back from the copy of the keys, owned by the user that runs \
+                     the exchange: a new key does not open what is kept there, nor go on with its log",
+                    settings.state_dir.display()
+                ),
+                _ => error.hint().to_owned(),
             };
             faults.add_with_hint(&secret.named_at, format!("{error}{cause}"), hint);
         }
@@ -344,6 +352,19 @@ mod tests {
         let [fault] = faults.as_slice() else { panic!("{faults:?}") };
         let text = fault.to_string();
         assert!(text.contains("mail server's password") && !text.contains("keys new"), "{text}");
+    }
+
+    #[test]
+    fn a_key_that_was_in_use_is_not_made_anew() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut settings =
+            crate::config::load(&Path::new(env!("CARGO_MANIFEST_DIR")).join("config/groeikluis.yaml")).unwrap();
+        settings.state_dir = directory.path().to_owned();
+        settings.exchange_identity = SecretFile::at(directory.path().join("absent"), Environment::Demo);
+        let told = || check_secrets(&settings).iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        assert!(told().contains("make it with `groeikluis keys new`"), "{}", told());
+        fs::create_dir(directory.path().join("log")).unwrap();
+        assert!(told().contains("put it back from the copy of the keys") && !told().contains("keys new"), "{}", told());
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub use live::first_steps;
 pub use login_records::{KEPT_DAYS, LoginRecord, LoginRecords, MOST_GOOD, MOST_REFUSED, TriedRecord};
 pub use mail::{Alert, alert_operators, check_certificates, waiting_mails};
 pub use memory::warn_of_little_memory;
-pub use opening::{check_log_keys, host_fingerprints};
+pub use opening::{check_log_keys, check_not_lost, host_fingerprints};
 pub use orders::{
     Fulfilled, apply_retention, merge_tenants, refuse_list, report, retry_set_aside, run, send_test, simulate, withdraw,
 };
@@ -123,6 +123,19 @@ pub enum DaemonError {
     /// The state directory.
     #[error("the state directory cannot be used")]
     State(#[source] DurableError),
+    /// There is no transfer log, and there was one.
+    #[error(
+        "there is no transfer log in {path}, and {origin} had {size} entries by its high-water mark: see that `state_dir` is \
+         right and its file system is mounted; where the directory is lost, `groeikluis restore` puts a backup in its place"
+    )]
+    LostState {
+        /// The state directory.
+        path: PathBuf,
+        /// The log's name.
+        origin: String,
+        /// Its entries by the mark.
+        size: u64,
+    },
     /// Another daemon has the state directory.
     #[error("another process uses the state directory {0}")]
     InUse(PathBuf),

@@ -14,11 +14,12 @@ use super::{DaemonError, form, register_loader::read_keyring};
 use crate::{
     config::{self, Fault, SecretFile, Settings},
     durable::{Clock, Directory, DirectoryLock, refuse_root_in},
+    exchange::FingerprintKey,
     ledger::{Ledger, SqliteLedger},
     metrics::{CountingIndex, Counts},
     seal::Keyring,
     sftp::HostKey,
-    transfer_log::{DisclosureKeeper, LogSettings, NoteFault, NoteKey, SigningKeys, TransferLog},
+    transfer_log::{self, Checkpoint, DisclosureKeeper, LogSettings, NoteFault, NoteKey, SigningKeys, TransferLog},
 };
 
 /// How often the log is published when something is new (TRANSFER-LOG.md, "Writing").
@@ -112,6 +113,31 @@ pub(crate) fn log_dir(settings: &Settings) -> PathBuf {
 /// Where the disclosures of the transfer log are kept.
 pub(crate) fn disclosures(settings: &Settings, exchange: Keyring) -> DisclosureKeeper {
     DisclosureKeeper::new(settings.state_dir.join("disclosures"), exchange)
+}
+
+/// Sees, before anything is written, that the state directory is that of the log which the configuration names, and that
+/// the exchange's identity opens what is kept there.
+pub(super) fn check_state(settings: &Settings, exchange: &Keyring) -> Result<(), DaemonError> {
+    check_not_lost(settings)?;
+    FingerprintKey::check(&settings.state_dir, exchange).map_err(DaemonError::Fingerprints)
+}
+
+/// Sees that there is a transfer log, where its high-water mark tells of one.
+///
+/// # Errors
+/// [`DaemonError::LostState`], or a fault of reading.
+pub fn check_not_lost(settings: &Settings) -> Result<(), DaemonError> {
+    if log_dir(settings).exists() {
+        return Ok(());
+    }
+    let origin = &settings.log.origin;
+    let (mark, _) = transfer_log::high_water(&settings.high_water_dir, origin, &[]).map_err(DaemonError::Log)?;
+    let lost = |mark: Checkpoint| DaemonError::LostState {
+        path: settings.state_dir.clone(),
+        origin: origin.clone(),
+        size: mark.size,
+    };
+    mark.filter(|mark| mark.size > 0).map_or(Ok(()), |mark| Err(lost(mark)))
 }
 
 /// Opens the transfer log and its index, with what counts beside it; the state directory must be locked. For

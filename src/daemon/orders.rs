@@ -87,6 +87,11 @@ pub(super) enum NotDone {
 impl NotDone {
     /// What a fault means: where the log failed for good, it may have what was to be entered.
     pub fn of(fault: &(dyn Error + 'static)) -> Self {
+        let is_closed =
+            |cause: &(dyn Error + 'static)| matches!(cause.downcast_ref::<LogError>(), Some(LogError::Closed));
+        if causes(fault).any(is_closed) {
+            return Self::No("it was stopped before the log had this: ask again once it runs".to_owned());
+        }
         let is_fatal = |cause: &(dyn Error + 'static)| cause.downcast_ref::<LogError>().is_some_and(LogError::is_fatal);
         if causes(fault).any(is_fatal) { Self::Unknown(whole(fault)) } else { Self::No(whole(fault)) }
     }

@@ -1,4 +1,4 @@
-//! Opening everything in order, and closing it.
+//! Opening everything in order, and closing it; in one file, since what is opened is what is closed.
 
 use std::{
     collections::BTreeSet,
@@ -19,7 +19,7 @@ use super::{
     live::{Facts, Live},
     login_records::LoginNotes,
     mail::Mail,
-    opening::{Secrets, disclosures, lock, open_log},
+    opening::{Secrets, check_state, disclosures, lock, open_log},
     register_loader,
     reload::Reloader,
     retention::Retention,
@@ -36,8 +36,9 @@ use crate::{
     exchange::{Exchange, Registers},
     ledger::Ledger,
     metrics::Counts,
+    seal::Keyring,
     sftp::{HostKey, LONGEST_KEPT, Server, ServerEnd, ServerSettings, Sessions, SftpLimits},
-    transfer_log::TransferLog,
+    transfer_log::{DisclosureKeeper, TransferLog, VerifierKey},
 };
 
 /// How a daemon is started.
@@ -80,6 +81,9 @@ pub(super) const LOGINS_DIR: &str = "logins";
 /// Where the addresses that were taken are written, for who started the daemon on port 0.
 const LISTEN_FILE: &str = "listen";
 
+/// Operators' commands get this long at least, whatever transfers get: it takes a moment to see that there are none.
+const LEAST_DRAIN: Duration = Duration::from_secs(1);
+
 /// How often the daemon looks whether its log still works.
 const HEALTH_EVERY: Duration = Duration::from_millis(500);
 
@@ -96,89 +100,32 @@ impl Daemon {
         if let Err(error) = durable::allow_many_files() {
             tracing::warn!(%error, "the number of open files cannot be raised");
         }
+        check_state(&settings, &secrets.exchange)?;
         let state = Directory::create(&settings.state_dir).map_err(DaemonError::State)?;
         let lock = lock(&settings.state_dir)?;
         let (verifier, log_keys) = (secrets.log.first.verifier().clone(), secrets.log.to_vkeys());
-        let keeper = disclosures(&settings, secrets.exchange.clone());
+        let Secrets { exchange, host_keys, log: signing_keys } = secrets;
+        let keeper = disclosures(&settings, exchange.clone());
         let counts = Arc::new(Counts::default());
-        let (log, ledger) = open_log(&settings, keeper.clone(), secrets.log, clock.clone(), &counts, false)?;
-        in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
-        last_configuration::keep_at_start(&state, &settings, clock.now());
-        let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
-        let facts = Facts {
-            host_fingerprint: secrets.host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
-            next_host_keys: next_host_keys(&secrets.host_keys),
-            host_keys: secrets.host_keys.iter().map(HostKey::public_line).collect(),
-            exchange_recipients: secrets.exchange.recipients().iter().map(ToString::to_string).collect(),
-        };
-        let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));
-        let budget = MemoryBudget::new(settings.limits.upload_memory_bytes);
-        let common = Common {
-            settings: settings.clone(),
-            state: state.clone(),
-            clock: clock.clone(),
-            log: log.clone(),
-            ledger: ledger.clone(),
-            live: live.clone(),
-            keyring: secrets.exchange.clone(),
-            disclosures: keeper,
-        };
-        let boxes = common.boxes(budget.clone(), &log_keys)?;
-        let receipts = common.receipts(verifier, &boxes)?;
-        let exchange = common.exchange(&boxes, &registers)?;
-        let (retention, mail) = (common.retention(&exchange), common.mail()?);
-        let host_keys = secrets.host_keys.iter().map(HostKey::public_line).collect();
-        let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, secrets.exchange);
-        if let Err(error) = files.reseal(LONGEST_KEPT) {
-            tracing::warn!(error = &error as &dyn std::error::Error, "last logins stay sealed to a replaced key");
-        }
-        let notes = LoginNotes::new(files.clone());
-        let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
-        let server_settings = server_settings(&settings, secrets.host_keys);
-        let server =
-            Server::new(server_settings, live.clone(), Arc::new(boxes.clone()), witness).map_err(DaemonError::Sftp)?;
-        let (listeners, addresses) = listeners::open(&settings.listen)?;
-        live.listens(&addresses);
-        let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-        state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
-        let sessions = server.sessions();
-        keeper::restore_penalties(&files, &sessions);
-        let keeper = Keeper::start(files, notes, sessions.clone()).map_err(DaemonError::Keeper)?;
-        let watched = Watched {
-            live: live.clone(),
-            log: log.clone(),
-            ledger: ledger.clone(),
-            registers: registers.clone(),
-            boxes,
-            budget,
-            sessions: sessions.clone(),
-            clock: clock.clone(),
-            at_start: settings.clone(),
-            draining: AtomicBool::default(),
-            measured: Mutex::default(),
-        };
-        let metrics = watching::listen(&settings, &state)?;
-        Ok(Self {
+        let (log, ledger) = open_log(&settings, keeper.clone(), signing_keys, clock.clone(), &counts, false)?;
+        let opened = Opened {
             config,
-            live,
+            settings,
             clock,
             state,
-            log,
+            lock,
+            log: log.clone(),
             ledger,
-            exchange,
-            registers,
-            server,
-            sessions,
-            listeners,
-            addresses,
-            host_keys,
             keeper,
-            watched: Arc::new(watched),
-            metrics,
-            retention,
-            mail,
-            receipts,
-            _lock: lock,
+            counts,
+            exchange,
+            host_keys,
+            verifier,
+            log_keys,
+        };
+        opened.start().inspect_err(|_| {
+            // In order, as after any run: a log of another name can then take its place.
+            close(log);
         })
     }
 
@@ -247,8 +194,10 @@ impl Daemon {
                 }
             }
         });
-        let control =
-            tokio::spawn(control::serve(state.path().to_owned(), log.clone(), exchange.clone(), retention.clone()));
+        let (ends, mut ending) = tokio::sync::watch::channel(false);
+        let state_dir = state.path().to_owned();
+        let control = control::serve(state_dir, log.clone(), exchange.clone(), retention.clone(), ending.clone());
+        let mut control = tokio::spawn(control);
         let nightly = retention.every_night().map_err(DaemonError::Retention)?;
         let spool = spool::start(&live.settings(), spool_clock, exchange.clone()).map_err(DaemonError::Spool)?;
         // Once nothing of the start can fail any more: a list that was worked on then would count as what it died of.
@@ -268,15 +217,20 @@ impl Daemon {
                 _ = failing_too.wait_for(|failed| *failed) => {}
             }
             watched.drains();
+            ends.send_replace(true);
             // In a thread of its own, not waited for: the disk may be what keeps the daemon from stopping.
             tokio::task::spawn_blocking(move || closes.closing());
         };
-        let ServerEnd { connections_cut } = server.serve(listeners, ended).await;
+        // Operators' orders get the same time as transfers.
+        let orders = async {
+            let _ = ending.wait_for(|ending| *ending).await;
+            tokio::time::timeout(live.settings().limits.drain.max(LEAST_DRAIN), &mut control).await.is_ok()
+        };
+        let (ServerEnd { connections_cut }, orders_done) = tokio::join!(server.serve(listeners, ended), orders);
         if connections_cut > 0 {
             tracing::warn!(connections_cut, "connections were cut when the drain time was over");
         }
         on_request.abort();
-        control.abort();
         health.abort();
         if let Some(watching) = watching {
             watching.abort();
@@ -287,20 +241,131 @@ impl Daemon {
             exchange.stop();
             drop((nightly, spool));
             mail.stop(log_failed);
-            let closed = log.close();
+            let closed = close(log);
             // What the last checkpoint covers gets its receipts; a panic there was reported where it happened.
             let _ = receipts.join();
             closed
         });
-        match closed.await {
-            Ok(Ok(())) if !log_failed => Ok(()),
-            Ok(Ok(())) | Err(_) => Err(DaemonError::LogFailed),
-            Ok(Err(error)) => {
-                tracing::error!(error = &error as &dyn std::error::Error, "the transfer log was not closed");
-                Err(DaemonError::LogFailed)
-            }
+        let closed = closed.await.unwrap_or(false);
+        if !orders_done {
+            tracing::warn!("orders were not done when the drain time was over");
+            // The log takes nothing of them any more, which whoever gave them is told.
+            let _ = control.await;
         }
+        if log_failed || !closed { Err(DaemonError::LogFailed) } else { Ok(()) }
     }
+}
+
+/// What a start goes on from once the transfer log is open.
+struct Opened {
+    config: PathBuf,
+    settings: Arc<Settings>,
+    clock: Clock,
+    state: Directory,
+    lock: DirectoryLock,
+    log: TransferLog,
+    ledger: Arc<dyn Ledger>,
+    keeper: DisclosureKeeper,
+    counts: Arc<Counts>,
+    exchange: Keyring,
+    host_keys: Vec<HostKey>,
+    verifier: VerifierKey,
+    log_keys: String,
+}
+
+impl Opened {
+    /// Opens everything else, and listens.
+    fn start(self) -> Result<Daemon, DaemonError> {
+        let Self { config, settings, clock, state, lock, log, ledger, keeper, counts, .. } = self;
+        let Self { exchange: keyring, host_keys, verifier, log_keys, .. } = self;
+        in_force::account(&log, &state, &settings).map_err(DaemonError::Log)?;
+        last_configuration::keep_at_start(&state, &settings, clock.now());
+        let registers = Arc::new(Registers::new(settings.sources.clone(), settings.municipalities.clone()));
+        let facts = Facts {
+            host_fingerprint: host_keys.first().map(HostKey::fingerprint).unwrap_or_default(),
+            next_host_keys: next_host_keys(&host_keys),
+            host_keys: host_keys.iter().map(HostKey::public_line).collect(),
+            exchange_recipients: keyring.recipients().iter().map(ToString::to_string).collect(),
+        };
+        let live = Arc::new(Live::new(settings.clone(), clock.clone(), registers.clone(), facts, counts));
+        let budget = MemoryBudget::new(settings.limits.upload_memory_bytes);
+        let common = Common {
+            settings: settings.clone(),
+            state: state.clone(),
+            clock: clock.clone(),
+            log: log.clone(),
+            ledger: ledger.clone(),
+            live: live.clone(),
+            keyring: keyring.clone(),
+            disclosures: keeper,
+        };
+        let boxes = common.boxes(budget.clone(), &log_keys)?;
+        let receipts = common.receipts(verifier, &boxes)?;
+        let exchange = common.exchange(&boxes, &registers)?;
+        let (retention, mail) = (common.retention(&exchange), common.mail()?);
+        let public_host_keys = host_keys.iter().map(HostKey::public_line).collect();
+        let files = KeptFiles::new(state.subdirectory(LOGINS_DIR).map_err(DaemonError::State)?, keyring);
+        if let Err(error) = files.reseal(LONGEST_KEPT) {
+            tracing::warn!(error = &error as &dyn std::error::Error, "last logins stay sealed to a replaced key");
+        }
+        let notes = LoginNotes::new(files.clone());
+        let witness = Arc::new(LoginAccount { log: log.clone(), notes: notes.clone(), live: live.clone() });
+        let server_settings = server_settings(&settings, host_keys);
+        let server =
+            Server::new(server_settings, live.clone(), Arc::new(boxes.clone()), witness).map_err(DaemonError::Sftp)?;
+        let (listeners, addresses) = listeners::open(&settings.listen)?;
+        live.listens(&addresses);
+        let taken: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+        state.write(LISTEN_FILE, format!("{}\n", taken.join("\n")).as_bytes()).map_err(DaemonError::State)?;
+        let sessions = server.sessions();
+        keeper::restore_penalties(&files, &sessions);
+        let keeper = Keeper::start(files, notes, sessions.clone()).map_err(DaemonError::Keeper)?;
+        let watched = Watched {
+            live: live.clone(),
+            log: log.clone(),
+            ledger: ledger.clone(),
+            registers: registers.clone(),
+            boxes,
+            budget,
+            sessions: sessions.clone(),
+            clock: clock.clone(),
+            at_start: settings.clone(),
+            draining: AtomicBool::default(),
+            measured: Mutex::default(),
+        };
+        let metrics = watching::listen(&settings, &state)?;
+        Ok(Daemon {
+            config,
+            live,
+            clock,
+            state,
+            log,
+            ledger,
+            exchange,
+            registers,
+            server,
+            sessions,
+            listeners,
+            addresses,
+            host_keys: public_host_keys,
+            keeper,
+            watched: Arc::new(watched),
+            metrics,
+            retention,
+            mail,
+            receipts,
+            _lock: lock,
+        })
+    }
+}
+
+/// Closes the log in order; whether that succeeded.
+fn close(log: TransferLog) -> bool {
+    let closed = log.close();
+    if let Err(error) = &closed {
+        tracing::error!(error = error as &dyn std::error::Error, "the transfer log was not closed");
+    }
+    closed.is_ok()
 }
 
 async fn watch_health(log: TransferLog, failed: tokio::sync::watch::Sender<bool>) {

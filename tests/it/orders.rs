@@ -104,8 +104,8 @@ fn an_order_is_not_begun_once_whoever_gave_it_is_gone() {
     assert_eq!(entered(&daemon, event), 1);
 }
 
-#[test]
-fn whoever_waits_hears_that_the_daemon_is_at_it() {
+/// A daemon with a run under way, of letters whose text does not come, and whoever gave the order.
+fn run_under_way() -> (TestDaemon, BufReader<UnixStream>) {
     let letter =
         "letters: {text: premie.md, service: \"Sociaal Huis, Markt 1, 8820 Torhout\", print_partner: drukkerij}";
     let assignment = ASSIGNMENT.replace("gegevens, rapport]", &format!("brieven]\n{letter}"));
@@ -118,7 +118,7 @@ fn whoever_waits_hears_that_the_daemon_is_at_it() {
         .file("assignments/premie.yaml", &assignment)
         .file("assignments/premie.md", "# Premie\n\nVoor {kinderen}.\n")
         .start();
-    // A text that does not come: the run waits for who writes it.
+    // The run waits for who writes it.
     let text = daemon.path("assignments/premie.md");
     fs::remove_file(&text).unwrap();
     assert!(Command::new("mkfifo").arg(&text).status().unwrap().success());
@@ -126,13 +126,34 @@ fn whoever_waits_hears_that_the_daemon_is_at_it() {
     let (mut stream, mut answers) = give(&daemon, &run);
     stream.write_all(b"\n").unwrap();
     assert_eq!(next_line(&mut answers), "\"under_way\"\n");
-    assert_eq!(next_line(&mut answers), "\"under_way\"\n");
-    // It gets no text.
+    (daemon, answers)
+}
+
+/// The run gets no text, and whoever gave the order hears that.
+fn is_refused(daemon: &TestDaemon, answers: BufReader<UnixStream>) -> bool {
+    let text = daemon.path("assignments/premie.md");
     let writer = fs::OpenOptions::new().write(true).open(&text).unwrap();
     fs::remove_file(&text).unwrap();
     drop(writer);
     let refused = answers.lines().map(Result::unwrap).find(|line| line.contains("refused"));
-    assert!(refused.is_some_and(|line| line.contains("the letters cannot be made so")));
+    refused.is_some_and(|line| line.contains("the letters cannot be made so"))
+}
+
+#[test]
+fn whoever_waits_hears_that_the_daemon_is_at_it() {
+    let (daemon, mut answers) = run_under_way();
+    assert_eq!(next_line(&mut answers), "\"under_way\"\n");
+    assert!(is_refused(&daemon, answers));
+}
+
+#[test]
+fn a_stop_waits_for_the_order_that_is_under_way() {
+    let (mut daemon, answers) = run_under_way();
+    daemon.process().signal(Signal::TERM);
+    // No more orders are taken.
+    wait_until("the stop", || UnixStream::connect(daemon.path("state/control")).is_err());
+    assert!(is_refused(&daemon, answers), "{}", daemon.said());
+    assert!(daemon.terminate().0.success());
 }
 
 /// A command that gives an order, to a daemon that says so much of it and then nothing for good.

@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::PermissionsExt, path::Path, process::Command};
 
-use groeikluis::{durable::Clock, register::ReferenceMonth, sftp::client::ClientError};
+use groeikluis::{durable::Clock, register::ReferenceMonth, seal::Keyring, sftp::client::ClientError};
 use jiff::ToSpan;
 use rustix::process::Signal;
 use serde_json::Value;
@@ -252,6 +252,51 @@ fn a_log_that_was_put_back_is_not_gone_on_with() {
     // With its own log it starts.
     fs::remove_dir_all(daemon.path("state/log")).unwrap();
     fs::rename(&newest, daemon.path("state/log")).unwrap();
+    daemon.start();
+}
+
+#[test]
+fn a_state_directory_that_is_gone_is_told_and_nothing_is_made_in_its_place() {
+    let mut daemon = Plan::new().tenant(bree()).start();
+    daemon.terminate();
+    fs::rename(daemon.path("state"), daemon.path("kept")).unwrap();
+    let left = || fs::read_dir(daemon.path("state")).into_iter().flatten().count();
+    for _ in ["no directory", "an empty one, as of a mount that did not come"] {
+        let ran = daemon.groeikluis(&["serve"]);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        for part in ["there is no transfer log in", "is mounted", "`groeikluis restore`"] {
+            assert!(ran.stderr.contains(part), "{part}: {ran:?}");
+        }
+        assert_eq!(left(), 0);
+        let _ = fs::create_dir(daemon.path("state"));
+        fs::set_permissions(daemon.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
+    }
+    fs::remove_dir(daemon.path("state")).unwrap();
+    fs::rename(daemon.path("kept"), daemon.path("state")).unwrap();
+    daemon.start();
+}
+
+#[test]
+fn a_start_that_fails_enters_nothing_or_its_end_too() {
+    let mut daemon = Plan::new().tenant(bree()).start();
+    daemon.terminate();
+    let entered = |daemon: &TestDaemon| ["log.started", "log.stopped"].map(|event| daemon.events(event).len());
+    assert_eq!(entered(&daemon), [1, 1]);
+    let identity = daemon.path("keys/exchange.agekey");
+    let own = fs::read(&identity).unwrap();
+    fs::write(&identity, Keyring::generate().to_file().as_str()).unwrap();
+    let ran = daemon.groeikluis(&["serve"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("could not open fingerprint.key.age"), "{ran:?}");
+    fs::write(&identity, own).unwrap();
+    assert_eq!(entered(&daemon), [1, 1]);
+    // What fails later has the log closed in order: one of another name could take its place.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let text = fs::read_to_string(daemon.config()).unwrap();
+    fs::write(daemon.config(), text.replace("127.0.0.1:0", &taken.local_addr().unwrap().to_string())).unwrap();
+    let ran = daemon.groeikluis(&["serve"]);
+    assert!(ran.code == Some(1) && ran.stderr.contains("cannot listen on"), "{ran:?}");
+    assert_eq!(entered(&daemon), [2, 2]);
+    fs::write(daemon.config(), text).unwrap();
     daemon.start();
 }
 

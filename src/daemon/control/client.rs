@@ -16,7 +16,7 @@ use crate::{
     config::Settings,
     daemon::{
         DaemonError,
-        opening::{disclosures, lock, log_secrets, open_log},
+        opening::{check_state, disclosures, lock, log_secrets, open_log},
         orders::{Fulfilled, HandedFile, Order},
     },
     domain::{Kind, ProtocolId, TenantId},
@@ -221,6 +221,7 @@ pub(in crate::daemon) fn note_alone(
     tenant: Option<&TenantId>,
     event: Event,
 ) -> Result<u64, DaemonError> {
+    check_state(settings, &exchange)?;
     let _lock = lock(&settings.state_dir)?;
     let keeper = disclosures(settings, exchange);
     let restored = matches!(event, Event::BackupRestored(_));

@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{UnixListener, UnixStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     task::{JoinError, spawn_blocking},
     time::{Instant, interval_at},
 };
@@ -57,8 +57,14 @@ struct Workers {
     handing: Arc<Semaphore>,
 }
 
-/// Answers requests until it is dropped.
-pub(in crate::daemon) async fn serve(state_dir: PathBuf, log: TransferLog, exchange: Exchange, retention: Retention) {
+/// Answers requests until `ending` says so, and those that were taken by then to their end.
+pub(in crate::daemon) async fn serve(
+    state_dir: PathBuf,
+    log: TransferLog,
+    exchange: Exchange,
+    retention: Retention,
+    mut ending: watch::Receiver<bool>,
+) {
     let listener = match listen(&state_dir.join(SOCKET)) {
         Ok(listener) => listener,
         Err(error) => {
@@ -70,7 +76,12 @@ pub(in crate::daemon) async fn serve(state_dir: PathBuf, log: TransferLog, excha
     let places = Arc::new(Semaphore::new(AT_ONCE));
     let workers = Workers { exchange, retention, handing: Arc::new(Semaphore::new(HANDED_AT_ONCE)) };
     loop {
-        match listener.accept().await {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            // Also where nobody is left to say it.
+            _ = ending.wait_for(|ending| *ending) => break,
+        };
+        match accepted {
             Ok((stream, _)) => {
                 let Ok(place) = places.clone().acquire_owned().await else { return };
                 let (log, workers) = (log.clone(), workers.clone());
@@ -86,6 +97,11 @@ pub(in crate::daemon) async fn serve(state_dir: PathBuf, log: TransferLog, excha
                 tokio::time::sleep(Duration::from_secs(1)).await;
             }
         }
+    }
+    drop(listener);
+    for _ in 0..AT_ONCE {
+        let Ok(place) = places.acquire().await else { return };
+        place.forget();
     }
 }
 
