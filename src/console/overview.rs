@@ -14,7 +14,7 @@ use super::{
     tail::Kind,
 };
 use crate::{
-    config::Settings,
+    config::{self, Settings},
     daemon::{
         self, RegisterNeed,
         disks::full_disks,
@@ -210,16 +210,29 @@ fn of_the_machine(site: &Site, settings: &Settings, language: Language) -> Resul
     let mut task = |urgent, dutch: String, english: String| {
         tasks.push(Task { urgent, text: html! { (language.of(dutch, english)) } });
     };
-    let known = site.tail()?.register.clone();
+    let (known, is_readable) = {
+        let tail = site.tail()?;
+        (tail.register.clone(), tail.is_readable)
+    };
+    if !is_readable {
+        task(
+            true,
+            "Niet het hele transferlogboek kan gelezen worden: `groeikluis audit verify` zegt wat eraan scheelt."
+                .to_owned(),
+            "Not all of the transfer log can be read: `groeikluis audit verify` tells more.".to_owned(),
+        );
+    }
     match known.need(site.is_running()) {
-        Some(RegisterNeed::Refused { at, others }) => {
+        Some(RegisterNeed::Refused { at, others, why }) => {
             let at = language.moment(at);
+            let [why_nl, why_en] =
+                [config::Language::Dutch, config::Language::English].map(|language| why.in_words(language));
             let dutch = if others { "Een nieuw" } else { "Er is geen register in gebruik, lijsten wachten: het" };
             let english = if others { "A new" } else { "No register is in use, lists wait: the" };
             task(
                 true,
-                format!("{dutch} register is geweigerd op {at}."),
-                format!("{english} register was refused at {at}."),
+                format!("{dutch} register is geweigerd op {at}: {why_nl}."),
+                format!("{english} register was refused at {at}: {why_en}."),
             );
         }
         Some(RegisterNeed::Missing) => task(

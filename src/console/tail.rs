@@ -39,12 +39,20 @@ pub(super) enum Kind {
 }
 
 /// The end of a log.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Tail {
     rows: VecDeque<Row>,
     /// The register in use.
     pub register: KnownRegister,
+    /// Whether all of it could be read.
+    pub is_readable: bool,
     newest: Newest,
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self { rows: VecDeque::new(), register: KnownRegister::default(), is_readable: true, newest: Newest::default() }
+    }
 }
 
 impl Tail {
@@ -54,9 +62,13 @@ impl Tail {
         if news.afresh {
             self.rows.clear();
             self.register = KnownRegister::default();
+            self.is_readable = true;
         }
         for entry in news {
-            let entry = entry?;
+            let Ok(entry) = entry else {
+                self.is_readable = false;
+                continue;
+            };
             self.register.take(&entry);
             self.rows.push_back(Row::of(&entry));
             if self.rows.len() as u64 > MOST {

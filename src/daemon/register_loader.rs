@@ -138,9 +138,13 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
         Err(error) => {
             refuse(log, &error);
             let path = settings.register.path.display();
-            let hint = match settings.environment {
-                Environment::Demo => "; `groeikluis register synth` makes one",
-                Environment::Production => "",
+            let hint = match (&error, settings.environment) {
+                (RegisterLoadError::File { source, .. }, Environment::Demo)
+                    if source.kind() == io::ErrorKind::NotFound =>
+                {
+                    "; `groeikluis register synth` makes one"
+                }
+                _ => "",
             };
             let error: &dyn std::error::Error = &error;
             if is_any_used {

@@ -3,9 +3,12 @@
 //! Only so many are read as are shown, however long the log. Another log in its place (that of a new year, or a restored
 //! one) begins afresh, and says so: what was shown is no longer the log's end.
 
-use std::{iter, path::Path};
+use std::{
+    iter,
+    path::{Path, PathBuf},
+};
 
-use super::{LogError, StoredEntry, entries_from, published_note, published_size};
+use super::{LogError, StoredEntry, entries_from, merkle::TILE_WIDTH, published_note, published_size};
 
 /// How far it was read, and of which log.
 #[derive(Debug, Clone, Default)]
@@ -25,10 +28,11 @@ impl Newest {
     /// not exist yet is empty.
     ///
     /// # Errors
-    /// [`LogError`]: the log cannot be read. The iterator's items tell of later faults.
+    /// [`LogError`]: the log cannot be read. The iterator's items tell of later faults, and what can be read behind an
+    /// entry at fault, or a file of entries, follows it.
     pub fn look(&mut self, log: &Path, most: u64) -> Result<News<'_>, LogError> {
         if !log.is_dir() {
-            return Ok(News { afresh: false, entries: None, newest: self });
+            return Ok(News { afresh: false, entries: None, log: log.to_owned(), newest: self });
         }
         let origin = published_note(log)?.and_then(|note| note.lines().next().map(str::to_owned));
         let published = published_size(log)?;
@@ -40,7 +44,19 @@ impl Newest {
             self.next = published.saturating_sub(most);
         }
         self.origin = origin;
-        Ok(News { afresh, entries: Some(entries_from(log, self.next)?), newest: self })
+        Ok(News { afresh, entries: Some(entries_from(log, self.next)?), log: log.to_owned(), newest: self })
+    }
+
+    /// The next entry that may be read behind a fault; none where nothing can be told of it.
+    fn behind(log: &Path, at: u64, fault: &LogError) -> Option<u64> {
+        match fault {
+            LogError::StoredEntry { seq, .. } => Some(seq + 1),
+            LogError::Damaged { .. } | LogError::File { .. } => {
+                let next = (at / TILE_WIDTH as u64 + 1) * TILE_WIDTH as u64;
+                published_size(log).ok().filter(|size| next < *size).map(|_| next)
+            }
+            _ => None,
+        }
     }
 }
 
@@ -56,6 +72,7 @@ pub struct News<'a> {
     /// Whether what was told before is not followed by this: it is of another log, or entries between were left out.
     pub afresh: bool,
     entries: Option<super::Entries>,
+    log: PathBuf,
     newest: &'a mut Newest,
 }
 
@@ -64,8 +81,13 @@ impl iter::Iterator for News<'_> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = self.entries.as_mut()?.next()?;
-        if let Ok(entry) = &entry {
-            self.newest.next = entry.seq + 1;
+        match &entry {
+            Ok(entry) => self.newest.next = entry.seq + 1,
+            Err(fault) => {
+                let behind = Newest::behind(&self.log, self.newest.next, fault);
+                self.entries = behind.and_then(|next| entries_from(&self.log, next).ok());
+                self.newest.next = behind.unwrap_or(self.newest.next);
+            }
         }
         Some(entry)
     }
@@ -109,6 +131,26 @@ mod tests {
 
         // A restored log: of the same name, and shorter.
         assert_eq!(look(&mut newest, &log(1).dir(), 10), (true, vec![0, 1, 2]));
+    }
+
+    #[test]
+    fn what_is_behind_an_entry_or_a_file_at_fault_is_told() {
+        let place = log(600);
+        let bundle = place.dir().join("tile/entries/001");
+        let whole = std::fs::read(&bundle).unwrap();
+        let at = whole.windows(12).position(|part| part == b"\"@timestamp\"").unwrap();
+        let mut changed = whole.clone();
+        changed[at + 1] ^= 1;
+        let told = |bytes: &[u8]| {
+            std::fs::write(&bundle, bytes).unwrap();
+            let mut newest = Newest::default();
+            let (read, faults): (Vec<_>, Vec<_>) = newest.look(&place.dir(), 1_000).unwrap().partition(Result::is_ok);
+            assert_eq!(newest.size(), 602);
+            (read.len(), faults.len())
+        };
+        assert_eq!(told(&changed), (601, 1));
+        assert_eq!(told(&whole[..whole.len() - 1]), (346, 1));
+        assert_eq!(told(&whole), (602, 0));
     }
 
     #[test]

@@ -200,6 +200,11 @@ fn the_newest_backup_loses_nothing_and_an_older_one_needs_a_log_of_another_name(
     assert!(rejection.text.contains("duplicate"), "{}", rejection.text);
     assert_eq!(restored["numbers_from"], 5_001);
     assert!(rejection.manifest.file.contains("_5001."), "{}", rejection.manifest.file);
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(
+        status.contains(&format!(": entries {} to {} of groeikluis.test/2026 are lost", lost.0, lost.1 - 1)),
+        "{status}"
+    );
     // Who kept a checkpoint of what is lost is told of the restoring.
     let since = daemon.groeikluis(&["audit", "verify", "--since", kept.to_str().unwrap()]);
     assert!(since.code == Some(1) && since.stderr.contains("was restored (`backup.restored`, entry"), "{since:?}");

@@ -271,6 +271,8 @@ fn a_state_directory_that_is_gone_is_told_and_nothing_is_made_in_its_place() {
         let _ = fs::create_dir(daemon.path("state"));
         fs::set_permissions(daemon.path("state"), fs::Permissions::from_mode(0o700)).unwrap();
     }
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("! there is no transfer log in"), "{status}");
     fs::remove_dir(daemon.path("state")).unwrap();
     fs::rename(daemon.path("kept"), daemon.path("state")).unwrap();
     daemon.start();

@@ -39,6 +39,32 @@ fn a_start_without_a_register_is_told_as_that() {
     daemon.process().wait_for_line("register refused and none is in use: lists wait").unwrap();
     let told = "! no register is in use, lists wait: the register was refused at ";
     wait_until("status to tell it", || daemon.groeikluis(&["status"]).well().stdout.contains(told));
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    let why = format!(": the file cannot be read ({} is missing)", daemon.path("register/register.csv.age").display());
+    assert!(status.contains(&why), "{status}");
+}
+
+#[test]
+fn an_entry_that_cannot_be_read_hides_nothing_else() {
+    let mut daemon = busy();
+    daemon.terminate();
+    let size = groeikluis::transfer_log::published_size(&daemon.path("state/log")).unwrap();
+    let bundle = daemon.path(format!("state/log/tile/entries/000.p/{size}"));
+    let whole = fs::read(&bundle).unwrap();
+    // The name of a field of some entry.
+    let name = b"\"@timestamp\"";
+    let at = whole.windows(name.len()).position(|part| part == name).unwrap();
+    let mut changed = whole.clone();
+    changed[at + 2] ^= 1;
+    fs::write(&bundle, &changed).unwrap();
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    for part in
+        ["! not all of the transfer log can be read: entry 0", "`groeikluis audit verify`", "- bree: list refused at"]
+    {
+        assert!(status.contains(part), "{part} is not in:\n{status}");
+    }
+    fs::write(&bundle, &whole).unwrap();
+    assert!(!daemon.groeikluis(&["status"]).well().stdout.contains("not all of the transfer log"));
 }
 
 #[test]

@@ -47,9 +47,12 @@ fn receipt_of_last_year_is_proven(daemon: &TestDaemon, receipt: &str, next: &Not
     assert!(told.contains("it is of the log groeikluis.test/2026, and the key of groeikluis.test/2027;"), "{told}");
 }
 
-fn report_takes_in_the_log_before_of_the_same_day(daemon: &TestDaemon, day: &str, file: &str) {
+fn the_log_before_of_the_same_day_is_taken_in(daemon: &TestDaemon, day: &str, file: &str) {
     let told = daemon.groeikluis(&["audit", "report", "--from", day, "--format", "json"]).well().stdout;
     assert!(told.contains(file), "{told}");
+    // One list was refused in the log before, and two in this one.
+    let status = daemon.groeikluis(&["status"]).well().stdout;
+    assert!(status.contains("- bree: 3 lists refused, the last at "), "{status}");
 }
 
 #[test]
@@ -131,7 +134,7 @@ fn a_key_and_then_a_year_are_replaced_without_a_gap() {
     assert_eq!((origin(0), origin(1), origin(2)), (Some(ORIGIN), Some("groeikluis.test/2027"), None));
     let mut files = told["deliveries"].as_array().unwrap().iter().map(|delivery| &delivery["file"]);
     assert!(files.any(|file| *file == answer.manifest.file), "{told}");
-    report_takes_in_the_log_before_of_the_same_day(&daemon, told["from"].as_str().unwrap(), &answer.manifest.file);
+    the_log_before_of_the_same_day_is_taken_in(&daemon, told["from"].as_str().unwrap(), &answer.manifest.file);
 
     // Verified over the years, at the exchange and in an auditor's copy; what lacks is named, what was changed is caught.
     let said = daemon.groeikluis(&["audit", "verify"]).well().stdout;

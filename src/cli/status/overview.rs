@@ -3,7 +3,7 @@
 //! The daemon is asked no more than whether its log is written, and nothing is changed: it works beside one that hangs,
 //! which is waited for a second, and where none runs.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     WARN_DAYS,
@@ -11,15 +11,19 @@ use super::{
     warnings,
 };
 use crate::{
-    config::{self, Fault, Settings},
+    config::{self, Fault, Language, Settings},
     daemon::{
-        InUse, RegisterNeed, disks::full_disks, inboxes::KnownInboxes, is_log_written, is_running, last_configuration,
-        needs, retention_late_since, spooled_files, waiting_mails,
+        InUse, RegisterNeed, archive_dir, check_not_lost, disks::full_disks, inboxes::KnownInboxes, is_log_written,
+        is_running, last_configuration, needs, retention_late_since, spooled_files, waiting_mails,
     },
     domain::{TenantId, brussels_date, in_brussels},
     durable::Clock,
     ledger::{Ledger, SqliteLedger, Summary, TenantSummary},
+    transfer_log::BackupRestored,
 };
+
+/// A restored backup is named so long.
+const RESTORED_WITHIN: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// What is looked at again and again.
 pub(super) struct Watcher {
@@ -95,15 +99,15 @@ impl Watcher {
     /// Looks at everything.
     ///
     /// # Errors
-    /// The ledger or the log cannot be read.
+    /// The ledger cannot be read.
     pub fn look(&mut self) -> anyhow::Result<Overview> {
         let state_dir = &self.settings.state_dir;
         let running = is_running(state_dir);
-        self.tail.read_on(&state_dir.join("log"))?;
+        let now = self.clock.now();
+        self.tail.read_on(&state_dir.join("log"), &archive_dir(&self.settings), now);
         let path = state_dir.join("ledger.sqlite");
         let ledger = if path.exists() { Some(SqliteLedger::open_to_read(&path)?) } else { None };
         let summary = ledger.as_ref().map_or(Ok(Summary::default()), Ledger::summary)?;
-        let now = self.clock.now();
         let mails_waiting = waiting_mails(state_dir);
         let warnings = warnings(&self.settings, brussels_date(now), WARN_DAYS);
         let mut needs = Vec::new();
@@ -117,10 +121,16 @@ impl Watcher {
         if let Some(why) = &self.not_in_force {
             need(true, format!("no change of the configuration is in force {why}"));
         }
+        self.of_log(now, &mut need);
         match self.tail.register.need(running) {
-            Some(RegisterNeed::Refused { at, others }) => {
+            Some(RegisterNeed::Refused { at, others, why }) => {
                 let what = if others { "a new" } else { "no register is in use, lists wait: the" };
-                need(true, format!("{what} register was refused at {}: see the service's messages", moment(at)));
+                let (why, path) = (why.in_words(Language::English), &self.settings.register.path);
+                let missing = if path.exists() { "" } else { " is missing" };
+                need(
+                    true,
+                    format!("{what} register was refused at {}: {why} ({}{missing})", moment(at), path.display()),
+                );
             }
             Some(RegisterNeed::Missing) => need(true, "no register was loaded: lists wait".to_owned()),
             None => {}
@@ -163,6 +173,34 @@ impl Watcher {
         needs.sort_by_key(|need| !need.urgent);
         let tenants = self.lines(&summary);
         Ok(Overview { at: now, running, needs, tenants, warnings, mails_waiting, tail: self.tail.clone() })
+    }
+
+    /// What the transfer log tells of itself.
+    fn of_log(&self, now: Timestamp, need: &mut impl FnMut(bool, String)) {
+        if let Err(error) = check_not_lost(&self.settings) {
+            need(true, format!("{:#}", anyhow::Error::from(error)));
+        }
+        if let Some(error) = &self.tail.unreadable {
+            let error = anyhow::Error::from(error.clone());
+            need(
+                true,
+                format!("not all of the transfer log can be read: {error:#}: `groeikluis audit verify` tells more"),
+            );
+        }
+        let restored = self.tail.restored.as_ref().filter(|(at, _)| now.duration_since(*at) < RESTORED_WITHIN);
+        let Some((at, BackupRestored { origin, size, made_at, high_water })) = restored else { return };
+        let lost = match high_water {
+            Some(high_water) if high_water <= size => return,
+            Some(high_water) => format!("entries {size} to {} of {origin} are lost", high_water - 1),
+            None => format!("what came after entry {size} of {origin} is not known"),
+        };
+        let (at, made_at) = (moment(*at), moment(*made_at));
+        need(
+            false,
+            format!(
+                "the backup of {made_at} was restored at {at}: {lost}; lists answered in between may be answered again"
+            ),
+        );
     }
 
     /// Lists that wait, and for what.

@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use crate::{
     daemon::KnownRegister,
     domain::TenantId,
-    transfer_log::{Event, LogError, Newest, News, Outcome, StoredEntry},
+    transfer_log::{
+        BackupRestored, Event, LogError, Newest, Outcome, StoredEntry, archived, entries, entries_from, published_size,
+    },
 };
 
 /// How far back it looks at first: a busy day, read in less than a second.
@@ -40,6 +42,10 @@ pub(super) struct Tail {
     pub hours: BTreeMap<i64, (u64, u64)>,
     /// The register in use.
     pub register: KnownRegister,
+    /// Why some of the log could not be read, where that is so.
+    pub unreadable: Option<LogError>,
+    /// The last backup that was restored, and when.
+    pub restored: Option<(Timestamp, BackupRestored)>,
     /// When lists were refused within [`REFUSED_WITHIN`] of the newest entry, newest first, by tenant and by the code of
     /// the rule that they did not meet; without trials, which are between a tenant and its test inbox.
     refusals: BTreeMap<(TenantId, String), VecDeque<Timestamp>>,
@@ -68,26 +74,43 @@ pub(super) struct EventLine {
 }
 
 impl Tail {
-    /// Reads what is new in the log.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub fn read_on(&mut self, log_dir: &Path) -> Result<(), LogError> {
+    /// Reads what is new in the log, and on the first day of one also the end of the one before it. What cannot be read is
+    /// passed over, and told as `unreadable`.
+    pub fn read_on(&mut self, log_dir: &Path, archive: &Path, now: Timestamp) {
         let mut newest = std::mem::take(&mut self.newest);
-        let read = self.take_all(newest.look(log_dir, LOOK_BACK)?);
-        self.entries = newest.size();
-        self.newest = newest;
-        read
+        let is_first = newest.size() == 0;
+        let looked = newest.look(log_dir, LOOK_BACK).map(|news| {
+            if is_first || news.afresh {
+                *self = Self::default();
+                self.take_earlier(log_dir, archive, now);
+            }
+            news.for_each(|entry| self.take_if_read(entry));
+        });
+        match looked {
+            Ok(()) => (self.entries, self.newest) = (newest.size(), newest),
+            // The next look begins anew.
+            Err(error) => self.unreadable = Some(error),
+        }
     }
 
-    fn take_all(&mut self, news: News<'_>) -> Result<(), LogError> {
-        if news.afresh {
-            *self = Self::default();
+    fn take_if_read(&mut self, entry: Result<StoredEntry, LogError>) {
+        match entry {
+            Ok(entry) => self.take(&entry),
+            // The first tells where to look.
+            Err(error) => drop(self.unreadable.get_or_insert(error)),
         }
-        for entry in news {
-            self.take(&entry?);
+    }
+
+    /// Takes in the end of the log that the one in use goes on from, where that began within [`REFUSED_WITHIN`].
+    fn take_earlier(&mut self, log_dir: &Path, archive: &Path, now: Timestamp) {
+        let first = entries(log_dir).ok().and_then(|mut entries| entries.next()?.ok());
+        if first.is_none_or(|first| now.duration_since(first.at) >= REFUSED_WITHIN) {
+            return;
         }
-        Ok(())
+        let earlier = archived(archive).ok().and_then(|mut logs| logs.pop());
+        let read =
+            earlier.and_then(|log| entries_from(&log, published_size(&log).ok()?.saturating_sub(LOOK_BACK)).ok());
+        read.into_iter().flatten().for_each(|entry| self.take_if_read(entry));
     }
 
     /// Bytes received and sent in each of the last hours, the one under way last.
@@ -118,6 +141,7 @@ impl Tail {
         let hour = self.hours.entry(entry.at.as_second() / HOUR).or_default();
         match &entry.event {
             Event::Upload(upload) => hour.0 += upload.size,
+            Event::BackupRestored(restored) => self.restored = Some((entry.at, restored.clone())),
             Event::DownloadEnd(download) => hour.1 += download.bytes,
             Event::ListRefused(refused) => {
                 let (reason, delivery) = (entry.reason.clone().unwrap_or_default(), refused.delivery_id.clone());

@@ -39,6 +39,7 @@ use crate::{
 pub use alert::{Alert, alert_operators, check_certificates};
 use desk::Desk;
 use outbox::{LONGEST_MAIL_BYTES, MOST_MAILS, Outbox};
+pub(super) use phrases::Phrases;
 use post::Post;
 
 /// The directory of the outbox below the state directory.

@@ -22,7 +22,7 @@ use crate::{
 
 /// The sentences of one language.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Phrases(pub Language);
+pub(in crate::daemon) struct Phrases(pub Language);
 
 impl Phrases {
     /// One of two fixed texts.
