@@ -216,12 +216,16 @@ impl ListFault {
                 if *invalid == 1 { "bevat" } else { "bevatten" },
                 if *invalid == 1 { "regel" } else { "regels" },
             ),
+            Self::OutsideAge { numbers: 1, column, places, .. } => format!(
+                "Het enige nummer in kolom {} is van iemand van 25 jaar of ouder.\n\
+                Stuur een lijst met de nummers van kinderen en jongeren tot 25 jaar.",
+                places.column(*column)
+            ),
             Self::OutsideAge { outside, numbers, column, places } => format!(
-                "{outside} van de {numbers} nummers in kolom {} {} van iemand van 25 jaar of ouder. Vermoedelijk zijn het \
+                "{outside} van de {numbers} nummers in kolom {} zijn van iemand van 25 jaar of ouder. Vermoedelijk zijn het \
                 niet de nummers van de kinderen maar die van hun ouders, of is het een andere lijst.\n\
                 Geef alleen de kolom van de kinderen de titel \"niss\", of stuur een lijst met alleen die kolom.",
-                places.column(*column),
-                if *outside == 1 { "is" } else { "zijn" },
+                places.column(*column)
             ),
             Self::CutOff { line } => format!(
                 "De lijst stopt midden in regel {line}: de verzending is wellicht onderbroken.\n\

@@ -33,8 +33,10 @@ fn two_municipalities() -> Plan {
 const MERGE: [&str; 8] = ["tenant", "merge", "--from", "bree", "--from", "pelt", "--into", "nieuwstad"];
 const NAMED: [&str; 4] = ["--name", "Stad Nieuwstad", "--nis-code", "72043"];
 
-/// Puts the reviewed draft in place, with the table of the day, and gives Nieuwstad the keys of Bree.
-fn put_in_force(daemon: &TestDaemon) {
+/// Puts the reviewed draft in place, with the table of the day, gives Nieuwstad the keys of Bree, and starts anew: the
+/// register in use has the codes of before.
+fn put_in_force(daemon: &mut TestDaemon) {
+    daemon.terminate();
     let table = MUNICIPALITIES.lines().filter(|line| !line.starts_with("72004;"));
     fs::write(daemon.path("municipalities.csv"), table.collect::<Vec<_>>().join("\n") + "\n").unwrap();
     fs::rename(daemon.path("tenants/nieuwstad.yaml.draft"), daemon.path("tenants/nieuwstad.yaml")).unwrap();
@@ -44,6 +46,7 @@ fn put_in_force(daemon: &TestDaemon) {
     for ending in ["_ed25519", "_ed25519.pub", ".agekey", ".pub"] {
         fs::copy(daemon.path(format!("keys/bree{ending}")), daemon.path(format!("keys/nieuwstad{ending}"))).unwrap();
     }
+    daemon.start();
 }
 
 fn files(daemon: &TestDaemon, directory: &str) -> BTreeSet<String> {
@@ -101,7 +104,7 @@ fn a_new_municipality_has_files_keys_and_protocols_of_those_it_was_merged_of() {
     // Nothing is carried over while the former tenants may log in.
     daemon.sftp("bree", "ls /outbox\n").well();
 
-    put_in_force(&daemon);
+    put_in_force(&mut daemon);
     wait_until("the new tenant to be let in", || daemon.try_session("nieuwstad", "pelt").is_ok());
     assert!(daemon.try_session("bree", "bree").is_err());
     let would = daemon.groeikluis(&[&MERGE[..], &["--dry-run", "--json"]].concat()).well().stdout;
@@ -188,7 +191,7 @@ fn a_merger_that_was_broken_off_is_finished_by_the_next_start() {
     daemon.put("bree", "lijst.csv", &list(&daemon, "72004", 0));
     let answer = daemon.answer("bree", "lijst.csv");
     daemon.groeikluis(&[&MERGE[..], &NAMED].concat()).well();
-    put_in_force(&daemon);
+    put_in_force(&mut daemon);
     wait_until("the new tenant to be let in", || daemon.try_session("nieuwstad", "bree").is_ok());
     let unknown = daemon.groeikluis(&["tenant", "merge", "--from", "nergens", "--into", "nieuwstad"]);
     assert!(unknown.stderr.contains("there is no drop-box nergens"), "{}", unknown.stderr);

@@ -219,6 +219,8 @@ fn numbers_of_nearly_nobody_but_adults_are_refused() {
     };
     let list = |adults: u32| format!("naam;niss\n{}Jan;{}\n", (1..=adults).map(adult).collect::<String>(), NUMBERS[1]);
     assert_eq!(read_bytes(list(9).as_bytes()).unwrap().counts.outside_age, 9, "nine in ten may be");
+    let one = read_bytes(b"niss\n85073003328\n").unwrap_err();
+    assert!(one.explanation_nl().starts_with("Het enige nummer in kolom 1 is van iemand van 25 jaar of ouder."));
     let fault = read_bytes(list(10).as_bytes()).unwrap_err();
     assert_eq!(fault, ListFault::OutsideAge { outside: 10, numbers: 11, column: 2, places: Places::Lines });
     assert!(
