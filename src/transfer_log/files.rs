@@ -163,9 +163,15 @@ pub(super) fn replace(directory: &Path, name: &str, bytes: &[u8]) -> Result<(), 
     sync_directory(directory)
 }
 
+/// Opens a directory, to be synchronised.
+pub(super) fn open_directory(path: &Path) -> Result<File, LogError> {
+    let opened = disk::open(OpenOptions::new().read(true), path);
+    opened.map_err(|source| LogError::file("open directory", path, source))
+}
+
 /// Brings a directory to disk: entries made, renamed and removed.
 pub(super) fn sync_directory(path: &Path) -> Result<(), LogError> {
-    let directory = File::open(path).map_err(|source| LogError::file("open directory", path, source))?;
+    let directory = open_directory(path)?;
     disk::sync_all(&directory, path).map_err(|source| LogError::sync(path, source))
 }
 
@@ -209,11 +215,11 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         faults::plan(place.path(), None);
         put(place.path()).unwrap();
-        // Each is made, written and synchronised, and so are three directories and the one above.
+        // Each is made, written and synchronised; three directories and the one above are opened and synchronised.
         let calls = faults::end(place.path());
-        assert_eq!(calls, 3 * (MOST_WRITTEN + 20) + 4);
+        assert_eq!(calls, 3 * (MOST_WRITTEN + 20) + 8);
         assert_eq!(fs::read_to_string(place.path().join("1/100")).unwrap(), "100");
-        for at in [0, 1, 2 * MOST_WRITTEN, 3 * MOST_WRITTEN - 1, calls - 6, calls - 4, calls - 1] {
+        for at in [0, 1, 2 * MOST_WRITTEN, 3 * MOST_WRITTEN - 1, calls - 9, calls - 1] {
             let place = tempfile::tempdir().unwrap();
             faults::plan(place.path(), Some((at, Failure::Lost(rustix::io::Errno::IO))));
             let fault = put(place.path()).unwrap_err();

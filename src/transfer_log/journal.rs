@@ -63,8 +63,15 @@ impl Journal {
             files::sync_directory(log)?;
         }
         let path = directory.join(format!("{first:020}"));
-        let file = files::create(&path)?;
-        files::sync_directory(&directory)?;
+        // Opened before there is anything to synchronise: an empty file that the journal does not go on in would be taken
+        // for the end of the one that it does.
+        let opened = files::open_directory(&directory)?;
+        let file = files::create(&path);
+        if file.is_err() {
+            leave_none(&path, &opened, &directory)?;
+        }
+        let file = file?;
+        disk::sync_all(&opened, &directory).map_err(|source| LogError::sync(&directory, source))?;
         Ok(Self { file, path, length: 0 })
     }
 
@@ -98,6 +105,17 @@ impl Journal {
             *self = Self::create(log, first)?;
         }
         Ok(())
+    }
+}
+
+/// Makes sure that a file which was not made, as far as was told, is not there; else the log has failed for good.
+fn leave_none(path: &Path, opened: &File, directory: &Path) -> Result<(), LogError> {
+    match disk::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => {
+            let kept = removed.and_then(|()| disk::sync_all(opened, directory));
+            kept.map_err(|source| LogError::sync(path, source))
+        }
     }
 }
 
@@ -291,6 +309,34 @@ mod tests {
         faults::plan(directory.path(), [(0, lost), (2, Failure::Lost(Errno::IO))]);
         let fault = journal.append(b"three").unwrap_err();
         faults::end(directory.path());
+        assert!(fault.is_fatal(), "{fault:?}");
+    }
+
+    #[test]
+    fn a_file_that_could_not_be_made_is_not_there() {
+        let place = tempfile::tempdir().unwrap();
+        let log = place.path();
+        let mut journal = Journal::create(log, 0).unwrap();
+        let mut batch = Vec::new();
+        frame(b"one", false, &mut batch);
+        journal.append(&batch).unwrap();
+        let failures = [
+            (0, Failure::Lost(Errno::MFILE)),
+            (1, Failure::Lost(Errno::NFILE)),
+            (1, Failure::DoneButReportedLost(Errno::NFILE)),
+        ];
+        for (at, failure) in failures {
+            faults::plan(log, Some((at, failure)));
+            let fault = journal.rotate(log, 1).unwrap_err();
+            faults::end(log);
+            assert!(!fault.is_fatal(), "{fault:?}");
+            let found: Vec<u64> = list(log).unwrap().into_iter().map(|(first, _)| first).collect();
+            assert_eq!(found, [0], "call {at}, {failure:?}");
+        }
+        // It was made, and cannot be taken away again.
+        faults::plan(log, [(1, Failure::DoneButReportedLost(Errno::NFILE)), (2, Failure::Lost(Errno::IO))]);
+        let fault = journal.rotate(log, 1).unwrap_err();
+        faults::end(log);
         assert!(fault.is_fatal(), "{fault:?}");
     }
 
