@@ -59,7 +59,7 @@ impl Files {
             self.make_directory(parent)?;
             self.changed.insert(parent.to_owned());
         }
-        make_directory(path)
+        make_unsynced(path)
     }
 
     /// Brings every file that was written, and every changed directory, to disk.
@@ -103,8 +103,15 @@ impl Files {
     }
 }
 
-/// Makes a directory and those above it; those that are there are fine.
+/// Makes a directory and those above it, durably; those that are there are fine.
 pub(super) fn make_directory(path: &Path) -> Result<(), LogError> {
+    let missing: Vec<&Path> = path.ancestors().take_while(|above| !above.exists()).collect();
+    make_unsynced(path)?;
+    let above = missing.into_iter().filter_map(Path::parent);
+    above.map(|above| if above.as_os_str().is_empty() { Path::new(".") } else { above }).try_for_each(sync_directory)
+}
+
+fn make_unsynced(path: &Path) -> Result<(), LogError> {
     DirBuilder::new()
         .recursive(true)
         .mode(DIRECTORY_MODE)
