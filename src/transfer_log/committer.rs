@@ -21,7 +21,7 @@ use super::{
     keeper,
     merkle::{Edge, FullTile, leaf_hash},
     publisher::{HandOver, Publisher},
-    queue::{Group, Queue, Reply, Work},
+    queue::{EndedByPanic, Group, Queue, Reply, Work},
 };
 use crate::durable::{Clock, DirectoryLock};
 
@@ -74,6 +74,7 @@ impl Committer {
 
     /// Works until the log is closed, abandoned or fails.
     pub fn run(mut self) {
+        let _guard = EndedByPanic(Arc::clone(&self.queue));
         loop {
             let outcome = match self.queue.next(self.due) {
                 Work::Write(groups) => {

@@ -319,4 +319,6 @@ fn last_time(directory: &Path, size: u64) -> Result<Option<Timestamp>, LogError>
 #[cfg(test)]
 mod faults;
 #[cfg(test)]
+mod mishaps;
+#[cfg(test)]
 mod tests;

@@ -14,7 +14,7 @@ use super::{
     files::{self, Files},
     journal, keeper,
     merkle::{Edge, FullTile, TILE_WIDTH},
-    queue::{Queue, Reply},
+    queue::{EndedByPanic, Queue, Reply},
     recovery::{CHECKPOINT, HighWater},
     tile,
 };
@@ -79,6 +79,7 @@ impl Publisher {
 
     /// Publishes what is handed over, until the committer is gone or the log fails.
     pub fn run(mut self, work: &mpsc::Receiver<HandOver>, queue: &Arc<Queue>) {
+        let _guard = EndedByPanic(Arc::clone(queue));
         while let Ok(HandOver { edge, full, entries, sealed, replies }) = work.recv() {
             self.edge = edge;
             self.full.extend(full);

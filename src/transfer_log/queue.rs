@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -55,6 +55,18 @@ pub(super) struct Queue {
     size: AtomicU64,
     published: AtomicU64,
     failed: AtomicBool,
+}
+
+/// Ends the log when the thread that holds this panics: nobody is left to answer those who wait.
+pub(super) struct EndedByPanic(pub Arc<Queue>);
+
+impl Drop for EndedByPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            tracing::error!("a thread of the transfer log panicked: the log has failed for good");
+            self.0.end(&LogError::Failed);
+        }
+    }
 }
 
 #[derive(Default)]

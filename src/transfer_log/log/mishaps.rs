@@ -1,0 +1,52 @@
+//! What goes wrong beside the disk: a panic.
+
+use super::*;
+use crate::transfer_log::{
+    IndexError, Position, StoredEntry,
+    support::{Place, any_record, clock},
+};
+
+/// An index that panics at the entry after so many.
+struct Panicking(Position, u64);
+
+impl Index for Panicking {
+    fn position(&self) -> Result<Position, IndexError> {
+        Ok(self.0)
+    }
+
+    fn apply(&mut self, entries: &[StoredEntry]) -> Result<(), IndexError> {
+        self.0 = Position::after(entries.last().unwrap());
+        assert!(self.0.size <= self.1, "as the test wants it");
+        Ok(())
+    }
+
+    fn reset(&mut self) -> Result<(), IndexError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_panic_in_a_thread_of_the_log_is_told_to_all_who_wait() {
+    // The one that writes.
+    let place = Place::new();
+    let index = Box::new(Panicking(Position::default(), 2));
+    let log = TransferLog::open(place.settings(), clock(), index).unwrap();
+    log.append(vec![any_record()]).unwrap();
+    assert!(matches!(log.append(vec![any_record()]), Err(LogError::Failed)));
+    // The guard ends the queue behind that answer.
+    assert_eq!(log.wait_published(1_000), None);
+    assert!(log.is_failed() && !log.is_writing());
+    assert!(matches!(log.append(vec![any_record()]), Err(LogError::Failed)));
+    assert!(matches!(log.checkpoint_now(), Err(LogError::Failed)));
+    drop(log);
+    // The one that publishes.
+    let place = Place::new();
+    let log = place.open();
+    log.append(vec![any_record()]).unwrap();
+    log.0.queue.publish(Box::new(|_| panic!("as the test wants it"))).unwrap();
+    assert_eq!(log.wait_published(1_000), None);
+    assert!(log.is_failed());
+    assert!(matches!(log.append(vec![any_record()]), Err(LogError::Failed)));
+    drop(log);
+    place.open().close().unwrap();
+}
