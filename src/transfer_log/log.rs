@@ -112,12 +112,13 @@ impl TransferLog {
         catch_up(&Chain::new(&directory, size, &archive_dir)?, index.as_mut())?;
         let last = last_time(&directory, size)?;
         let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
-        let mut start = Vec::new();
-        if !tail.is_empty() || torn_bytes > 0 {
-            start.push(Event::LogRecovered(LogRecovered { entries: tail.len() as u64, torn_bytes }));
-        }
+        let recovered = Event::LogRecovered(LogRecovered { entries: tail.len() as u64, torn_bytes });
+        let recovered = Some(recovered).filter(|_| !tail.is_empty() || torn_bytes > 0);
         let previous_checkpoint = if size == 0 { archive::last_checkpoint(&archive_dir)? } else { None };
-        start.push(Event::LogStarted(LogStarted { size, previous_checkpoint }));
+        let started = Some(Event::LogStarted(LogStarted { size, previous_checkpoint }));
+        // A log's first entry says what it goes on from, also where a write before it was torn.
+        let start = if size == 0 { [started, recovered] } else { [recovered, started] };
+        let mut start: Vec<Event> = start.into_iter().flatten().collect();
         start.extend(checkpoint.as_ref().and_then(|checkpoint| rotation(checkpoint, &keys)));
         let start: Vec<Prepared> = start
             .into_iter()

@@ -1,9 +1,14 @@
-//! What goes wrong beside the disk: a panic.
+//! What goes wrong beside the disk: a panic, a first write that was torn.
 
-use super::*;
+use std::fs;
+
+use super::{
+    tests::{all, names},
+    *,
+};
 use crate::transfer_log::{
-    IndexError, Position, StoredEntry,
-    support::{Place, any_record, clock},
+    IndexError, NoteKey, Position, StoredEntry,
+    support::{Nothing, Place, any_record, clock},
 };
 
 /// An index that panics at the entry after so many.
@@ -49,4 +54,20 @@ fn a_panic_in_a_thread_of_the_log_is_told_to_all_who_wait() {
     assert!(matches!(log.append(vec![any_record()]), Err(LogError::Failed)));
     drop(log);
     place.open().close().unwrap();
+}
+
+#[test]
+fn a_new_log_whose_first_write_was_torn_goes_on_from_the_old_one_in_its_first_entry() {
+    let place = Place::new();
+    place.open().close().unwrap();
+    fs::create_dir(place.path("archive")).unwrap();
+    fs::rename(place.dir(), place.path("archive/groeikluis.example_2026")).unwrap();
+    fs::create_dir_all(place.dir().join("journal")).unwrap();
+    fs::write(place.dir().join("journal/00000000000000000000"), "torn").unwrap();
+    let next = NoteKey::generate("groeikluis.example/2027").unwrap();
+    let settings = LogSettings { origin: next.name().to_owned(), keys: next.into(), ..place.settings() };
+    TransferLog::open(settings, clock(), Box::new(Nothing)).unwrap().close().unwrap();
+    assert_eq!(names(&place), ["log.started", "log.recovered", "log.stopped"]);
+    let first = all(&place).remove(0).event;
+    assert!(matches!(first, Event::LogStarted(LogStarted { previous_checkpoint: Some(_), .. })), "{first:?}");
 }

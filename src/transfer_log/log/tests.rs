@@ -10,11 +10,11 @@ use crate::transfer_log::{
     support::{Follower, ORIGIN, Place, any_record, clock, context, copy},
 };
 
-fn all(place: &Place) -> Vec<StoredEntry> {
+pub(super) fn all(place: &Place) -> Vec<StoredEntry> {
     entries(&place.dir()).unwrap().collect::<Result<_, _>>().unwrap()
 }
 
-fn names(place: &Place) -> Vec<String> {
+pub(super) fn names(place: &Place) -> Vec<String> {
     let name = |entry: StoredEntry| serde_json::to_value(entry.event).unwrap()["event"].as_str().unwrap().to_owned();
     all(place).into_iter().map(name).collect()
 }
