@@ -92,6 +92,8 @@ enum ReceiptsError {
     Log(#[source] LogError),
     #[error("a receipt cannot be written")]
     Box(#[source] DropBoxError),
+    #[error("what its entry discloses cannot be read")]
+    Disclosures(#[source] LogError),
     #[error("how far receipts have come cannot be kept")]
     Position(#[source] DurableError),
 }
@@ -189,7 +191,9 @@ impl Follower {
         for entry in entries_from(log.directory, from).map_err(ReceiptsError::Log)?.take(count) {
             let entry = entry.map_err(ReceiptsError::Log)?;
             match self.make_one(log, &entry, &mut months) {
-                Err(error @ ReceiptsError::Box(_)) if progress.aside.len() < MOST_ASIDE => {
+                Err(error @ (ReceiptsError::Box(_) | ReceiptsError::Disclosures(_)))
+                    if progress.aside.len() < MOST_ASIDE =>
+                {
                     let (tenant, error): (_, &dyn std::error::Error) = (entry.context.tenant.as_ref(), &error);
                     if progress.aside.insert(Place { log: log.number, seq: entry.seq }) {
                         tracing::error!(error, tenant = tenant.map(TenantId::as_str), "a receipt is set aside");
@@ -236,7 +240,7 @@ impl Follower {
         let month = month_of(entry.at);
         let name = format!("{tenant:?}/{month}");
         if !months.contains_key(&name) {
-            let opened = self.parts.keeper.open_month(tenant, &month).map_err(ReceiptsError::Log)?;
+            let opened = self.parts.keeper.open_month(tenant, &month).map_err(ReceiptsError::Disclosures)?;
             months.insert(name.clone(), opened);
         }
         let kept = months.get(&name).and_then(|month| month.disclosures.get(&entry.seq));

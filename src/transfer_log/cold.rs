@@ -16,7 +16,9 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 
 use super::{
     DisclosureKeeper, LogError, files,
-    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, directory_of, month_of, names, open_to_append},
+    frames::append,
+    keeper::{KEY_ID_BYTES, LONGEST_KEY_FILE_BYTES, directory_of, month_of},
+    set_aside::{KEY, RECORDS, is_key_of, month_and_ending, move_file, names, owners},
 };
 use crate::{domain::TenantId, durable::disk, seal::RecordKey};
 
@@ -60,10 +62,9 @@ impl DisclosureKeeper {
     /// [`LogError`].
     pub fn cold_months(&self, month: &str) -> Result<Vec<String>, LogError> {
         let mut cold = Vec::new();
-        for who in names(&self.0.directory)? {
+        for who in owners(&self.0.directory)? {
             for name in names(&self.0.directory.join(&who))? {
-                let of = name.strip_suffix(".sealed").or_else(|| name.strip_suffix(".key"));
-                if let Some(of) = of.filter(|of| !of.starts_with('.') && *of < month) {
+                if let Some((of, _)) = month_and_ending(&name).filter(|(of, _)| *of < month) {
                     cold.push(format!("{who}/{of}"));
                 }
             }
@@ -76,75 +77,84 @@ impl DisclosureKeeper {
     /// Seals to the key in use the keys of all months that are sealed to one that it replaced; answers how many.
     ///
     /// # Errors
-    /// [`LogError`]; what was sealed anew by then stays so.
+    /// [`LogError`]; what else could be sealed anew was.
     pub fn reseal(&self) -> Result<u64, LogError> {
-        let mut resealed = 0;
+        let (mut resealed, mut outcome) = (0, Ok(()));
         if !self.0.keyring.has_replaced() {
             return Ok(resealed);
         }
         for directory in [self.0.directory.clone(), self.archive()] {
-            for who in names(&directory)? {
+            for who in owners(&directory)? {
                 let directory = directory.join(&who);
-                for name in names(&directory)?
-                    .iter()
-                    .filter(|name| name.strip_suffix(".key").is_some_and(|month| !month.starts_with('.')))
-                {
-                    let path = directory.join(name);
-                    let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { continue };
-                    let fault = |source| LogError::DisclosureKey { path: path.clone(), source: Arc::new(source) };
-                    let anew = self.0.keyring.reseal(&sealed, (KEY_ID_BYTES + RecordKey::BYTES) as u64);
-                    if let Some(anew) = anew.map_err(fault)? {
-                        files::replace(&directory, name, &anew)?;
-                        resealed += 1;
+                for name in names(&directory)? {
+                    if month_and_ending(&name).is_some_and(|(_, ending)| ending == KEY) {
+                        let one = self.reseal_one(&directory, &name);
+                        outcome = outcome.and(one.map(|anew| resealed += u64::from(anew)));
                     }
                 }
             }
         }
-        Ok(resealed)
+        outcome.map(|()| resealed)
+    }
+
+    /// Says whether a key had to be sealed anew.
+    fn reseal_one(&self, directory: &Path, name: &str) -> Result<bool, LogError> {
+        let path = directory.join(name);
+        let Some(sealed) = files::read_if_there(&path, LONGEST_KEY_FILE_BYTES)? else { return Ok(false) };
+        let anew = self.0.keyring.reseal(&sealed, (KEY_ID_BYTES + RecordKey::BYTES) as u64);
+        let anew = anew.map_err(|source| LogError::DisclosureKey { path, source: Arc::new(source) })?;
+        anew.map_or(Ok(false), |anew| files::replace(directory, name, &anew).map(|()| true))
     }
 
     /// Moves the months before `month` to the archive, durably. Gives them as [`DisclosureKeeper::cold_months`] does.
     ///
     /// # Errors
-    /// [`LogError`]; what was moved by then is found, and a next try goes on.
+    /// [`LogError`]; what else could be moved was, is found, and a next try goes on.
     pub fn put_by(&self, month: &str) -> Result<Vec<String>, LogError> {
-        let cold = self.cold_months(month)?;
-        let archive = self.archive();
-        for file in &cold {
-            let who = Path::new(file).parent().unwrap_or(Path::new(""));
-            let (source, target) = (self.0.directory.join(who), archive.join(who));
-            if !target.is_dir() {
-                files::make_directory(&target)?;
-                files::sync_directory(&archive)?;
-            }
-            // Held so that nothing is added meanwhile.
-            let mut lengths = self.0.lengths();
-            lengths.remove(file);
-            let [records, key] = ["sealed", "key"].map(|ending| format!("{file}.{ending}"));
-            move_records(&self.0.directory.join(&records), &archive.join(&records))?;
-            self.move_key(&self.0.directory.join(&key), &archive.join(&key))?;
-            drop(lengths);
-            files::sync_directory(&target)?;
-            files::sync_directory(&source)?;
-        }
-        Ok(cold)
+        let mut outcome = Ok(());
+        let mut cold = self.cold_months(month)?;
+        cold.retain(|file| {
+            let moved = file.split_once('/').map_or(Ok(()), |(who, month)| self.put_one_by(who, month));
+            let is_moved = moved.is_ok();
+            outcome = outcome.clone().and(moved);
+            is_moved
+        });
+        outcome.map(|()| cold)
     }
 
-    /// Destroys the key of a month, durably. Copies of it elsewhere, in backups, are for whoever made them to destroy.
-    /// The month must be over: the daemon holds the key of the running one.
+    fn put_one_by(&self, who: &str, month: &str) -> Result<(), LogError> {
+        let (source, target) = (self.0.directory.join(who), self.archive().join(who));
+        files::make_directory(&target)?;
+        // Held so that nothing is added meanwhile.
+        let alone = self.0.filing();
+        let [records, key] = [RECORDS, KEY].map(|ending| format!("{month}.{ending}"));
+        move_records(&source.join(&records), &target.join(&records))?;
+        self.move_set_aside(who, month)?;
+        self.move_key(&source.join(&key), &target.join(&key))?;
+        drop(alone);
+        files::sync_directory(&target)?;
+        files::sync_directory(&source)
+    }
+
+    /// Destroys the keys of a month, durably: that in use, and those that were set aside. Copies of them elsewhere, in
+    /// backups, are for whoever made them to destroy. The month must be over: the daemon holds the key of the running one.
     ///
     /// # Errors
-    /// [`LogError`].
+    /// [`LogError`]: there is none, or the disk's.
     pub fn erase(&self, tenant: Option<&TenantId>, month: &str) -> Result<(), LogError> {
-        let key = format!("{}/{month}.key", directory_of(tenant));
-        let first = self.find(&key);
+        let who = directory_of(tenant);
+        let mut is_there = false;
         // A stop while a month is moved may leave it in both places.
-        let second = Some(self.archive().join(&key)).filter(|second| *second != first && second.exists());
-        for path in second.into_iter().chain([first]) {
-            disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
-            path.parent().map_or(Ok(()), files::sync_directory)?;
+        for directory in [self.archive().join(who), self.0.directory.join(who)] {
+            for name in names(&directory)?.iter().filter(|name| is_key_of(name, month)) {
+                let path = directory.join(name);
+                disk::remove_file(&path).map_err(|source| LogError::file("remove", &path, source))?;
+                files::sync_directory(&directory)?;
+                is_there = true;
+            }
         }
-        Ok(())
+        let none = || LogError::file("remove", self.find(&format!("{who}/{month}.{KEY}")), ErrorKind::NotFound.into());
+        if is_there { Ok(()) } else { Err(none()) }
     }
 
     /// Moves the key of a month. One that is there must open the same, and stays: the files of both differ once they were
@@ -166,32 +176,17 @@ fn move_records(from: &Path, to: &Path) -> Result<(), LogError> {
         return move_file(from, to);
     }
     let records = fs::read(from).map_err(|source| LogError::file("read", from, source))?;
-    let (file, length) = open_to_append(to, None)?;
-    disk::write_all_at(&file, to, &records, length).map_err(|source| LogError::file("write", to, source))?;
-    disk::sync_all(&file, to).map_err(|source| LogError::sync(to, source))?;
+    append(to, &records)?;
     disk::remove_file(from).map_err(|source| LogError::file("remove", from, source))
-}
-
-/// Moves a file, to another file system too; that there is none is fine.
-fn move_file(from: &Path, to: &Path) -> Result<(), LogError> {
-    match fs::rename(from, to) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-        Err(error) if error.kind() == ErrorKind::CrossesDevices => {
-            let beside = to.with_extension("new");
-            let copied = fs::copy(from, &beside).and_then(|_| fs::File::open(&beside)?.sync_all());
-            copied.map_err(|source| LogError::file("copy", from, source))?;
-            fs::rename(&beside, to).map_err(|source| LogError::file("rename", &beside, source))?;
-            to.parent().map_or(Ok(()), files::sync_directory)?;
-            fs::remove_file(from).map_err(|source| LogError::file("remove", from, source))
-        }
-        moved => moved.map_err(|source| LogError::file("move", from, source)),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{seal::Keyring, transfer_log::support::clock};
+    use crate::{
+        seal::Keyring,
+        transfer_log::{UsedKey, support::clock},
+    };
 
     #[test]
     fn months_are_counted_back_over_the_year() {
@@ -215,7 +210,7 @@ mod tests {
         assert_eq!(keeper.cold_months(&next).unwrap(), Vec::<String>::new());
         assert!(root.path().join(format!("disclosures-archive/bree/{month}.key")).exists());
         let kept = keeper.months().unwrap();
-        assert!(kept.len() == 1 && kept[0].key_id.is_some(), "{kept:?}");
+        assert!(kept.len() == 1 && matches!(kept[0].key, UsedKey::Kept(_)), "{kept:?}");
         assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         // The clock was set back, and forth again.
         let opened = |keeper: &DisclosureKeeper| keeper.open_month(Some(&bree), &month).unwrap().disclosures;
@@ -240,7 +235,7 @@ mod tests {
         let alone = DisclosureKeeper::new(directory, new);
         assert_eq!(alone.open_month(Some(&bree), &month).unwrap().disclosures[&7], ["one"]);
         keeper.erase(Some(&bree), &month).unwrap();
-        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().erased, 3);
+        assert_eq!(keeper.open_month(Some(&bree), &month).unwrap().unopened, 3);
     }
 
     #[test]

@@ -53,6 +53,48 @@ pub(super) struct Parts {
     pub _lock: DirectoryLock,
 }
 
+/// Entries on their way to the journal.
+#[derive(Default)]
+struct Batch {
+    at: Timestamp,
+    /// The place of the first.
+    first: u64,
+    stored: Vec<StoredEntry>,
+    /// Their disclosures.
+    sealed: Vec<keeper::Record>,
+    /// Both as the journal takes them.
+    frames: Vec<u8>,
+}
+
+impl Batch {
+    /// Adds a group whole, or nothing of it.
+    fn add(&mut self, group: &[Prepared], keeper: Option<&DisclosureKeeper>) -> Result<(), LogError> {
+        let (stored, sealed, frames) = (self.stored.len(), self.sealed.len(), self.frames.len());
+        let added = self.add_each(group, keeper);
+        if added.is_err() {
+            self.stored.truncate(stored);
+            self.sealed.truncate(sealed);
+            self.frames.truncate(frames);
+        }
+        added
+    }
+
+    fn add_each(&mut self, group: &[Prepared], keeper: Option<&DisclosureKeeper>) -> Result<(), LogError> {
+        for (index, record) in group.iter().enumerate() {
+            let seq = self.first + self.stored.len() as u64;
+            if let Some(keeper) = keeper.filter(|_| !record.disclosures.is_empty()) {
+                let sealed = keeper.seal(record.tenant(), seq, self.at, &record.disclosures)?;
+                journal::sealed_frame(&sealed.to_bytes(), &mut self.frames);
+                self.sealed.push(sealed);
+            }
+            let entry = record.stamp(seq, self.at);
+            journal::frame(&entry.bytes, index + 1 < group.len(), &mut self.frames);
+            self.stored.push(entry);
+        }
+        Ok(())
+    }
+}
+
 pub(super) struct Committer {
     parts: Parts,
     queue: Arc<Queue>,
@@ -110,11 +152,17 @@ impl Committer {
     fn write(&mut self, groups: Vec<Group>) -> Result<(), LogError> {
         let records: Vec<&[Prepared]> = groups.iter().map(|group| group.records.as_slice()).collect();
         match self.queue.may_write().and_then(|()| self.commit(&records)) {
-            Ok(mut places) => {
-                for group in groups {
-                    let rest = places.split_off(group.records.len());
-                    let own = std::mem::replace(&mut places, rest).into_iter().zip(&group.records);
-                    (group.reply)(Ok(own.filter(|(_, record)| !record.added).map(|(place, _)| place).collect()));
+            Ok(outcomes) => {
+                for (group, outcome) in groups.into_iter().zip(outcomes) {
+                    if let Err(error) = &outcome {
+                        let error: &dyn std::error::Error = error;
+                        tracing::error!(error, "entries could not be written; others were");
+                    }
+                    let own = outcome.map(|places| {
+                        let own = places.into_iter().zip(&group.records).filter(|(_, record)| !record.added);
+                        own.map(|(place, _)| place).collect()
+                    });
+                    (group.reply)(own);
                 }
                 Ok(())
             }
@@ -131,41 +179,49 @@ impl Committer {
         }
     }
 
-    /// Makes groups durable: each of them whole, or none. However much is unpublished: a start and an end are told
-    /// also of a log that takes nothing else, or neither could come to publishing it.
-    pub fn commit(&mut self, groups: &[&[Prepared]]) -> Result<Vec<Appended>, LogError> {
+    /// Makes groups durable: each of them whole, or none. Where the disclosures of one cannot be kept, for a fault with
+    /// that tenant's files, it is not written and its outcome says why: the others are. However much is unpublished: a
+    /// start and an end are told also of a log that takes nothing else, or neither could come to publishing it.
+    fn commit(&mut self, groups: &[&[Prepared]]) -> Result<Vec<Result<Vec<Appended>, LogError>>, LogError> {
         let at = whole_microseconds(self.parts.clock.now());
-        let (mut batch, mut stored, mut sealed) = (Vec::new(), Vec::new(), Vec::new());
-        let mut seq = self.parts.edge.size();
+        let keeper = self.parts.keeper.as_ref();
+        let mut batch = Batch { at, first: self.parts.edge.size(), ..Batch::default() };
         let step = self.clock_step(at)?;
-        let noted = step.as_slice();
-        for group in Some(noted).filter(|noted| !noted.is_empty()).iter().chain(groups) {
-            for (index, record) in group.iter().enumerate() {
-                if let Some(keeper) = self.parts.keeper.as_ref().filter(|_| !record.disclosures.is_empty()) {
-                    let record = keeper.seal(record.tenant(), seq, at, &record.disclosures)?;
-                    journal::sealed_frame(&record.to_bytes(), &mut batch);
-                    sealed.push(record);
-                }
-                let entry = record.stamp(seq, at);
-                journal::frame(&entry.bytes, index + 1 < group.len(), &mut batch);
-                stored.push(entry);
-                seq += 1;
+        batch.add(step.as_slice(), keeper)?;
+        let mut outcomes = Vec::with_capacity(groups.len());
+        for group in groups {
+            match batch.add(group, keeper) {
+                Err(error) if error.is_fatal() || error.is_of_the_disk() => return Err(error),
+                outcome => outcomes.push(outcome),
             }
         }
-        self.parts.journal.append(&batch)?;
+        if outcomes.iter().all(Result::is_err) {
+            return Ok(outcomes.into_iter().map(|outcome| outcome.map(|()| Vec::new())).collect());
+        }
+        let Batch { frames, stored, mut sealed, .. } = batch;
+        self.parts.journal.append(&frames)?;
         self.parts.sealed.append(&mut sealed);
         (self.parts.last, self.wrote) = (Some(at), Some(Instant::now()));
         if let Some(keeper) = &self.parts.keeper {
-            for (entry, record) in stored.iter().skip(step.as_slice().len()).zip(groups.iter().copied().flatten()) {
+            let written = groups.iter().zip(&outcomes).filter(|(_, outcome)| outcome.is_ok());
+            let records = written.flat_map(|(group, _)| group.iter());
+            for (entry, record) in stored.iter().skip(step.as_slice().len()).zip(records) {
                 if entry.event.is_receipted() {
                     keeper.remember(entry.seq, record.disclosures.clone());
                 }
             }
         }
-        let mut places = self.take_in(stored)?;
         // Nobody waits for the note on the clock.
-        places.drain(..step.as_slice().len());
-        Ok(places)
+        let mut places = self.take_in(stored)?.into_iter().skip(step.as_slice().len());
+        let own = |(outcome, group): (Result<(), LogError>, &&[Prepared])| {
+            outcome.map(|()| places.by_ref().take(group.len()).collect())
+        };
+        Ok(outcomes.into_iter().zip(groups).map(own).collect())
+    }
+
+    /// Makes one group durable.
+    pub fn commit_one(&mut self, group: &[Prepared]) -> Result<Vec<Appended>, LogError> {
+        self.commit(&[group])?.pop().unwrap_or(Err(LogError::Failed))
     }
 
     /// A note that the clock was set since the last entry, when it was.
@@ -228,7 +284,7 @@ impl Committer {
     fn close(&mut self) -> Result<(), LogError> {
         let stopped = Event::LogStopped(LogStopped { size: self.parts.edge.size() });
         let stopped = Prepared::new(Record::success(stopped, Context::daemon()))?;
-        let written = self.commit(&[&[stopped]]).map(drop);
+        let written = self.commit_one(&[stopped]).map(drop);
         if written.as_ref().is_err_and(LogError::is_fatal) {
             return written;
         }

@@ -2,6 +2,8 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use rustix::io::Errno;
+
 use super::note::NoteFault;
 use crate::seal::SealError;
 
@@ -159,6 +161,24 @@ impl LogError {
     /// Whether the log has failed for good, so that the process has to end.
     pub fn is_fatal(&self) -> bool {
         matches!(self, Self::Failed | Self::Sync { .. } | Self::Index(_))
+    }
+
+    /// Whether the fault is the disk's, which is full or broken for all, or the process is short of something.
+    pub(super) fn is_of_the_disk(&self) -> bool {
+        let Self::File { source, .. } = self else { return false };
+        matches!(
+            Errno::from_io_error(source),
+            Some(Errno::NOSPC | Errno::DQUOT | Errno::ROFS | Errno::NOMEM | Errno::MFILE | Errno::NFILE | Errno::INTR)
+        )
+    }
+
+    /// Whether the fault is one file's, which is then set aside, and is nobody else's.
+    pub(super) fn is_of_one_file(&self) -> bool {
+        match self {
+            Self::File { .. } => !self.is_of_the_disk(),
+            Self::Damaged { .. } | Self::DisclosureKey { .. } => true,
+            _ => false,
+        }
     }
 
     pub(super) fn file(action: &'static str, path: impl Into<PathBuf>, source: io::Error) -> Self {

@@ -7,14 +7,14 @@
 //! The log does not wait for these files: a record is sealed while its entry gets its place, goes to disk in the
 //! journal together with the entry, and is brought into its file by the publisher, before the journal is removed. A
 //! stop in between may bring a record into its file twice, which readers do not mind. Only the first entry of a tenant
-//! in a month waits, for the new key to be on disk.
+//! in a month waits, for the new key to be on disk. A file that cannot be used is set aside ([`super::set_aside`]).
 //!
 //! Months that are over for some time lie in an archive ([`super::cold`]), where they are read and erased as well.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fs::{self, File},
-    io::{Read, Write},
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fs::File,
+    io::{ErrorKind, Write},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -22,15 +22,18 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use zeroize::Zeroizing;
 
-use super::{LogError, files};
+use super::{
+    LogError, files,
+    frames::{self, Frames, append},
+    set_aside::{KEY, RECORDS, is_month, month_and_ending, names, owners},
+};
 use crate::{
     domain::TenantId,
-    durable::disk,
     seal::{Keyring, RecordKey, SealError, StorageSealer},
 };
 
 /// The directory for what concerns no tenant: refused logins under unknown names. No tenant can have its name.
-const NOBODY: &str = "_";
+pub(super) const NOBODY: &str = "_";
 
 pub(super) const KEY_ID_BYTES: usize = 8;
 
@@ -39,12 +42,6 @@ pub(super) const LONGEST_KEY_FILE_BYTES: u64 = 64 * 1024;
 
 /// Disclosures of one entry, bytes, at most: a path of 4 KiB twice and a few short ones take 12 KB.
 pub(super) const MAX_DISCLOSURES_BYTES: usize = 48 * 1024;
-
-/// A record with its head: see [`Record::to_bytes`].
-const MAX_RECORD_BYTES: usize = MAX_DISCLOSURES_BYTES + 256;
-
-/// Files of which the length is remembered; beyond it they are looked at again.
-const MOST_LENGTHS: usize = 4_096;
 
 /// Entries of which the disclosures are remembered for their receipts: those of some seconds at full speed. What is
 /// forgotten is read from its file.
@@ -61,8 +58,8 @@ pub(super) struct Keeper {
     keys: Mutex<HashMap<String, (String, MonthKey)>>,
     /// The disclosures of the newest entries that get a receipt, by place, until somebody takes them.
     recent: Mutex<BTreeMap<u64, Vec<String>>>,
-    /// How far the files are whole.
-    lengths: Mutex<HashMap<String, u64>>,
+    /// Held by who adds to a file or moves it.
+    filing: Mutex<()>,
 }
 
 #[derive(Clone)]
@@ -92,8 +89,8 @@ pub(super) struct Record {
 pub struct OpenedMonth {
     /// The encoded disclosures of each entry that has some, by its place and then in no order.
     pub disclosures: BTreeMap<u64, Vec<String>>,
-    /// Entries whose disclosures cannot be opened: their key was destroyed.
-    pub erased: u64,
+    /// Entries whose disclosures are there and cannot be opened: their key was destroyed, or cannot be used.
+    pub unopened: u64,
 }
 
 /// A month of which something is kept.
@@ -103,14 +100,25 @@ pub struct KeptMonth {
     pub tenant: Option<TenantId>,
     /// `yyyy-mm`, UTC.
     pub month: String,
-    /// The id of its key, hexadecimal; none when it was destroyed.
-    pub key_id: Option<String>,
+    /// Its key.
+    pub key: UsedKey,
+}
+
+/// What became of a month's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UsedKey {
+    /// It is there, and has this id, hexadecimal.
+    Kept(String),
+    /// It is there, and does not open.
+    Unusable,
+    /// It was destroyed.
+    Destroyed,
 }
 
 impl Keeper {
-    /// How far the files are whole, by name; nothing is added to any while this is held.
-    pub(super) fn lengths(&self) -> MutexGuard<'_, HashMap<String, u64>> {
-        self.lengths.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Nothing is added to a file while this is held.
+    pub(super) fn filing(&self) -> MutexGuard<'_, ()> {
+        self.filing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -122,7 +130,7 @@ impl DisclosureKeeper {
             keyring,
             keys: Mutex::default(),
             recent: Mutex::default(),
-            lengths: Mutex::default(),
+            filing: Mutex::default(),
         }))
     }
 
@@ -148,20 +156,25 @@ impl DisclosureKeeper {
         if let Some((_, key)) = keys.get(who).filter(|(of, _)| of == month) {
             return Ok(key.clone());
         }
-        let key = match self.read_key(who, month)? {
-            Some(key) => key,
-            None => self.draw_key(who, month)?,
+        let key = match self.read_key(who, &format!("{month}.{KEY}")) {
+            Ok(Some(key)) => key,
+            Ok(None) => self.draw_key(who, month)?,
+            Err(fault) if fault.is_of_one_file() => {
+                self.set_aside(&format!("{who}/{month}.{KEY}"), &fault)?;
+                self.draw_key(who, month)?
+            }
+            Err(fault) => return Err(fault),
         };
         keys.insert(who.to_owned(), (month.to_owned(), key.clone()));
         Ok(key)
     }
 
     fn key_path(&self, who: &str, month: &str) -> PathBuf {
-        self.0.directory.join(who).join(format!("{month}.key"))
+        self.0.directory.join(who).join(format!("{month}.{KEY}"))
     }
 
-    fn read_key(&self, who: &str, month: &str) -> Result<Option<MonthKey>, LogError> {
-        self.wherever(&format!("{who}/{month}.key"), |path| {
+    fn read_key(&self, who: &str, name: &str) -> Result<Option<MonthKey>, LogError> {
+        self.wherever(&format!("{who}/{name}"), |path| {
             let sealed = files::read_if_there(path, LONGEST_KEY_FILE_BYTES)?;
             sealed.map(|sealed| self.open_key(path, &sealed)).transpose()
         })
@@ -188,38 +201,44 @@ impl DisclosureKeeper {
         });
         let (sealed, _) = sealed.map_err(fault)?;
         let directory = self.0.directory.join(who);
-        if !directory.is_dir() {
-            files::make_directory(&directory)?;
-            files::sync_directory(&self.0.directory)?;
-        }
-        files::replace(&directory, &format!("{month}.key"), &sealed)?;
+        files::make_directory(&directory)?;
+        files::replace(&directory, &format!("{month}.{KEY}"), &sealed)?;
         Ok(drawn)
+    }
+
+    /// The keys of a month that open, that in use first, and whether there are others.
+    fn open_keys(&self, who: &str, month: &str) -> Result<(Vec<MonthKey>, bool), LogError> {
+        let (mut keys, mut others) = (Vec::new(), false);
+        for name in self.names_of(who, month, KEY)? {
+            match self.read_key(who, &name) {
+                Err(fault) if fault.is_of_one_file() => {
+                    tell(&fault);
+                    others = true;
+                }
+                key => keys.extend(key?),
+            }
+        }
+        Ok((keys, others))
     }
 
     /// Brings records into their files; when this returns they are on disk.
     pub(super) fn file(&self, records: &[Record]) -> Result<(), LogError> {
         let mut by_file: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
         for record in records {
-            record.frame(by_file.entry(&record.file).or_default());
+            frames::put(record.seq, &record.sealed, by_file.entry(&record.file).or_default());
         }
-        let mut lengths = self.0.lengths();
+        let _alone = self.0.filing();
         for (name, frames) in by_file {
-            let path = self.find(&format!("{name}.sealed"));
-            // Forgotten until it is written: after a fault the file is looked at again.
-            let known = lengths.remove(name);
-            let (file, length) = open_to_append(&path, known)?;
-            disk::write_all_at(&file, &path, &frames, length)
-                .map_err(|source| LogError::file("write", &path, source))?;
-            disk::sync_all(&file, &path).map_err(|source| LogError::sync(&path, source))?;
-            if length == 0
-                && let Some(parent) = path.parent()
-            {
-                files::sync_directory(parent)?;
+            let relative = format!("{name}.{RECORDS}");
+            match append(&self.find(&relative), &frames) {
+                Err(fault) if fault.is_of_one_file() => {
+                    self.set_aside(&relative, &fault)?;
+                    let path = self.find(&relative);
+                    path.parent().map_or(Ok(()), files::make_directory)?;
+                    append(&path, &frames)?;
+                }
+                appended => appended?,
             }
-            if lengths.len() >= MOST_LENGTHS {
-                lengths.clear();
-            }
-            lengths.insert(name.to_owned(), length + frames.len() as u64);
         }
         Ok(())
     }
@@ -238,26 +257,19 @@ impl DisclosureKeeper {
         self.0.recent.lock().unwrap_or_else(PoisonError::into_inner).remove(&seq)
     }
 
-    /// Opens a month of a tenant, or of nobody. The month is `yyyy-mm`, UTC.
+    /// Opens a month of a tenant, or of nobody. The month is `yyyy-mm`, UTC. A file of it that cannot be read, or not to
+    /// its end, is told of, and what is not in it is left out.
     ///
     /// # Errors
-    /// [`LogError`]: the files, or a key that the exchange's identity does not open.
+    /// [`LogError`]: the disk's, or the directory's.
     pub fn open_month(&self, tenant: Option<&TenantId>, month: &str) -> Result<OpenedMonth, LogError> {
         let who = directory_of(tenant);
         let file = format!("{who}/{month}");
-        let key = self.read_key(who, month)?;
+        let (keys, _) = self.open_keys(who, month)?;
         let mut opened = OpenedMonth::default();
-        let mut closed = std::collections::BTreeSet::new();
-        let found = self.wherever(&format!("{file}.sealed"), |path| match File::open(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(source) => Err(LogError::file("open", path, source)),
-            Ok(records) => Ok(Some((std::io::BufReader::new(records), path.to_owned()))),
-        });
-        let Some((mut input, path)) = found? else { return Ok(opened) };
-        while let Some((seq, sealed)) =
-            read_frame(&mut input).map_err(|source| LogError::file("read", &path, source))?
-        {
-            let text = key.as_ref().and_then(|key| {
+        let mut closed = BTreeSet::new();
+        let mut take = |seq: u64, sealed: &[u8]| {
+            let text = keys.iter().find_map(|key| {
                 let sealed = sealed.strip_prefix(key.id.as_slice())?;
                 key.key.open(&context(&file, seq), sealed)
             });
@@ -266,13 +278,37 @@ impl DisclosureKeeper {
                 Some(text) => opened.disclosures.entry(seq).or_default().extend(text.split('\n').map(str::to_owned)),
                 None => drop(closed.insert(seq)),
             }
+        };
+        for name in self.names_of(who, month, RECORDS)? {
+            match self.read_records(&format!("{who}/{name}"), &mut take) {
+                Err(fault) if fault.is_of_one_file() => tell(&fault),
+                read => read?,
+            }
         }
         for texts in opened.disclosures.values_mut() {
             texts.sort_unstable();
             texts.dedup();
         }
-        opened.erased = closed.iter().filter(|seq| !opened.disclosures.contains_key(seq)).count() as u64;
+        opened.unopened = closed.iter().filter(|seq| !opened.disclosures.contains_key(seq)).count() as u64;
         Ok(opened)
+    }
+
+    /// Gives each record of a file, if there is one.
+    fn read_records(&self, relative: &str, take: &mut impl FnMut(u64, &[u8])) -> Result<(), LogError> {
+        let found = self.wherever(relative, |path| match File::open(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(source) => Err(LogError::file("open", path, source)),
+            Ok(records) => Ok(Some((Frames::new(records), path.to_owned()))),
+        });
+        let Some((mut records, path)) = found? else { return Ok(()) };
+        while let Some((seq, sealed)) = records.next_frame().map_err(|source| LogError::file("read", &path, source))? {
+            take(seq, &sealed);
+        }
+        let bytes = records.stepped_over();
+        if bytes > 0 {
+            tracing::warn!(path = %path.display(), bytes, "these disclosures are damaged, or a stop tore their end");
+        }
+        Ok(())
     }
 
     /// Every month of which something is kept, erased ones too.
@@ -280,23 +316,33 @@ impl DisclosureKeeper {
     /// # Errors
     /// [`LogError`].
     pub fn months(&self) -> Result<Vec<KeptMonth>, LogError> {
-        let mut months = Vec::new();
+        // A stop while a month is moved may leave it in both places.
+        let mut found = BTreeSet::new();
         for directory in [self.0.directory.clone(), self.archive()] {
-            for who in names(&directory)? {
-                let tenant = if who == NOBODY { None } else { Some(who.parse::<TenantId>()) };
-                let Ok(tenant) = tenant.transpose() else { continue };
+            for who in owners(&directory)? {
                 for name in names(&directory.join(&who))? {
-                    let Some(month) = name.strip_suffix(".sealed") else { continue };
-                    let key_id = self.read_key(&who, month)?.map(|key| hex::encode(key.id));
-                    months.push(KeptMonth { tenant: tenant.clone(), month: month.to_owned(), key_id });
+                    let month = month_and_ending(&name).filter(|(_, ending)| *ending == RECORDS);
+                    found.extend(month.map(|(month, _)| (month.to_owned(), who.clone())));
                 }
             }
         }
-        months.sort_by(|one, other| (&one.month, &one.tenant).cmp(&(&other.month, &other.tenant)));
-        // A stop while a month is moved may leave it in both places.
-        months.dedup();
-        Ok(months)
+        let kept = |(month, who): (String, String)| {
+            let (keys, others) = self.open_keys(&who, &month)?;
+            let key = match keys.first() {
+                Some(key) => UsedKey::Kept(hex::encode(key.id)),
+                None if others => UsedKey::Unusable,
+                None => UsedKey::Destroyed,
+            };
+            Ok(KeptMonth { tenant: who.parse().ok(), month, key })
+        };
+        found.into_iter().map(kept).collect()
     }
+}
+
+/// Tells of a file that cannot be used, where others can.
+fn tell(fault: &LogError) {
+    let error: &dyn std::error::Error = fault;
+    tracing::error!(error, "a file of disclosures cannot be used");
 }
 
 /// The month of an instant, UTC.
@@ -317,8 +363,7 @@ impl Record {
         let file = std::str::from_utf8(file).ok()?;
         // It becomes a path.
         let (who, month) = file.split_once('/')?;
-        let is_month = month.len() == 7 && month.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
-        if !is_month || (who != NOBODY && who.parse::<TenantId>().is_err()) {
+        if !is_month(month) || (who != NOBODY && who.parse::<TenantId>().is_err()) {
             return None;
         }
         let (seq, sealed) = rest.get(1..)?.split_first_chunk()?;
@@ -328,14 +373,6 @@ impl Record {
     /// The place of its entry.
     pub fn seq(&self) -> u64 {
         self.seq
-    }
-
-    /// As it is in its file: length and CRC-32C of what follows, the place, the sealed bytes.
-    fn frame(&self, out: &mut Vec<u8>) {
-        let body = [&self.seq.to_le_bytes(), self.sealed.as_slice()].concat();
-        out.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-        out.extend_from_slice(&crc32c::crc32c(&body).to_le_bytes());
-        out.extend_from_slice(&body);
     }
 }
 
@@ -348,52 +385,11 @@ fn context(file: &str, seq: u64) -> Vec<u8> {
     format!("groeikluis disclosures {file} {seq}").into_bytes()
 }
 
-/// A frame of a file: the place and the sealed bytes; none where the whole part ends.
-fn read_frame(input: &mut impl Read) -> std::io::Result<Option<(u64, Vec<u8>)>> {
-    let mut head = Vec::with_capacity(8);
-    input.by_ref().take(8).read_to_end(&mut head)?;
-    let ([length, found], []) = head.as_chunks::<4>() else { return Ok(None) };
-    let (length, found) = (u32::from_le_bytes(*length) as usize, u32::from_le_bytes(*found));
-    if length > MAX_RECORD_BYTES {
-        return Ok(None);
-    }
-    let mut body = Vec::with_capacity(length);
-    input.by_ref().take(length as u64).read_to_end(&mut body)?;
-    if body.len() != length || crc32c::crc32c(&body) != found {
-        return Ok(None);
-    }
-    Ok(body.split_first_chunk().map(|(seq, sealed)| (u64::from_le_bytes(*seq), sealed.to_vec())))
-}
-
-/// A file to write at its end, cut to where it is whole; `known` says where that is.
-pub(super) fn open_to_append(path: &Path, known: Option<u64>) -> Result<(File, u64), LogError> {
-    let file = files::open_or_create(path)?;
-    let length = if let Some(length) = known {
-        length
-    } else {
-        let (mut input, mut whole) = (std::io::BufReader::new(&file), 0);
-        while let Some((_, sealed)) = read_frame(&mut input).map_err(|source| LogError::file("read", path, source))? {
-            whole += 16 + sealed.len() as u64;
-        }
-        whole
-    };
-    disk::set_len(&file, path, length).map_err(|source| LogError::file("cut", path, source))?;
-    Ok((file, length))
-}
-
-/// The names in a directory; none when there is no directory.
-pub(super) fn names(path: &Path) -> Result<Vec<String>, LogError> {
-    let listing = match fs::read_dir(path) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        listing => listing.map_err(|source| LogError::file("list", path, source))?,
-    };
-    Ok(listing.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::transfer_log::support::clock;
+    use std::fs;
 
     fn keeper(directory: &Path) -> DisclosureKeeper {
         DisclosureKeeper::new(directory.to_owned(), Keyring::generate())
@@ -418,7 +414,7 @@ mod tests {
         let again = DisclosureKeeper::new(place.path().to_owned(), keeper.0.keyring.clone());
         again.file(&[one, again.seal(Some(&bree), 9, at, &["d".to_owned()]).unwrap()]).unwrap();
         let opened = again.open_month(Some(&bree), "2026-11").unwrap();
-        assert_eq!(opened.erased, 0);
+        assert_eq!(opened.unopened, 0);
         let kept: Vec<_> = opened.disclosures.into_iter().collect();
         assert_eq!(kept, [(7, vec!["a".to_owned(), "b".to_owned()]), (9, vec!["d".to_owned()])]);
         assert_eq!(again.open_month(None, "2026-11").unwrap().disclosures.len(), 1);
@@ -426,26 +422,44 @@ mod tests {
 
         again.erase(Some(&bree), "2026-11").unwrap();
         let erased = again.open_month(Some(&bree), "2026-11").unwrap();
-        assert_eq!((erased.disclosures.len(), erased.erased), (0, 2));
-        assert_eq!(again.months().unwrap().iter().filter(|month| month.key_id.is_none()).count(), 1);
+        assert_eq!((erased.disclosures.len(), erased.unopened), (0, 2));
+        assert_eq!(again.months().unwrap().iter().filter(|month| month.key == UsedKey::Destroyed).count(), 1);
         assert_eq!(again.open_month(None, "2026-11").unwrap().disclosures.len(), 1);
         assert!(again.erase(Some(&bree), "2026-11").is_err());
         // What is kept later under a new key is no help with what was erased.
         let later = DisclosureKeeper::new(place.path().to_owned(), keeper.0.keyring.clone());
         later.file(&[later.seal(Some(&bree), 11, at, &["e".to_owned()]).unwrap()]).unwrap();
         let opened = later.open_month(Some(&bree), "2026-11").unwrap();
-        assert_eq!((opened.disclosures.len(), opened.erased), (1, 2));
+        assert_eq!((opened.disclosures.len(), opened.unopened), (1, 2));
     }
 
     #[test]
-    fn a_key_that_does_not_open_is_never_replaced() {
+    fn a_key_that_does_not_open_is_set_aside_and_stays() {
         let place = tempfile::tempdir().unwrap();
         let at = clock().now();
         keeper(place.path()).seal(None, 1, at, &["a".to_owned()]).unwrap();
         let key = fs::read(place.path().join("_/2026-11.key")).unwrap();
-        let other = keeper(place.path()).seal(None, 2, at, &["b".to_owned()]);
-        assert!(matches!(other, Err(LogError::DisclosureKey { .. })));
-        assert_eq!(fs::read(place.path().join("_/2026-11.key")).unwrap(), key);
+        keeper(place.path()).seal(None, 2, at, &["b".to_owned()]).unwrap();
+        assert_eq!(fs::read(place.path().join("_/2026-11.key.set-aside-1")).unwrap(), key);
+        assert_ne!(fs::read(place.path().join("_/2026-11.key")).unwrap(), key);
+    }
+
+    #[test]
+    fn a_flipped_bit_takes_nothing_with_it() {
+        let place = tempfile::tempdir().unwrap();
+        let at = clock().now();
+        let keeper = keeper(place.path());
+        let seal = |seq| keeper.seal(None, seq, at, &["a".to_owned()]).unwrap();
+        keeper.file(&[seal(1), seal(2), seal(3)]).unwrap();
+        let path = place.path().join("_/2026-11.sealed");
+        let mut bytes = fs::read(&path).unwrap();
+        bytes[20] ^= 1;
+        fs::write(&path, &bytes).unwrap();
+        // With another process's eyes.
+        DisclosureKeeper::new(place.path().to_owned(), keeper.0.keyring.clone()).file(&[seal(4)]).unwrap();
+        let opened = keeper.open_month(None, "2026-11").unwrap();
+        assert_eq!(opened.disclosures.into_keys().collect::<Vec<_>>(), [2, 3, 4]);
+        assert!(fs::read(&path).unwrap().starts_with(&bytes));
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl TransferLog {
             _lock: lock,
         };
         let mut committer = Committer::new(parts, Arc::clone(&queue), publisher)?;
-        committer.commit(&[&start])?;
+        committer.commit_one(&start)?;
         committer.publish()?;
         let thread = start_thread("transfer-log", move || committer.run())?;
         Ok(Self(Arc::new(Handle { queue, directory, thread: Mutex::new(Some(thread)) })))

@@ -24,6 +24,7 @@ mod event;
 mod fields;
 mod files;
 mod follower;
+mod frames;
 mod guard;
 mod jcs;
 mod journal;
@@ -41,6 +42,7 @@ mod reader;
 mod receipt;
 mod record;
 mod recovery;
+mod set_aside;
 mod snapshot;
 mod superseded;
 #[cfg(test)]
@@ -67,7 +69,7 @@ pub use fields::{
     RegisterLoaded, RegisterRefused, Rename, Stage, Upload, key_id,
 };
 pub use follower::{Index, Position};
-pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, month_of};
+pub use keeper::{DisclosureKeeper, KeptMonth, OpenedMonth, UsedKey, month_of};
 pub use keeping::{
     BackupMade, BackupRestored, DeliveryExpired, DeliveryWithdrawn, RetentionErased, TenantMerged, UploadRemoved,
 };

@@ -2,7 +2,7 @@
 //!
 //! Both are entered in the log before anything is shown or destroyed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use anyhow::{bail, ensure};
 use jiff::{civil::Date, tz::TimeZone};
@@ -21,7 +21,8 @@ use crate::{
     domain::TenantId,
     durable::Clock,
     transfer_log::{
-        self, DisclosureKeeper, DisclosureOpened, Event, KeptMonth, OpenedMonth, RetentionErased, StoredEntry, month_of,
+        self, DisclosureKeeper, DisclosureOpened, Event, KeptMonth, OpenedMonth, RetentionErased, StoredEntry, UsedKey,
+        month_of,
     },
 };
 
@@ -79,7 +80,7 @@ pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
     let settings = load(&arguments.config)?;
     // Disclosures of the last second are still in the log's journal.
     daemon::publish(&settings)?;
-    let (rows, erased) = collect(arguments, &settings)?;
+    let Collected { rows, erased, missing } = collect(arguments, &settings)?;
     let event = Event::DisclosureOpened(DisclosureOpened {
         from: arguments.from,
         to: arguments.until,
@@ -89,7 +90,7 @@ pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
     let seq = daemon::note(&settings, arguments.tenant.as_ref(), event)?;
     if arguments.json {
         let rows: Vec<_> = rows.iter().map(as_json).collect();
-        return Ok(print_json(&json!({ "logged": seq, "erased": erased, "disclosures": rows }))?);
+        return Ok(print_json(&json!({ "logged": seq, "erased": erased, "missing": missing, "disclosures": rows }))?);
     }
     let mut table = Table::new(&["seq", "time (UTC)", "event", "tenant", "key", "what", "value"]);
     for Row { entry, name, value } in &rows {
@@ -107,6 +108,12 @@ pub(super) fn disclose(arguments: &Disclose) -> anyhow::Result<()> {
     table.print()?;
     if erased > 0 {
         say(&format!("the disclosures of {erased} more entries were erased"));
+    }
+    if missing > 0 {
+        say(&format!(
+            "the disclosures of {missing} more entries cannot be read, though the log has no entry that they were \
+             erased: files were lost or damaged, or their key does not open"
+        ));
     }
     say(&format!("this is entry {seq} of the log"));
     Ok(())
@@ -128,11 +135,22 @@ fn keeper(settings: &Settings) -> anyhow::Result<DisclosureKeeper> {
     Ok(daemon::disclosures(settings, daemon::read_keyring(&settings.exchange_identity)?))
 }
 
-/// The disclosures of the period, each proved by its entry, and how many entries have erased ones.
-fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row>, u64)> {
+/// The disclosures of a period.
+struct Collected {
+    /// Each proved by its entry.
+    rows: Vec<Row>,
+    /// Entries whose disclosures are not there, since their month was erased: the log says so.
+    erased: u64,
+    /// Entries whose disclosures are not there for another reason.
+    missing: u64,
+}
+
+fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<Collected> {
     let keeper = keeper(settings)?;
     let mut months: HashMap<(Option<TenantId>, String), OpenedMonth> = HashMap::new();
-    let (mut rows, mut erased) = (Vec::new(), 0);
+    let mut rows = Vec::new();
+    // Of whom and of which months the log says that they were erased, and of which some are not there.
+    let (mut erased_months, mut absent) = (HashSet::new(), HashMap::<_, u64>::new());
     let mut logs = transfer_log::archived(&daemon::archive_dir(settings))?;
     logs.push(daemon::log_dir(settings));
     let each = logs.iter().map(|log| transfer_log::entries(log)).collect::<Result<Vec<_>, _>>()?;
@@ -140,6 +158,9 @@ fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row
         let entry = entry?;
         let on = entry.at.to_zoned(TimeZone::UTC).date();
         let tenant = entry.context.tenant.clone();
+        if let Event::Erased(erased) = &entry.event {
+            erased_months.insert((tenant.clone(), erased.month.clone()));
+        }
         let wanted = arguments.tenant.is_none() || arguments.tenant == tenant;
         // One digest is the decoy.
         if !wanted || on < arguments.from || on > arguments.until || entry.digests.len() < 2 {
@@ -150,14 +171,18 @@ fn collect(arguments: &Disclose, settings: &Settings) -> anyhow::Result<(Vec<Row
             months.insert(key.clone(), keeper.open_month(key.0.as_ref(), &key.1)?);
         }
         match months.get(&key).and_then(|month| month.disclosures.get(&entry.seq)) {
-            None => erased += 1,
+            None => *absent.entry(key).or_default() += 1,
             Some(texts) => {
                 let found = transfer_log::opened(&entry, texts);
                 rows.extend(found.into_iter().map(|(name, value)| Row { entry: entry.clone(), name, value }));
             }
         }
     }
-    Ok((rows, erased))
+    let of = |is_erased: bool| {
+        let counts = absent.iter().filter(|(key, _)| erased_months.contains(*key) == is_erased);
+        counts.map(|(_, count)| count).sum()
+    };
+    Ok(Collected { rows, erased: of(true), missing: of(false) })
 }
 
 pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
@@ -169,7 +194,11 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
     let of_it = |kept: &&KeptMonth| kept.tenant == arguments.tenant && kept.month == *month;
     let whose = arguments.tenant.as_ref().map_or("no tenant", TenantId::as_str);
     let Some(kept) = kept.iter().find(of_it) else { bail!("nothing is kept of {whose} in {month}") };
-    let Some(key_id) = kept.key_id.clone() else { bail!("{month} of {whose} was erased before") };
+    let key_id = match &kept.key {
+        UsedKey::Kept(id) => id.clone(),
+        UsedKey::Unusable => "unknown".to_owned(),
+        UsedKey::Destroyed => bail!("{month} of {whose} was erased before"),
+    };
     ensure!(*month < month_of(Clock::system().now()), "{month} is not over: its key is in use");
     let count = keeper.open_month(arguments.tenant.as_ref(), month)?.disclosures.len() as u64;
     let event = Event::Erased(RetentionErased { month: month.clone(), key_id: key_id.clone(), count });
@@ -189,15 +218,25 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
 
 fn show_months(kept: &[KeptMonth], as_json: bool) -> anyhow::Result<()> {
     if as_json {
-        let months = kept.iter().map(|KeptMonth { tenant, month, key_id }| {
-            json!({ "tenant": tenant.as_ref().map(TenantId::as_str), "month": month, "key": key_id })
+        let months = kept.iter().map(|KeptMonth { tenant, month, key }| {
+            let key = match key {
+                UsedKey::Kept(id) => Some(id.as_str()),
+                UsedKey::Unusable => Some("unusable"),
+                UsedKey::Destroyed => None,
+            };
+            json!({ "tenant": tenant.as_ref().map(TenantId::as_str), "month": month, "key": key })
         });
         return Ok(print_json(&json!({ "months": months.collect::<Vec<_>>() }))?);
     }
     let mut table = Table::new(&["month", "tenant", "key"]);
-    for KeptMonth { tenant, month, key_id } in kept {
+    for KeptMonth { tenant, month, key } in kept {
         let tenant = tenant.as_ref().map_or("(none)", TenantId::as_str);
-        table.row(vec![month.clone(), tenant.to_owned(), key_id.clone().unwrap_or_else(|| "erased".to_owned())]);
+        let key = match key {
+            UsedKey::Kept(id) => id,
+            UsedKey::Unusable => "unusable",
+            UsedKey::Destroyed => "erased",
+        };
+        table.row(vec![month.clone(), tenant.to_owned(), key.to_owned()]);
     }
     Ok(table.print()?)
 }

@@ -246,13 +246,13 @@ fn numbers_of_persons_are_taken_out_and_that_is_noted() {
     assert_eq!(appended[1].seq, 3);
 }
 
-fn keeping(place: &Place, keyring: &Keyring) -> (TransferLog, DisclosureKeeper) {
+pub(super) fn keeping(place: &Place, keyring: &Keyring) -> (TransferLog, DisclosureKeeper) {
     let keeper = DisclosureKeeper::new(place.path("disclosures"), keyring.clone());
     let index = Box::new(Follower::default());
     (TransferLog::open_keeping(place.settings(), clock(), index, keeper.clone()).unwrap(), keeper)
 }
 
-fn disclosing() -> Record {
+pub(super) fn disclosing() -> Record {
     any_record().disclosing([Disclosed { name: "ip", value: "192.0.2.7".to_owned() }])
 }
 
