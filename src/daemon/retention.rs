@@ -163,7 +163,7 @@ impl Retention {
     /// Logs whose last entry is older than so many years: the next one began then.
     fn old_logs(&self, years: u32) -> Result<Vec<String>, LogError> {
         let RetentionParts { log_dir, archive_dir, clock, .. } = &*self.parts;
-        let logs = transfer_log::archived(archive_dir)?;
+        let logs = transfer_log::readable(archive_dir)?;
         let nexts = logs.iter().skip(1).chain([log_dir]);
         let limit = clock.today().saturating_sub(i64::from(years).years());
         let mut old = Vec::new();
@@ -317,7 +317,11 @@ fn tell_operators(report: &RetentionReport) {
     let put_by = report.put_by.len();
     tracing::info!(deliveries, unfetched, uploads, certificates, put_by, "retention");
     for log in &report.old_logs {
-        tracing::warn!(log, "this log is past retention.log_years; it stays until somebody removes it");
+        tracing::warn!(
+            log,
+            "this log is past retention.log_years; it stays until somebody removes it, and `audit verify` tells of that \
+             then, as does a ledger that has to be made anew"
+        );
     }
 }
 

@@ -21,7 +21,7 @@ use crate::{
 };
 
 pub use index::SqliteIndex;
-pub use rebuild::rebuild;
+pub use rebuild::{rebuild, rebuild_without_earlier};
 pub use sqlite::SqliteLedger;
 
 /// Questions to the ledger. Each may wait for the disk.

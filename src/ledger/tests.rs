@@ -487,6 +487,21 @@ fn runs_of_two_years_are_in_the_order_of_their_times() {
     let runs = exchange.ledger.runs(&bree(), None, None).unwrap();
     assert!(runs.iter().all(|run| (run.unaddressed, run.unprintable) == (Count::of(7), Count::WITHHELD)));
     assert_eq!(runs.into_iter().map(|run| run.id).collect::<Vec<_>>(), [id(1), id(2)]);
+    // Without the first year nobody would know what was used in it, so that is done only for who says so.
+    let Exchange { place, log, ledger, .. } = exchange;
+    log.close().unwrap();
+    drop(ledger);
+    let (path, archive, away) = (place.path("ledger.db"), place.path("archive"), place.path("away"));
+    let live = dump(&path);
+    fs::rename(&archive, &away).unwrap();
+    let refused = rebuild(&place.dir(), &archive, &path);
+    assert!(matches!(refused, Err(LedgerError::Log(LogError::EarlierMissing { .. }))), "{refused:?}");
+    assert_eq!(dump(&path), live);
+    rebuild_without_earlier(&place.dir(), &archive, &path).unwrap();
+    assert_ne!(dump(&path), live);
+    fs::rename(&away, &archive).unwrap();
+    rebuild(&place.dir(), &archive, &path).unwrap();
+    assert_eq!(dump(&path), live);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::{io, path::PathBuf, sync::Arc};
 
+use jiff::Timestamp;
 use rustix::io::Errno;
 
 use super::note::NoteFault;
@@ -139,6 +140,37 @@ pub enum LogError {
     NotClosed {
         /// The origin of that log.
         origin: String,
+    },
+    /// A log of an earlier year is not there, and an index would be made without what it tells.
+    #[error(
+        "{later} goes on from the log {origin}, which is not among those of earlier years: put it back there; where it is \
+         gone for good, `groeikluis ledger rebuild --without-earlier` makes the ledger of what is left, which then knows \
+         neither which protocols were used before nor which files are to be removed"
+    )]
+    EarlierMissing {
+        /// The log that names it.
+        later: PathBuf,
+        /// Its origin.
+        origin: String,
+    },
+    /// A log would begin, and a log of this exchange is not where its mark says that there is one.
+    #[error(
+        "{path} is the high-water mark of the log {origin}, which is neither in its place nor among those of earlier \
+         years: put it back before a new one begins; where it is gone for good, remove the mark"
+    )]
+    MarkWithoutLog {
+        /// The mark.
+        path: PathBuf,
+        /// The log's origin.
+        origin: String,
+    },
+    /// A log would begin before the one before it ended: its time would be wrong for good.
+    #[error("the last entry in {path} is of {last}, and the clock is behind that: set it before a new log begins")]
+    ClockBehind {
+        /// The log before.
+        path: PathBuf,
+        /// The time of its last entry.
+        last: Timestamp,
     },
     /// The thread that writes could not be started.
     #[error("could not start the transfer log's thread")]

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Hash, IndexError, LogError, StoredEntry, archived, entries_from, merkle::leaf_hash};
+use super::{Hash, IndexError, LogError, StoredEntry, archive, entries_from, merkle::leaf_hash};
 
 /// Entries that the index gets at once while it catches up.
 const CATCH_UP: usize = 1_024;
@@ -47,7 +47,9 @@ pub trait Index {
 
 /// The logs that an index follows: those of earlier years, and the one in use.
 pub(super) struct Chain {
+    /// Those that can be read.
     logs: Vec<PathBuf>,
+    archive: PathBuf,
     /// Entries of the last one.
     size: u64,
 }
@@ -55,9 +57,18 @@ pub(super) struct Chain {
 impl Chain {
     /// The log in `directory` with `size` entries, after those that were put by.
     pub fn new(directory: &Path, size: u64, archive: &Path) -> Result<Self, LogError> {
-        let mut logs = archived(archive)?;
+        archive::tell_strays(archive)?;
+        let mut logs = archive::readable(archive)?;
         logs.push(directory.to_owned());
-        Ok(Self { logs, size })
+        Ok(Self { logs, archive: archive.to_owned(), size })
+    }
+
+    /// All of them, for an index that is made anew: none may be missing.
+    fn whole(&self) -> Result<Vec<PathBuf>, LogError> {
+        let Some(in_use) = self.logs.last() else { return Ok(Vec::new()) };
+        let mut logs = archive::all_earlier(&self.archive, in_use)?;
+        logs.push(in_use.clone());
+        Ok(logs)
     }
 
     /// The log that an index has come to; none when it is an index of none of them.
@@ -81,17 +92,19 @@ impl Chain {
 /// Brings an index up to the log, from nothing where it is not an index of this log.
 pub(super) fn catch_up(chain: &Chain, index: &mut (dyn Index + Send)) -> Result<(), LogError> {
     let mut position = index.position().map_err(LogError::Index)?;
-    let begin = if let Some(at) = chain.find(position)? {
-        at
-    } else {
+    let found = chain.find(position)?;
+    let (begin, logs) = match found {
+        Some(at) if position.size > 0 => (at, chain.logs.clone()),
+        _ => (0, chain.whole()?),
+    };
+    if found.is_none() {
         tracing::warn!(index = position.size, log = chain.size, "the index is not one of this log: it is built anew");
         index.reset().map_err(LogError::Index)?;
         position = Position::default();
-        0
-    };
+    }
     let mut first = position.size;
-    for (at, log) in chain.logs.iter().enumerate().skip(begin) {
-        let end = if at + 1 == chain.logs.len() { chain.size } else { u64::MAX };
+    for (at, log) in logs.iter().enumerate().skip(begin) {
+        let end = if at + 1 == logs.len() { chain.size } else { u64::MAX };
         let count = usize::try_from(end.saturating_sub(first)).unwrap_or(usize::MAX);
         let mut chunk = Vec::with_capacity(CATCH_UP);
         for entry in entries_from(log, first)?.take(count) {

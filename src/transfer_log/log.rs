@@ -114,7 +114,7 @@ impl TransferLog {
         let queue = Arc::new(Queue::new(size, size - tail.len() as u64));
         let recovered = Event::LogRecovered(LogRecovered { entries: tail.len() as u64, torn_bytes });
         let recovered = Some(recovered).filter(|_| !tail.is_empty() || torn_bytes > 0);
-        let previous_checkpoint = if size == 0 { archive::last_checkpoint(&archive_dir)? } else { None };
+        let previous_checkpoint = if size == 0 { archive::last_checkpoint(&archive_dir, clock.now())? } else { None };
         let started = Some(Event::LogStarted(LogStarted { size, previous_checkpoint }));
         // A log's first entry says what it goes on from, also where a write before it was torn.
         let start = if size == 0 { [started, recovered] } else { [recovered, started] };

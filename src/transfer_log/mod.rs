@@ -53,7 +53,7 @@ mod untrusted;
 mod verify;
 mod years;
 
-pub use archive::{EarlierLog, KEYS, archived, archived_from, archived_keys};
+pub use archive::{EarlierLog, KEYS, all_earlier, archived, archived_from, archived_keys, readable};
 pub use carried::RECEIPT_DICTIONARY;
 pub use checkpoint::Checkpoint;
 pub use cold::month_before;
