@@ -17,7 +17,7 @@ use crate::{
     durable::{Directory, DurableError},
     transfer_log::{
         DisclosureKeeper, EarlierLog, Event, LogError, OpenedMonth, Outcome, StoredEntry, TransferLog, VerifierKey,
-        archived_from, entries_from, month_of, published_size, receipt, upload_receipt,
+        archived_from, disclosed_name, entries_from, month_of, published_size, receipt, upload_receipt,
     },
 };
 
@@ -32,6 +32,9 @@ const KEEP_EVERY: u64 = 1_024;
 
 /// Receipts that are set aside, at most: beyond it the disk itself is at fault, and all wait.
 const MOST_ASIDE: usize = 1_024;
+
+/// What names the operator who delivered: that is no business of the tenant's.
+const OPERATOR: &str = "user";
 
 /// What the thread works with.
 pub(super) struct Receipts {
@@ -221,7 +224,8 @@ impl Follower {
         months: &mut HashMap<String, OpenedMonth>,
     ) -> Result<(), ReceiptsError> {
         let Some((name, tenant)) = name(entry).zip(entry.context.tenant.as_ref()) else { return Ok(()) };
-        let disclosures = self.disclosures(log, entry, months)?;
+        let mut disclosures = self.disclosures(log, entry, months)?;
+        disclosures.retain(|text| disclosed_name(text).as_deref() != Some(OPERATOR));
         let made = receipt(log.directory, log.key, entry.seq, disclosures).map_err(ReceiptsError::Log)?;
         self.parts.boxes.put_receipt(tenant, entry.at, &name, &made.to_text()).map_err(ReceiptsError::Box)
     }

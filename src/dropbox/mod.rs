@@ -40,6 +40,7 @@ pub use budget::MemoryBudget;
 pub use merger::Belongings;
 pub use name::{ListName, is_temporary};
 pub use outbox::{Area, Outbox, Published, Staged, Staging, delivery_of, manifest_name};
+pub use receipts::close_receipts;
 pub use received::{Received, Submission};
 pub use removal::StaleUpload;
 pub use store::{Boxes, BoxesSettings, Host, REPORTS, RefusedUpload, UploadFault, owners};

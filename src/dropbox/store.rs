@@ -174,7 +174,7 @@ pub(super) struct TenantBoxes {
 pub const REPORTS: &str = "reports";
 
 /// The directory of outboxes, one for each tenant, below the state directory.
-const OUTBOXES: &str = "boxes";
+pub(super) const OUTBOXES: &str = "boxes";
 
 /// The directory of uploads, one for each tenant, below the state directory.
 pub(super) const UPLOADS: &str = "uploads";

@@ -18,6 +18,11 @@ pub fn opened(entry: &StoredEntry, disclosures: &[String]) -> Vec<(String, Strin
     of_entry.filter_map(|text| decode(text)).collect()
 }
 
+/// The name of an encoded disclosure; none where it is none.
+pub fn disclosed_name(disclosure: &str) -> Option<String> {
+    decode(disclosure).map(|(name, _)| name)
+}
+
 /// The encoded disclosures, and the digests for the entry with a decoy among them.
 pub(super) fn encode(disclosed: &[Disclosed]) -> (Vec<String>, Vec<String>) {
     let disclosures: Vec<String> = disclosed.iter().map(encode_one).collect();

@@ -57,7 +57,7 @@ pub use archive::{EarlierLog, KEYS, all_earlier, archived, archived_from, archiv
 pub use carried::RECEIPT_DICTIONARY;
 pub use checkpoint::Checkpoint;
 pub use cold::month_before;
-pub use disclosure::{digest, opened};
+pub use disclosure::{digest, disclosed_name, opened};
 pub use entry::{MAX_ENTRY_BYTES, StoredEntry};
 pub use error::{IndexError, LogError};
 pub use event::{EVENT_NAMES, Event};

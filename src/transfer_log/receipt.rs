@@ -17,11 +17,13 @@ use super::{
     carried::{self, Carried},
     checkpoint::MAX_CHECKPOINT_BYTES,
     disclosure, entry, files,
+    keeper::month_of,
     merkle::{Hash, leaf_hash},
     proof,
     reader::entries_from,
     recovery::CHECKPOINT,
 };
+use crate::domain::TenantId;
 
 /// The longest receipt that is read, bytes: the longest entry and disclosures, twice encoded.
 pub const MAX_RECEIPT_BYTES: u64 = 256 * 1024;
@@ -138,6 +140,21 @@ impl Receipt {
         let path: Option<Vec<Hash>> = lines.take(proof::MAX_PATH + 1).map(decode).collect();
         let path = path.filter(|path| path.len() <= proof::MAX_PATH).ok_or(fault("its proof is no list of hashes"))?;
         Ok(Self { index: number, entry, disclosures, path, note: note.to_owned() })
+    }
+
+    /// Whose entry it is, and of which month (`yyyy-mm`, UTC); nothing is verified by that.
+    ///
+    /// # Errors
+    /// [`LogError::StoredEntry`].
+    pub fn of(&self) -> Result<(Option<TenantId>, String), LogError> {
+        let entry = StoredEntry::parse(self.index, self.entry.clone())?;
+        Ok((entry.context.tenant, month_of(entry.at)))
+    }
+
+    /// The same without what its entry discloses, which it proves as before.
+    #[must_use]
+    pub fn without_disclosures(self) -> Self {
+        Self { disclosures: Vec::new(), ..self }
     }
 
     /// The name of the log that it says it is of.

@@ -8,13 +8,16 @@ use groeikluis::{
     ledger::SqliteLedger,
     seal::Keyring,
     transfer_log::{
-        Actor, Context, Disclosed, DisclosureKeeper, Event, LogSettings, Login, LoginMethod, NoteKey, Record,
-        TransferLog,
+        Actor, Context, Disclosed, DisclosureKeeper, Event, LogSettings, Login, LoginMethod, NoteKey, Receipt, Record,
+        Rename, TransferLog, disclosed_name,
     },
 };
 use serde_json::Value;
 
-use crate::support::{Plan, Protocol, Ran, Tenant, TestDaemon, create_private};
+use crate::{
+    receipts::audit,
+    support::{Plan, Protocol, Ran, Tenant, TestDaemon, create_private, wait_for},
+};
 
 const MOTIVE: &str = "klacht over een onbekende aanmelding";
 
@@ -87,7 +90,8 @@ fn who_did_what_is_told_for_a_motive_and_the_log_says_so() {
 fn a_month_is_erased_with_its_key_and_every_proof_holds() {
     let laid_out = plan().lay_out();
     let root = laid_out.root.path().to_owned();
-    earlier_login(&root);
+    let event = Event::Login(Login { method: LoginMethod::PublicKey, attempts: 0 });
+    earlier(&root, event, &[("ip", "192.0.2.7")]);
     let mut daemon = TestDaemon::over(laid_out);
     daemon.start();
     let then = &["--from", "2026-04-01", "--to", "2026-04-30"][..];
@@ -112,8 +116,37 @@ fn a_month_is_erased_with_its_key_and_every_proof_holds() {
     daemon.verify_log().well();
 }
 
-/// Writes the log of an earlier month, as the daemon of that time did.
-fn earlier_login(root: &Path) {
+#[test]
+fn what_is_erased_is_in_no_receipt_either_and_no_receipt_names_an_operator() {
+    let laid_out = plan().lay_out();
+    let root = laid_out.root.path().to_owned();
+    let disclosed = [("path", "aanvraag-van-an.csv"), ("user", "uid 1000")];
+    earlier(&root, Event::Rename(Rename { complete: true }), &disclosed);
+    let mut daemon = TestDaemon::over(laid_out);
+    daemon.start();
+    let path = root.join("state/boxes/bree/receipts/upload_20260407_01010101_hernoemd.receipt");
+    let kept = wait_for("its receipt", || fs::read_to_string(&path).ok());
+    let names = |text: &str| {
+        let receipt = Receipt::parse(text).unwrap();
+        receipt.disclosures.iter().map(|text| disclosed_name(text).unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&kept), ["path"]);
+    let erase = ["audit", "erase", "--json", "--tenant", "bree", "--month", "2026-04"];
+    let erased: Value = serde_json::from_str(&daemon.groeikluis(&erase).well().stdout).unwrap();
+    assert_eq!((&erased["entries"], &erased["receipts"]), (&1.into(), &1.into()));
+    let after = fs::read_to_string(&path).unwrap();
+    assert!(names(&after).is_empty());
+    let key = root.join("keys/log.vkey");
+    audit(&["receipt", path.to_str().unwrap(), "--key", key.to_str().unwrap()]).well();
+    // One that was put back, or that a stop left as it was, loses it with a second try.
+    assert_eq!(daemon.groeikluis(&erase).code, Some(1));
+    fs::write(&path, kept).unwrap();
+    daemon.groeikluis(&erase).well();
+    assert_eq!(fs::read_to_string(&path).unwrap(), after);
+}
+
+/// Writes the log of an earlier month, as the daemon of that time did: an entry of bree that discloses this.
+fn earlier(root: &Path, event: Event, disclosed: &[(&'static str, &str)]) {
     let key = NoteKey::parse(&fs::read_to_string(root.join("keys/log.key")).unwrap()).unwrap();
     let exchange = Keyring::parse(&fs::read_to_string(root.join("keys/exchange.agekey")).unwrap()).unwrap();
     create_private(&root.join("state"));
@@ -130,10 +163,13 @@ fn earlier_login(root: &Path) {
     let keeper = DisclosureKeeper::new(root.join("state/disclosures"), exchange);
     let clock = Clock::fixed("2026-04-07T09:00:00Z".parse().unwrap());
     let log = TransferLog::open_keeping(settings, clock, Box::new(index), keeper).unwrap();
-    let event = Event::Login(Login { method: LoginMethod::PublicKey, attempts: 0 });
-    let context = Context { tenant: Some("bree".parse().unwrap()), ..Context::of(Actor::Tenant) };
-    let address = Disclosed { name: "ip", value: "192.0.2.7".to_owned() };
-    log.append(vec![Record::success(event, context).disclosing([address])]).unwrap();
+    let context = Context {
+        tenant: Some("bree".parse().unwrap()),
+        correlation: Some("01".repeat(16)),
+        ..Context::of(Actor::Tenant)
+    };
+    let disclosed = disclosed.iter().map(|(name, value)| Disclosed { name, value: (*value).to_owned() });
+    log.append(vec![Record::success(event, context).disclosing(disclosed)]).unwrap();
     log.close().unwrap();
 }
 

@@ -19,6 +19,7 @@ use crate::{
     config::Settings,
     daemon,
     domain::TenantId,
+    dropbox,
     durable::Clock,
     transfer_log::{
         self, DisclosureKeeper, DisclosureOpened, Event, KeptMonth, OpenedMonth, RetentionErased, StoredEntry, UsedKey,
@@ -197,23 +198,42 @@ pub(super) fn erase(arguments: &Erase) -> anyhow::Result<()> {
     let key_id = match &kept.key {
         UsedKey::Kept(id) => id.clone(),
         UsedKey::Unusable => "unknown".to_owned(),
-        UsedKey::Destroyed => bail!("{month} of {whose} was erased before"),
+        UsedKey::Destroyed => {
+            // A stop may have come between the two.
+            let receipts = close_receipts(arguments.tenant.as_ref(), month, &settings)?;
+            ensure!(receipts > 0, "{month} of {whose} was erased before");
+            say(&format!("{month} of {whose} was erased before; {}", told(receipts)));
+            return Ok(());
+        }
     };
     ensure!(*month < month_of(Clock::system().now()), "{month} is not over: its key is in use");
     let count = keeper.open_month(arguments.tenant.as_ref(), month)?.disclosures.len() as u64;
     let event = Event::Erased(RetentionErased { month: month.clone(), key_id: key_id.clone(), count });
     let seq = daemon::note(&settings, arguments.tenant.as_ref(), event)?;
     keeper.erase(arguments.tenant.as_ref(), month)?;
+    let receipts = close_receipts(arguments.tenant.as_ref(), month, &settings)?;
     if arguments.json {
         let tenant = arguments.tenant.as_ref().map(TenantId::as_str);
-        let erased = json!({ "tenant": tenant, "month": month, "key": key_id, "entries": count, "logged": seq });
+        let erased = json!({
+            "tenant": tenant, "month": month, "key": key_id, "entries": count, "logged": seq, "receipts": receipts,
+        });
         return Ok(print_json(&erased)?);
     }
     say(&format!(
         "erased: the disclosures of {count} entries of {whose} in {month} (key {key_id}, entry {seq} of the log)"
     ));
-    say("backups of the key's file, if there are any, are to be destroyed as well");
+    say(&told(receipts));
+    say("backups of the key's file and of these receipts, if there are any, are to be destroyed as well");
     Ok(())
+}
+
+fn close_receipts(tenant: Option<&TenantId>, month: &str, settings: &Settings) -> anyhow::Result<u64> {
+    // What concerns no tenant is in nobody's receipt.
+    Ok(tenant.map_or(Ok(0), |tenant| dropbox::close_receipts(&settings.state_dir, tenant, month))?)
+}
+
+fn told(receipts: u64) -> String {
+    format!("taken out of the receipts kept here as well: {receipts}; copies that the tenant fetched are its own")
 }
 
 fn show_months(kept: &[KeptMonth], as_json: bool) -> anyhow::Result<()> {
