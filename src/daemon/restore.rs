@@ -354,8 +354,19 @@ fn mark_as_newest(settings: &Settings, key: &VerifierKey, checkpoint: &Checkpoin
     transfer_log::raise_high_water(&settings.high_water_dir, key, checkpoint).map_err(RestoreError::Log)
 }
 
-/// Takes away the files in outboxes that the log does not speak of: they came while the backup was made.
+/// Takes away the files in outboxes that the log does not speak of: they came while the backup was made. Where a log of
+/// earlier years is missing, files may be of that one, and all stay.
 fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
+    let log = state.join("log");
+    let mut logs = match transfer_log::all_earlier(&state.join("log-archive"), &log) {
+        Err(fault @ LogError::EarlierMissing { .. }) => {
+            let fault: &dyn std::error::Error = &fault;
+            tracing::warn!(error = fault, "files that no log here speaks of stay in their outboxes");
+            return Ok(0);
+        }
+        logs => logs.map_err(RestoreError::Log)?,
+    };
+    logs.push(log);
     let outboxes = |tenant: &str| ["outbox", "test-outbox"].map(|name| state.join("boxes").join(tenant).join(name));
     let mut unknown: BTreeSet<(String, String)> = BTreeSet::new();
     for tenant in dropbox::owners(state).map_err(RestoreError::DropBoxes)? {
@@ -366,8 +377,6 @@ fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
             }
         }
     }
-    let mut logs = transfer_log::archived(&state.join("log-archive")).map_err(RestoreError::Log)?;
-    logs.push(state.join("log"));
     let mut spoken_of = Vec::new();
     for log in logs {
         for entry in transfer_log::entries(&log).map_err(RestoreError::Log)? {
@@ -403,8 +412,20 @@ fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
     Ok(unknown.len())
 }
 
+/// Brings a directory, and those below it, to disk: what is in them stays where it is after a power cut.
+fn sync_below(directory: &Path) -> Result<(), RestoreError> {
+    for entry in fs::read_dir(directory).map_err(fault("list", directory))? {
+        let entry = entry.map_err(fault("list", directory))?;
+        if entry.file_type().map_err(fault("look at", &entry.path()))?.is_dir() {
+            sync_below(&entry.path())?;
+        }
+    }
+    File::open(directory).and_then(|directory| directory.sync_all()).map_err(fault("sync", directory))
+}
+
 /// Moves what was unpacked to where it belongs; the log last.
 fn put_in_place(beside: &Path, state: &Path) -> Result<(), RestoreError> {
+    sync_below(beside)?;
     let names = fs::read_dir(beside).map_err(fault("list", beside))?;
     let mut names: Vec<_> = names.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
     names.sort_by_key(|name| name == "log");

@@ -116,6 +116,7 @@ fn next_steps(arguments: &Arguments, draft: &Draft, written: &Path) -> String {
     line(&format!("  rm {}", others.map(|path| path.display().to_string()).collect::<Vec<_>>().join(" ")));
     let main = arguments.config.config.display();
     line(&format!("  groeikluis plan --config {main}"));
+    line("  systemctl restart groeikluis    # where the plan says that nothing is in force before a restart");
     let former: Vec<String> = arguments.former.iter().map(|id| format!("--from {id}")).collect();
     line(&format!("  groeikluis tenant merge {} --into {} --config {main}", former.join(" "), arguments.into));
     text.trim_end().to_owned()

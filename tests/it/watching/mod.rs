@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 /// The first nine digits of a number on the lists.
-const SOMEBODY: &str = "000101001";
+const SOMEBODY: &str = "100101001";
 
 const METRICS: &str = "metrics: {listen: \"127.0.0.1:0\"}";
 
