@@ -96,6 +96,38 @@ fn what_broke_off_and_is_only_opened_and_closed_is_not_complete() {
     }
 }
 
+/// Of a new upload nothing is kept then; of one that broke off before, at least what was kept of it.
+#[test]
+fn what_a_kill_of_the_daemon_cuts_off_is_not_complete_and_can_be_completed() {
+    for sealed in [false, true] {
+        let mut daemon = start();
+        let (name, whole) = if sealed { ("lijst.csv.age", daemon.seal(&list(200))) } else { ("lijst.csv", list(200)) };
+        let path = format!("/inbox/{name}");
+        let (first, rest) = whole.split_at(whole.len() / 3);
+        let more = &rest[..rest.len() / 2];
+        break_off(&daemon, &path, first);
+        let (mut new, mut resumed) = (daemon.raw("bree"), daemon.raw("bree"));
+        write_open(&mut new, &format!("/inbox/nieuw-{name}"), WRITE | CREATE | TRUNCATE, 0, first);
+        write_open(&mut resumed, &path, WRITE, first.len() as u64, more);
+        daemon.kill9();
+        daemon.start();
+        daemon.wait_for_register();
+        let session = daemon.session("bree");
+        let listed: Vec<(String, u64)> =
+            session.list("/inbox").unwrap().into_iter().map(|file| (file.name, file.size)).collect();
+        let [(kept, size)] = &listed[..] else { panic!("{listed:?}") };
+        let sizes = first.len() as u64..=(first.len() + more.len()) as u64;
+        assert!(kept == name && sizes.contains(size), "{listed:?}");
+        assert!(daemon.events("file.upload").is_empty());
+        fs::write(daemon.path(name), &whole).unwrap();
+        daemon.sftp("bree", &format!("reput {} {path}\n", daemon.path(name).display())).well();
+        assert_whole(&daemon, name, 200);
+        let answers = session.names("/outbox").unwrap();
+        assert_eq!((daemon.events("file.upload").len(), answers.len()), (1, 4), "{answers:?}");
+        session.close();
+    }
+}
+
 #[test]
 fn a_newer_session_takes_an_upload_over_and_the_older_one_can_do_nothing_more() {
     for sealed in [false, true] {
