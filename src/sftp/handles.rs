@@ -58,14 +58,55 @@ pub(super) enum Source {
 /// A request to a reader.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Ask {
-    Read { id: u32, offset: u64, length: u32 },
-    Entries { id: u32 },
-    Attributes { id: u32 },
-    Check { id: u32, check: Check },
-    Close { id: u32 },
+    /// A READ, and as many more of its length as say so, each by the next id and from where the one before it ends: some
+    /// clients (paramiko) ask for a whole file before they take anything of it.
+    Read {
+        id: u32,
+        offset: u64,
+        length: u32,
+        more: u32,
+    },
+    Entries {
+        id: u32,
+    },
+    Attributes {
+        id: u32,
+    },
+    Check {
+        id: u32,
+        check: Check,
+    },
+    Close {
+        id: u32,
+    },
 }
 
 impl Ask {
+    /// One READ.
+    pub(super) fn read(id: u32, offset: u64, length: u32) -> Self {
+        Self::Read { id, offset, length, more: 0 }
+    }
+
+    /// Takes in a READ that goes on where this ends; false for anything else.
+    fn take_in(&mut self, next: Self) -> bool {
+        let Self::Read { id, offset, length, more } = self else { return false };
+        let Self::Read { id: next_id, offset: next_offset, length: next_length, more: 0 } = next else { return false };
+        let Some(count) = more.checked_add(1) else { return false };
+        let ends = offset.checked_add(u64::from(*length) * u64::from(count));
+        let follows = next_length == *length && next_id == id.wrapping_add(count) && Some(next_offset) == ends;
+        if follows {
+            *more = count;
+        }
+        follows
+    }
+
+    /// What is left of it when its first is answered.
+    fn rest(self) -> Option<Self> {
+        let Self::Read { id, offset, length, more } = self else { return None };
+        let (id, offset) = (id.wrapping_add(1), offset.saturating_add(u64::from(length)));
+        more.checked_sub(1).map(|more| Self::Read { id, offset, length, more })
+    }
+
     pub(super) fn id(self) -> u32 {
         match self {
             Self::Read { id, .. }
@@ -85,6 +126,32 @@ pub(super) struct Writer {
     pub(super) waiting: VecDeque<(u64, UploadWork)>,
     /// The place of the first that the job has.
     pub(super) running: Option<u64>,
+}
+
+impl Reader {
+    /// Whether a CLOSE waits: nothing may be asked behind it.
+    pub(super) fn is_closing(&self) -> bool {
+        matches!(self.waiting.back(), Some(Ask::Close { .. }))
+    }
+
+    /// Lets a request wait; true when it takes a place of its own.
+    pub(super) fn ask(&mut self, ask: Ask) -> bool {
+        let taken_in = self.waiting.back_mut().is_some_and(|last| last.take_in(ask));
+        if !taken_in {
+            self.waiting.push_back(ask);
+        }
+        !taken_in
+    }
+
+    /// The first request is answered; true when its place is free.
+    pub(super) fn answered(&mut self) -> bool {
+        let Some(first) = self.waiting.pop_front() else { return false };
+        let rest = first.rest();
+        if let Some(rest) = rest {
+            self.waiting.push_front(rest);
+        }
+        rest.is_none()
+    }
 }
 
 impl Handles {
@@ -234,6 +301,29 @@ mod tests {
         assert!(matches!(at(8, Some(&fetched)), Err(NotNow::Cold)));
         assert_eq!(at(2, Some(&fetched)).unwrap(), b"cde");
         assert!(matches!(at(0, None).and(fill(&HalfCold(Vec::new()), None, 0, &mut [0])), Err(NotNow::Cold)));
+    }
+
+    #[test]
+    fn reads_that_go_on_take_one_place() {
+        let source = Source::Download { file: Arc::new(HalfCold(Vec::new())), fetched: None };
+        let OpenFile::Reader(mut reader) = OpenFile::reader(source) else { panic!("it reads") };
+        let reads = [(u32::MAX, 0), (0, 100), (1, 200), (2, 300), (4, 400), (5, 450), (6, 450), (7, 550)];
+        let places = reads.map(|(id, offset)| reader.ask(Ask::read(id, offset, 100)));
+        assert_eq!(places, [true, false, false, false, true, true, true, false]);
+        assert!(reader.ask(Ask::read(8, 650, 50)) && reader.ask(Ask::Attributes { id: 9 }));
+        assert!(reader.ask(Ask::read(10, 700, 50)) && !reader.is_closing());
+        assert!(reader.ask(Ask::Close { id: 11 }) && reader.is_closing());
+        let mut answered = Vec::new();
+        while let Some(first) = reader.waiting.front().copied() {
+            let offset = if let Ask::Read { offset, .. } = first { Some(offset) } else { None };
+            answered.push((first.id(), offset, reader.answered()));
+        }
+        let mut expected = reads.map(|(id, offset)| (id, Some(offset), true)).to_vec();
+        for at in [0, 1, 2, 6] {
+            expected[at].2 = false;
+        }
+        expected.extend([(8, Some(650), true), (9, None, true), (10, Some(700), true), (11, None, true)]);
+        assert_eq!(answered, expected);
     }
 
     #[test]

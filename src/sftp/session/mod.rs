@@ -14,8 +14,10 @@
 //! meanwhile, so where it is replies that must free memory, none does: the session is cut after [`PRESSED`] without a batch
 //! taken.
 //!
+//! READs of a file that go on from one another count as one request, however many they are: they wait without memory.
+//!
 //! Order: requests with one handle are answered in order; requests about paths one after another, each after the
-//! uploads' requests that came before it. All else may overtake.
+//! uploads' requests that came before it. All else may overtake, and what names a handle behind its CLOSE is refused at once.
 
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 

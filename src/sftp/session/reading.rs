@@ -41,7 +41,7 @@ impl Session {
         let Some(ask) = reader.waiting.front().copied() else { return Ok(()) };
         let outbox = &mut self.outbox;
         match (ask, &mut reader.source) {
-            (Ask::Read { id, offset, length }, Source::Download { file, .. }) => {
+            (Ask::Read { id, offset, length, .. }, Source::Download { file, .. }) => {
                 let left = u32::try_from(file.length().saturating_sub(offset)).unwrap_or(u32::MAX);
                 let length = length.min(LONGEST_PAYLOAD).min(left);
                 if length > 0 {
@@ -88,25 +88,22 @@ impl Session {
 
     /// The first request of a reader is answered; its next one may be.
     pub(super) fn answered(&mut self, handle: u64) {
-        if let Some(reader) = self.handles.reader(handle)
-            && reader.waiting.pop_front().is_some()
-        {
+        let Some(reader) = self.handles.reader(handle) else { return };
+        if reader.answered() {
             self.queued -= REQUEST_COST;
-            if !reader.waiting.is_empty() {
-                self.ready.push_back(handle);
-            }
+        }
+        if !reader.waiting.is_empty() {
+            self.ready.push_back(handle);
         }
     }
 
     pub(super) fn close_reader(&mut self, handle: u64) {
         self.forget_fetched(handle);
-        let Some(OpenFile::Reader(Reader { source, mut waiting, .. })) = self.handles.remove(handle) else { return };
-        self.queued -= REQUEST_COST * waiting.len();
-        if let Some(close) = waiting.pop_front() {
+        let Some(OpenFile::Reader(Reader { source, waiting, .. })) = self.handles.remove(handle) else { return };
+        // Nothing waits behind it.
+        if let Some(close) = waiting.front() {
+            self.queued -= REQUEST_COST;
             self.outbox.reply().ok(close.id());
-        }
-        for ask in waiting {
-            wrong_handle(&mut self.outbox.reply(), ask.id(), text::UNKNOWN_HANDLE);
         }
         if let Source::Download { file, .. } = source {
             self.outbox.closed(file);

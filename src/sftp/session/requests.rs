@@ -20,7 +20,7 @@ impl Session {
             Request::Close { handle } => self.ask_either(handle, Ask::Close { id }, UploadAsk::Close { id }),
             Request::Read { handle, offset, length } => {
                 let work = UploadAsk::Read { id, offset, length };
-                self.ask_either(handle, Ask::Read { id, offset, length }, work);
+                self.ask_either(handle, Ask::read(id, offset, length), work);
             }
             Request::HandleAttributes { handle } => {
                 self.ask_either(handle, Ask::Attributes { id }, UploadAsk::Attributes { id });
@@ -97,9 +97,11 @@ impl Session {
     }
 
     pub(super) fn ask(&mut self, handle: u64, ask: Ask) {
-        if let Some(reader) = self.handles.reader(handle) {
+        let Some(reader) = self.handles.reader(handle) else { return };
+        if reader.is_closing() {
+            wrong_handle(&mut self.outbox.reply(), ask.id(), text::UNKNOWN_HANDLE);
+        } else if reader.ask(ask) {
             self.queued += REQUEST_COST;
-            reader.waiting.push_back(ask);
             if reader.waiting.len() == 1 && !reader.fetching {
                 self.ready.push_back(handle);
             }

@@ -65,6 +65,43 @@ fn a_thousand_reads_at_a_closed_window_keep_little_in_memory_and_are_all_answere
     });
 }
 
+/// As paramiko's `get` does, whose window and memory are as large as it likes.
+#[test]
+fn a_whole_file_may_be_asked_for_before_any_of_it_is_taken() {
+    const LENGTH: u32 = 70;
+    // By themselves more than what one connection may have waiting.
+    const READS: u32 = 100_000;
+    let server = TestServer::start();
+    let body = pattern(LENGTH as usize * READS as usize - 30);
+    fs::write(server.root.join("outbox/x"), &body).unwrap();
+    server.runtime.block_on(async {
+        let config = client::Config { channel_buffer_size: READS as usize, ..client::Config::default() };
+        let mut raw = session(&server, config).await;
+        let handle = raw.open("/outbox/x", READ).await;
+        let ids: Vec<u32> = (10..10 + READS).collect();
+        for ids in ids.chunks(1000) {
+            let reads = ids.iter().map(|id| read(*id, &handle, u64::from(id - 10) * u64::from(LENGTH), LENGTH));
+            raw.send(&reads.collect::<Vec<_>>().concat()).await;
+        }
+        // Behind the end, and behind the CLOSE.
+        raw.send(&read(1, &handle, body.len() as u64, LENGTH)).await;
+        raw.send(&[packet(4, 2, &string(&handle)), read(3, &handle, 0, LENGTH)].concat()).await;
+        let (mut pieces, mut codes) = (ids.iter().zip(body.chunks(LENGTH as usize)), Vec::new());
+        for _ in 0..READS + 3 {
+            let reply = raw.reply().await.unwrap();
+            if reply[0] != 103 {
+                codes.push((reply[4], status(&reply).0));
+                continue;
+            }
+            let (id, piece) = pieces.next().unwrap();
+            assert!(reply[1..5] == id.to_be_bytes() && reply[9..] == *piece, "{id}");
+        }
+        codes.sort_unstable();
+        assert_eq!(codes, [(1, 1), (2, 0), (3, 4)]);
+    });
+    assert_eq!(*server.seen.ended.lock().unwrap(), [false; 0]);
+}
+
 #[test]
 fn an_upload_is_not_read_back_ahead_of_a_client_that_takes_nothing() {
     const LENGTH: usize = 255 * 1024;
