@@ -2,7 +2,11 @@
 
 use std::{
     io::IoSlice,
-    sync::{Arc, Mutex, mpsc::Sender},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc::Sender,
+    },
 };
 
 use super::{Exchange, ExchangeParts, FingerprintKey, Registers, Tenants};
@@ -109,16 +113,27 @@ pub(super) struct Present {
     tenants: Mutex<Vec<Arc<Tenant>>>,
     assignment: Option<Arc<Assignment>>,
     looked: Option<Sender<TenantId>>,
+    panics: AtomicUsize,
 }
 
 impl Present {
     pub fn of(tenant: &Tenant) -> Self {
-        Self { tenants: Mutex::new(vec![Arc::new(tenant.clone())]), assignment: None, looked: None }
+        Self {
+            tenants: Mutex::new(vec![Arc::new(tenant.clone())]),
+            assignment: None,
+            looked: None,
+            panics: AtomicUsize::new(0),
+        }
     }
 
     /// Tells for whom somebody looked, after it was found or not.
     pub fn telling(self, looked: Sender<TenantId>) -> Self {
         Self { looked: Some(looked), ..self }
+    }
+
+    /// Panics so many times where somebody looked.
+    pub fn panicking(self, times: usize) -> Self {
+        Self { panics: AtomicUsize::new(times), ..self }
     }
 
     /// With an assignment.
@@ -144,6 +159,8 @@ impl Tenants for Present {
             // Nobody may be listening any more.
             let _ = looked.send(id.clone());
         }
+        let panics = self.panics.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+        assert!(!panics, "as a reader of lists may");
         found
     }
 

@@ -1,18 +1,14 @@
 //! Lists over which a thread panics, and orders whose tenant changes while they wait, beside a real log and a real disk.
 
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc,
-    },
+    sync::{Arc, mpsc},
     thread,
 };
 
 use jiff::SignedDuration;
 
 use super::{
-    AssignmentFault, DeliveryId, Exchange, ExchangeError, MergerFault, Orderer, RetentionOutcome, Tenants,
+    AssignmentFault, DeliveryId, Exchange, ExchangeError, MergerFault, Orderer, RetentionOutcome,
     assignment::{MadeFile, RunOrder, TestFile},
     delivery::{Origin, Outgoing, Prepared, write_text},
     queue::Unshown,
@@ -26,49 +22,9 @@ use crate::{
     },
     dropbox::Area,
     ledger::SubmissionState,
-    lists,
     register::{ReferenceMonth, synth::Synth},
     transfer_log::{Actor, Context, DeliveryStep, Event, Record, entries},
 };
-
-/// One municipality, over whose lists so many tries panic; whoever is asked for it after that does not know it.
-struct Panicking {
-    tenant: Arc<Tenant>,
-    panics: usize,
-    tries: AtomicUsize,
-}
-
-impl Tenants for Panicking {
-    fn tenant(&self, _: &TenantId) -> Option<Arc<Tenant>> {
-        let tries = self.tries.fetch_add(1, Ordering::SeqCst) + 1;
-        assert!(tries > self.panics, "as a reader of lists may");
-        None
-    }
-
-    fn all(&self) -> Vec<Arc<Tenant>> {
-        vec![self.tenant.clone()]
-    }
-
-    fn assignment(&self, _: &AssignmentId) -> Option<Arc<Assignment>> {
-        None
-    }
-
-    fn list_limits(&self) -> lists::Limits {
-        lists::Limits::default()
-    }
-
-    fn contact(&self) -> String {
-        String::new()
-    }
-
-    fn outbox_days(&self) -> u32 {
-        90
-    }
-
-    fn answered_uploads_days(&self) -> u32 {
-        30
-    }
-}
 
 #[test]
 fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_turn() {
@@ -78,13 +34,15 @@ fn a_list_over_which_a_thread_panics_twice_is_set_aside_and_the_next_has_its_tur
     }
     let submitted = around.receiving.received();
     assert_eq!(submitted.len(), 2);
-    let tenant = around.receiving.tenant.clone();
-    let panicking = Arc::new(Panicking { tenant, panics: 2, tries: AtomicUsize::default() });
-    let exchange = around.exchange(panicking.clone());
+    let (looked, looks) = mpsc::channel();
+    let panicking = Present::of(&around.receiving.tenant).telling(looked).panicking(2);
+    let exchange = around.exchange(Arc::new(panicking));
     exchange.begin();
     // The third try is of the other list, while the one that was first waits for an operator.
-    while panicking.tries.load(Ordering::SeqCst) < 3 {
+    let mut tries = 0;
+    while tries < 3 {
         exchange.retry_now();
+        tries += looks.try_iter().count();
         thread::yield_now();
     }
     exchange.stop();
