@@ -210,6 +210,30 @@ fn perl_resumes() {
     }
 }
 
+fn php() -> Option<Library> {
+    const CLIENT: &str = "phpseclib";
+    let program = Program::find(CLIENT, "php")?;
+    if program.run_in(Path::new("/")).args(["-r", "require 'phpseclib3/autoload.php';"]).run().code != Some(0) {
+        skip(CLIENT, "php has no phpseclib 3");
+        return None;
+    }
+    Some(Library { program, script: "phpseclib_client.php" })
+}
+
+#[test]
+fn phpseclib_transfers() {
+    if let Some(library) = php() {
+        library.transfers(&REFUSALS);
+    }
+}
+
+#[test]
+fn phpseclib_resumes() {
+    if let Some(library) = php() {
+        library.resumes("lijst.csv.age");
+    }
+}
+
 /// WinSCP runs on Windows only: its calls, in their order.
 #[test]
 fn calls_of_winscp() {
