@@ -64,6 +64,8 @@ mod planning;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod post_quantum;
+#[cfg(test)]
 mod receipts;
 #[cfg(test)]
 mod refusals;
