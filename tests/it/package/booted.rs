@@ -11,7 +11,7 @@ use std::{
 use jiff::ToSpan;
 
 use super::{
-    debian::{make_package, make_root},
+    debian::{make_package, make_root, place},
     machine::Machine,
 };
 use crate::{
@@ -59,7 +59,7 @@ fn the_units_do_what_they_say_under_a_systemd_that_runs() {
     if !Machine::can_be_had("booted") {
         return;
     }
-    let directory = tempfile::tempdir().unwrap();
+    let directory = place();
     let Some(package) = make_package("booted", directory.path()) else { return };
     let Some(root) = make_root("booted", directory.path(), &PACKAGES) else { return };
     fs::copy(&package, root.join("opt/groeikluis.deb")).unwrap();

@@ -19,7 +19,7 @@ use crate::{
     support::{Access, Plan, Protocol, Tenant, run, wait_for},
 };
 
-use debian::{inside, make_package, make_root};
+use debian::{inside, make_package, make_root, place};
 
 /// What the package must have, and where.
 const FILES: [&str; 18] = [
@@ -45,7 +45,7 @@ const FILES: [&str; 18] = [
 
 #[test]
 fn the_package_is_installed_on_a_clean_root_serves_a_tenant_and_is_removed() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = place();
     let Some(package) = make_package("package", directory.path()) else { return };
     let info = run(Command::new("dpkg-deb").arg("--info").arg(&package), b"").well().stdout;
     assert!(info.contains("Package: groeikluis") && info.contains("libc6") && !info.contains("conffiles"), "{info}");
