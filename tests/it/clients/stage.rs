@@ -152,12 +152,18 @@ impl Stage {
         cut
     }
 
-    /// Waits until the daemon knows that a session broke off, and shows that the file is there in part.
+    /// Waits until the daemon knows that a session broke off.
     #[track_caller]
-    pub fn assert_broken_off(&self, name: &str, whole: &[u8]) {
+    pub fn wait_for_break(&self) {
         wait_until("the end of the broken session", || {
             self.daemon.events("auth.logout").iter().any(|entry| entry["regular"] == false)
         });
+    }
+
+    /// Waits for the same, and shows that the file is there in part.
+    #[track_caller]
+    pub fn assert_broken_off(&self, name: &str, whole: &[u8]) {
+        self.wait_for_break();
         let size = self.size(name).unwrap_or_else(|| panic!("nothing is left of {name}"));
         assert!(size > 0 && size < whole.len() as u64, "{size} bytes of {name}");
     }
