@@ -303,8 +303,9 @@ impl fmt::Debug for Niss {
 
 /// Whether `text` holds eleven digits that could be a number, bare or with the usual separators between them.
 ///
-/// The guard of file names and of the transfer log's free text. It errs on the side of seeing a number: any run of
-/// eleven digits inside a longer one counts, and only the check digits are looked at.
+/// The guard of file names and of the transfer log's free text. It errs on the side of seeing a number: any eleven digits
+/// inside a longer run count. With separators between them they begin and end where such a run does: a reference before a
+/// date is none. Looked at are the check digits, and whether there is such a month and day at all.
 pub fn find_in(text: &str) -> Option<std::ops::Range<usize>> {
     let digits: Vec<(usize, u8)> = text
         .bytes()
@@ -316,10 +317,15 @@ pub fn find_in(text: &str) -> Option<std::ops::Range<usize>> {
         let (first, last) = (window.first()?.0, window.last()?.0);
         let between = text.get(first..=last)?;
         let joined = between.chars().all(|letter| letter.is_ascii_digit() || may_join(letter));
+        let is_digit = |at: Option<usize>| at.and_then(|at| text.as_bytes().get(at)).is_some_and(u8::is_ascii_digit);
+        let is_whole = between.len() == DIGITS || !(is_digit(first.checked_sub(1)) || is_digit(last.checked_add(1)));
         let number = window.iter().fold(0_u64, |number, (_, digit)| number * 10 + u64::from(*digit));
         let (nine, check) = (number / 100, number % 100);
         let fits = check == 97 - nine % 97 || check == 97 - (nine + u64::from(PREFIX_2000)) % 97;
-        (joined && fits).then_some(first..last + 1)
+        let (month, day) = (number / 10_000_000 % 100, number / 100_000 % 100);
+        // Months of bis numbers are 20 or 40 higher.
+        let is_date = month < 60 && month % 20 <= 12 && day <= 31;
+        (joined && is_whole && fits && is_date).then_some(first..last + 1)
     })
 }
 
@@ -473,6 +479,36 @@ mod tests {
                 Ok(niss) => prop_assert_eq!(Niss::from_key(niss.key()), Some(niss)),
                 Err(fault) => prop_assert!(matches!(fault, NissFault::Month | NissFault::Serial)),
             }
+        }
+    }
+
+    /// As local authorities name their lists, with the reference of a protocol in front.
+    #[test]
+    fn references_and_dates_are_no_numbers() {
+        let mut day = date(2027, 1, 1);
+        while day.year() == 2027 {
+            for reference in [17, 21, 26, 60] {
+                let (compact, plain) = (day.strftime("%Y%m%d"), day.strftime("%Y-%m-%d"));
+                for name in [
+                    format!("OPG-2026-{reference:03}_72004_{compact}.csv"),
+                    format!("OPG-2026-{reference:03}_{plain}_kinderen.xlsx"),
+                    format!("lijst {compact}.csv"),
+                ] {
+                    assert_eq!(find_in(&name), None, "{name}");
+                }
+            }
+            day = day.tomorrow().unwrap();
+        }
+        for month in 1..=9 {
+            assert_eq!(find_in(&format!("OPG-2026-017_2027{month:02}05.csv")), None);
+        }
+    }
+
+    #[test]
+    fn numbers_in_longer_runs_and_between_other_groups_are_found() {
+        for text in ["x85073003328y", "2026112385073003328", "2026-11-23 85.07.30-033.28", "1-85.07.30-033.28_2"] {
+            let found = find_in(text).map(|range| text[range].chars().filter(char::is_ascii_digit).collect::<String>());
+            assert_eq!(found.as_deref(), Some("85073003328"), "{text}");
         }
     }
 }
