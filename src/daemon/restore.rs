@@ -27,6 +27,7 @@ use crate::{
     dropbox,
     durable::{Clock, Directory, DirectoryLock, refuse_root_in},
     exchange::{FingerprintKey, FingerprintKeyError, note_restored},
+    ledger::{LedgerError, rebuild_without_earlier},
     seal::{Keyring, SealError},
     transfer_log::{
         self, BackupRestored, Checkpoint, DeliveryCreated, Event, LogError, SigningKeys, VerifierKey, VerifyFault,
@@ -120,6 +121,9 @@ pub enum RestoreError {
     /// The log in it, or the mark.
     #[error("the transfer log in the backup cannot be used")]
     Log(#[source] LogError),
+    /// The index of the years that are in it, where earlier ones are missing.
+    #[error("the backup is in place, but no ledger can be made of its log")]
+    Ledger(#[source] LedgerError),
     /// Drop-boxes.
     #[error("the drop-boxes in the backup cannot be used")]
     DropBoxes(#[source] dropbox::DropBoxError),
@@ -201,10 +205,16 @@ pub fn restore(
         FingerprintKey::check(&beside, exchange).map_err(RestoreError::Identity)?;
         let high_water = judge(settings, signing_keys, &beside.join("log"), &head, without_mark)?;
         let unknown_files = take_away_unknown(&beside)?;
+        let lacks_years = unknown_files.is_none();
         let lacks_entries = high_water != Some(head.size);
         let numbers_from = lacks_entries.then(|| numbers_from(&beside)).transpose()?;
         put_in_place(&beside, state)?;
-        Ok((head, high_water, unknown_files, numbers_from))
+        if lacks_years {
+            // What comes of the log is asked of an index of the years that there are.
+            let (log, archive) = (state.join("log"), state.join("log-archive"));
+            rebuild_without_earlier(&log, &archive, &state.join("ledger.sqlite")).map_err(RestoreError::Ledger)?;
+        }
+        Ok((head, high_water, unknown_files.unwrap_or_default(), numbers_from))
     });
     if placed.is_err() {
         // What was unpacked stands in no place where anything would look for it.
@@ -355,14 +365,14 @@ fn mark_as_newest(settings: &Settings, key: &VerifierKey, checkpoint: &Checkpoin
 }
 
 /// Takes away the files in outboxes that the log does not speak of: they came while the backup was made. Where a log of
-/// earlier years is missing, files may be of that one, and all stay.
-fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
+/// earlier years is missing, files may be of that one, and all stay: none.
+fn take_away_unknown(state: &Path) -> Result<Option<usize>, RestoreError> {
     let log = state.join("log");
     let mut logs = match transfer_log::all_earlier(&state.join("log-archive"), &log) {
         Err(fault @ LogError::EarlierMissing { .. }) => {
             let fault: &dyn std::error::Error = &fault;
             tracing::warn!(error = fault, "files that no log here speaks of stay in their outboxes");
-            return Ok(0);
+            return Ok(None);
         }
         logs => logs.map_err(RestoreError::Log)?,
     };
@@ -409,7 +419,7 @@ fn take_away_unknown(state: &Path) -> Result<usize, RestoreError> {
             }
         }
     }
-    Ok(unknown.len())
+    Ok(Some(unknown.len()))
 }
 
 /// Brings a directory, and those below it, to disk: what is in them stays where it is after a power cut.

@@ -10,6 +10,7 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::SystemTime,
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -219,12 +220,20 @@ pub fn archived_keys(archive: &Path) -> Result<String, LogError> {
     Ok(text)
 }
 
-/// Puts the log in `directory` by, when it is of another origin than the one to be opened. Its mark is looked for in
-/// `marks`; without that, it is known to be older, and the next log says so.
-pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str, marks: Option<&Path>) -> Result<(), LogError> {
+/// Puts the log in `directory` by, when it is of another origin than the one to be opened, at `now`. Its mark is looked for
+/// in `marks`; without that, it is known to be older, and the next log says so.
+///
+/// Whatever speaks against the new log is looked for before the old one is moved: there is a way back to its origin.
+pub(super) fn put_by(
+    directory: &Path,
+    archive: &Path,
+    origin: &str,
+    marks: Option<&Path>,
+    now: Timestamp,
+) -> Result<(), LogError> {
     let path = directory.join(CHECKPOINT);
     let Some(note) = files::read_if_there(&path, MAX_CHECKPOINT_BYTES)? else {
-        return marks.map_or(Ok(()), |marks| check_marks(marks, archive, origin));
+        return marks.map_or(Ok(()), |marks| check_marks(marks, archive, origin, None));
     };
     let (found, size) = head(&note).ok_or(LogError::Damaged { path, problem: "it is no checkpoint" })?;
     if found == origin {
@@ -243,7 +252,10 @@ pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str, marks: Opti
         let checkpoint = Checkpoint::parse(&note, &key);
         let checkpoint = checkpoint.map_err(|source| LogError::Note { path: directory.join(CHECKPOINT), source })?;
         check_mark(directory, &checkpoint, &mark.ok_or(LogError::HighWaterMissing { path })?)?;
+        let before = first_of(directory)?.and_then(|(_, before)| before);
+        check_marks(marks, archive, origin, Some(InUse { origin: found, before }))?;
     }
+    check_clock(directory, size, now)?;
     files::make_directory(archive)?;
     let target = archive.join(plain_name(found));
     if target.exists() {
@@ -251,8 +263,7 @@ pub(super) fn put_by(directory: &Path, archive: &Path, origin: &str, marks: Opti
     }
     fs::rename(directory, &target).map_err(|source| LogError::file("put by", directory, source))?;
     files::sync_directory(archive)?;
-    directory.parent().map_or(Ok(()), files::sync_directory)?;
-    marks.map_or(Ok(()), |marks| check_marks(marks, archive, origin))
+    directory.parent().map_or(Ok(()), files::sync_directory)
 }
 
 /// The last checkpoint of the newest log that was put by, as it was published, for a log that begins at `now`.
@@ -261,42 +272,81 @@ pub(super) fn last_checkpoint(archive: &Path, now: Timestamp) -> Result<Option<S
     let damaged = || LogError::Damaged { path: newest.join(CHECKPOINT), problem: "it is no checkpoint" };
     let note = published_note(&newest)?.ok_or_else(damaged)?;
     let (_, size) = head(note.as_bytes()).ok_or_else(damaged)?;
-    if let Some(last) = entries_from(&newest, size.saturating_sub(1))?.next().transpose()?
-        && now.duration_since(last.at) < -CLOCKS_DIFFER
-    {
-        return Err(LogError::ClockBehind { path: newest, last: last.at });
-    }
+    check_clock(&newest, size, now)?;
     Ok(Some(note))
 }
 
-/// Checks, before a log begins, that the one before it is not simply away: each mark of this exchange is that of a log
-/// which was put by, of one that such a log goes on from, or of a year before all of them.
-fn check_marks(marks: &Path, archive: &Path, origin: &str) -> Result<(), LogError> {
+/// Sees that a log which goes on from that one, of this size, does not begin before its end.
+fn check_clock(directory: &Path, size: u64, now: Timestamp) -> Result<(), LogError> {
+    match entries_from(directory, size.saturating_sub(1))?.next().transpose()? {
+        Some(last) if now.duration_since(last.at) < -CLOCKS_DIFFER => {
+            Err(LogError::ClockBehind { path: directory.to_owned(), last: last.at })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The log that is put by.
+struct InUse<'a> {
+    origin: &'a str,
+    /// The origin of the log that it goes on from.
+    before: Option<String>,
+}
+
+/// A mark of this exchange.
+struct Mark {
+    path: PathBuf,
+    origin: String,
+    size: u64,
+    written: SystemTime,
+}
+
+/// The marks of other logs than `origin` of the same exchange, which is what its name has before the last stroke.
+fn other_marks(marks: &Path, origin: &str) -> Result<Vec<Mark>, LogError> {
     let listing = match fs::read_dir(marks) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         listing => listing.map_err(|source| LogError::file("list", marks, source))?,
     };
     let exchange = |origin: &str| origin.rsplit_once('/').map(|(exchange, _)| exchange.to_owned());
-    let logs = before_a_new_one(archive)?;
+    let mut found = Vec::new();
     for path in listing.filter_map(|entry| Some(entry.ok()?.path())) {
         if path.extension().is_none_or(|ending| ending != "checkpoint") {
             continue;
         }
         let note = files::read(&path, MAX_CHECKPOINT_BYTES)?;
-        let Some((of, high_water)) = head(&note).filter(|(of, _)| *of != origin) else { continue };
-        if exchange(of).is_none() || exchange(of) != exchange(origin) {
+        let written = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        let written = written.map_err(|source| LogError::file("look at", &path, source))?;
+        let Some((of, size)) = head(&note).filter(|(of, _)| *of != origin) else { continue };
+        if exchange(of).is_some() && exchange(of) == exchange(origin) {
+            found.push(Mark { origin: of.to_owned(), size, written, path });
+        }
+    }
+    Ok(found)
+}
+
+/// Checks, before a log begins, that the one before it is not simply away, or shorter than it was: the mark that was
+/// written last is that of the log in use, or of one that was put by. Older marks may be those of a trial.
+fn check_marks(marks: &Path, archive: &Path, origin: &str, in_use: Option<InUse<'_>>) -> Result<(), LogError> {
+    let logs = before_a_new_one(archive)?;
+    let (in_use, before) = in_use.map_or((None, None), |log| (Some(log.origin), log.before));
+    let is_gone_on_from =
+        |of: &str| before.as_deref() == Some(of) || logs.iter().any(|log| log.before.as_deref() == Some(of));
+    let marks = other_marks(marks, origin)?;
+    let newest = marks.iter().map(|mark| mark.written).max();
+    for Mark { path, origin: of, size: high_water, written } in marks {
+        // Where a log ends that another goes on from, that one says, also when a backup was put back.
+        if in_use == Some(of.as_str()) || is_gone_on_from(&of) {
             continue;
         }
-        let name = plain_name(of);
-        if let Some(log) = logs.iter().find(|log| log.directory.ends_with(&name)) {
-            let size = published_size(&log.directory)?;
-            if size < high_water {
-                return Err(LogError::Rollback { size, high_water });
+        match logs.iter().find(|log| log.directory.ends_with(plain_name(&of))) {
+            Some(log) => {
+                let size = published_size(&log.directory)?;
+                if size < high_water {
+                    return Err(LogError::Rollback { size, high_water });
+                }
             }
-        } else if !logs.iter().any(|log| log.goes_on_from(Path::new(&name)))
-            && logs.first().is_none_or(|oldest| oldest.directory < archive.join(&name))
-        {
-            return Err(LogError::MarkWithoutLog { path, origin: of.to_owned() });
+            None if Some(written) == newest => return Err(LogError::MarkWithoutLog { path, origin: of }),
+            None => tracing::warn!(path = %path.display(), "there is no log that this mark is of"),
         }
     }
     Ok(())
@@ -454,13 +504,23 @@ mod tests {
             fs::remove_dir_all(place.path(&format!("archive/groeikluis.example_{number}"))).unwrap();
         }
         year(&place, 2028, "2028-01-01T00:00:00Z").unwrap();
-        // Nor does another exchange whose marks lie there.
+        // Nor does another exchange whose marks lie there, or a trial of this one, before all this.
+        let trial = place.high_water_dir().join("groeikluis.example_proef.checkpoint");
+        fs::write(&trial, "groeikluis.example/proef\n4\nAAAA\n").unwrap();
+        let long_ago = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1);
+        fs::File::options().write(true).open(trial).unwrap().set_modified(long_ago).unwrap();
         fs::write(place.high_water_dir().join("other_1.checkpoint"), "other/2027\n4\nAAAA\n").unwrap();
         year(&place, 2029, "2029-01-01T00:00:00Z").unwrap();
         // An index that has to be made anew is not made without what they told.
         let key = NoteKey::generate("groeikluis.example/2030").unwrap();
-        let settings = LogSettings { origin: key.name().to_owned(), keys: key.into(), ..place.settings() };
-        let opened = TransferLog::open(settings, clock(), Box::new(Nothing));
+        let open = |clock| {
+            let (origin, keys) = (key.name().to_owned(), key.clone().into());
+            TransferLog::open(LogSettings { origin, keys, ..place.settings() }, clock, Box::new(Nothing))
+        };
+        // What speaks against it is said before the log of now is moved.
+        assert!(matches!(open(clock()), Err(LogError::ClockBehind { path, .. }) if path == place.dir()));
+        assert!(place.dir().join(CHECKPOINT).exists());
+        let opened = open(crate::durable::Clock::fixed("2030-01-01T00:00:00Z".parse().unwrap()));
         assert!(matches!(opened, Err(LogError::EarlierMissing { origin, .. }) if origin.ends_with("/2025")));
     }
 }

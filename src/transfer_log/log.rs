@@ -94,7 +94,7 @@ impl TransferLog {
         if !keys.are_of(&origin) {
             return Err(LogError::Note { path: directory, source: NoteFault::Origin });
         }
-        archive::put_by(&directory, &archive_dir, &origin, marks)?;
+        archive::put_by(&directory, &archive_dir, &origin, marks, clock.now())?;
         files::make_directory(&directory)?;
         let lock = DirectoryLock::acquire(&directory).map_err(|source| {
             if source.kind() == std::io::ErrorKind::WouldBlock {

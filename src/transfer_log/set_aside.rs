@@ -82,12 +82,19 @@ impl DisclosureKeeper {
 
     /// The names of a month's files with that ending, wherever they are: that of the one in use, and of those set aside.
     pub(super) fn names_of(&self, who: &str, month: &str, ending: &str) -> Result<BTreeSet<String>, LogError> {
-        let mut found = BTreeSet::from([format!("{month}.{ending}")]);
-        for place in [self.0.directory.clone(), self.archive()] {
-            let names = names(&place.join(who))?.into_iter();
-            found.extend(names.filter(|name| month_and_ending(name) == Some((month, ending))));
-        }
-        Ok(found)
+        let archived = names(&self.archive().join(who)).or_else(|fault| {
+            if fault.is_of_the_disk() {
+                return Err(fault);
+            }
+            // What is in use is read all the same.
+            let error: &dyn std::error::Error = &fault;
+            tracing::error!(error, "the archive of disclosures cannot be listed");
+            Ok(Vec::new())
+        })?;
+        let of_month = |name: &String| month_and_ending(name) == Some((month, ending));
+        let in_use = names(&self.0.directory.join(who))?.into_iter();
+        let found = in_use.chain(archived).filter(of_month);
+        Ok(found.chain([format!("{month}.{ending}")]).collect())
     }
 
     /// Moves the files of a month that were set aside to the archive.

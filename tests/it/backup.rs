@@ -208,6 +208,26 @@ fn the_newest_backup_loses_nothing_and_an_older_one_needs_a_log_of_another_name(
     // Who kept a checkpoint of what is lost is told of the restoring.
     let since = daemon.groeikluis(&["audit", "verify", "--since", kept.to_str().unwrap()]);
     assert!(since.code == Some(1) && since.stderr.contains("was restored (`backup.restored`, entry"), "{since:?}");
+
+    // The next year begins all the same, though the first log is shorter than its mark; and once that log is taken away, a
+    // backup of the others is one, and can be restored.
+    daemon.terminate();
+    let third = write_key(&daemon.path(""), "log-c.key", "groeikluis.test/2027");
+    set_log(&daemon, "log: {origin: groeikluis.test/2027, key: keys/log-c.key}");
+    fs::write(daemon.path("keys/log.vkey"), third.verifier().to_string()).unwrap();
+    daemon.start();
+    let started = &daemon.events("log.started")[0];
+    assert!(started["previous_checkpoint"].as_str().unwrap().starts_with("groeikluis.test/2026-b\n"), "{started}");
+    daemon.terminate();
+    fs::remove_dir_all(daemon.path("state/log-archive/groeikluis.test_2026")).unwrap();
+    assert_eq!(back_up(&daemon, "third.age", &recipient)["log_fault"], Value::Null);
+    fs::remove_dir_all(daemon.path("state")).unwrap();
+    let restored: Value = serde_json::from_str(&restore(&daemon, "third.age", &[]).well().stdout).unwrap();
+    assert_eq!(restored["unknown_files"], 0);
+    daemon.start();
+    assert_eq!(daemon.events("backup.restored").len(), 1);
+    daemon.put("bree", "weer.csv", &list(&daemon, "72004", 2));
+    daemon.answer("bree", "weer.csv");
 }
 
 #[test]
