@@ -37,7 +37,7 @@ pub(super) enum Command {
         /// The sealed extract.
         file: PathBuf,
         /// Also when it is of an earlier month than the one there, has fewer than 90 % of its children, or
-        /// less than half of its rows of a source, of a municipality or with an account.
+        /// lacks a source, half of the sociale toeslag's rows, of a municipality's or of those with an account.
         #[arg(long)]
         accept_change: bool,
         /// As JSON.
@@ -160,6 +160,7 @@ fn put_in_place(settings: &Settings, file: &Path, accept_change: bool, as_json: 
     let mut checked = Digesting::of(&extract, None)?;
     let register = read(settings, file, &mut checked)?;
     let digest = checked.whole()?;
+    let used = used.map(|used| used.as_of_today(&settings.municipalities, &settings.sources));
     let change = used.as_ref().map_or(Ok(()), |used| Extent::of(&register).follows(used));
     let sha256 = hex::encode(digest);
     if !accept_change && !is_register_change_accepted(target, &sha256) {

@@ -15,7 +15,7 @@ use super::{
     register_change::{UsedRegister, is_register_change_accepted},
 };
 use crate::{
-    config::{Environment, RegisterSettings, SecretFile},
+    config::{Environment, RegisterSettings, SecretFile, Settings},
     exchange::{Exchange, Registers},
     register::{Extent, Register, RegisterFault, UnlikelyChange},
     seal::{Keyring, SealError},
@@ -116,7 +116,7 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
     let began = Instant::now();
     let is_any_used = registers.live().is_some();
     let last = UsedRegister::last(&settings.state_dir);
-    let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, last, &settings.register));
+    let loaded = load(&settings.register, registers).and_then(|loaded| follows(loaded, last, &settings));
     match loaded {
         Ok((Loaded { register, source_sha256 }, extent)) => {
             let month = register.month().to_string();
@@ -161,12 +161,13 @@ fn try_reload(live: &Live, registers: &Registers, log: &TransferLog, exchange: &
 fn follows(
     loaded: Loaded,
     last: Option<UsedRegister>,
-    settings: &RegisterSettings,
+    settings: &Settings,
 ) -> Result<(Loaded, Extent), RegisterLoadError> {
     let extent = Extent::of(&loaded.register);
     let others = last.filter(|last| last.sha256 != loaded.source_sha256);
-    let Some(Err(source)) = others.map(|last| extent.follows(&last.extent)) else { return Ok((loaded, extent)) };
-    if is_register_change_accepted(&settings.path, &loaded.source_sha256) {
+    let others = others.map(|last| last.extent.as_of_today(&settings.municipalities, &settings.sources));
+    let Some(Err(source)) = others.map(|last| extent.follows(&last)) else { return Ok((loaded, extent)) };
+    if is_register_change_accepted(&settings.register.path, &loaded.source_sha256) {
         return Ok((loaded, extent));
     }
     Err(RegisterLoadError::Unlikely { source, source_sha256: loaded.source_sha256 })

@@ -300,9 +300,9 @@ impl Phrases {
                 "it has far fewer children than the one in use; `register load --accept-change` takes it all the same",
             ),
             "less-of-part" => self.pick(
-                "het heeft van een bron, van een gemeente of van de rekeningen minder dan de helft van wat in gebruik is; \
+                "het heeft van een bron, van een gemeente of van de rekeningen te weinig tegenover wat in gebruik is; \
                  met `register load --accept-change` wordt het toch genomen",
-                "it has less than half of a source, a municipality or the accounts of the one in use; `register load \
+                "it has too little of a source, a municipality or the accounts beside the one in use; `register load \
                  --accept-change` takes it all the same",
             ),
             _ => self.pick("de inhoud is niet juist", "the content is at fault"),
