@@ -151,7 +151,8 @@ impl Guide<'_> {
             "Scheidingsteken puntkomma, komma, tab of |. Tekencodering UTF-8, Windows-1252 of UTF-16 met BOM.",
             "Zet de kolom in Excel op \"Tekst\" voordat u er nummers in plakt. Anders verdwijnen voorloopnullen en \
              worden nummers afgerond (1,70730E+10), en dan zijn ze verloren.",
-            "Verberg geen rijen, ook niet met een filter: een rekenblad met verborgen rijen wordt geweigerd.",
+            "Verberg geen rijen, ook niet met een filter, en ook de kolom met de nummers niet: een rekenblad met verborgen \
+             rijen of nummers wordt geweigerd.",
             "Zet alle nummers op één werkblad, als waarden en niet als formules: staan er nummers op meer dan één \
              zichtbaar werkblad, dan wordt het rekenblad geweigerd.",
         ] {

@@ -55,10 +55,10 @@ pub enum Reason {
         /// Where the answer is.
         place: Earlier,
     },
-    /// All children of the list live in other municipalities, as far as the register knows them.
+    /// All children of the list whom the register knows live in other municipalities.
     OtherMunicipality {
-        /// So many.
-        children: usize,
+        /// The list's rows.
+        rows: usize,
     },
     /// It could not be processed, for a fault that is not in its content as far as anybody knows.
     NotProcessed,
@@ -151,17 +151,10 @@ impl Reason {
                     place_nl(*place)
                 );
             }
-            Self::OtherMunicipality { children } => {
-                let whole = if *children == 1 {
-                    "Het kind van de lijst woont volgens het Groeipakket".to_owned()
-                } else {
-                    format!("De {children} kinderen van de lijst wonen volgens het Groeipakket alle")
-                };
-                return format!(
-                    "{whole} in een andere gemeente. Vermoedelijk is dit niet de lijst van uw bestuur, of niet de kolom van \
-                     de kinderen.\nKijk het bestand na en stuur de juiste lijst. Klopt de lijst volgens u, neem dan contact \
-                     met ons op."
-                );
+            Self::OtherMunicipality { .. } => {
+                "Geen enkel kind van de lijst woont volgens het Groeipakket in uw gemeente. Vermoedelijk is dit niet de lijst \
+                 van uw bestuur, of niet de kolom van de kinderen.\nKijk het bestand na en stuur de juiste lijst. Klopt de \
+                 lijst volgens u, neem dan contact met ons op."
             }
             Self::TooLarge { limit } => {
                 return format!(
@@ -358,7 +351,7 @@ mod tests {
             Reason::List(ListFault::HiddenRows { rows: 12, first: (3..13).collect() }),
             Reason::List(ListFault::HiddenColumn { column: 2 }),
             Reason::List(ListFault::OutsideAge { outside: 117, numbers: 120, column: 2, places: Places::Cells }),
-            Reason::OtherMunicipality { children: 412 },
+            Reason::OtherMunicipality { rows: 412 },
             Reason::List(ListFault::TooManyRows { rows: 500_001, limit: 500_000 }),
             Reason::List(ListFault::TooManyInvalid {
                 invalid: 7,

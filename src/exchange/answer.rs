@@ -81,6 +81,10 @@ pub struct Checked<'register> {
     fingerprint: String,
 }
 
+/// A list with fewer children of elsewhere is answered: refused, it could be sent again and again, to ask for nothing where
+/// somebody lives.
+const FEWEST_ELSEWHERE: usize = 20;
+
 /// The reference in the names of files that answer trials.
 pub(super) const TRIAL_REFERENCE: &str = "TEST";
 
@@ -244,8 +248,8 @@ impl Exchange {
         }
     }
 
-    /// Seals answer and report, enters both in the log with the use of the protocol, and shows them. A list of which every
-    /// child lives elsewhere is another authority's: it would use the protocol up for nothing.
+    /// Seals answer and report, enters both in the log with the use of the protocol, and shows them. A list of which nobody
+    /// who is known lives here is another authority's: it would use the protocol up for nothing.
     fn deliver_answer(&self, case: &Case<'_>, checked: Checked<'_>) -> Result<(), Stop> {
         let Checked { matched, size, clearance, terms, fingerprint } = checked;
         let list = matched.list();
@@ -271,9 +275,10 @@ impl Exchange {
         })?;
         let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
         let elsewhere = answered.unanswered_for(Problem::OtherMunicipality);
-        if elsewhere > 0 && elsewhere + outside_age == list.counts.distinct {
+        let too_old = answered.unanswered_for(Problem::OutsideAge);
+        if elsewhere >= FEWEST_ELSEWHERE && answered.matched == (elsewhere + too_old) as u64 {
             let protocol = (area == Area::Live).then_some(reference);
-            return Err(Stop::Refused(Reason::OtherMunicipality { children: elsewhere }, protocol));
+            return Err(Stop::Refused(Reason::OtherMunicipality { rows: list.counts.rows }, protocol));
         }
         let mut remarks = list.remarks.clone();
         remarks.extend_from_slice(&answered.unanswered);

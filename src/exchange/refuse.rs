@@ -188,7 +188,9 @@ impl Exchange {
 /// What is known of a refused list: its rows, and those without a valid number.
 fn counts(reason: &Reason) -> (Option<u64>, Option<u64>) {
     match reason {
-        Reason::List(ListFault::TooManyRows { rows, .. }) => (Some(*rows as u64), None),
+        Reason::List(ListFault::TooManyRows { rows, .. }) | Reason::OtherMunicipality { rows } => {
+            (Some(*rows as u64), None)
+        }
         Reason::List(ListFault::TooManyInvalid { rows, invalid, .. }) => (Some(*rows as u64), Some(*invalid as u64)),
         _ => (None, None),
     }

@@ -56,8 +56,7 @@ const CHILD: &str = "kind kinderen kinds leerling jongere jongeren rechtgevend e
 /// Words that say that it is another person's.
 const OTHER: &str = "ouder ouders ouder1 ouder2 moeder vader mama papa partner begunstigde begunstigden aanvrager \
     referentiepersoon refpersoon gezinshoofd voogd grootouder echtgenoot echtgenote rechthebbende \
-    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder contactpersoon contact verantwoordelijke \
-    opvoeder opvoedingsverantwoordelijke vertegenwoordiger hoofd betaler leerkracht stiefouder";
+    bijslagtrekkende pleegouder samenwonende parent titularis rekeninghouder opvoeder stiefouder";
 
 /// Words without a meaning of their own beside a name.
 const FILLERS: &str =

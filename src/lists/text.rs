@@ -153,8 +153,8 @@ impl Shape {
         shape
     }
 
-    /// The delimiter that cuts out a name of the number near the top, or else one that most rows hold. A comma has to stand
-    /// in most rows: it is in titles too.
+    /// The delimiter that cuts out a name of the number near the top, or else one that most rows hold. A comma is in
+    /// titles too: it stands in most rows, or cuts a number out of one.
     fn find_delimiter(self, bytes: &[u8]) -> Option<u8> {
         let rows = || self.lines(bytes).map(|record| record.bytes).filter(|row| !row.is_empty()).take(DELIMITER_ROWS);
         let cuts_out_name = |delimiter: u8| {
@@ -162,6 +162,13 @@ impl Shape {
                 let shape = Self { delimiter: Some(delimiter), ..self };
                 memchr(delimiter, row).is_some()
                     && shape.cells(row).any(|cell| names_number(&String::from_utf8_lossy(cell)))
+            })
+        };
+        let cuts_out_number = |delimiter: u8| {
+            rows().any(|row| {
+                let shape = Self { delimiter: Some(delimiter), ..self };
+                memchr(delimiter, row).is_some()
+                    && shape.cells(row).any(|cell| matches!(Cell::read(cell), Cell::Valid { .. }))
             })
         };
         let stands_in_most = |delimiter: u8| {
@@ -176,7 +183,7 @@ impl Shape {
         strong(&cuts_out_name)
             .or_else(|| comma(cuts_out_name(COMMA) && stands_in_most(COMMA)))
             .or_else(|| strong(&stands_in_most))
-            .or_else(|| comma(stands_in_most(COMMA)))
+            .or_else(|| comma(stands_in_most(COMMA) || (cuts_out_name(COMMA) && cuts_out_number(COMMA))))
     }
 
     /// The lines as they are, quotes or not.

@@ -263,7 +263,7 @@ fn lists_of_others(daemon: &TestDaemon) -> Vec<Case> {
             list(&extract.children_of("72043")).into_bytes(),
             None,
             "list-other-municipality",
-            "alle in een andere gemeente",
+            "Geen enkel kind van de lijst",
             "stuur de juiste lijst",
         ),
     ]

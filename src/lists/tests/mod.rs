@@ -233,6 +233,10 @@ fn numbers_of_nearly_nobody_but_adults_are_refused() {
 fn a_title_with_a_comma_above_one_column_is_a_title() {
     let list = format!("Kinderen 0-25, rijksregisternummers\n{}\n{}\n", NUMBERS[1], NUMBERS[2]);
     assert_eq!(numbers(&read_bytes(list.as_bytes()).unwrap()), [NUMBERS[1], NUMBERS[2]]);
+    // Of three lines for each child, one has commas.
+    let child = |number: &str| format!("{number},Jan,\"Kerkstraat 1\n3960 Bree\nBelgië\"\n");
+    let list = format!("niss,naam,adres\n{}{}{}", child(NUMBERS[1]), child(NUMBERS[2]), child(NUMBERS[3]));
+    assert_eq!(numbers(&read_bytes(list.as_bytes()).unwrap()), NUMBERS[1..]);
 }
 
 #[test]
