@@ -140,8 +140,7 @@ fn absent<Id: Ord + Clone, T>(of: &BTreeMap<Id, T>, from: &BTreeMap<Id, T>) -> V
 /// What the files of an assignment's letters held when the settings were read.
 fn letter_texts<'a>(settings: &'a Settings, assignment: &Assignment) -> Vec<Option<&'a str>> {
     let Some(letters) = &assignment.letters else { return Vec::new() };
-    let files = [Some(&letters.text), letters.template.as_ref(), letters.logo.as_ref()].into_iter().flatten();
-    files.map(|path| settings.text_of(path)).collect()
+    letters.files().map(|path| settings.text_of(path)).collect()
 }
 
 /// Those of `of` that `from` has not.

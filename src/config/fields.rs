@@ -182,7 +182,7 @@ impl<'a> Item<'a> {
             return None;
         }
         // They would go into mail, guides and what terminals show.
-        if text.chars().any(|character| is_control(character) && character != '\n') {
+        if text.chars().any(|character| is_control(character) && !matches!(character, '\n' | '\t')) {
             let problem = format!("`{}` has control characters, or such as turn the direction of text", self.key);
             self.fault(problem, Some("write it anew, without what was pasted along"));
             return None;

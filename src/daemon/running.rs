@@ -31,6 +31,7 @@ use super::{
 };
 use crate::{
     config::{self, Settings},
+    domain::assignment::LetterTerms,
     dropbox::MemoryBudget,
     durable::{self, Clock, Directory, DirectoryLock},
     exchange::{Exchange, Registers},
@@ -433,7 +434,9 @@ fn watch_config(config: &Path, live: &Arc<Live>, reloader: &Arc<Reloader>) -> Op
         let beside = |file: &Path| file.parent().map(Path::to_owned).unwrap_or_default();
         let files = [beside(&settings.sources_file), beside(&settings.costs_file)];
         let named = [directory.clone(), settings.tenants_dir.clone(), settings.assignments_dir.clone()];
-        named.into_iter().chain(files).collect()
+        let letters = settings.assignments.values().filter_map(|assignment| assignment.letters.as_ref());
+        let letters = letters.flat_map(LetterTerms::files).map(|file| beside(file)).collect::<BTreeSet<_>>();
+        named.into_iter().chain(files).chain(letters).collect()
     };
     // Whatever it is called: files may be links, put in place by a change of another name (as Kubernetes does it), and
     // assignments name texts and logos. What changes nothing is seen as such.

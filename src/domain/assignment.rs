@@ -287,6 +287,13 @@ pub struct LetterTerms {
     pub print_partner: TenantId,
 }
 
+impl LetterTerms {
+    /// The files that it names.
+    pub fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        [Some(&self.text), self.template.as_ref(), self.logo.as_ref()].into_iter().flatten()
+    }
+}
+
 /// An assignment, as its YAML file says, checked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assignment {

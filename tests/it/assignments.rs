@@ -19,12 +19,12 @@ pub fn assignment(id: &str, criteria: &str, more: &str) -> String {
 
 pub const DATA_ONLY: &str = "unit: child\nproduce: [gegevens]";
 
-const EVERYTHING: &str = "unit: child\nrecurrence: yearly\nproduce: [gegevens, betaling, brieven, rapport]\n\
+pub const EVERYTHING: &str = "unit: child\nrecurrence: yearly\nproduce: [gegevens, betaling, brieven, rapport]\n\
     payment: {amount: \"75.01\", remittance: \"Schoolpremie 2026\", formats: [csv, pain.001.001.09, pain.001.001.03], \
     debtor: {name: \"Stad Torhout\", iban: \"BE71 0961 2345 6769\", kbo: \"0200.000.043\"}, execution_date: 2099-12-15}\n\
     letters: {text: premie.md, service: \"Sociaal Huis, Voorbeeldstraat 1, 8820 Torhout\", print_partner: drukkerij}";
 
-const LETTER: &str = "# Uw schoolpremie\n\nVoor {kinderen} krijgt u **{bedrag}** van de stad.\n";
+pub const LETTER: &str = "# Uw schoolpremie\n\nVoor {kinderen} krijgt u **{bedrag}** van de stad.\n";
 
 pub const COSTS: &str = "tariffs:\n  - {valid_from: 2020-01-01, per_year: \"250.00\", per_assignment: \"400.00\", \
     per_run: \"150.00\", per_file: \"25.00\", per_letter: \"1.10\"}\n";

@@ -106,6 +106,20 @@ fn nothing_is_put_in_force_beside_sources_that_the_register_was_not_read_with() 
     assert!(nobody.stderr.contains("no child of the register"), "it is the new allowance: {nobody:?}");
 }
 
+/// The text of a letter is what is changed last before a run.
+#[test]
+fn a_text_of_letters_that_is_saved_is_in_force() {
+    let everything = assignments::EVERYTHING.replace("premie.md", "letters/premie.md");
+    let text = "assignments/letters/premie.md";
+    let mut daemon = assignments::plan()
+        .file("assignments/premie.yaml", &assignments::assignment("premie-2026", "{}", &everything))
+        .file(text, assignments::LETTER)
+        .start();
+    fs::write(daemon.path(text), format!("{}\nTot dan.\n", assignments::LETTER)).unwrap();
+    let process = daemon.process();
+    wait_until("the reload", || process.said().contains(CHANGED));
+}
+
 /// Whatever a list was accepted under, no later try would find it smaller: it is refused, and holds nobody up.
 #[test]
 fn a_list_that_waits_while_its_limit_is_lowered_is_refused_and_the_next_one_answered() {
