@@ -223,7 +223,8 @@ impl Guide<'_> {
             (
                 "sociale-toeslag",
                 "het antwoord op uw lijst. Een \"nee\", of geen rij, staat ook voor een nummer dat het Groeipakket niet \
-                 kent.",
+                 kent. Staat de begunstigde of het aandeel erin, dan heeft een kind van wie de toeslag over twee gezinnen \
+                 verdeeld is, twee rijen.",
             ),
             (
                 "verslag",
