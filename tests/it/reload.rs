@@ -159,10 +159,13 @@ fn lists_that_a_start_passed_over_are_answered_once_their_tenants_are_back() {
     daemon.start();
     daemon.write_register(daemon.extract().text());
     daemon.wait_for_register();
-    for back in [bree(), lokeren()] {
+    for (reload, back) in (1..).zip([bree(), lokeren()]) {
         let id = back.id.clone();
         daemon.write_tenant(&back);
         daemon.process().signal(Signal::HUP);
+        // Once sessions that saw another tree have ended.
+        let process = daemon.process();
+        wait_until("the reload", || process.said().matches(CHANGED).count() == reload);
         let has_inbox = || daemon.try_session(&id, &id).is_ok_and(|session| session.list("/inbox").is_ok());
         wait_until("its inbox", has_inbox);
         daemon.answer(&id, "lijst.csv");
