@@ -273,9 +273,8 @@ impl Exchange {
             answered = write_answer(output, &columns, &matched, terms)?;
             Ok(answered.rows)
         })?;
-        let outside_age = list.counts.outside_age + answered.unanswered_for(Problem::OutsideAge);
-        let elsewhere = answered.unanswered_for(Problem::OtherMunicipality);
         let too_old = answered.unanswered_for(Problem::OutsideAge);
+        let elsewhere = answered.unanswered_for(Problem::OtherMunicipality);
         if elsewhere >= FEWEST_ELSEWHERE && answered.matched == (elsewhere + too_old) as u64 {
             let protocol = (area == Area::Live).then_some(reference);
             return Err(Stop::Refused(Reason::OtherMunicipality { rows: list.counts.rows }, protocol));
@@ -283,7 +282,7 @@ impl Exchange {
         let mut remarks = list.remarks.clone();
         remarks.extend_from_slice(&answered.unanswered);
         remarks.sort_by_key(|remark| remark.line);
-        let counts = Counts { outside_age, ..list.counts };
+        let counts = Counts { outside_age: list.counts.outside_age + too_old, ..list.counts };
         let row = self.parts.ledger.submission(submission).map_err(ExchangeError::Ledger)?;
         let receipt = row.as_ref().map(receipt_of);
         let text = verslag(

@@ -186,14 +186,18 @@ fn node_resumes() {
     }
 }
 
-fn perl() -> Option<Library> {
-    const CLIENT: &str = "Net::SFTP::Foreign";
-    let program = Program::find(CLIENT, "perl")?;
-    if program.run_in(Path::new("/")).args(["-MNet::SFTP::Foreign", "-e", "1"]).run().code != Some(0) {
-        skip(CLIENT, "perl has no such module");
+/// A library of an interpreter, which has it when it can do what the arguments say.
+fn of_interpreter(client: &str, name: &str, asked: &[&str], script: &'static str) -> Option<Library> {
+    let program = Program::find(client, name)?;
+    if program.run_in(Path::new("/")).args(asked).run().code != Some(0) {
+        skip(client, &format!("{name} has no such library"));
         return None;
     }
-    Some(Library { program, script: "perl_client.pl" })
+    Some(Library { program, script })
+}
+
+fn perl() -> Option<Library> {
+    of_interpreter("Net::SFTP::Foreign", "perl", &["-MNet::SFTP::Foreign", "-e", "1"], "perl_client.pl")
 }
 
 #[test]
@@ -211,13 +215,7 @@ fn perl_resumes() {
 }
 
 fn php() -> Option<Library> {
-    const CLIENT: &str = "phpseclib";
-    let program = Program::find(CLIENT, "php")?;
-    if program.run_in(Path::new("/")).args(["-r", "require 'phpseclib3/autoload.php';"]).run().code != Some(0) {
-        skip(CLIENT, "php has no phpseclib 3");
-        return None;
-    }
-    Some(Library { program, script: "phpseclib_client.php" })
+    of_interpreter("phpseclib", "php", &["-r", "require 'phpseclib3/autoload.php';"], "phpseclib_client.php")
 }
 
 #[test]
